@@ -1,0 +1,96 @@
+/* The contract between a compiled model and the runtime that executes it.
+ *
+ * Conventions
+ *  1. Every struct begins with its size in bytes and only grows at the end; a reader looks at no field beyond `size`.
+ *  2. A compiled model has no undefined symbol: all that it calls comes through onager_host.
+ *  3. Buffers are row-major and dense. bool, 4- and 2-bit elements take one byte each; 2- and 4-bit integers are sign-
+ *     or zero-extended in it, 4-bit floats are in its low bits.
+ *  4. A run is a gang of `threads` threads that all call the model's `main` with the same run and their own index,
+ *     at the same time. They meet in onager_host.barrier and nowhere else.
+ *  5. Nothing here throws. The first error is kept in the run; every thread leaves after the next barrier.
+ */
+#ifndef ONAGER_RT_ABI_H
+#define ONAGER_RT_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ONAGER_ABI_VERSION 1u
+
+/* Alignment of the arena, of each slot, block and weight, and of inputs and outputs that the runtime owns.
+ * Caller's buffers need the alignment of their element only. */
+#define ONAGER_ALIGNMENT 64
+
+typedef struct onager_run onager_run;
+
+/* Math functions in double precision, by index in onager_host.math (binary ones in math2). */
+enum onager_math {
+  ONAGER_ACOS, ONAGER_ACOSH, ONAGER_ASIN, ONAGER_ASINH, ONAGER_ATAN, ONAGER_ATANH, ONAGER_CBRT, ONAGER_COS,
+  ONAGER_COSH, ONAGER_ERF, ONAGER_EXP, ONAGER_EXPM1, ONAGER_LGAMMA, ONAGER_LOG, ONAGER_LOG1P, ONAGER_LOG2,
+  ONAGER_LOG10, ONAGER_SIN, ONAGER_SINH, ONAGER_TAN, ONAGER_TANH, ONAGER_TGAMMA, ONAGER_EXP2, ONAGER_MATH_COUNT
+};
+enum onager_math2 { ONAGER_ATAN2, ONAGER_FMOD, ONAGER_POW, ONAGER_MATH2_COUNT };
+
+/* What the runtime lends to compiled code. */
+typedef struct onager_host {
+  uint32_t size;
+  uint32_t version; /* ONAGER_ABI_VERSION */
+  double (*const *math)(double);
+  double (*const *math2)(double, double);
+  /* Waits until every thread of the run's gang has arrived; memory written before is visible after. */
+  void (*barrier)(onager_run *run, int32_t thread);
+  /* Makes blocks[block] hold at least `bytes`; contents are lost when it moves. Thread 0 only, between barriers.
+   * Returns 0, or 1 when memory cannot be had (the run's status is then set). */
+  int32_t (*grow)(onager_run *run, int32_t block, int64_t bytes);
+  /* Scratch memory for kernels of runtime/ops; freed by the caller of allocate. */
+  void *(*allocate)(onager_run *run, size_t bytes);
+  void (*release)(onager_run *run, void *memory);
+} onager_host;
+
+/* One run, shared by its gang. Filled by the runtime before the gang starts. */
+struct onager_run {
+  uint32_t size;
+  int32_t threads;
+  const onager_host *host;
+  const void *const *inputs;   /* data of each input of the signature */
+  void *const *outputs;        /* data of each output; NULL where its shape depends on values (it is a block then) */
+  char *arena;
+  const int64_t *offsets;      /* byte offset in the arena of each slot of the manifest */
+  void **blocks;               /* growable blocks: values whose size is known only while running */
+  const char *weights;         /* the weight section */
+  int64_t *symbols;            /* value of each symbol; those bound while running are published by thread 0 */
+  int32_t status;              /* 0, or 1 + the index of the manifest's error message that was hit first */
+  int32_t reserved;
+  int64_t error_values[4];     /* operands for that message */
+  uint64_t *profile;           /* NULL, or [threads][launches][2] time stamps: begin, end of each launch */
+};
+
+/* A description of one tensor for the kernels of runtime/ops. Sizes are in elements. */
+typedef struct onager_view {
+  void *data;
+  const int64_t *dims;
+  int32_t rank;
+  int32_t dtype; /* enum onager_dtype of api.h; the numbers are those of ONNX's TensorProto.DataType */
+} onager_view;
+
+/* Runs the model's share of one thread. Returns run->status. */
+typedef int32_t (*onager_main)(onager_run *run, int32_t thread);
+
+/* What the one exported symbol of an artifact, `<name>_model`, points to. */
+typedef struct onager_model {
+  uint32_t size;
+  uint32_t abi; /* ONAGER_ABI_VERSION */
+  const uint8_t *manifest;
+  uint64_t manifest_bytes;
+  onager_main main;
+  const char *weights; /* NULL where the weights lie behind the code in the file */
+} onager_model;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
