@@ -1,0 +1,28 @@
+// Registers the `graph` dialect and folds its constants.
+#include "dialects/Graph/IR/Graph.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+#include "dialects/Graph/IR/GraphDialect.cpp.inc"
+#include "dialects/Graph/IR/GraphEnums.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/Graph/IR/GraphAttrs.cpp.inc"
+#define GET_OP_CLASSES
+#include "dialects/Graph/IR/GraphOps.cpp.inc"
+
+namespace onager::graph {
+
+void GraphDialect::initialize() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/Graph/IR/GraphAttrs.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Graph/IR/GraphOps.cpp.inc"
+      >();
+}
+
+mlir::OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
+
+} // namespace onager::graph
