@@ -1,0 +1,72 @@
+// Operations of the `kernel` dialect.
+#ifndef ONAGER_KERNEL_OPS
+#define ONAGER_KERNEL_OPS
+
+include "dialects/Kernel/IR/KernelDialect.td"
+include "mlir/IR/RegionKindInterface.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
+
+class Kernel_Op<string mnemonic, list<Trait> traits = []> : Op<Kernel_Dialect, mnemonic, traits>;
+
+def Kernel_UnitOp : Kernel_Op<"unit", [IsolatedFromAbove, Symbol, SingleBlock]> {
+  let summary = "A launch unit: one machine function over tensors";
+  let description = [{
+    The block's arguments are the tensors read, the yielded ones those written. `hero` picks the emitter. Launches of
+    the same unit may pass tensors whose types differ in the grouping of dims, never in the number of elements.
+    ```mlir
+    kernel.unit @unit0 #kernel.hero<map> {
+    ^bb0(%x: tensor<8xf32>):
+      %0 = graph.relu %x : (tensor<8xf32>) -> tensor<8xf32>
+      kernel.yield %0 : tensor<8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, Kernel_HeroAttr:$hero);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$sym_name $hero attr-dict-with-keyword $body";
+  let hasVerifier = 1;
+}
+
+def Kernel_YieldOp : Kernel_Op<"yield", [Pure, ReturnLike, Terminator, ParentOneOf<["UnitOp"]>]> {
+  let summary = "What a unit writes";
+  let arguments = (ins Variadic<AnyRankedTensor>:$values);
+  let assemblyFormat = "$values attr-dict `:` type($values)";
+}
+
+def Kernel_LaunchOp : Kernel_Op<"launch"> {
+  let summary = "Runs a unit";
+  let description = [{
+    After the plan stage `operand_buffers` and `result_buffers` index the module's `kernel.buffers`, `scratch_buffer` is a slot
+    with room for each thread or -1, and `barrier` says that threads meet before the launch.
+    ```mlir
+    %1 = kernel.launch @unit0(%0) : (tensor<8xf32>) -> tensor<8xf32>
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$unit, Variadic<AnyRankedTensor>:$inputs);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = "$unit `(` $inputs `)` attr-dict `:` functional-type($inputs, results)";
+}
+
+def Kernel_PackOp : Kernel_Op<"pack", [Pure]> {
+  let summary = "The right operand of a gemm in panels: [..., K, N] -> [..., ceil(N / 16), K, 16], zeros behind N";
+  let arguments = (ins AnyRankedTensor:$x);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Kernel_GemmOp : Kernel_Op<"gemm", [Pure]> {
+  let summary = "[..., M, K] x packed [..., ceil(N / 16), K, 16] -> [..., M, N]; leading dims broadcast";
+  let description = [{
+    Each element of the result is one chain of fused multiply-adds over rising k in f32.
+    ```mlir
+    %2 = kernel.gemm %a, %b : (tensor<4x8xf32>, tensor<1x8x16xf32>) -> tensor<4x2xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$packed);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+#endif

@@ -1,0 +1,184 @@
+// Emits one launch unit as a function of scalar loops over memory.
+//
+// Every tensor of a unit is a function from an index tuple to an element: `element(value, index)` emits the code that
+// computes one element where it is needed ("pull"). A unit argument loads from its buffer; an operation asks its operands for
+// the elements that it needs; so a chain of operations becomes one loop body, and a contraction or reduction without an emitter
+// of its own becomes an inner loop. Heroes (gemm, conv, reductions ...) drive the loops and pull their prologue; their epilogue
+// pulls the hero's result, which `override` binds to where the hero left it.
+//
+//   relu(add(x, b))   ->   for i { store(max(load(x, i) + load(b, i), 0)) }
+//
+// Values of element type f16, bf16 and 8- and 4-bit floats are computed in f32, f32 in f32, or all floats in f64 where `exact`
+// is set (-O0); integers in their own width, signless; bool in i1. Indices and extents are i64.
+// The LLVM loop vectoriser makes vector code of the innermost loops: they carry no aliasing stores (parallel access groups).
+#ifndef ONAGER_CONVERSION_KERNELTOVECTOR_UNITEMITTER_H
+#define ONAGER_CONVERSION_KERNELTOVECTOR_UNITEMITTER_H
+
+#include "dialects/Graph/IR/Graph.h"
+#include "dialects/Graph/IR/Shapes.h"
+#include "dialects/Kernel/IR/Kernel.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "llvm/ADT/ScopedHashTable.h"
+
+namespace onager {
+
+/// What the emitters know about the machine that the code is for.
+struct TargetInfo {
+  unsigned vectorBytes = 64;    ///< width of a vector register
+  unsigned vectorRegisters = 32;
+  bool hasNativeBF16 = false;   ///< bf16 dot products
+  int64_t l1Bytes = 32 << 10;
+  int64_t l2Bytes = 1 << 20;
+};
+
+struct EmitOptions {
+  TargetInfo target;
+  bool exact = false; ///< -O0: floats accumulate in f64, no heroes
+};
+
+class UnitEmitter {
+public:
+  using Index = llvm::SmallVector<mlir::Value, 6>;
+
+  UnitEmitter(kernel::UnitOp unit, mlir::func::FuncOp function, const EmitOptions &options);
+
+  mlir::ImplicitLocOpBuilder b;
+  kernel::UnitOp unit;
+  mlir::func::FuncOp function;
+  const EmitOptions &options;
+
+  // ---- function arguments -------------------------------------------------------------------------------------------
+  mlir::Value run;   ///< ptr: onager_run
+  mlir::Value args;  ///< ptr: array of pointers: symbols (i64*), buffers of the unit's arguments, then of its results, then scratch
+  mlir::Value begin; ///< i64: first work item of this share
+  mlir::Value end;   ///< i64: one behind the last
+  /// Returns the base pointer of unit argument `value` or of yielded result `number`.
+  mlir::Value getBuffer(mlir::Value argument);
+  mlir::Value getResultBuffer(unsigned number);
+  mlir::Value getScratch();
+
+  // ---- shapes -------------------------------------------------------------------------------------------------------
+  /// Emits (once, at the function's entry) the value of an expression of symbols.
+  mlir::Value extent(mlir::AffineExpr expr);
+  /// Emits the extents of a tensor.
+  Index extents(mlir::Value tensor);
+
+  // ---- elements -----------------------------------------------------------------------------------------------------
+  /// Returns the type that elements of this storage type are computed in.
+  mlir::Type computeType(mlir::Type element) const;
+  /// Emits one element of a tensor of the unit, in its compute type.
+  mlir::Value element(mlir::Value tensor, llvm::ArrayRef<mlir::Value> index);
+  /// Emits one integer element, sign- or zero-extended to i64 (for index tensors).
+  mlir::Value indexElement(mlir::Value tensor, llvm::ArrayRef<mlir::Value> index);
+  /// Maps an index of `result` to an index of `operand`, which broadcasts to it.
+  Index broadcastIndex(mlir::Value operand, llvm::ArrayRef<mlir::AffineExpr> resultDims, llvm::ArrayRef<mlir::Value> index);
+  using ElementFn = std::function<mlir::Value(llvm::ArrayRef<mlir::Value>)>;
+  /// Makes `element(tensor, i)` call `fn` from now on: where a hero keeps its result.
+  void overrideElement(mlir::Value tensor, ElementFn fn);
+  void clearOverrides() { overrides.clear(); }
+
+  // ---- memory -------------------------------------------------------------------------------------------------------
+  /// Row-major linear index.
+  mlir::Value linearize(llvm::ArrayRef<mlir::Value> index, llvm::ArrayRef<mlir::AffineExpr> dims);
+  /// Splits a linear index by the extents of `dims`.
+  Index delinearize(mlir::Value linear, llvm::ArrayRef<mlir::AffineExpr> dims);
+  /// Loads element `linear` of a buffer of `storage` elements and converts it to the compute type.
+  mlir::Value load(mlir::Type storage, mlir::Value base, mlir::Value linear);
+  /// Converts from compute type and stores.
+  void store(mlir::Type storage, mlir::Value base, mlir::Value linear, mlir::Value value);
+  /// Address of element `linear` of `storage` elements.
+  mlir::Value address(mlir::Type storage, mlir::Value base, mlir::Value linear);
+  /// Stack memory for `count` elements, allocated at the function's entry, 64-byte aligned.
+  mlir::Value alloca(mlir::Type type, int64_t count);
+
+  // ---- control ------------------------------------------------------------------------------------------------------
+  using LoopBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value iv, mlir::ValueRange carried)>;
+  /// Emits `for iv in [from, to) step` with carried values. Elements computed inside are not reused outside.
+  llvm::SmallVector<mlir::Value> forLoop(mlir::Value from, mlir::Value to, int64_t step, mlir::ValueRange inits, LoopBody body);
+  /// As forLoop without carried values.
+  void forEach(mlir::Value from, mlir::Value to, int64_t step, llvm::function_ref<void(mlir::Value)> body);
+  /// As forEach, declaring that iterations do not depend on each other through memory: LLVM may vectorise freely.
+  void forEachParallel(mlir::Value from, mlir::Value to, llvm::function_ref<void(mlir::Value)> body);
+  /// Emits `if (condition) value = then() else value = otherwise()`.
+  mlir::Value select(mlir::Value condition, mlir::Type type, llvm::function_ref<mlir::Value()> then, llvm::function_ref<mlir::Value()> otherwise);
+  void ifThen(mlir::Value condition, llvm::function_ref<void()> then);
+  /// Emits a failure of the run with message `message` (its operands are i64) when `condition` holds; the share returns at its end.
+  void failIf(mlir::Value condition, llvm::StringRef message, mlir::ValueRange operands);
+
+  // ---- scalars ------------------------------------------------------------------------------------------------------
+  mlir::Value i64(int64_t value);
+  mlir::Value constant(mlir::Type type, double value);   ///< float or integer constant of a compute type
+  mlir::Value add(mlir::Value a, mlir::Value b);         ///< i64, folds constants
+  mlir::Value sub(mlir::Value a, mlir::Value b);
+  mlir::Value mul(mlir::Value a, mlir::Value b);
+  mlir::Value floorDiv(mlir::Value a, mlir::Value b);    ///< a, b non-negative
+  mlir::Value rem(mlir::Value a, mlir::Value b);         ///< a, b non-negative
+  mlir::Value minSigned(mlir::Value a, mlir::Value b);
+  mlir::Value maxSigned(mlir::Value a, mlir::Value b);
+  mlir::Value clamp(mlir::Value a, mlir::Value low, mlir::Value high);
+  mlir::Value compare(llvm::StringRef predicate, mlir::Value a, mlir::Value b); ///< "eq", "ne", "slt", "sle", "sgt", "sge", "ult" on i64
+  /// A unary math function of the host (double) or its polynomial (f32), by math dialect name ("exp", "tanh", ...).
+  mlir::Value math(llvm::StringRef name, mlir::Value x);
+  /// A binary one: "pow", "atan2", "fmod".
+  mlir::Value math2(llvm::StringRef name, mlir::Value x, mlir::Value y);
+
+  /// Messages of failIf in this module, by number.
+  llvm::SmallVectorImpl<std::string> *errors = nullptr;
+
+private:
+  mlir::Value emitElement(mlir::Value tensor, llvm::ArrayRef<mlir::Value> index);
+  mlir::Value hostCall(bool binary, unsigned index, mlir::ValueRange operands);
+
+  using Key = std::pair<mlir::Value, llvm::SmallVector<mlir::Value, 6>>;
+  /// Elements computed so far, one table per open loop or branch (innermost last).
+  llvm::SmallVector<std::map<std::pair<void *, std::vector<void *>>, mlir::Value>> memo;
+  llvm::DenseMap<mlir::Value, ElementFn> overrides;
+  llvm::DenseMap<mlir::AffineExpr, mlir::Value> extentCache;
+  llvm::DenseMap<int64_t, mlir::Value> constants;
+  llvm::DenseMap<unsigned, mlir::Value> argCache;
+  mlir::Operation *entryEnd = nullptr; ///< code at the function's entry goes before this
+  mlir::Attribute accessGroup;         ///< of the innermost parallel loop
+  mlir::Value symbols;
+  friend struct ScopeGuard;
+};
+
+/// Emits one element of the result of `op`. The table in Elements.cpp names one function per operation.
+using OpElementFn = mlir::Value (*)(UnitEmitter &, mlir::Operation *, unsigned result, llvm::ArrayRef<mlir::Value> index);
+OpElementFn lookupElement(mlir::Operation *op);
+void registerElementwise(llvm::StringMap<OpElementFn> &table);
+void registerMovement(llvm::StringMap<OpElementFn> &table);
+void registerReductions(llvm::StringMap<OpElementFn> &table);
+void registerContractions(llvm::StringMap<OpElementFn> &table);
+void registerResize(llvm::StringMap<OpElementFn> &table);
+
+/// Emitters of heroes: fill the body of the unit's function. Each documents its work items.
+void emitMap(UnitEmitter &e);
+void emitConcat(UnitEmitter &e);
+void emitReduce(UnitEmitter &e);
+void emitSoftmax(UnitEmitter &e);
+void emitNormalize(UnitEmitter &e);
+void emitScan(UnitEmitter &e);
+void emitScatter(UnitEmitter &e);
+void emitRecurrent(UnitEmitter &e);
+void emitGemm(UnitEmitter &e);
+void emitConv(UnitEmitter &e);
+void emitDepthwise(UnitEmitter &e);
+
+/// How a unit's work is shared: the number of work items, and how many scalar operations one costs.
+struct WorkInfo {
+  mlir::AffineExpr items;
+  mlir::AffineExpr operations; ///< of the whole unit
+  mlir::AffineExpr scratchBytes; ///< per thread; constant 0 where none
+};
+WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options);
+
+/// Converts between storage and compute values of 8-bit and smaller floats and bf16 (SmallFloats.cpp).
+mlir::Value decodeFloat(mlir::ImplicitLocOpBuilder &b, mlir::Value bits, mlir::FloatType storage, mlir::Type compute);
+mlir::Value encodeFloat(mlir::ImplicitLocOpBuilder &b, mlir::Value value, mlir::FloatType storage, bool saturate);
+
+} // namespace onager
+
+#endif
