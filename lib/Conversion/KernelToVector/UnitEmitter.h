@@ -21,7 +21,10 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
-#include "llvm/ADT/ScopedHashTable.h"
+#include "llvm/ADT/StringMap.h"
+#include <functional>
+#include <map>
+#include <vector>
 
 namespace onager {
 
@@ -43,7 +46,10 @@ class UnitEmitter {
 public:
   using Index = llvm::SmallVector<mlir::Value, 6>;
 
+  /// Opens the function: its entry block, arguments and the variable that holds the share's status.
   UnitEmitter(kernel::UnitOp unit, mlir::func::FuncOp function, const EmitOptions &options);
+  /// Closes it: returns the status.
+  void finish();
 
   mlir::ImplicitLocOpBuilder b;
   kernel::UnitOp unit;
@@ -92,7 +98,7 @@ public:
   /// Address of element `linear` of `storage` elements.
   mlir::Value address(mlir::Type storage, mlir::Value base, mlir::Value linear);
   /// Stack memory for `count` elements, allocated at the function's entry, 64-byte aligned.
-  mlir::Value alloca(mlir::Type type, int64_t count);
+  mlir::Value stackBuffer(mlir::Type type, int64_t count);
 
   // ---- control ------------------------------------------------------------------------------------------------------
   using LoopBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value iv, mlir::ValueRange carried)>;
@@ -130,18 +136,21 @@ public:
 
 private:
   mlir::Value emitElement(mlir::Value tensor, llvm::ArrayRef<mlir::Value> index);
+  mlir::Value getArgPointer(unsigned position);
+  mlir::Value broadcastStride(mlir::AffineExpr dim);
   mlir::Value hostCall(bool binary, unsigned index, mlir::ValueRange operands);
 
-  using Key = std::pair<mlir::Value, llvm::SmallVector<mlir::Value, 6>>;
   /// Elements computed so far, one table per open loop or branch (innermost last).
   llvm::SmallVector<std::map<std::pair<void *, std::vector<void *>>, mlir::Value>> memo;
   llvm::DenseMap<mlir::Value, ElementFn> overrides;
   llvm::DenseMap<mlir::AffineExpr, mlir::Value> extentCache;
-  llvm::DenseMap<int64_t, mlir::Value> constants;
+  llvm::DenseMap<mlir::AffineExpr, mlir::Value> strideCache;
+  std::map<int64_t, mlir::Value> constants;
   llvm::DenseMap<unsigned, mlir::Value> argCache;
   mlir::Operation *entryEnd = nullptr; ///< code at the function's entry goes before this
   mlir::Attribute accessGroup;         ///< of the innermost parallel loop
   mlir::Value symbols;
+  mlir::Value status; ///< i32 on the stack: 0 or the number of the message, from 1
   friend struct ScopeGuard;
 };
 
@@ -167,6 +176,10 @@ void emitGemm(UnitEmitter &e);
 void emitConv(UnitEmitter &e);
 void emitDepthwise(UnitEmitter &e);
 
+/// Emits a loop over the rows [first, last) of the index space `outer`, with the indices of each row.
+void emitRows(UnitEmitter &e, llvm::ArrayRef<mlir::AffineExpr> outer, mlir::Value first, mlir::Value last,
+              llvm::function_ref<void(llvm::ArrayRef<mlir::Value> index, mlir::Value row)> body);
+
 /// How a unit's work is shared: the number of work items, and how many scalar operations one costs.
 struct WorkInfo {
   mlir::AffineExpr items;
@@ -174,6 +187,8 @@ struct WorkInfo {
   mlir::AffineExpr scratchBytes; ///< per thread; constant 0 where none
 };
 WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options);
+WorkInfo getMapWork(kernel::UnitOp unit);
+WorkInfo getConcatWork(kernel::UnitOp unit);
 
 /// Converts between storage and compute values of 8-bit and smaller floats and bf16 (SmallFloats.cpp).
 mlir::Value decodeFloat(mlir::ImplicitLocOpBuilder &b, mlir::Value bits, mlir::FloatType storage, mlir::Type compute);

@@ -1,0 +1,71 @@
+// Units without a hero: one loop nest over the shape that all results share.
+//
+// Work items: for rank 0 and 1 the elements, else the rows (all dims but the last).
+//
+//   for row in [begin, end)            indices of the outer dims are carried and stepped like an odometer
+//     for i in [0, extent of the last dim)    parallel: the loop vectoriser's
+//       result_k[row, i] = element(yielded_k, (outer..., i))
+#include "lib/Conversion/KernelToVector/UnitEmitter.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+
+namespace onager {
+
+void emitRows(UnitEmitter &e, ArrayRef<AffineExpr> outer, Value first, Value last, function_ref<void(ArrayRef<Value>, Value)> body) {
+  UnitEmitter::Index start = e.delinearize(first, outer);
+  e.forLoop(first, last, 1, start, [&](Value row, ValueRange index) {
+    body(SmallVector<Value>(index), row);
+    SmallVector<Value> next(index);
+    Value carry;
+    for (size_t k = outer.size(); k-- > 0;) {
+      Value stepped = carry ? Value(arith::SelectOp::create(e.b, carry, e.add(index[k], e.i64(1)), index[k])) : e.add(index[k], e.i64(1));
+      if (k > 0) {
+        carry = e.compare("eq", stepped, e.extent(outer[k]));
+        stepped = arith::SelectOp::create(e.b, carry, e.i64(0), stepped);
+      }
+      next[k] = stepped;
+    }
+    return next;
+  });
+}
+
+/// Stores every yielded tensor of the unit at `index`.
+static void storeResults(UnitEmitter &e, ArrayRef<Value> index, Value linear) {
+  Operation *yield = e.unit.getBody().front().getTerminator();
+  for (auto [number, value] : llvm::enumerate(yield->getOperands())) {
+    Type storage = cast<RankedTensorType>(value.getType()).getElementType();
+    e.store(storage, e.getResultBuffer(number), linear, e.element(value, index));
+  }
+}
+
+void emitMap(UnitEmitter &e) {
+  graph::Dims dims = graph::getDims(e.unit.getBody().front().getTerminator()->getOperand(0));
+  if (dims.size() <= 1) {
+    e.forEachParallel(e.begin, e.end, [&](Value i) {
+      storeResults(e, dims.empty() ? UnitEmitter::Index{} : UnitEmitter::Index{i}, i);
+    });
+    return;
+  }
+  ArrayRef<AffineExpr> outer = ArrayRef(dims).drop_back();
+  Value width = e.extent(dims.back());
+  emitRows(e, outer, e.begin, e.end, [&](ArrayRef<Value> index, Value row) {
+    Value base = e.mul(row, width);
+    e.forEachParallel(e.i64(0), width, [&](Value i) {
+      UnitEmitter::Index position(index);
+      position.push_back(i);
+      storeResults(e, position, e.add(base, i));
+    });
+  });
+}
+
+WorkInfo getMapWork(kernel::UnitOp unit) {
+  MLIRContext *context = unit.getContext();
+  graph::Dims dims = graph::getDims(unit.getBody().front().getTerminator()->getOperand(0));
+  AffineExpr elements = graph::getNumElements(context, dims);
+  AffineExpr items = dims.size() <= 1 ? elements : graph::getNumElements(context, ArrayRef(dims).drop_back());
+  int64_t ops = std::distance(unit.getBody().front().begin(), unit.getBody().front().end());
+  return {items, elements * ops, getAffineConstantExpr(0, context)};
+}
+
+} // namespace onager

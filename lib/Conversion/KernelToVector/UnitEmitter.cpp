@@ -1,0 +1,276 @@
+// Arguments, shapes, elements and control flow of a unit's function. Memory is in Memory.cpp, scalars in Scalars.cpp.
+#include "lib/Conversion/KernelToVector/UnitEmitter.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include <cstddef>
+#include "onager-rt/abi.h"
+
+using namespace mlir;
+
+namespace onager {
+
+/// Opens a table of computed elements for one loop body or branch, and restores the insertion point.
+struct ScopeGuard {
+  explicit ScopeGuard(UnitEmitter &e) : e(e), point(e.b) { e.memo.emplace_back(); }
+  ~ScopeGuard() { e.memo.pop_back(); }
+  UnitEmitter &e;
+  OpBuilder::InsertionGuard point;
+};
+
+UnitEmitter::UnitEmitter(kernel::UnitOp unit, func::FuncOp function, const EmitOptions &options)
+    : b(unit.getLoc(), unit.getContext()), unit(unit), function(function), options(options) {
+  Block *entry = function.addEntryBlock();
+  b.setInsertionPointToStart(entry);
+  run = entry->getArgument(0);
+  args = entry->getArgument(1);
+  begin = entry->getArgument(2);
+  end = entry->getArgument(3);
+  memo.emplace_back();
+  entryEnd = arith::ConstantIntOp::create(b, 0, 64);
+  b.setInsertionPoint(entryEnd);
+  symbols = LLVM::LoadOp::create(b, LLVM::LLVMPointerType::get(b.getContext()), args);
+  status = stackBuffer(b.getI32Type(), 1);
+  LLVM::StoreOp::create(b, arith::ConstantIntOp::create(b, 0, 32), status);
+  b.setInsertionPointAfter(entryEnd);
+}
+
+void UnitEmitter::finish() {
+  Value code = LLVM::LoadOp::create(b, b.getI32Type(), status);
+  func::ReturnOp::create(b, code);
+}
+
+Value UnitEmitter::getArgPointer(unsigned position) {
+  Value &cached = argCache[position];
+  if (!cached) {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(entryEnd);
+    Type pointer = LLVM::LLVMPointerType::get(b.getContext());
+    Value slot = LLVM::GEPOp::create(b, pointer, pointer, args, ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(position)});
+    auto load = LLVM::LoadOp::create(b, pointer, slot);
+    load.setInvariant(true);
+    cached = load;
+  }
+  return cached;
+}
+
+Value UnitEmitter::getBuffer(Value argument) { return getArgPointer(1 + cast<BlockArgument>(argument).getArgNumber()); }
+
+Value UnitEmitter::getResultBuffer(unsigned number) { return getArgPointer(1 + unit.getBody().getNumArguments() + number); }
+
+Value UnitEmitter::getScratch() {
+  unsigned results = unit.getBody().front().getTerminator()->getNumOperands();
+  return getArgPointer(1 + unit.getBody().getNumArguments() + results);
+}
+
+/// Emits an expression of symbols at the insertion point of `b`.
+static Value emitExpr(UnitEmitter &e, AffineExpr expr, function_ref<Value(unsigned)> symbol) {
+  if (auto constant = dyn_cast<AffineConstantExpr>(expr))
+    return e.i64(constant.getValue());
+  if (auto leaf = dyn_cast<AffineSymbolExpr>(expr))
+    return symbol(leaf.getPosition());
+  auto binary = cast<AffineBinaryOpExpr>(expr);
+  Value lhs = emitExpr(e, binary.getLHS(), symbol), rhs = emitExpr(e, binary.getRHS(), symbol);
+  switch (expr.getKind()) {
+  case AffineExprKind::Add:
+    return e.add(lhs, rhs);
+  case AffineExprKind::Mul:
+    return e.mul(lhs, rhs);
+  case AffineExprKind::Mod: {
+    Value quotient = arith::FloorDivSIOp::create(e.b, lhs, e.maxSigned(rhs, e.i64(1)));
+    return e.sub(lhs, e.mul(quotient, rhs));
+  }
+  case AffineExprKind::FloorDiv:
+    return arith::FloorDivSIOp::create(e.b, lhs, e.maxSigned(rhs, e.i64(1)));
+  default:
+    return arith::CeilDivSIOp::create(e.b, lhs, e.maxSigned(rhs, e.i64(1)));
+  }
+}
+
+Value UnitEmitter::extent(AffineExpr expr) {
+  if (std::optional<int64_t> constant = graph::getConstant(expr))
+    return i64(*constant);
+  auto found = extentCache.find(expr);
+  if (found != extentCache.end())
+    return found->second;
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(entryEnd);
+  Value value = emitExpr(*this, expr, [&](unsigned symbol) -> Value {
+    AffineExpr leaf = getAffineSymbolExpr(symbol, b.getContext());
+    Value &cached = extentCache[leaf];
+    if (!cached) {
+      Value slot = LLVM::GEPOp::create(b, LLVM::LLVMPointerType::get(b.getContext()), b.getI64Type(), symbols,
+                                       ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(symbol)});
+      auto load = LLVM::LoadOp::create(b, b.getI64Type(), slot);
+      load.setInvariant(true);
+      cached = load;
+    }
+    return cached;
+  });
+  extentCache[expr] = value;
+  return value;
+}
+
+UnitEmitter::Index UnitEmitter::extents(Value tensor) {
+  Index values;
+  for (AffineExpr dim : graph::getDims(tensor))
+    values.push_back(extent(dim));
+  return values;
+}
+
+Type UnitEmitter::computeType(Type element) const {
+  MLIRContext *context = element.getContext();
+  if (isa<FloatType>(element))
+    return options.exact || element.isF64() ? Type(Float64Type::get(context)) : Type(Float32Type::get(context));
+  unsigned width = cast<IntegerType>(element).getWidth();
+  return IntegerType::get(context, width == 1 ? 1 : std::max(width, 8u));
+}
+
+void UnitEmitter::overrideElement(Value tensor, ElementFn fn) {
+  overrides[tensor] = std::move(fn);
+  memo.back().clear();
+}
+
+Value UnitEmitter::element(Value tensor, ArrayRef<Value> index) {
+  std::pair<void *, std::vector<void *>> key{tensor.getAsOpaquePointer(), {}};
+  for (Value part : index)
+    key.second.push_back(part.getAsOpaquePointer());
+  for (auto &scope : llvm::reverse(memo))
+    if (auto found = scope.find(key); found != scope.end())
+      return found->second;
+  Value value = emitElement(tensor, index);
+  memo.back()[key] = value;
+  return value;
+}
+
+Value UnitEmitter::emitElement(Value tensor, ArrayRef<Value> index) {
+  if (auto found = overrides.find(tensor); found != overrides.end())
+    return found->second(index);
+  Type storage = cast<RankedTensorType>(tensor.getType()).getElementType();
+  if (isa<BlockArgument>(tensor))
+    return load(storage, getBuffer(tensor), linearize(index, graph::getDims(tensor)));
+  Operation *op = tensor.getDefiningOp();
+  OpElementFn emit = lookupElement(op);
+  if (!emit) {
+    op->emitError("no element emitter for this operation");
+    return constant(computeType(storage), 0);
+  }
+  return emit(*this, op, cast<OpResult>(tensor).getResultNumber(), index);
+}
+
+Value UnitEmitter::indexElement(Value tensor, ArrayRef<Value> index) {
+  Value value = element(tensor, index);
+  Type storage = cast<RankedTensorType>(tensor.getType()).getElementType();
+  unsigned width = cast<IntegerType>(value.getType()).getWidth();
+  if (width == 64)
+    return value;
+  if (storage.isUnsignedInteger() || width == 1)
+    return arith::ExtUIOp::create(b, b.getI64Type(), value);
+  return arith::ExtSIOp::create(b, b.getI64Type(), value);
+}
+
+UnitEmitter::Index UnitEmitter::broadcastIndex(Value operand, ArrayRef<AffineExpr> resultDims, ArrayRef<Value> index) {
+  graph::Dims dims = graph::getDims(operand);
+  size_t offset = resultDims.size() - dims.size();
+  Index out;
+  for (size_t k = 0; k < dims.size(); ++k) {
+    Value part = index[offset + k];
+    if (graph::isConstant(dims[k], 1))
+      out.push_back(i64(0));
+    else if (dims[k] == resultDims[offset + k] || graph::getConstant(dims[k]))
+      out.push_back(part);
+    else
+      out.push_back(mul(part, broadcastStride(dims[k])));
+  }
+  return out;
+}
+
+Value UnitEmitter::broadcastStride(AffineExpr dim) {
+  Value size = extent(dim);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(entryEnd);
+  Value &cached = strideCache[dim];
+  if (!cached)
+    cached = arith::ExtUIOp::create(b, b.getI64Type(), arith::CmpIOp::create(b, arith::CmpIPredicate::ne, size, i64(1)));
+  return cached;
+}
+
+SmallVector<Value> UnitEmitter::forLoop(Value from, Value to, int64_t step, ValueRange inits, LoopBody body) {
+  auto loop = scf::ForOp::create(b, from, to, i64(step), inits);
+  ScopeGuard scope(*this);
+  b.setInsertionPointToStart(loop.getBody());
+  SmallVector<Value> next = body(loop.getInductionVar(), loop.getRegionIterArgs());
+  if (!inits.empty())
+    scf::YieldOp::create(b, next);
+  else if (loop.getBody()->empty() || !loop.getBody()->back().hasTrait<OpTrait::IsTerminator>())
+    scf::YieldOp::create(b);
+  return SmallVector<Value>(loop.getResults());
+}
+
+void UnitEmitter::forEach(Value from, Value to, int64_t step, function_ref<void(Value)> body) {
+  auto loop = scf::ForOp::create(b, from, to, i64(step));
+  ScopeGuard scope(*this);
+  b.setInsertionPointToStart(loop.getBody());
+  body(loop.getInductionVar());
+}
+
+void UnitEmitter::forEachParallel(Value from, Value to, function_ref<void(Value)> body) {
+  auto loop = scf::ForOp::create(b, from, to, i64(1));
+  ScopeGuard scope(*this);
+  b.setInsertionPointToStart(loop.getBody());
+  Attribute outer = accessGroup;
+  auto group = LLVM::AccessGroupAttr::get(b.getContext(), DistinctAttr::create(b.getUnitAttr()));
+  accessGroup = group;
+  body(loop.getInductionVar());
+  accessGroup = outer;
+  auto annotation = LLVM::LoopAnnotationAttr::get(b.getContext(), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {group});
+  loop->setAttr("loop_annotation", annotation);
+}
+
+Value UnitEmitter::select(Value condition, Type type, function_ref<Value()> then, function_ref<Value()> otherwise) {
+  auto branch = scf::IfOp::create(b, TypeRange{type}, condition, /*withElseRegion=*/true);
+  auto fill = [&](Block *block, function_ref<Value()> value) {
+    ScopeGuard scope(*this);
+    b.setInsertionPointToStart(block);
+    scf::YieldOp::create(b, value());
+  };
+  fill(branch.thenBlock(), then);
+  fill(branch.elseBlock(), otherwise);
+  return branch.getResult(0);
+}
+
+void UnitEmitter::ifThen(Value condition, function_ref<void()> then) {
+  auto branch = scf::IfOp::create(b, condition, /*withElseRegion=*/false);
+  ScopeGuard scope(*this);
+  b.setInsertionPointToStart(branch.thenBlock());
+  then();
+}
+
+void UnitEmitter::failIf(Value condition, StringRef message, ValueRange operands) {
+  assert(operands.size() <= 4 && "a run keeps four operands of its error");
+  if (errors->empty() || errors->back() != message)
+    errors->push_back(message.str());
+  int64_t code = errors->size();
+  ifThen(condition, [&] {
+    LLVM::StoreOp::create(b, arith::ConstantIntOp::create(b, code, 32), status);
+    Type pointer = LLVM::LLVMPointerType::get(b.getContext());
+    for (auto [number, operand] : llvm::enumerate(operands)) {
+      int32_t offset = offsetof(onager_run, error_values) + 8 * number;
+      Value slot = LLVM::GEPOp::create(b, pointer, b.getI8Type(), run, ArrayRef<LLVM::GEPArg>{offset});
+      LLVM::StoreOp::create(b, operand, slot);
+    }
+  });
+}
+
+OpElementFn lookupElement(Operation *op) {
+  static const llvm::StringMap<OpElementFn> table = [] {
+    llvm::StringMap<OpElementFn> entries;
+    registerElementwise(entries);
+    registerMovement(entries);
+    registerReductions(entries);
+    registerContractions(entries);
+    registerResize(entries);
+    return entries;
+  }();
+  return table.lookup(op->getName().getStringRef());
+}
+
+} // namespace onager
