@@ -43,7 +43,7 @@ typedef struct onager_host {
   double (*const *math2)(double, double);
   /* Waits until every thread of the run's gang has arrived; memory written before is visible after. */
   void (*barrier)(onager_run *run, int32_t thread);
-  /* Makes blocks[block] hold at least `bytes`; contents are lost when it moves. Thread 0 only, between barriers.
+  /* Makes blocks[block] hold at least `bytes`; contents are kept when it moves. Thread 0 only, between barriers.
    * Returns 0, or 1 when memory cannot be had (the run's status is then set). */
   int32_t (*grow)(onager_run *run, int32_t block, int64_t bytes);
   /* Scratch memory for kernels of runtime/ops; freed by the caller of allocate. */
