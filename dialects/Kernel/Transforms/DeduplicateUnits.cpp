@@ -1,0 +1,53 @@
+// launch @a, launch @b -> launch @a, launch @a where the units are equal. Test: kernel-deduplicate-units.mlir
+#include "dialects/Kernel/Transforms/Passes.h"
+#include "mlir/IR/AsmState.h"
+#include "llvm/ADT/StringMap.h"
+
+#define DEBUG_TYPE "kernel-deduplicate-units"
+
+using namespace mlir;
+
+namespace onager::kernel {
+#define GEN_PASS_DEF_KERNELDEDUPLICATEUNITS
+#include "dialects/Kernel/Transforms/Passes.h.inc"
+
+/// Prints what decides a unit's code: hero, types and operations, without names and locations.
+static std::string getKey(UnitOp unit) {
+  std::string key;
+  llvm::raw_string_ostream out(key);
+  out << stringifyHero(unit.getHero());
+  OpPrintingFlags flags;
+  flags.printGenericOpForm().useLocalScope();
+  for (BlockArgument argument : unit.getBody().getArguments())
+    out << ',' << argument.getType();
+  AsmState state(unit, flags);
+  for (Operation &op : unit.getBody().front()) {
+    out << ';';
+    op.print(out, state);
+  }
+  return key;
+}
+
+namespace {
+struct DeduplicateUnits : impl::KernelDeduplicateUnitsBase<DeduplicateUnits> {
+  void runOnOperation() override {
+    llvm::StringMap<UnitOp> first;
+    llvm::StringMap<StringAttr> renamed;
+    for (auto unit : llvm::make_early_inc_range(getOperation().getOps<UnitOp>())) {
+      auto [entry, isNew] = first.try_emplace(getKey(unit), unit);
+      if (isNew)
+        continue;
+      UnitOp kept = entry->second;
+      renamed[unit.getSymName()] = kept.getSymNameAttr();
+      kept->setLoc(FusedLoc::get(&getContext(), {kept.getLoc(), unit.getLoc()}));
+      unit.erase();
+      ++numRemoved;
+    }
+    getOperation().walk([&](LaunchOp launch) {
+      if (auto found = renamed.find(launch.getUnit()); found != renamed.end())
+        launch.setUnitAttr(FlatSymbolRefAttr::get(found->second));
+    });
+  }
+};
+} // namespace
+} // namespace onager::kernel

@@ -1,0 +1,64 @@
+// Passes of the `kernel` dialect: from formed units to a planned program.
+#ifndef ONAGER_DIALECTS_KERNEL_TRANSFORMS_PASSES
+#define ONAGER_DIALECTS_KERNEL_TRANSFORMS_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def KernelCollapseDims : Pass<"kernel-collapse-dims", "::onager::kernel::UnitOp"> {
+  let summary = "Merges adjacent dims of elementwise units that every tensor walks alike";
+  let description = [{
+    In a unit that holds elementwise operations alone, dims d and d + 1 of the iteration space become one where each tensor
+    either has both with the extents of the result or has both absent or of extent 1; dims of extent 1 everywhere go. Loops
+    get longer and shorter in number, indices cheaper. Other units stay as they are. Launches keep their types: only the
+    grouping of dims differs, not the order of elements.
+
+    ```mlir
+    ^bb0(%x: tensor<4x5x6xf32>, %y: tensor<6xf32>):
+      %0 = graph.add %x, %y : (tensor<4x5x6xf32>, tensor<6xf32>) -> tensor<4x5x6xf32>
+    // becomes
+    ^bb0(%x: tensor<20x6xf32>, %y: tensor<6xf32>):
+      %0 = graph.add %x, %y : (tensor<20x6xf32>, tensor<6xf32>) -> tensor<20x6xf32>
+    ```
+  }];
+  let statistics = [Statistic<"numCollapsed", "collapsed", "units whose rank fell">];
+}
+
+def KernelDeduplicateUnits : Pass<"kernel-deduplicate-units", "::mlir::ModuleOp"> {
+  let summary = "Lets launches of structurally equal units share one";
+  let description = [{
+    Two units are equal where their printed bodies and heroes are (names of nodes do not count). The first in module order
+    stays and its location lists all nodes it serves; launches of the others are redirected. Does nothing where all
+    units differ.
+
+    ```mlir
+    kernel.launch @unit0(%x) ...
+    kernel.launch @unit1(%y) ...   // unit1 is unit0 again
+    // becomes
+    kernel.launch @unit0(%x) ...
+    kernel.launch @unit0(%y) ...
+    ```
+  }];
+  let statistics = [Statistic<"numRemoved", "removed", "units removed">];
+}
+
+def KernelPlanBuffers : Pass<"kernel-plan-buffers", "::mlir::ModuleOp"> {
+  let summary = "Gives every tensor of the program a buffer and every launch its barrier";
+  let description = [{
+    Inputs and outputs are the caller's. Constants, and results of launches marked `constant`, are weights. A tensor whose size depends
+    on the input shapes alone lives in a slot of the arena, from the launch that writes it to the last one before the
+    barrier behind its last reader; any other in a growable block. `graph.reshape` shares its operand's buffer. A launch gets a barrier where
+    it reads what was written since the last one. Results that the program returns without having computed them, or twice, are
+    copied by a unit.
+
+    ```mlir
+    %0 = kernel.launch @unit0(%x) : (tensor<8xf32>) -> tensor<8xf32>
+    // becomes
+    %0 = kernel.launch @unit0(%x) {barrier = false, buffers = array<i64: 1>, ordinal = 0 : i64, scratch = -1 : i64} : ...
+    ```
+    Holds after: `kernel.buffers` on the module lists all buffers; no two slots that are live at the same launch overlap (the runtime
+    packs them by these lifetimes).
+  }];
+  let dependentDialects = ["::onager::kernel::KernelDialect"];
+}
+
+#endif

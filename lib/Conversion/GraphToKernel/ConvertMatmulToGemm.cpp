@@ -1,0 +1,91 @@
+// matmul(a, b) -> gemm(a, pack(b)), in f32. Test: convert-matmul-to-gemm.mlir
+#include "dialects/Graph/IR/Shapes.h"
+#include "dialects/Kernel/IR/Kernel.h"
+#include "lib/Conversion/GraphToKernel/Passes.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+#define DEBUG_TYPE "convert-matmul-to-gemm"
+
+using namespace mlir;
+
+namespace onager {
+#define GEN_PASS_DEF_CONVERTMATMULTOGEMM
+#include "lib/Conversion/GraphToKernel/Passes.h.inc"
+
+/// Columns below which panels would be mostly padding.
+static constexpr int64_t kFewestColumns = 8;
+/// Contraction length below which packing costs more than it saves.
+static constexpr int64_t kShortestSum = 4;
+
+static Type getElement(Value value) { return cast<RankedTensorType>(value.getType()).getElementType(); }
+
+/// f16, bf16 and f32: what is computed in f32.
+static bool isShortFloat(Type type) { return type.isF16() || type.isBF16() || type.isF32(); }
+
+/// Casts a tensor to another element type; nothing where it has it.
+static Value castTo(PatternRewriter &rewriter, Location loc, Value value, Type element) {
+  if (getElement(value) == element)
+    return value;
+  return graph::CastOp::create(rewriter, loc, graph::makeTensor(graph::getDims(value), element), value);
+}
+
+static bool isBelow(AffineExpr extent, int64_t limit) {
+  std::optional<int64_t> constant = graph::getConstant(extent);
+  return constant && *constant < limit;
+}
+
+namespace {
+
+/// matmul(a, b) -> gemm(a, pack(b))
+struct SplitMatmul : OpRewritePattern<graph::MatmulOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(graph::MatmulOp op, PatternRewriter &rewriter) const override {
+    graph::Dims rhs = graph::getDims(op.getRhs());
+    if (!isShortFloat(getElement(op.getLhs())) || !isShortFloat(getElement(op.getRhs())) || !isShortFloat(getElement(op.getResult())))
+      return rewriter.notifyMatchFailure(op, "element types are not floats of up to 32 bits");
+    if (isBelow(rhs.back(), kFewestColumns) || isBelow(rhs[rhs.size() - 2], kShortestSum))
+      return rewriter.notifyMatchFailure(op, "too few columns or too short a sum for panels");
+    Type f32 = rewriter.getF32Type();
+    AffineExpr columns = rhs.back(), depth = rhs[rhs.size() - 2];
+    graph::Dims packed(rhs.begin(), rhs.end() - 2);
+    packed.push_back(columns.ceilDiv(kernel::kPanelWidth));
+    packed.push_back(depth);
+    packed.push_back(rewriter.getAffineConstantExpr(kernel::kPanelWidth));
+    Location loc = op.getLoc();
+    Value panels = kernel::PackOp::create(rewriter, loc, graph::makeTensor(packed, f32), castTo(rewriter, loc, op.getRhs(), f32));
+    Value gemm = kernel::GemmOp::create(rewriter, loc, graph::makeTensor(graph::getDims(op.getResult()), f32),
+                                        castTo(rewriter, loc, op.getLhs(), f32), panels);
+    rewriter.replaceOp(op, castTo(rewriter, loc, gemm, getElement(op.getResult())));
+    return success();
+  }
+};
+
+/// conv of f16 or bf16 -> cast(conv(cast, cast))
+struct WidenConv : OpRewritePattern<graph::ConvOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(graph::ConvOp op, PatternRewriter &rewriter) const override {
+    Type element = getElement(op.getResult()), f32 = rewriter.getF32Type();
+    if (!element.isF16() && !element.isBF16())
+      return rewriter.notifyMatchFailure(op, "not a 16-bit float convolution");
+    Location loc = op.getLoc();
+    Value wide = graph::ConvOp::create(rewriter, loc, graph::makeTensor(graph::getDims(op.getResult()), f32),
+                                       castTo(rewriter, loc, op.getX(), f32), castTo(rewriter, loc, op.getFilter(), f32),
+                                       op.getStridesAttr(), op.getPadsAttr(), op.getDilationsAttr(), op.getGroupAttr());
+    rewriter.replaceOp(op, castTo(rewriter, loc, wide, element));
+    return success();
+  }
+};
+
+struct ConvertMatmulToGemm : impl::ConvertMatmulToGemmBase<ConvertMatmulToGemm> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<SplitMatmul, WidenConv>(&getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      return signalPassFailure();
+    getOperation().walk([&](kernel::GemmOp) { ++numGemms; });
+  }
+};
+
+} // namespace
+} // namespace onager

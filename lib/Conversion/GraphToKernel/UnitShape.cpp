@@ -1,0 +1,80 @@
+// Roles of operations in launch units.
+#include "lib/Conversion/GraphToKernel/UnitShape.h"
+#include "dialects/Graph/IR/Shapes.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace onager {
+
+static bool isElementwise(Operation *op) { return op->hasTrait<graph::ElementwiseOp>(); }
+
+/// Convolutions that the emitters take: f32, kernel of known size.
+static bool hasConvEmitter(graph::ConvOp op) {
+  auto filter = cast<RankedTensorType>(op.getFilter().getType());
+  bool known = !llvm::any_of(filter.getShape(), ShapedType::isDynamic);
+  return known && filter.getElementType().isF32() && filter.getRank() >= 3 && filter.getRank() <= 5 && filter.getNumElements() > 0;
+}
+
+static bool isDepthwise(graph::ConvOp op) {
+  auto filter = cast<RankedTensorType>(op.getFilter().getType());
+  return op.getGroup() > 1 && filter.getDimSize(1) == 1;
+}
+
+kernel::Hero getHero(Operation *op, bool fuse) {
+  using kernel::Hero;
+  if (isa<graph::ScatterElementsOp, graph::ScatterNDOp>(op))
+    return Hero::scatter;
+  if (isa<graph::RecurrentOp>(op))
+    return Hero::recurrent;
+  if (isa<graph::ConcatOp>(op))
+    return Hero::concat;
+  if (isa<graph::CumulateOp>(op))
+    return Hero::scan;
+  if (!fuse)
+    return Hero::map;
+  return llvm::TypeSwitch<Operation *, Hero>(op)
+      .Case<graph::ReduceOp>([](auto) { return Hero::reduce; })
+      .Case<graph::SoftmaxOp>([](auto) { return Hero::softmax; })
+      .Case<graph::NormalizeOp>([](auto) { return Hero::normalize; })
+      .Case<kernel::GemmOp>([](auto) { return Hero::gemm; })
+      .Case<graph::ConvOp>([](graph::ConvOp conv) {
+        if (!hasConvEmitter(conv))
+          return Hero::map;
+        return isDepthwise(conv) ? Hero::depthwise : Hero::conv;
+      })
+      .Default([](Operation *) { return Hero::map; });
+}
+
+Role getRole(Operation *op, bool fuse) {
+  if (op->getNumRegions() || op->hasTrait<OpTrait::IsTerminator>() || isa<graph::ReshapeOp, graph::ConstantOp, graph::CallOp>(op) || op->getNumResults() == 0)
+    return Role::program;
+  if (isElementwise(op))
+    return Role::elementwise;
+  if (getHero(op, fuse) != kernel::Hero::map)
+    return Role::hero;
+  if (isa<graph::TransposeOp, graph::SliceOp, graph::BroadcastOp, graph::TileOp, graph::PadOp, graph::IotaOp, graph::IndexTensorOp,
+          graph::GatherOp, graph::GatherElementsOp, graph::GatherNDOp, kernel::PackOp>(op))
+    return Role::movement;
+  return Role::opaque;
+}
+
+bool takesEpilogue(Operation *op) {
+  return !isa<graph::ConcatOp, graph::ScatterElementsOp, graph::ScatterNDOp, graph::RecurrentOp, graph::CumulateOp, kernel::PackOp>(op);
+}
+
+bool takesPrologue(Operation *op, unsigned number) {
+  if (isa<graph::TransposeOp, graph::SliceOp, graph::ConcatOp, graph::ReduceOp, kernel::PackOp>(op))
+    return true;
+  if (isa<graph::GatherOp, graph::GatherElementsOp, graph::GatherNDOp>(op))
+    return number == 1;
+  return isa<graph::PadOp>(op);
+}
+
+bool isCheap(Operation *op) {
+  return isa<graph::AddOp, graph::SubOp, graph::MulOp, graph::NegOp, graph::AbsOp, graph::MinOp, graph::MaxOp, graph::ReluOp, graph::CastOp,
+             graph::SelectOp, graph::EqualOp, graph::LessOp, graph::LessEqualOp, graph::AndOp, graph::OrOp, graph::NotOp, graph::ConstantOp,
+             graph::TransposeOp, graph::SliceOp, graph::BroadcastOp, graph::IotaOp>(op);
+}
+
+} // namespace onager

@@ -1,0 +1,31 @@
+// What unit formation asks about operations.
+#ifndef ONAGER_CONVERSION_GRAPHTOKERNEL_UNITSHAPE_H
+#define ONAGER_CONVERSION_GRAPHTOKERNEL_UNITSHAPE_H
+
+#include "dialects/Kernel/IR/Kernel.h"
+
+namespace onager {
+
+/// The part that an operation can play in a unit.
+enum class Role {
+  program,     ///< stays in the program: views, constants, calls, control flow, symbols
+  elementwise, ///< joins units of its shape
+  movement,    ///< reads each operand element at most once
+  opaque,      ///< a map that reads operand elements many times: takes no prologue
+  hero         ///< has an emitter of its own
+};
+
+/// Returns the part of `op`. With `fuse` false nothing is a hero but what has no other form.
+Role getRole(mlir::Operation *op, bool fuse);
+/// Returns the emitter for a unit around `op`.
+kernel::Hero getHero(mlir::Operation *op, bool fuse);
+/// True where a unit around `op` may compute operations of its result shape behind it.
+bool takesEpilogue(mlir::Operation *op);
+/// True where a unit around `op` may compute operand `number` while reading it.
+bool takesPrologue(mlir::Operation *op, unsigned number);
+/// True where the operation costs little enough to be computed more than once.
+bool isCheap(mlir::Operation *op);
+
+} // namespace onager
+
+#endif
