@@ -40,9 +40,11 @@ Value UnitEmitter::address(Type storage, Value base, Value linear) {
   return LLVM::GEPOp::create(b, LLVM::LLVMPointerType::get(b.getContext()), memoryType(storage), base, ArrayRef<LLVM::GEPArg>{linear});
 }
 
-Value UnitEmitter::load(Type storage, Value base, Value linear) {
+Value UnitEmitter::load(Type storage, Value base, Value linear, bool invariant) {
   auto memory = memoryType(storage);
   auto load = LLVM::LoadOp::create(b, memory, address(storage, base, linear), graph::getElementBytes(storage));
+  if (invariant)
+    load.setInvariant(true);
   if (accessGroup)
     load.setAccessGroupsAttr(b.getArrayAttr({accessGroup}));
   Value raw = load;

@@ -1,8 +1,6 @@
 // Arguments, shapes, elements and control flow of a unit's function. Memory is in Memory.cpp, scalars in Scalars.cpp.
 #include "lib/Conversion/KernelToVector/UnitEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include <cstddef>
-#include "onager-rt/abi.h"
 
 using namespace mlir;
 
@@ -146,7 +144,7 @@ Value UnitEmitter::emitElement(Value tensor, ArrayRef<Value> index) {
     return found->second(index);
   Type storage = cast<RankedTensorType>(tensor.getType()).getElementType();
   if (isa<BlockArgument>(tensor))
-    return load(storage, getBuffer(tensor), linearize(index, graph::getDims(tensor)));
+    return load(storage, getBuffer(tensor), linearize(index, graph::getDims(tensor)), /*invariant=*/true);
   Operation *op = tensor.getDefiningOp();
   OpElementFn emit = lookupElement(op);
   if (!emit) {
@@ -244,20 +242,24 @@ void UnitEmitter::ifThen(Value condition, function_ref<void()> then) {
   then();
 }
 
-void UnitEmitter::failIf(Value condition, StringRef message, ValueRange operands) {
-  assert(operands.size() <= 4 && "a run keeps four operands of its error");
-  if (errors->empty() || errors->back() != message)
+void UnitEmitter::failIf(Value condition, StringRef message) {
+  auto known = llvm::find(*errors, message);
+  int64_t code = known - errors->begin() + 1;
+  if (known == errors->end())
     errors->push_back(message.str());
-  int64_t code = errors->size();
-  ifThen(condition, [&] {
-    LLVM::StoreOp::create(b, arith::ConstantIntOp::create(b, code, 32), status);
-    Type pointer = LLVM::LLVMPointerType::get(b.getContext());
-    for (auto [number, operand] : llvm::enumerate(operands)) {
-      int32_t offset = offsetof(onager_run, error_values) + 8 * number;
-      Value slot = LLVM::GEPOp::create(b, pointer, b.getI8Type(), run, ArrayRef<LLVM::GEPArg>{offset});
-      LLVM::StoreOp::create(b, operand, slot);
-    }
+  Value before = LLVM::LoadOp::create(b, b.getI32Type(), status);
+  Value after = arith::SelectOp::create(b, condition, arith::ConstantIntOp::create(b, code, 32), before);
+  LLVM::StoreOp::create(b, after, status);
+}
+
+std::string getNodeName(Operation *op) {
+  std::string name;
+  op->getLoc()->walk([&](Location loc) {
+    if (auto named = dyn_cast<NameLoc>(loc); named && name.empty())
+      name = named.getName().str();
+    return WalkResult::advance();
   });
+  return name.empty() ? op->getName().getStringRef().str() : name;
 }
 
 OpElementFn lookupElement(Operation *op) {

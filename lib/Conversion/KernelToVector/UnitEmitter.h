@@ -92,7 +92,8 @@ public:
   /// Splits a linear index by the extents of `dims`.
   Index delinearize(mlir::Value linear, llvm::ArrayRef<mlir::AffineExpr> dims);
   /// Loads element `linear` of a buffer of `storage` elements and converts it to the compute type.
-  mlir::Value load(mlir::Type storage, mlir::Value base, mlir::Value linear);
+  /// `invariant` promises that nobody writes the element while the unit runs (true for its arguments).
+  mlir::Value load(mlir::Type storage, mlir::Value base, mlir::Value linear, bool invariant = false);
   /// Converts from compute type and stores.
   void store(mlir::Type storage, mlir::Value base, mlir::Value linear, mlir::Value value);
   /// Address of element `linear` of `storage` elements.
@@ -111,8 +112,8 @@ public:
   /// Emits `if (condition) value = then() else value = otherwise()`.
   mlir::Value select(mlir::Value condition, mlir::Type type, llvm::function_ref<mlir::Value()> then, llvm::function_ref<mlir::Value()> otherwise);
   void ifThen(mlir::Value condition, llvm::function_ref<void()> then);
-  /// Emits a failure of the run with message `message` (its operands are i64) when `condition` holds; the share returns at its end.
-  void failIf(mlir::Value condition, llvm::StringRef message, mlir::ValueRange operands);
+  /// Makes the share return `message`'s number where `condition` ever holds. Branch-free: work goes on, so indices must be clamped.
+  void failIf(mlir::Value condition, llvm::StringRef message);
 
   // ---- scalars ------------------------------------------------------------------------------------------------------
   mlir::Value i64(int64_t value);
@@ -154,10 +155,14 @@ private:
   friend struct ScopeGuard;
 };
 
+/// Name of the ONNX node that an operation comes from, for messages.
+std::string getNodeName(mlir::Operation *op);
+
 /// Emits one element of the result of `op`. The table in Elements.cpp names one function per operation.
 using OpElementFn = mlir::Value (*)(UnitEmitter &, mlir::Operation *, unsigned result, llvm::ArrayRef<mlir::Value> index);
 OpElementFn lookupElement(mlir::Operation *op);
 void registerElementwise(llvm::StringMap<OpElementFn> &table);
+void registerCasts(llvm::StringMap<OpElementFn> &table);
 void registerMovement(llvm::StringMap<OpElementFn> &table);
 void registerReductions(llvm::StringMap<OpElementFn> &table);
 void registerContractions(llvm::StringMap<OpElementFn> &table);
@@ -189,6 +194,11 @@ struct WorkInfo {
 WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getMapWork(kernel::UnitOp unit);
 WorkInfo getConcatWork(kernel::UnitOp unit);
+
+/// Wraps a negative position, fails the run where it is outside [0, size), and clamps it.
+mlir::Value checkedIndex(UnitEmitter &e, mlir::Operation *op, mlir::Value position, mlir::Value size);
+/// Converts a compute value of storage type `from` to the compute value of `to`, rounded to what `to` can hold.
+mlir::Value convertElement(UnitEmitter &e, mlir::Value x, mlir::Type from, mlir::Type to, bool saturate);
 
 /// Converts between storage and compute values of 8-bit and smaller floats and bf16 (SmallFloats.cpp).
 mlir::Value decodeFloat(mlir::ImplicitLocOpBuilder &b, mlir::Value bits, mlir::FloatType storage, mlir::Type compute);

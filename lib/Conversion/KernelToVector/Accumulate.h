@@ -1,0 +1,23 @@
+// Running sums, products, maxima: how reductions start and step.
+#ifndef ONAGER_CONVERSION_KERNELTOVECTOR_ACCUMULATE_H
+#define ONAGER_CONVERSION_KERNELTOVECTOR_ACCUMULATE_H
+
+#include "lib/Conversion/KernelToVector/UnitEmitter.h"
+
+namespace onager {
+
+/// The value of a reduction over nothing, in the compute type of `storage`.
+mlir::Value getIdentity(UnitEmitter &e, graph::ReduceKind kind, mlir::Type storage);
+/// One step of a reduction. Float sums may be reassociated by the vectoriser unless exact.
+mlir::Value accumulate(UnitEmitter &e, graph::ReduceKind kind, mlir::Type storage, mlir::Value sum, mlir::Value x);
+/// What follows the last step: a mean's division by `count` (i64).
+mlir::Value finishReduction(UnitEmitter &e, graph::ReduceKind kind, mlir::Type storage, mlir::Value sum, mlir::Value count);
+/// Emits nested loops over `dims` with one carried value; `body` gets the indices.
+mlir::Value reduceNest(UnitEmitter &e, llvm::ArrayRef<mlir::AffineExpr> dims, mlir::Value init,
+                       llvm::function_ref<mlir::Value(llvm::ArrayRef<mlir::Value>, mlir::Value)> body);
+/// Emits nested loops over `dims` whose iterations are independent; `body` also gets the linear index.
+void forNest(UnitEmitter &e, llvm::ArrayRef<mlir::AffineExpr> dims, llvm::function_ref<void(llvm::ArrayRef<mlir::Value>, mlir::Value)> body);
+
+} // namespace onager
+
+#endif

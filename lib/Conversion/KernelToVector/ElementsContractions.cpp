@@ -1,0 +1,119 @@
+// One element of each contraction: an inner loop over the sum. The form of -O0 and of types without an emitter of their own.
+//
+// Floats accumulate in their compute type (f64 where exact), integers in i64 where exact, else in the result's width: both wrap alike.
+#include "lib/Conversion/KernelToVector/UnitEmitter.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+
+namespace onager {
+
+namespace {
+
+using Index = UnitEmitter::Index;
+
+Type storageOf(Value tensor) { return cast<RankedTensorType>(tensor.getType()).getElementType(); }
+
+/// sum + a * b, with operands converted to the accumulator's type.
+Value multiplyAdd(UnitEmitter &e, Value sum, Value a, Type aType, Value c, Type cType, Type result) {
+  Value x = convertElement(e, a, aType, result, true), y = convertElement(e, c, cType, result, true);
+  if (isa<IntegerType>(sum.getType()))
+    return arith::AddIOp::create(e.b, sum, arith::MulIOp::create(e.b, x, y));
+  auto flags = arith::FastMathFlagsAttr::get(e.b.getContext(), e.options.exact ? arith::FastMathFlags::none : arith::FastMathFlags::contract | arith::FastMathFlags::reassoc);
+  return arith::AddFOp::create(e.b, sum, arith::MulFOp::create(e.b, x, y, flags).getResult(), flags);
+}
+
+Value emitMatmul(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
+  auto matmul = cast<graph::MatmulOp>(op);
+  graph::Dims lhs = graph::getDims(matmul.getLhs()), rhs = graph::getDims(matmul.getRhs()), out = graph::getDims(matmul.getResult());
+  Type result = storageOf(matmul.getResult()), compute = e.computeType(result);
+  auto at = [&](Value tensor, Value row, Value column) {
+    graph::Dims dims = graph::getDims(tensor), batch(out.begin(), out.end() - 2);
+    Index position;
+    size_t missing = out.size() - dims.size();
+    for (size_t k = 0; k + 2 < dims.size(); ++k)
+      position.push_back(graph::isConstant(dims[k], 1) ? e.i64(0) : index[missing + k]);
+    position.push_back(row);
+    position.push_back(column);
+    return e.element(tensor, position);
+  };
+  Value row = index[index.size() - 2], column = index.back();
+  return e.forLoop(e.i64(0), e.extent(lhs.back()), 1, e.constant(compute, 0), [&](Value k, ValueRange sum) {
+    Value a = at(matmul.getLhs(), row, k), c = at(matmul.getRhs(), k, column);
+    return SmallVector<Value>{multiplyAdd(e, sum[0], a, storageOf(matmul.getLhs()), c, storageOf(matmul.getRhs()), result)};
+  })[0];
+}
+
+/// Emits nested loops over a kernel's taps, calling `body` with the tap and the running sum.
+Value overTaps(UnitEmitter &e, ArrayRef<AffineExpr> kernel, Index tap, Value sum, function_ref<Value(ArrayRef<Value>, Value)> body) {
+  if (tap.size() == kernel.size())
+    return body(tap, sum);
+  return e.forLoop(e.i64(0), e.extent(kernel[tap.size()]), 1, sum, [&](Value k, ValueRange running) {
+    Index next(tap);
+    next.push_back(k);
+    return SmallVector<Value>{overTaps(e, kernel, next, running[0], body)};
+  })[0];
+}
+
+Value emitConvElement(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
+  auto conv = cast<graph::ConvOp>(op);
+  graph::Dims x = graph::getDims(conv.getX()), filter = graph::getDims(conv.getFilter()), out = graph::getDims(conv.getResult());
+  Type result = storageOf(conv.getResult()), compute = e.computeType(result);
+  Value perGroup = e.extent(filter[1]);
+  Value outPerGroup = e.floorDiv(e.extent(out[1]), e.i64(conv.getGroup()));
+  Value firstChannel = conv.getGroup() == 1 ? e.i64(0) : e.mul(e.floorDiv(index[1], outPerGroup), perGroup);
+  return overTaps(e, ArrayRef(filter).drop_front(), {}, e.constant(compute, 0), [&](ArrayRef<Value> tap, Value sum) -> Value {
+    Index from{index[0], e.add(firstChannel, tap[0])}, weight{index[1], tap[0]};
+    Value inside = arith::ConstantIntOp::create(e.b, 1, 1);
+    for (size_t d = 0; d + 2 < x.size(); ++d) {
+      Value at = e.add(e.mul(index[2 + d], e.i64(conv.getStrides()[d])), e.mul(tap[1 + d], e.i64(conv.getDilations()[d])));
+      at = e.sub(at, e.extent(conv.getPads().getResult(d)));
+      Value size = e.extent(x[2 + d]);
+      inside = arith::AndIOp::create(e.b, inside, e.compare("ult", at, size));
+      from.push_back(e.maxSigned(e.minSigned(at, e.sub(size, e.i64(1))), e.i64(0)));
+      weight.push_back(tap[1 + d]);
+    }
+    Value a = e.element(conv.getX(), from), c = e.element(conv.getFilter(), weight);
+    Value next = multiplyAdd(e, sum, a, storageOf(conv.getX()), c, storageOf(conv.getFilter()), result);
+    return arith::SelectOp::create(e.b, inside, next, sum);
+  });
+}
+
+Value emitConvTranspose(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
+  auto conv = cast<graph::ConvTransposeOp>(op);
+  graph::Dims x = graph::getDims(conv.getX()), filter = graph::getDims(conv.getFilter());
+  Type result = storageOf(conv.getResult()), compute = e.computeType(result);
+  Value outPerGroup = e.extent(filter[1]);
+  Value inPerGroup = e.floorDiv(e.extent(x[1]), e.i64(conv.getGroup()));
+  Value group = e.floorDiv(index[1], outPerGroup), channel = e.rem(index[1], outPerGroup);
+  graph::Dims taps{x[1].floorDiv(conv.getGroup())};
+  taps.append(filter.begin() + 2, filter.end());
+  return overTaps(e, taps, {}, e.constant(compute, 0), [&](ArrayRef<Value> tap, Value sum) -> Value {
+    Value source = e.add(e.mul(group, inPerGroup), tap[0]);
+    Index from{index[0], source}, weight{source, channel};
+    Value inside = arith::ConstantIntOp::create(e.b, 1, 1);
+    for (size_t d = 0; d + 2 < x.size(); ++d) {
+      Value stride = e.i64(conv.getStrides()[d]);
+      Value at = e.sub(e.add(index[2 + d], e.extent(conv.getPads().getResult(d))), e.mul(tap[1 + d], e.i64(conv.getDilations()[d])));
+      Value position = arith::DivSIOp::create(e.b, at, stride), size = e.extent(x[2 + d]);
+      Value fits = arith::AndIOp::create(e.b, e.compare("eq", e.mul(position, stride), at), e.compare("ult", position, size));
+      fits = arith::AndIOp::create(e.b, fits, e.compare("sge", at, e.i64(0)));
+      inside = arith::AndIOp::create(e.b, inside, fits);
+      from.push_back(e.maxSigned(e.minSigned(position, e.sub(size, e.i64(1))), e.i64(0)));
+      weight.push_back(tap[1 + d]);
+    }
+    Value a = e.element(conv.getX(), from), c = e.element(conv.getFilter(), weight);
+    Value next = multiplyAdd(e, sum, a, storageOf(conv.getX()), c, storageOf(conv.getFilter()), result);
+    return arith::SelectOp::create(e.b, inside, next, sum);
+  });
+}
+
+} // namespace
+
+void registerContractions(llvm::StringMap<OpElementFn> &table) {
+  table["graph.matmul"] = emitMatmul;
+  table["graph.conv"] = emitConvElement;
+  table["graph.conv_transpose"] = emitConvTranspose;
+}
+
+} // namespace onager
