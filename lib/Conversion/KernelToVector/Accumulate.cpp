@@ -65,18 +65,18 @@ Value finishReduction(UnitEmitter &e, ReduceKind kind, Type storage, Value sum, 
 }
 
 static Value nestFrom(UnitEmitter &e, ArrayRef<AffineExpr> dims, UnitEmitter::Index index, Value carried,
-                      function_ref<Value(ArrayRef<Value>, Value)> body) {
+                      function_ref<Value(ArrayRef<Value>, Value)> body, bool parallel) {
   if (index.size() == dims.size())
     return body(index, carried);
   return e.forLoop(e.i64(0), e.extent(dims[index.size()]), 1, carried, [&](Value i, ValueRange running) {
     UnitEmitter::Index next(index);
     next.push_back(i);
-    return SmallVector<Value>{nestFrom(e, dims, next, running[0], body)};
-  })[0];
+    return SmallVector<Value>{nestFrom(e, dims, next, running[0], body, parallel)};
+  }, parallel && index.size() + 1 == dims.size())[0];
 }
 
-Value reduceNest(UnitEmitter &e, ArrayRef<AffineExpr> dims, Value init, function_ref<Value(ArrayRef<Value>, Value)> body) {
-  return nestFrom(e, dims, {}, init, body);
+Value reduceNest(UnitEmitter &e, ArrayRef<AffineExpr> dims, Value init, function_ref<Value(ArrayRef<Value>, Value)> body, bool parallel) {
+  return nestFrom(e, dims, {}, init, body, parallel);
 }
 
 static void forNestFrom(UnitEmitter &e, ArrayRef<AffineExpr> dims, UnitEmitter::Index index, Value linear,

@@ -12,9 +12,9 @@ mlir::Value getIdentity(UnitEmitter &e, graph::ReduceKind kind, mlir::Type stora
 mlir::Value accumulate(UnitEmitter &e, graph::ReduceKind kind, mlir::Type storage, mlir::Value sum, mlir::Value x);
 /// What follows the last step: a mean's division by `count` (i64).
 mlir::Value finishReduction(UnitEmitter &e, graph::ReduceKind kind, mlir::Type storage, mlir::Value sum, mlir::Value count);
-/// Emits nested loops over `dims` with one carried value; `body` gets the indices.
+/// Emits nested loops over `dims` with one carried value; `body` gets the indices; `parallel` as in forLoop.
 mlir::Value reduceNest(UnitEmitter &e, llvm::ArrayRef<mlir::AffineExpr> dims, mlir::Value init,
-                       llvm::function_ref<mlir::Value(llvm::ArrayRef<mlir::Value>, mlir::Value)> body);
+                       llvm::function_ref<mlir::Value(llvm::ArrayRef<mlir::Value>, mlir::Value)> body, bool parallel = false);
 /// Emits nested loops over `dims` whose iterations are independent; `body` also gets the linear index.
 void forNest(UnitEmitter &e, llvm::ArrayRef<mlir::AffineExpr> dims, llvm::function_ref<void(llvm::ArrayRef<mlir::Value>, mlir::Value)> body);
 

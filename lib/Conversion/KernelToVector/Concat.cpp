@@ -17,7 +17,7 @@ static void emitOperand(UnitEmitter &e, graph::ConcatOp concat, Value input, Val
   graph::Dims dims = graph::getDims(input), result = graph::getDims(concat.getResult());
   Type storage = cast<RankedTensorType>(concat.getType()).getElementType();
   size_t axis = concat.getAxis(), rank = dims.size();
-  emitRows(e, ArrayRef(dims).drop_back(), first, last, [&](ArrayRef<Value> index, Value) {
+  forRows(e, ArrayRef(dims).drop_back(), first, last, [&](ArrayRef<Value> index, Value) {
     e.forEachParallel(e.i64(0), e.extent(dims[rank - 1]), [&](Value i) {
       UnitEmitter::Index from(index), to(index);
       from.push_back(i);

@@ -12,7 +12,7 @@ using namespace mlir;
 
 namespace onager {
 
-void emitRows(UnitEmitter &e, ArrayRef<AffineExpr> outer, Value first, Value last, function_ref<void(ArrayRef<Value>, Value)> body) {
+void forRows(UnitEmitter &e, ArrayRef<AffineExpr> outer, Value first, Value last, function_ref<void(ArrayRef<Value>, Value)> body) {
   UnitEmitter::Index start = e.delinearize(first, outer);
   e.forLoop(first, last, 1, start, [&](Value row, ValueRange index) {
     body(SmallVector<Value>(index), row);
@@ -30,8 +30,7 @@ void emitRows(UnitEmitter &e, ArrayRef<AffineExpr> outer, Value first, Value las
   });
 }
 
-/// Stores every yielded tensor of the unit at `index`.
-static void storeResults(UnitEmitter &e, ArrayRef<Value> index, Value linear) {
+void storeResults(UnitEmitter &e, ArrayRef<Value> index, Value linear) {
   Operation *yield = e.unit.getBody().front().getTerminator();
   for (auto [number, value] : llvm::enumerate(yield->getOperands())) {
     Type storage = cast<RankedTensorType>(value.getType()).getElementType();
@@ -49,7 +48,7 @@ void emitMap(UnitEmitter &e) {
   }
   ArrayRef<AffineExpr> outer = ArrayRef(dims).drop_back();
   Value width = e.extent(dims.back());
-  emitRows(e, outer, e.begin, e.end, [&](ArrayRef<Value> index, Value row) {
+  forRows(e, outer, e.begin, e.end, [&](ArrayRef<Value> index, Value row) {
     Value base = e.mul(row, width);
     e.forEachParallel(e.i64(0), width, [&](Value i) {
       UnitEmitter::Index position(index);

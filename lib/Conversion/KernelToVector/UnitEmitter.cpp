@@ -191,36 +191,35 @@ Value UnitEmitter::broadcastStride(AffineExpr dim) {
   return cached;
 }
 
-SmallVector<Value> UnitEmitter::forLoop(Value from, Value to, int64_t step, ValueRange inits, LoopBody body) {
+SmallVector<Value> UnitEmitter::forLoop(Value from, Value to, int64_t step, ValueRange inits, LoopBody body, bool parallel) {
   auto loop = scf::ForOp::create(b, from, to, i64(step), inits);
   ScopeGuard scope(*this);
   b.setInsertionPointToStart(loop.getBody());
+  Attribute outer = accessGroup;
+  if (parallel) {
+    auto group = LLVM::AccessGroupAttr::get(b.getContext(), DistinctAttr::create(b.getUnitAttr()));
+    accessGroup = group;
+    loop->setAttr("loop_annotation", LLVM::LoopAnnotationAttr::get(b.getContext(), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {group}));
+  }
   SmallVector<Value> next = body(loop.getInductionVar(), loop.getRegionIterArgs());
+  accessGroup = outer;
   if (!inits.empty())
     scf::YieldOp::create(b, next);
-  else if (loop.getBody()->empty() || !loop.getBody()->back().hasTrait<OpTrait::IsTerminator>())
-    scf::YieldOp::create(b);
   return SmallVector<Value>(loop.getResults());
 }
 
 void UnitEmitter::forEach(Value from, Value to, int64_t step, function_ref<void(Value)> body) {
-  auto loop = scf::ForOp::create(b, from, to, i64(step));
-  ScopeGuard scope(*this);
-  b.setInsertionPointToStart(loop.getBody());
-  body(loop.getInductionVar());
+  forLoop(from, to, step, {}, [&](Value i, ValueRange) {
+    body(i);
+    return SmallVector<Value>{};
+  });
 }
 
 void UnitEmitter::forEachParallel(Value from, Value to, function_ref<void(Value)> body) {
-  auto loop = scf::ForOp::create(b, from, to, i64(1));
-  ScopeGuard scope(*this);
-  b.setInsertionPointToStart(loop.getBody());
-  Attribute outer = accessGroup;
-  auto group = LLVM::AccessGroupAttr::get(b.getContext(), DistinctAttr::create(b.getUnitAttr()));
-  accessGroup = group;
-  body(loop.getInductionVar());
-  accessGroup = outer;
-  auto annotation = LLVM::LoopAnnotationAttr::get(b.getContext(), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {group});
-  loop->setAttr("loop_annotation", annotation);
+  forLoop(from, to, 1, {}, [&](Value i, ValueRange) {
+    body(i);
+    return SmallVector<Value>{};
+  }, /*parallel=*/true);
 }
 
 Value UnitEmitter::select(Value condition, Type type, function_ref<Value()> then, function_ref<Value()> otherwise) {

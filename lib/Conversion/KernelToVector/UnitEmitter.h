@@ -104,7 +104,8 @@ public:
   // ---- control ------------------------------------------------------------------------------------------------------
   using LoopBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value iv, mlir::ValueRange carried)>;
   /// Emits `for iv in [from, to) step` with carried values. Elements computed inside are not reused outside.
-  llvm::SmallVector<mlir::Value> forLoop(mlir::Value from, mlir::Value to, int64_t step, mlir::ValueRange inits, LoopBody body);
+  /// `parallel` declares that iterations do not depend on each other through memory.
+  llvm::SmallVector<mlir::Value> forLoop(mlir::Value from, mlir::Value to, int64_t step, mlir::ValueRange inits, LoopBody body, bool parallel = false);
   /// As forLoop without carried values.
   void forEach(mlir::Value from, mlir::Value to, int64_t step, llvm::function_ref<void(mlir::Value)> body);
   /// As forEach, declaring that iterations do not depend on each other through memory: LLVM may vectorise freely.
@@ -171,18 +172,20 @@ void registerResize(llvm::StringMap<OpElementFn> &table);
 /// Emitters of heroes: fill the body of the unit's function. Each documents its work items.
 void emitMap(UnitEmitter &e);
 void emitConcat(UnitEmitter &e);
-void emitReduce(UnitEmitter &e);
-void emitSoftmax(UnitEmitter &e);
-void emitNormalize(UnitEmitter &e);
+void emitRows(UnitEmitter &e); ///< softmax and normalize
 void emitScan(UnitEmitter &e);
 void emitScatter(UnitEmitter &e);
 void emitRecurrent(UnitEmitter &e);
 void emitGemm(UnitEmitter &e);
 void emitConv(UnitEmitter &e);
 void emitDepthwise(UnitEmitter &e);
+/// Emits the function of a unit beside it, under its name.
+void emitUnit(kernel::UnitOp unit, const EmitOptions &options, llvm::SmallVectorImpl<std::string> &errors);
+/// Stores every yielded tensor of the unit at `index`, whose row-major position is `linear`.
+void storeResults(UnitEmitter &e, llvm::ArrayRef<mlir::Value> index, mlir::Value linear);
 
 /// Emits a loop over the rows [first, last) of the index space `outer`, with the indices of each row.
-void emitRows(UnitEmitter &e, llvm::ArrayRef<mlir::AffineExpr> outer, mlir::Value first, mlir::Value last,
+void forRows(UnitEmitter &e, llvm::ArrayRef<mlir::AffineExpr> outer, mlir::Value first, mlir::Value last,
               llvm::function_ref<void(llvm::ArrayRef<mlir::Value> index, mlir::Value row)> body);
 
 /// How a unit's work is shared: the number of work items, and how many scalar operations one costs.
@@ -194,6 +197,15 @@ struct WorkInfo {
 WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getMapWork(kernel::UnitOp unit);
 WorkInfo getConcatWork(kernel::UnitOp unit);
+WorkInfo getScatterWork(kernel::UnitOp unit);
+WorkInfo getRecurrentWork(kernel::UnitOp unit);
+WorkInfo getScanWork(kernel::UnitOp unit);
+WorkInfo getRowWork(kernel::UnitOp unit);
+WorkInfo getGemmWork(kernel::UnitOp unit, const EmitOptions &options);
+WorkInfo getConvWork(kernel::UnitOp unit, const EmitOptions &options);
+WorkInfo getDepthwiseWork(kernel::UnitOp unit, const EmitOptions &options);
+/// Options for a machine with vector registers of this width.
+EmitOptions makeEmitOptions(bool exact, unsigned vectorBytes);
 
 /// Wraps a negative position, fails the run where it is outside [0, size), and clamps it.
 mlir::Value checkedIndex(UnitEmitter &e, mlir::Operation *op, mlir::Value position, mlir::Value size);

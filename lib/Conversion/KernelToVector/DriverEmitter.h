@@ -1,0 +1,74 @@
+// Emits the program's driver: the function that each thread of a gang runs from the first launch to the last.
+//
+// Every thread keeps its own copy of the symbols, on its stack, and computes its share of each launch's work items; so threads agree on
+// shapes and control flow without talking. What only one may do (growing blocks, copies of values through control flow, kernels of
+// runtime/ops) thread 0 does, between barriers.
+#ifndef ONAGER_CONVERSION_KERNELTOVECTOR_DRIVEREMITTER_H
+#define ONAGER_CONVERSION_KERNELTOVECTOR_DRIVEREMITTER_H
+
+#include "dialects/Graph/IR/Shapes.h"
+#include "dialects/Kernel/IR/Kernel.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+namespace onager {
+
+class DriverEmitter {
+public:
+  DriverEmitter(mlir::ModuleOp module, mlir::func::FuncOp program, llvm::SmallVectorImpl<std::string> &errors);
+  /// Makes the driver from the planned program. Returns failure after an error was reported.
+  mlir::LogicalResult run();
+
+private:
+  using Exprs = llvm::ArrayRef<mlir::AffineExpr>;
+  // values
+  mlir::Value c(int64_t value);
+  mlir::Value field(mlir::Value base, int64_t offset, mlir::Type type);
+  mlir::Value element(mlir::Value base, mlir::Value index, mlir::Type type);
+  /// Stack memory of the driver, allocated once at its entry.
+  mlir::Value stackBuffer(int64_t bytes);
+  mlir::Value evaluate(mlir::AffineExpr expr);
+  void setSymbol(int64_t symbol, mlir::Value value);
+  mlir::Value getSymbol(int64_t symbol);
+  mlir::Value bufferPointer(int64_t buffer);
+  mlir::Value loadScalar(int64_t buffer, mlir::Type element, int64_t index);
+  kernel::BufferAttr buffer(int64_t number) { return mlir::cast<kernel::BufferAttr>(buffers[number]); }
+  // actions
+  void barrier();
+  void onFirstThread(llvm::function_ref<void()> body);
+  void grow(llvm::ArrayRef<int64_t> numbers);
+  void growTo(int64_t number, mlir::Value bytes);
+  void copy(int64_t target, int64_t source, mlir::Value bytes);
+  void fail(mlir::Value condition, llvm::StringRef message);
+  void reportStatus(mlir::Value code);
+  void stamp(mlir::Operation *op, int64_t which);
+  // operations
+  void emitBlock(mlir::Block &block);
+  void emitOp(mlir::Operation *op);
+  void emitLaunch(kernel::LaunchOp op);
+  void emitBind(graph::BindOp op);
+  void emitDefine(graph::DefineOp op);
+  void emitCall(graph::CallOp op);
+  mlir::Value emitViews(mlir::ValueRange tensors, llvm::ArrayRef<int64_t> numbers, bool capacity, graph::CallOp op);
+  void emitIf(graph::IfOp op);
+  void emitBranch(graph::IfOp op, mlir::Region &region, mlir::AffineMap exprs);
+  void emitLoop(graph::LoopOp op);
+  void emitIteration(graph::LoopOp op, mlir::Value iteration, mlir::Value condition);
+  void finishIteration(graph::LoopOp op, mlir::Value iteration);
+  void finishLoop(graph::LoopOp op, mlir::Value iterations);
+  void layOutWeights();
+
+  mlir::ModuleOp module;
+  mlir::func::FuncOp program;
+  mlir::ImplicitLocOpBuilder b;
+  llvm::SmallVectorImpl<std::string> &errors;
+  llvm::ArrayRef<mlir::Attribute> buffers;
+  llvm::SmallVector<int64_t> weightOffsets;
+  mlir::Value runPointer, thread, threads, symbols, arguments, host;
+  mlir::Block *entry = nullptr;
+  int64_t launches = 0;
+};
+
+} // namespace onager
+
+#endif

@@ -1,0 +1,167 @@
+// Matrix products: tiles of 12 x 32 (AVX-512) computed into a small buffer on the stack, where the epilogue picks them up.
+//
+// Work items: (batch, pair of panels, block of rows), rows innermost, so that one share walks the rows of a panel pair while it is in cache.
+// Leading dims of the left operand join its rows where the right operand has none.
+#include "lib/Conversion/KernelToVector/MicroKernel.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+
+namespace onager {
+
+namespace {
+
+using Index = UnitEmitter::Index;
+
+/// Rows of one work item: several tiles, so that a panel pair is reused from cache.
+constexpr int64_t kRowBlock = 96;
+
+struct GemmShape {
+  kernel::GemmOp op;
+  graph::Dims batch;           ///< of the result; empty where leading dims are rows
+  graph::Dims rowDims;         ///< dims whose product is the number of rows
+  AffineExpr rows, columns, depth, panels;
+};
+
+GemmShape getShape(kernel::UnitOp unit) {
+  GemmShape shape;
+  shape.op = *unit.getBody().front().getOps<kernel::GemmOp>().begin();
+  MLIRContext *context = unit.getContext();
+  graph::Dims lhs = graph::getDims(shape.op.getLhs()), packed = graph::getDims(shape.op.getPacked()), out = graph::getDims(shape.op.getResult());
+  shape.columns = out.back();
+  shape.depth = lhs.back();
+  shape.panels = packed[packed.size() - 3];
+  if (packed.size() == 3) {
+    shape.rowDims.assign(lhs.begin(), lhs.end() - 1);
+  } else {
+    shape.batch.assign(out.begin(), out.end() - 2);
+    shape.rowDims.push_back(out[out.size() - 2]);
+  }
+  shape.rows = graph::getNumElements(context, shape.rowDims);
+  return shape;
+}
+
+struct GemmEmitter {
+  UnitEmitter &e;
+  GemmShape shape;
+  int64_t width; ///< columns of a tile
+  Value tile;
+  bool direct;   ///< nothing follows the product: tiles go straight to the result
+
+  Value offsetOf(Value tensor, ArrayRef<Value> batch, size_t matrixDims) {
+    graph::Dims dims = graph::getDims(tensor);
+    if (dims.size() <= matrixDims || shape.batch.empty())
+      return e.i64(0);
+    Value linear = e.i64(0), stride = e.i64(1);
+    for (size_t k = dims.size(); k-- > 0;) {
+      if (k < dims.size() - matrixDims) {
+        size_t position = k + shape.batch.size() + matrixDims - dims.size();
+        Value part = graph::isConstant(dims[k], 1) ? e.i64(0) : dims[k] == shape.batch[position] ? batch[position]
+                   : Value(arith::SelectOp::create(e.b, e.compare("eq", e.extent(dims[k]), e.i64(1)), e.i64(0), batch[position]));
+        linear = e.add(linear, e.mul(part, stride));
+      }
+      stride = e.mul(stride, e.extent(dims[k]));
+    }
+    return linear;
+  }
+
+  Index indexOf(ArrayRef<Value> batch, Value row, Value column) {
+    Index index(batch);
+    llvm::append_range(index, e.delinearize(row, shape.rowDims));
+    index.push_back(column);
+    return index;
+  }
+
+  void epilogue(ArrayRef<Value> batch, Value row, Value column, int64_t rows, Value columns) {
+    graph::Dims dims = graph::getDims(shape.op.getResult());
+    e.forEach(e.i64(0), e.i64(rows), 1, [&](Value i) {
+      Value base = e.mul(i, e.i64(width));
+      Index first = indexOf(batch, e.add(row, i), column);
+      Value linear = e.linearize(first, dims);
+      e.forEachParallel(e.i64(0), columns, [&](Value j) {
+        Index index(first);
+        index.back() = e.add(column, j);
+        e.overrideElement(shape.op.getResult(), [&](ArrayRef<Value>) { return e.load(e.b.getF32Type(), tile, e.add(base, j)); });
+        storeResults(e, index, e.add(linear, j));
+        e.clearOverrides();
+      });
+    });
+  }
+
+  void emitTile(ArrayRef<Value> batch, Value a, Value panel, Value row, Value column, int64_t rows, int64_t panels, Value columns, bool ragged) {
+    Type f32 = e.b.getF32Type();
+    Value depth = e.extent(shape.depth), stride = e.extent(shape.columns);
+    TileOperands t{e.address(f32, a, e.mul(row, depth)), depth, panel, e.mul(depth, e.i64(kernel::kPanelWidth)), tile, e.i64(width), depth};
+    if (direct && !ragged) {
+      t.c = e.address(f32, e.getResultBuffer(0), e.linearize(indexOf(batch, row, column), graph::getDims(shape.op.getResult())));
+      t.columnStride = stride;
+      return callMicroKernel(e, rows, panels, t);
+    }
+    callMicroKernel(e, rows, panels, t);
+    epilogue(batch, row, column, rows, columns);
+  }
+
+  void emitRowsOf(ArrayRef<Value> batch, Value a, Value packed, Value pair, Value firstRow, Value rows, int64_t panels, bool ragged) {
+    Value column = e.mul(pair, e.i64(width));
+    Value columns = ragged ? e.sub(e.extent(shape.columns), column) : e.i64(width);
+    Value panelBytes = e.mul(e.extent(shape.depth), e.i64(kernel::kPanelWidth));
+    Value panel = e.address(e.b.getF32Type(), packed, e.mul(e.mul(pair, e.i64(width / kernel::kPanelWidth)), panelBytes));
+    forRowTiles(e, rows, [&](Value first, int64_t size) { emitTile(batch, a, panel, e.add(firstRow, first), column, size, panels, columns, ragged); });
+  }
+
+  /// Full tiles where all columns of the pair exist, else the narrow form with a partial store.
+  void emitItem(ArrayRef<Value> batch, Value a, Value packed, Value pair, Value firstRow, Value rows) {
+    int64_t panels = width / kernel::kPanelWidth;
+    std::optional<int64_t> columns = graph::getConstant(shape.columns);
+    if (columns && *columns % width == 0)
+      return emitRowsOf(batch, a, packed, pair, firstRow, rows, panels, false);
+    Value left = e.sub(e.extent(shape.columns), e.mul(pair, e.i64(width)));
+    if (!columns || *columns > width)
+      e.ifThen(e.compare("sge", left, e.i64(width)), [&] { emitRowsOf(batch, a, packed, pair, firstRow, rows, panels, false); });
+    e.ifThen(e.compare("slt", left, e.i64(width)), [&] {
+      if (panels == 1)
+        return emitRowsOf(batch, a, packed, pair, firstRow, rows, 1, true);
+      Value half = e.compare("sle", left, e.i64(kernel::kPanelWidth));
+      e.ifThen(half, [&] { emitRowsOf(batch, a, packed, pair, firstRow, rows, 1, true); });
+      e.ifThen(e.compare("sgt", left, e.i64(kernel::kPanelWidth)), [&] { emitRowsOf(batch, a, packed, pair, firstRow, rows, panels, true); });
+    });
+  }
+
+  void emit() {
+    Type f32 = e.b.getF32Type();
+    Value rows = e.extent(shape.rows), blocks = e.extent(shape.rows.ceilDiv(kRowBlock));
+    Value pairs = e.extent(shape.columns.ceilDiv(width));
+    Value lhs = e.getBuffer(shape.op.getLhs()), packed = e.getBuffer(shape.op.getPacked());
+    e.forEach(e.begin, e.end, 1, [&](Value item) {
+      Value block = e.rem(item, blocks), rest = e.floorDiv(item, blocks);
+      Value pair = e.rem(rest, pairs);
+      Index batch = shape.batch.empty() ? Index{} : e.delinearize(e.floorDiv(rest, pairs), shape.batch);
+      Value firstRow = e.mul(block, e.i64(kRowBlock));
+      Value count = e.minSigned(e.i64(kRowBlock), e.sub(rows, firstRow));
+      if (std::optional<int64_t> known = graph::getConstant(shape.rows); known && (*known <= kRowBlock || *known % kRowBlock == 0))
+        count = e.i64(std::min(*known, kRowBlock));
+      Value a = e.address(f32, lhs, offsetOf(shape.op.getLhs(), batch, 2));
+      emitItem(batch, a, e.address(f32, packed, offsetOf(shape.op.getPacked(), batch, 3)), pair, firstRow, count);
+    });
+  }
+};
+
+} // namespace
+
+void emitGemm(UnitEmitter &e) {
+  int64_t width = getTilePanels(e.options.target) * kernel::kPanelWidth;
+  Operation *yield = e.unit.getBody().front().getTerminator();
+  GemmShape shape = getShape(e.unit);
+  bool direct = yield->getNumOperands() == 1 && yield->getOperand(0) == shape.op.getResult();
+  GemmEmitter{e, shape, width, e.stackBuffer(e.b.getF32Type(), getTileRows(e.options.target) * width), direct}.emit();
+}
+
+WorkInfo getGemmWork(kernel::UnitOp unit, const EmitOptions &options) {
+  MLIRContext *context = unit.getContext();
+  GemmShape shape = getShape(unit);
+  int64_t width = getTilePanels(options.target) * kernel::kPanelWidth;
+  AffineExpr batch = graph::getNumElements(context, shape.batch);
+  return {batch * shape.columns.ceilDiv(width) * shape.rows.ceilDiv(kRowBlock), batch * shape.rows * shape.columns * shape.depth, getAffineConstantExpr(0, context)};
+}
+
+} // namespace onager

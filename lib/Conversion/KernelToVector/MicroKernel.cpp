@@ -1,0 +1,118 @@
+// Register tiles: `rows` x `panels` vectors of 16 lanes stay in registers while the sum runs.
+//
+// One function per tile size and module, internal and never inlined, so that layers share it. Unrolling is off: the loop body
+// already has more independent chains than the multiply-add latency needs, and unrolling spills.
+#include "lib/Conversion/KernelToVector/MicroKernel.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace onager {
+
+static constexpr int64_t kLanes = kernel::kPanelWidth;
+
+int64_t getTileRows(const TargetInfo &target) { return target.vectorBytes >= 64 ? 12 : 6; }
+int64_t getTilePanels(const TargetInfo &target) { return target.vectorBytes >= 64 ? 2 : 1; }
+
+namespace {
+
+struct TileBuilder {
+  ImplicitLocOpBuilder b;
+  int64_t rows, panels;
+  VectorType lanes;
+  Block *entry;
+
+  Value c(int64_t value) { return arith::ConstantIntOp::create(b, value, 64); }
+  Value at(Value base, Value offset) {
+    return LLVM::GEPOp::create(b, LLVM::LLVMPointerType::get(b.getContext()), b.getF32Type(), base, ArrayRef<LLVM::GEPArg>{offset});
+  }
+  Value times(Value x, int64_t n) { return arith::MulIOp::create(b, x, c(n)); }
+  Value plus(Value x, Value y) { return arith::AddIOp::create(b, x, y); }
+
+  /// One step of the sum for all accumulators.
+  SmallVector<Value> step(Value k, ValueRange sums) {
+    Value a = entry->getArgument(0), rowStride = entry->getArgument(1), panel = entry->getArgument(2), panelStride = entry->getArgument(3);
+    SmallVector<Value> columns, next;
+    for (int64_t j = 0; j < panels; ++j) {
+      Value offset = plus(times(panelStride, j), times(k, kLanes));
+      columns.push_back(LLVM::LoadOp::create(b, lanes, at(panel, offset), 4));
+    }
+    for (int64_t i = 0; i < rows; ++i) {
+      Value scalar = LLVM::LoadOp::create(b, b.getF32Type(), at(a, plus(times(rowStride, i), k)), 4);
+      Value row = vector::BroadcastOp::create(b, lanes, scalar);
+      for (int64_t j = 0; j < panels; ++j)
+        next.push_back(vector::FMAOp::create(b, row, columns[j], sums[i * panels + j]));
+    }
+    return next;
+  }
+
+  void build() {
+    b.setInsertionPointToStart(entry);
+    Value zero = arith::ConstantOp::create(b, b.getZeroAttr(lanes));
+    SmallVector<Value> sums(rows * panels, zero);
+    auto loop = scf::ForOp::create(b, c(0), entry->getArgument(6), c(1), sums);
+    MLIRContext *context = b.getContext();
+    auto unroll = LLVM::LoopUnrollAttr::get(context, b.getBoolAttr(true), {}, {}, {}, {}, {}, {});
+    loop->setAttr("loop_annotation", LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}));
+    {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(loop.getBody());
+      scf::YieldOp::create(b, step(loop.getInductionVar(), loop.getRegionIterArgs()));
+    }
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t j = 0; j < panels; ++j) {
+        Value offset = plus(times(entry->getArgument(5), i), c(j * kLanes));
+        LLVM::StoreOp::create(b, loop.getResult(i * panels + j), at(entry->getArgument(4), offset), 4);
+      }
+    func::ReturnOp::create(b);
+  }
+};
+
+func::FuncOp getMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels) {
+  auto module = e.function->getParentOfType<ModuleOp>();
+  std::string name = "gemm_f32_" + std::to_string(rows) + "x" + std::to_string(panels * kLanes);
+  if (auto found = module.lookupSymbol<func::FuncOp>(name))
+    return found;
+  OpBuilder::InsertionGuard guard(e.b);
+  e.b.setInsertionPointToStart(module.getBody());
+  Type ptr = LLVM::LLVMPointerType::get(e.b.getContext()), i64 = e.b.getI64Type();
+  auto function = func::FuncOp::create(e.b, name, e.b.getFunctionType({ptr, i64, ptr, i64, ptr, i64, i64}, {}));
+  function->setAttr("passthrough", e.b.getArrayAttr({e.b.getStringAttr("noinline")}));
+  function->setAttr("llvm.linkage", LLVM::LinkageAttr::get(e.b.getContext(), LLVM::Linkage::Internal));
+  TileBuilder builder{ImplicitLocOpBuilder(e.b.getLoc(), e.b), rows, panels, VectorType::get({kLanes}, e.b.getF32Type()), function.addEntryBlock()};
+  builder.build();
+  return function;
+}
+
+} // namespace
+
+void callMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, const TileOperands &t) {
+  func::FuncOp callee = getMicroKernel(e, rows, panels);
+  func::CallOp::create(e.b, callee, ValueRange{t.a, t.rowStride, t.b, t.panelStride, t.c, t.columnStride, t.depth});
+}
+
+void forRowTiles(UnitEmitter &e, Value rows, function_ref<void(Value, int64_t)> tile) {
+  int64_t most = getTileRows(e.options.target);
+  Value full = e.mul(e.floorDiv(rows, e.i64(most)), e.i64(most));
+  std::optional<int64_t> known;
+  if (auto constant = rows.getDefiningOp<arith::ConstantOp>())
+    known = cast<IntegerAttr>(constant.getValue()).getInt();
+  if (!known || *known >= most)
+    e.forEach(e.i64(0), full, most, [&](Value first) { tile(first, most); });
+  if (known) {
+    if (*known % most)
+      tile(full, *known % most);
+    return;
+  }
+  Value first = full;
+  for (int64_t size = 8; size >= 1; size /= 2) {
+    if (size >= most)
+      continue;
+    Value fits = e.compare("sge", e.sub(rows, first), e.i64(size));
+    e.ifThen(fits, [&] { tile(first, size); });
+    first = arith::SelectOp::create(e.b, fits, e.add(first, e.i64(size)), first);
+  }
+}
+
+} // namespace onager

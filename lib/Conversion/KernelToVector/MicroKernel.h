@@ -1,0 +1,29 @@
+// The register-tiled inner kernel that gemm and convolution share.
+#ifndef ONAGER_CONVERSION_KERNELTOVECTOR_MICROKERNEL_H
+#define ONAGER_CONVERSION_KERNELTOVECTOR_MICROKERNEL_H
+
+#include "lib/Conversion/KernelToVector/UnitEmitter.h"
+
+namespace onager {
+
+/// Rows of the largest tile on this machine: accumulators fill the registers but for the operands.
+int64_t getTileRows(const TargetInfo &target);
+/// Panels of 16 columns that a tile spans.
+int64_t getTilePanels(const TargetInfo &target);
+
+/// Where a micro-kernel reads and writes. Strides are in elements.
+struct TileOperands {
+  mlir::Value a, rowStride;   ///< row i, sum index k at a[i * rowStride + k]
+  mlir::Value b, panelStride; ///< panel j, sum index k, lane l at b[j * panelStride + k * 16 + l]
+  mlir::Value c, columnStride; ///< row i, column n at c[i * columnStride + n]
+  mlir::Value depth;          ///< length of the sum
+};
+
+/// Calls the shared function that computes a tile of `rows` x (16 * `panels`): one chain of fused multiply-adds per element.
+void callMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, const TileOperands &operands);
+/// Emits the tiles of `rows` rows (dynamic): full ones, then the rest by halves; `tile` gets the first row and the (static) size.
+void forRowTiles(UnitEmitter &e, mlir::Value rows, llvm::function_ref<void(mlir::Value first, int64_t size)> tile);
+
+} // namespace onager
+
+#endif

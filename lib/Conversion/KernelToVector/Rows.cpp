@@ -1,0 +1,134 @@
+// Softmax and normalisation: rows that are read once into scratch memory and swept there.
+//
+// Work items: rows, that is index tuples of the dims that are not reduced. Per thread one row of scratch in the compute type.
+//
+//   softmax    s = x, top = max s      s = e^(s - top), sum = sum s      y = s / sum
+//   normalize  s = x, mean = sum s / n  var = sum (s - mean)^2 / n       y = (s - mean) / sqrt(var + epsilon)
+#include "lib/Conversion/KernelToVector/Accumulate.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+
+namespace onager {
+
+namespace {
+
+using graph::ReduceKind;
+using Index = UnitEmitter::Index;
+
+/// The hero of a row unit: its operation, and which dims a row spans.
+struct RowHero {
+  Operation *op;
+  Value x, result;
+  SmallVector<int64_t> axes;
+  graph::Dims outer, inner;
+};
+
+RowHero getRowHero(kernel::UnitOp unit) {
+  RowHero hero;
+  for (Operation &op : unit.getBody().front()) {
+    if (auto softmax = dyn_cast<graph::SoftmaxOp>(op))
+      hero = {&op, softmax.getX(), softmax.getResult(), {static_cast<int64_t>(softmax.getAxis())}, {}, {}};
+    if (auto normalize = dyn_cast<graph::NormalizeOp>(op))
+      hero = {&op, normalize.getX(), normalize.getResult(), SmallVector<int64_t>(normalize.getAxes()), {}, {}};
+  }
+  llvm::sort(hero.axes);
+  for (auto [k, dim] : llvm::enumerate(graph::getDims(hero.x)))
+    (llvm::is_contained(hero.axes, static_cast<int64_t>(k)) ? hero.inner : hero.outer).push_back(dim);
+  return hero;
+}
+
+/// Puts together the index of a row and an index inside it.
+Index join(const RowHero &hero, ArrayRef<Value> outer, ArrayRef<Value> inner) {
+  Index index;
+  size_t o = 0, i = 0;
+  for (size_t k = 0; k < outer.size() + inner.size(); ++k)
+    index.push_back(llvm::is_contained(hero.axes, static_cast<int64_t>(k)) ? inner[i++] : outer[o++]);
+  return index;
+}
+
+struct RowEmitter {
+  UnitEmitter &e;
+  const RowHero &hero;
+  Type storage, compute;
+  Value scratch;
+
+  Value at(Value linear) { return e.load(compute, scratch, linear); }
+  /// Sweeps the row, updating a carried value.
+  Value sweep(Value init, function_ref<Value(ArrayRef<Value>, Value, Value)> body) {
+    return reduceNest(e, hero.inner, init, [&](ArrayRef<Value> inner, Value carried) { return body(inner, e.linearize(inner, hero.inner), carried); }, true);
+  }
+  /// Reads the row into scratch and reduces it.
+  Value readRow(ArrayRef<Value> row, ReduceKind kind) {
+    return sweep(getIdentity(e, kind, storage), [&](ArrayRef<Value> inner, Value linear, Value carried) {
+      Value x = e.element(hero.x, join(hero, row, inner));
+      e.store(compute, scratch, linear, x);
+      return accumulate(e, kind, storage, carried, x);
+    });
+  }
+  /// Writes the unit's results, given the hero's element as a function of the scratch element.
+  void writeRow(ArrayRef<Value> row, function_ref<Value(Value)> finish) {
+    graph::Dims dims = graph::getDims(hero.result);
+    forNest(e, hero.inner, [&](ArrayRef<Value> inner, Value linear) {
+      Index index = join(hero, row, inner);
+      e.overrideElement(hero.result, [&](ArrayRef<Value>) { return finish(at(linear)); });
+      storeResults(e, index, e.linearize(index, dims));
+    });
+    e.clearOverrides();
+  }
+  void softmaxRow(ArrayRef<Value> row) {
+    bool log = cast<graph::SoftmaxOp>(hero.op).getLog();
+    Value top = readRow(row, ReduceKind::max);
+    Value sum = sweep(e.constant(compute, 0), [&](ArrayRef<Value>, Value linear, Value carried) {
+      Value power = e.math("exp", arith::SubFOp::create(e.b, at(linear), top));
+      if (!log)
+        e.store(compute, scratch, linear, power);
+      return accumulate(e, ReduceKind::sum, storage, carried, power);
+    });
+    if (log) {
+      Value shift = arith::AddFOp::create(e.b, top, e.math("log", sum));
+      return writeRow(row, [&](Value s) -> Value { return arith::SubFOp::create(e.b, s, shift); });
+    }
+    Value scale = arith::DivFOp::create(e.b, e.constant(compute, 1), sum);
+    writeRow(row, [&](Value s) -> Value { return arith::MulFOp::create(e.b, s, scale); });
+  }
+  void normalizeRow(ArrayRef<Value> row) {
+    auto normalize = cast<graph::NormalizeOp>(hero.op);
+    Value count = e.i64(1);
+    for (AffineExpr dim : hero.inner)
+      count = e.mul(count, e.extent(dim));
+    Value size = arith::SIToFPOp::create(e.b, compute, count);
+    Value mean = arith::DivFOp::create(e.b, readRow(row, ReduceKind::sum), size);
+    if (normalize.getRms())
+      mean = e.constant(compute, 0);
+    Value squares = sweep(e.constant(compute, 0), [&](ArrayRef<Value>, Value linear, Value carried) {
+      return accumulate(e, ReduceKind::sum_square, storage, carried, arith::SubFOp::create(e.b, at(linear), mean));
+    });
+    Value variance = arith::AddFOp::create(e.b, arith::DivFOp::create(e.b, squares, size), e.constant(compute, normalize.getEpsilon().convertToDouble()));
+    Value scale = arith::DivFOp::create(e.b, e.constant(compute, 1), e.math("sqrt", variance));
+    writeRow(row, [&](Value s) -> Value { return arith::MulFOp::create(e.b, arith::SubFOp::create(e.b, s, mean).getResult(), scale); });
+  }
+};
+
+} // namespace
+
+void emitRows(UnitEmitter &e) {
+  RowHero hero = getRowHero(e.unit);
+  Type storage = cast<RankedTensorType>(hero.x.getType()).getElementType();
+  RowEmitter rows{e, hero, storage, e.computeType(storage), e.getScratch()};
+  forRows(e, hero.outer, e.begin, e.end, [&](ArrayRef<Value> row, Value) {
+    if (isa<graph::SoftmaxOp>(hero.op))
+      rows.softmaxRow(row);
+    else
+      rows.normalizeRow(row);
+  });
+}
+
+WorkInfo getRowWork(kernel::UnitOp unit) {
+  RowHero hero = getRowHero(unit);
+  MLIRContext *context = unit.getContext();
+  AffineExpr rows = graph::getNumElements(context, hero.outer), width = graph::getNumElements(context, hero.inner);
+  return {rows, rows * width * 8, width * 8};
+}
+
+} // namespace onager

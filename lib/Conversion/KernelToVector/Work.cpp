@@ -1,0 +1,60 @@
+// How the work of each kind of unit is counted and shared. Test: kernel-annotate-work.mlir
+#include "lib/Conversion/KernelToVector/Passes.h"
+#include "lib/Conversion/KernelToVector/UnitEmitter.h"
+
+#define DEBUG_TYPE "kernel-annotate-work"
+
+using namespace mlir;
+
+namespace onager {
+#define GEN_PASS_DEF_KERNELANNOTATEWORK
+#include "lib/Conversion/KernelToVector/Passes.h.inc"
+
+WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options) {
+  using kernel::Hero;
+  switch (unit.getHero()) {
+  case Hero::concat:
+    return getConcatWork(unit);
+  case Hero::scatter:
+    return getScatterWork(unit);
+  case Hero::recurrent:
+    return getRecurrentWork(unit);
+  case Hero::scan:
+    return getScanWork(unit);
+  case Hero::softmax:
+  case Hero::normalize:
+    return options.exact ? getMapWork(unit) : getRowWork(unit);
+  case Hero::gemm:
+    return getGemmWork(unit, options);
+  case Hero::conv:
+    return options.exact ? getMapWork(unit) : getConvWork(unit, options);
+  case Hero::depthwise:
+    return options.exact ? getMapWork(unit) : getDepthwiseWork(unit, options);
+  default:
+    return getMapWork(unit);
+  }
+}
+
+EmitOptions makeEmitOptions(bool exact, unsigned vectorBytes) {
+  EmitOptions options;
+  options.exact = exact;
+  options.target.vectorBytes = vectorBytes;
+  options.target.vectorRegisters = vectorBytes == 64 ? 32 : 16;
+  return options;
+}
+
+namespace {
+struct AnnotateWork : impl::KernelAnnotateWorkBase<AnnotateWork> {
+  using KernelAnnotateWorkBase::KernelAnnotateWorkBase;
+  void runOnOperation() override {
+    EmitOptions options = makeEmitOptions(exact, vectorBytes);
+    for (auto unit : getOperation().getOps<kernel::UnitOp>()) {
+      WorkInfo work = getWork(unit, options);
+      unit->setAttr("items", graph::makeExprs(&getContext(), work.items));
+      unit->setAttr("operations", graph::makeExprs(&getContext(), work.operations));
+      unit->setAttr("scratch", graph::makeExprs(&getContext(), work.scratchBytes));
+    }
+  }
+};
+} // namespace
+} // namespace onager

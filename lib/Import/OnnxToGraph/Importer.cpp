@@ -1,0 +1,247 @@
+// The walk over a model: nodes in order, each through its import function or its function body.
+#include "lib/Import/OnnxToGraph/Importer.h"
+#include "lib/Import/Reader/Schemas.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+using namespace mlir;
+
+namespace onager::frontend {
+
+/// Function bodies nested deeper than this are taken for a cycle.
+static constexpr unsigned kMaxFunctionDepth = 64;
+/// More errors than this are not listed.
+static constexpr size_t kMaxErrors = 1000;
+
+static StringRef getDomain(StringRef domain) { return domain == "ai.onnx" ? "" : domain; }
+
+Importer::Importer(LoadedModel &model, const ImportOptions &options, MLIRContext &context, ImportResult &result)
+    : model(model), options(options), context(context), result(result), builder(&context), symbols(&context), e(builder, symbols) {}
+
+void Importer::report(const onnx::NodeProto &node, int64_t opset, std::string reason) {
+  result.refused = true;
+  if (result.errors.size() >= kMaxErrors)
+    return;
+  ImportError error;
+  error.node = e.nodeName;
+  error.op = node.op_type();
+  error.domain = getDomain(node.domain()).empty() ? "ai.onnx" : node.domain();
+  error.opset = opset;
+  error.reason = std::move(reason);
+  result.errors.push_back(std::move(error));
+}
+
+void Importer::reportFile(std::string reason) {
+  if (result.errors.size() >= kMaxErrors)
+    return;
+  ImportError error;
+  error.reason = std::move(reason);
+  result.errors.push_back(std::move(error));
+}
+
+const onnx::FunctionProto *Importer::findModelFunction(const onnx::NodeProto &node) const {
+  std::string domain = getDomain(node.domain()).str();
+  if (const auto *found = functions.lookup(domain + ":" + node.op_type() + ":" + node.overload()))
+    return found;
+  return nullptr;
+}
+
+/// Gathers a node's inputs; false where one hangs on a node that failed.
+static bool gatherInputs(Node &node, bool &isPoisoned) {
+  for (const std::string &name : node.proto.input()) {
+    if (name.empty()) {
+      node.inputs.emplace_back();
+      continue;
+    }
+    const Datum *datum = node.scope.find(name);
+    if (!datum) {
+      node.e.fail("input '" + name + "' is not defined by any node before it");
+      return false;
+    }
+    isPoisoned |= datum->kind == Datum::poisoned;
+    node.inputs.push_back(*datum);
+  }
+  while (!node.inputs.empty() && node.inputs.back().kind == Datum::absent)
+    node.inputs.pop_back();
+  return true;
+}
+
+static std::string describeName(const onnx::NodeProto &proto) {
+  if (!proto.name().empty())
+    return proto.name();
+  for (const std::string &output : proto.output())
+    if (!output.empty())
+      return output;
+  return proto.op_type();
+}
+
+void Importer::importNode(const onnx::NodeProto &proto, Scope &scope) {
+  // Nodes of a function body speak under the name of the node that called it.
+  if (!scope.frame->isFunction) {
+    e.nodeName = describeName(proto);
+    e.location = NameLoc::get(builder.getStringAttr(e.nodeName));
+  }
+  std::string domain = getDomain(proto.domain()).str();
+  auto opset = scope.frame->opsets.find(domain);
+  Node node(*this, e, proto, scope, opset == scope.frame->opsets.end() ? 0 : opset->second);
+  bool isPoisoned = false;
+  gatherInputs(node, isPoisoned);
+  if (node.opset == 0 && !findModelFunction(proto))
+    e.fail("the model imports no operator set of domain '" + domain + "'");
+  bool isKnown = findModelFunction(proto) || OperatorTable::get().find(domain, proto.op_type(), node.opset) ||
+                 hasSchema(domain, proto.op_type(), node.opset);
+  if (!isKnown)
+    e.fail("the operator is not known");
+  if (!e.hasFailed() && !isPoisoned)
+    dispatch(node);
+  bool failed = e.hasFailed();
+  if (failed)
+    report(proto, node.opset, e.takeReason());
+  for (int k = 0; k < proto.output_size(); ++k) {
+    if (proto.output(k).empty())
+      continue;
+    bool isSet = static_cast<size_t>(k) < node.outputs.size() && !failed && !isPoisoned;
+    Datum datum = isSet ? node.outputs[k] : failed || isPoisoned ? Datum::poison() : Datum();
+    if (!scope.values.try_emplace(proto.output(k), datum).second)
+      report(proto, node.opset, "output '" + proto.output(k) + "' is defined twice");
+  }
+}
+
+static std::vector<onnx::TypeProto> describeInputs(Node &node) {
+  std::vector<onnx::TypeProto> types(node.proto.input_size());
+  for (auto [k, datum] : llvm::enumerate(node.inputs)) {
+    if (datum.kind != Datum::tensor)
+      continue;
+    auto *tensor = types[k].mutable_tensor_type();
+    tensor->set_elem_type(toOnnxElementType(Emitter::elementOf(datum.value)));
+    auto *shape = tensor->mutable_shape();
+    for (AffineExpr dim : Emitter::dimsOf(datum.value)) {
+      auto *added = shape->add_dim();
+      if (std::optional<int64_t> extent = graph::getConstant(dim))
+        added->set_dim_value(*extent);
+    }
+  }
+  return types;
+}
+
+void Importer::dispatch(Node &node) {
+  if (const onnx::FunctionProto *function = findModelFunction(node.proto))
+    return importFunction(node, node.proto, *function);
+  if (ImportFunction function = OperatorTable::get().find(getDomain(node.proto.domain()), node.proto.op_type(), node.opset)) {
+    function(node);
+    for (unsigned k = 0; k < node.numOutputs() && !e.hasFailed(); ++k)
+      if (node.wants(k) && k >= node.outputs.size())
+        e.fail("output " + Twine(k) + " is not supported");
+    return;
+  }
+  auto call = std::make_shared<onnx::NodeProto>();
+  auto body = std::make_shared<onnx::FunctionProto>();
+  if (!getFunctionBody(node.proto, node.opset, describeInputs(node), *call, *body)) {
+    e.fail("the operator is not supported");
+    return;
+  }
+  bodies.push_back(body);
+  calls.push_back(call);
+  importFunction(node, *call, *body);
+}
+
+void Importer::importFunction(Node &node, const onnx::NodeProto &call, const onnx::FunctionProto &body) {
+  FunctionFrame frame;
+  frame.isFunction = true;
+  frame.depth = node.scope.frame->depth + 1;
+  if (frame.depth > kMaxFunctionDepth) {
+    e.fail("functions are nested more than " + Twine(kMaxFunctionDepth) + " deep");
+    return;
+  }
+  frame.opsets = node.scope.frame->opsets;
+  for (const auto &opset : body.opset_import())
+    frame.opsets[getDomain(opset.domain())] = opset.version();
+  for (const auto &attribute : body.attribute_proto())
+    frame.attributes[attribute.name()] = &attribute;
+  for (const auto &attribute : call.attribute()) {
+    const onnx::AttributeProto *given = &attribute;
+    if (!attribute.ref_attr_name().empty())
+      given = node.scope.frame->attributes.lookup(attribute.ref_attr_name());
+    if (given)
+      frame.attributes[attribute.name()] = given;
+  }
+  Scope scope;
+  scope.frame = &frame;
+  for (int k = 0; k < body.input_size(); ++k)
+    scope.values[body.input(k)] = static_cast<size_t>(k) < node.inputs.size() ? node.inputs[k] : Datum();
+  size_t errors = countErrors();
+  importNodes(body.node(), scope);
+  bool isWhole = countErrors() == errors;
+  for (int k = 0; k < body.output_size(); ++k) {
+    auto it = scope.values.find(body.output(k));
+    bool isFound = it != scope.values.end();
+    if (!isFound && isWhole && node.wants(static_cast<unsigned>(k)))
+      e.fail("the function does not define its output '" + body.output(k) + "'");
+    node.setDatum(static_cast<unsigned>(k), isFound ? it->second : Datum::poison());
+  }
+}
+
+void Importer::importNodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &nodes, Scope &scope) {
+  for (const onnx::NodeProto &node : nodes) {
+    Location location = e.location;
+    std::string name = e.nodeName;
+    importNode(node, scope);
+    e.location = location;
+    e.nodeName = name;
+  }
+}
+
+std::vector<Datum> Importer::importSubgraph(const onnx::GraphProto &graph, Scope &scope) {
+  importInitializers(graph, scope, /*isMain=*/false);
+  importNodes(graph.node(), scope);
+  std::vector<Datum> outputs;
+  for (const auto &output : graph.output()) {
+    const Datum *datum = scope.find(output.name());
+    if (!datum)
+      e.fail("subgraph output '" + output.name() + "' is not defined");
+    outputs.push_back(datum ? *datum : Datum::poison());
+  }
+  return outputs;
+}
+
+void Importer::importInitializers(const onnx::GraphProto &graph, Scope &scope, bool isMain) {
+  auto define = [&](const std::string &name, Value value) {
+    bool failed = e.hasFailed();
+    if (failed)
+      reportFile("initializer '" + name + "': " + e.takeReason());
+    else if (scope.values.count(name))
+      reportFile("initializer '" + name + "' is defined twice");
+    scope.values[name] = failed ? Datum::poison() : Datum::of(value);
+  };
+  for (int k = 0; k < graph.initializer_size(); ++k) {
+    bool hasRaw = isMain && static_cast<size_t>(k) < model.rawData.size();
+    const onnx::TensorProto &tensor = graph.initializer(k);
+    e.location = NameLoc::get(builder.getStringAttr(tensor.name()));
+    define(tensor.name(), importTensor(tensor, hasRaw ? model.rawData[k] : StringRef()));
+  }
+  for (const auto &sparse : graph.sparse_initializer())
+    define(sparse.values().name(), importSparse(sparse));
+}
+
+OwningOpRef<ModuleOp> Importer::run() {
+  const onnx::GraphProto &graph = model.proto.graph();
+  FunctionFrame frame;
+  for (const auto &opset : model.proto.opset_import())
+    frame.opsets[getDomain(opset.domain())] = opset.version();
+  for (const auto &function : model.proto.functions())
+    functions[getDomain(function.domain()).str() + ":" + function.name() + ":" + function.overload()] = &function;
+  OwningOpRef<ModuleOp> module = ModuleOp::create(builder.getUnknownLoc());
+  builder.setInsertionPointToEnd(module->getBody());
+  auto function = func::FuncOp::create(builder, builder.getUnknownLoc(), "main", builder.getFunctionType({}, {}));
+  builder.setInsertionPointToStart(function.addEntryBlock());
+  Scope scope;
+  scope.frame = &frame;
+  importInitializers(graph, scope, /*isMain=*/true);
+  importInputs(graph, scope, function);
+  importNodes(graph.node(), scope);
+  finish(graph, scope, function);
+  if (!result.errors.empty())
+    return nullptr;
+  return module;
+}
+
+} // namespace onager::frontend

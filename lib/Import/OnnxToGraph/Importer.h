@@ -1,0 +1,186 @@
+// Turns a parsed model into a module: scopes of names, walks over nodes, calls the import function of each operator.
+//
+//   Importer      one model: symbols, opsets, errors
+//   Scope         one graph, subgraph or function body: names to values, attributes that a function was called with
+//   Node          one ONNX node as its import function sees it
+//   OperatorTable (domain, op, opset range) -> import function
+#ifndef ONAGER_LIB_IMPORT_ONNXTOGRAPH_IMPORTER_H
+#define ONAGER_LIB_IMPORT_ONNXTOGRAPH_IMPORTER_H
+
+#include "include/onager/Import.h"
+#include "lib/Import/OnnxToGraph/Emitter.h"
+#include "lib/Import/Reader/ModelFile.h"
+#include "llvm/ADT/StringMap.h"
+#include "onnx/onnx_pb.h"
+
+namespace onager::frontend {
+
+class Importer;
+
+/// What a name stands for: nothing (an optional without a value), a tensor, a list of values known at import, or a failed node's output.
+struct Datum {
+  enum Kind { absent, tensor, sequence, poisoned } kind = absent;
+  mlir::Value value;
+  std::shared_ptr<std::vector<Datum>> elements;
+
+  static Datum of(mlir::Value value) { return {value ? tensor : poisoned, value, nullptr}; }
+  static Datum ofSequence(std::vector<Datum> list) { return {sequence, {}, std::make_shared<std::vector<Datum>>(std::move(list))}; }
+  static Datum poison() { return {poisoned, {}, nullptr}; }
+};
+
+/// Operator sets and attribute values that hold inside one graph or function body.
+struct FunctionFrame {
+  llvm::StringMap<int64_t> opsets;
+  llvm::StringMap<const onnx::AttributeProto *> attributes;
+  bool isFunction = false;
+  unsigned depth = 0;
+};
+
+/// Names of one graph; a subgraph sees its parent's.
+struct Scope {
+  Scope *parent = nullptr;
+  const FunctionFrame *frame = nullptr;
+  llvm::StringMap<Datum> values;
+
+  /// Returns the value of a name, or null where it is not defined.
+  const Datum *find(llvm::StringRef name) const;
+};
+
+/// One ONNX node while it is imported.
+class Node {
+public:
+  Node(Importer &importer, Emitter &e, const onnx::NodeProto &proto, Scope &scope, int64_t opset)
+      : importer(importer), e(e), proto(proto), scope(scope), opset(opset) {}
+
+  Importer &importer;
+  Emitter &e;
+  const onnx::NodeProto &proto;
+  Scope &scope;
+  int64_t opset;
+
+  unsigned numInputs() const { return static_cast<unsigned>(inputs.size()); }
+  unsigned numOutputs() const { return static_cast<unsigned>(proto.output_size()); }
+  bool has(unsigned index) const { return index < inputs.size() && inputs[index].kind != Datum::absent; }
+  bool wants(unsigned index) const { return index < numOutputs() && !proto.output(static_cast<int>(index)).empty(); }
+  /// Returns an input tensor; fails where it is absent or no tensor.
+  mlir::Value in(unsigned index);
+  /// Returns an input tensor, or null where it is absent.
+  mlir::Value opt(unsigned index) { return has(index) ? in(index) : mlir::Value(); }
+  const Datum &datum(unsigned index) const { return inputs[index]; }
+  /// Returns all inputs; fails where one is absent.
+  Values ins();
+  void set(unsigned index, mlir::Value value);
+  void setDatum(unsigned index, Datum datum);
+
+  // Attributes; a wrong type fails.
+  const onnx::AttributeProto *find(llvm::StringRef name, onnx::AttributeProto::AttributeType type);
+  bool hasAttribute(llvm::StringRef name);
+  int64_t getInt(llvm::StringRef name, int64_t otherwise);
+  double getFloat(llvm::StringRef name, double otherwise);
+  std::string getString(llvm::StringRef name, llvm::StringRef otherwise);
+  std::optional<Ints> getInts(llvm::StringRef name);
+  std::optional<std::vector<double>> getFloats(llvm::StringRef name);
+  std::vector<std::string> getStrings(llvm::StringRef name);
+  const onnx::TensorProto *getTensor(llvm::StringRef name);
+  const onnx::GraphProto *getGraph(llvm::StringRef name);
+
+  std::vector<Datum> inputs;
+  std::vector<Datum> outputs;
+};
+
+using ImportFunction = void (*)(Node &);
+
+/// The import functions by domain, operator and first opset they hold for.
+class OperatorTable {
+public:
+  /// Adds an operator of the default domain that is imported by `function` from opset `since` on.
+  void add(llvm::StringRef op, ImportFunction function, int64_t since = 1) { addIn("", op, function, since); }
+  void addIn(llvm::StringRef domain, llvm::StringRef op, ImportFunction function, int64_t since = 1);
+  /// Returns the function with the greatest `since` up to the opset, or null.
+  ImportFunction find(llvm::StringRef domain, llvm::StringRef op, int64_t opset) const;
+  static const OperatorTable &get();
+
+private:
+  struct Entry {
+    int64_t since;
+    ImportFunction function;
+  };
+  llvm::StringMap<std::vector<Entry>> entries;
+};
+
+// One per family file.
+void addElementwise(OperatorTable &table);
+void addActivations(OperatorTable &table);
+void addConstants(OperatorTable &table);
+void addMovement(OperatorTable &table);
+void addIndexing(OperatorTable &table);
+void addSlicing(OperatorTable &table);
+void addReductions(OperatorTable &table);
+void addContractions(OperatorTable &table);
+void addWindows(OperatorTable &table);
+void addNormalizations(OperatorTable &table);
+void addQuantization(OperatorTable &table);
+void addRecurrent(OperatorTable &table);
+void addControl(OperatorTable &table);
+void addSequences(OperatorTable &table);
+void addSorting(OperatorTable &table);
+void addResize(OperatorTable &table);
+void addSignal(OperatorTable &table);
+void addVision(OperatorTable &table);
+void addRandom(OperatorTable &table);
+void addMl(OperatorTable &table);
+void addMicrosoft(OperatorTable &table);
+void addLegacy(OperatorTable &table);
+
+/// Returns the MLIR type of an ONNX element type, or null where it is not supported.
+mlir::Type convertElementType(int32_t type, mlir::MLIRContext *context);
+/// Returns the ONNX element type of an MLIR type.
+int32_t toOnnxElementType(mlir::Type type);
+/// Names an ONNX element type for messages.
+std::string describeElementType(int32_t type);
+
+class Importer {
+public:
+  Importer(LoadedModel &model, const ImportOptions &options, mlir::MLIRContext &context, ImportResult &result);
+
+  mlir::OwningOpRef<mlir::ModuleOp> run();
+
+  Emitter &emitter() { return e; }
+  /// Imports the nodes of a graph in order.
+  void importNodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &nodes, Scope &scope);
+  /// Imports initialisers and nodes of a subgraph into the current block and returns its outputs.
+  std::vector<Datum> importSubgraph(const onnx::GraphProto &graph, Scope &scope);
+  /// Makes a constant from a TensorProto; null with the emitter failed where it is refused. `raw` replaces raw_data where given.
+  mlir::Value importTensor(const onnx::TensorProto &tensor, llvm::StringRef raw = {});
+  mlir::Value importSparse(const onnx::SparseTensorProto &tensor);
+  /// Inlines a function body for a node.
+  void importFunction(Node &node, const onnx::NodeProto &call, const onnx::FunctionProto &body);
+  /// Counts errors so far: tells whether a subgraph was imported whole.
+  size_t countErrors() const { return result.errors.size(); }
+
+private:
+  void report(const onnx::NodeProto &node, int64_t opset, std::string reason);
+  void reportFile(std::string reason);
+  void importNode(const onnx::NodeProto &proto, Scope &scope);
+  void dispatch(Node &node);
+  void importInitializers(const onnx::GraphProto &graph, Scope &scope, bool isMain);
+  bool importInputs(const onnx::GraphProto &graph, Scope &scope, mlir::func::FuncOp function);
+  mlir::Type importInputType(const onnx::ValueInfoProto &input, const llvm::StringSet<> &known);
+  void finish(const onnx::GraphProto &graph, Scope &scope, mlir::func::FuncOp function);
+  const onnx::FunctionProto *findModelFunction(const onnx::NodeProto &node) const;
+
+  LoadedModel &model;
+  const ImportOptions &options;
+  mlir::MLIRContext &context;
+  ImportResult &result;
+  mlir::OpBuilder builder;
+  Symbols symbols;
+  Emitter e;
+  llvm::StringMap<const onnx::FunctionProto *> functions;
+  std::vector<std::shared_ptr<onnx::FunctionProto>> bodies;
+  std::vector<std::shared_ptr<onnx::NodeProto>> calls;
+};
+
+} // namespace onager::frontend
+
+#endif

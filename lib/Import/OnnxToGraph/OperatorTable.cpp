@@ -1,0 +1,55 @@
+// The one table of import functions.
+#include "lib/Import/OnnxToGraph/Importer.h"
+
+namespace onager::frontend {
+
+void OperatorTable::addIn(llvm::StringRef domain, llvm::StringRef op, ImportFunction function, int64_t since) {
+  auto &list = entries[(domain + ":" + op).str()];
+  list.push_back({since, function});
+  llvm::sort(list, [](const Entry &a, const Entry &b) { return a.since < b.since; });
+}
+
+ImportFunction OperatorTable::find(llvm::StringRef domain, llvm::StringRef op, int64_t opset) const {
+  ImportFunction found = nullptr;
+  auto it = entries.find((domain + ":" + op).str());
+  if (it == entries.end())
+    return nullptr;
+  for (const Entry &entry : it->second)
+    if (entry.since <= opset)
+      found = entry.function;
+  return found;
+}
+
+static OperatorTable makeTable() {
+  OperatorTable table;
+  addElementwise(table);
+  addActivations(table);
+  addConstants(table);
+  addMovement(table);
+  addIndexing(table);
+  addSlicing(table);
+  addReductions(table);
+  addContractions(table);
+  addWindows(table);
+  addNormalizations(table);
+  addQuantization(table);
+  addRecurrent(table);
+  addControl(table);
+  addSequences(table);
+  addSorting(table);
+  addResize(table);
+  addSignal(table);
+  addVision(table);
+  addRandom(table);
+  addMl(table);
+  addMicrosoft(table);
+  addLegacy(table);
+  return table;
+}
+
+const OperatorTable &OperatorTable::get() {
+  static const OperatorTable table = makeTable();
+  return table;
+}
+
+} // namespace onager::frontend

@@ -1,0 +1,53 @@
+// Compiled with exceptions: ONNX's schema functions throw, nothing leaves this file.
+#include "lib/Import/Reader/Schemas.h"
+#include "onnx/defs/function.h"
+#include "onnx/defs/schema.h"
+
+namespace onager::frontend {
+
+static const onnx::OpSchema *findSchema(const std::string &domain, const std::string &op, int64_t opset) {
+  return onnx::OpSchemaRegistry::Schema(op, static_cast<int>(opset), domain == "ai.onnx" ? "" : domain);
+}
+
+bool hasSchema(const std::string &domain, const std::string &op, int64_t opset) {
+  try {
+    return findSchema(domain, op, opset) != nullptr;
+  } catch (const std::exception &) {
+    return false;
+  }
+}
+
+bool getFunctionBody(const onnx::NodeProto &node, int64_t opset, const std::vector<onnx::TypeProto> &inputTypes, onnx::NodeProto &filled,
+                     onnx::FunctionProto &body) {
+  try {
+    const onnx::OpSchema *schema = findSchema(node.domain(), node.op_type(), opset);
+    if (!schema)
+      return false;
+    filled = node;
+    for (const auto &[name, attribute] : schema->attributes()) {
+      bool isGiven = false;
+      for (const auto &given : node.attribute())
+        isGiven |= given.name() == name;
+      if (!isGiven && attribute.default_value.type() != onnx::AttributeProto::UNDEFINED) {
+        auto *added = filled.add_attribute();
+        *added = attribute.default_value;
+        added->set_name(name);
+      }
+    }
+    if (schema->HasContextDependentFunction()) {
+      onnx::FunctionBodyBuildContextImpl context(filled, inputTypes);
+      if (schema->BuildContextDependentFunction(context, body, static_cast<int>(opset)))
+        return true;
+    }
+    if (!schema->HasFunction())
+      return false;
+    const onnx::FunctionProto *found = schema->GetFunction(static_cast<int>(opset));
+    if (found)
+      body = *found;
+    return found != nullptr;
+  } catch (const std::exception &) {
+    return false;
+  }
+}
+
+} // namespace onager::frontend

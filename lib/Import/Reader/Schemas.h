@@ -1,0 +1,22 @@
+// What ONNX's operator schemas know: which operators exist and the function bodies of those that are composed of others.
+#ifndef ONAGER_LIB_IMPORT_READER_SCHEMAS_H
+#define ONAGER_LIB_IMPORT_READER_SCHEMAS_H
+
+#include "onnx/onnx_pb.h"
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace onager::frontend {
+
+/// True where the operator exists in this operator set.
+bool hasSchema(const std::string &domain, const std::string &op, int64_t opset);
+
+/// Finds the function body of a node's operator. `inputTypes` has one entry per input, empty where absent. Attributes that the node leaves out
+/// are filled in with their defaults in `filled`. Returns false where the schema has no body for this use.
+bool getFunctionBody(const onnx::NodeProto &node, int64_t opset, const std::vector<onnx::TypeProto> &inputTypes, onnx::NodeProto &filled,
+                     onnx::FunctionProto &body);
+
+} // namespace onager::frontend
+
+#endif
