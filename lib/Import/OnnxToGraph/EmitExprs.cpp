@@ -49,13 +49,13 @@ Dims Emitter::numbers(ArrayRef<int64_t> values) const {
 AffineExpr Emitter::product(ArrayRef<AffineExpr> dims, MLIRContext *context) { return normalize(graph::getNumElements(context, dims)); }
 
 AffineExpr Emitter::define(graph::DefineKind kind, ArrayRef<AffineExpr> list, bool isNonNegative) {
-  AffineMapAttr attribute = exprs(list);
+  AffineMapAttr attribute = graph::makeExprs(context(), list);
   std::pair<unsigned, Attribute> key(static_cast<unsigned>(kind), attribute);
   for (RegionScope &scope : scopes)
     if (auto it = scope.defined.find(key); it != scope.defined.end())
       return it->second;
   AffineExpr symbol = isNonNegative ? symbols.fresh() : symbols.freshSigned();
-  graph::DefineOp::create(builder, location, symbols.size() - 1, kind, attribute);
+  graph::DefineOp::create(builder, location, symbols.size() - 1, kind, attribute.getValue());
   scopes.back().defined[key] = symbol;
   return symbol;
 }
@@ -157,7 +157,7 @@ AffineExpr Emitter::unify(AffineExpr a, AffineExpr b, const Twine &what) {
     return a;
   }
   std::string message = "node '" + nodeName + "': " + what.str();
-  graph::RequireOp::create(builder, location, exprs({a, b}), builder.getStringAttr(message));
+  graph::RequireOp::create(builder, location, exprs({a, b}), message);
   if (x)
     return a;
   if (y)

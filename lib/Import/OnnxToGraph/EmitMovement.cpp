@@ -105,7 +105,7 @@ Value Emitter::slice(Value x, ArrayRef<AffineExpr> starts, ArrayRef<int64_t> ste
   Exprs normal;
   for (AffineExpr start : starts)
     normal.push_back(normalize(start));
-  return make<graph::SliceOp>(dims, elementOf(x), x, AffineMapAttr(exprs(normal)), builder.getDenseI64ArrayAttr(steps));
+  return make<graph::SliceOp>(dims, elementOf(x), x, exprs(normal), steps);
 }
 
 Value Emitter::sliceAxis(Value x, int64_t axis, AffineExpr start, AffineExpr count) {

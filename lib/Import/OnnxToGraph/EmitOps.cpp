@@ -58,14 +58,14 @@ Value Emitter::select(Value condition, Value a, Value b) {
 Value Emitter::cast(Value x, Type element, bool saturate) {
   if (!x || elementOf(x) == element)
     return x;
-  return make<graph::CastOp>(dimsOf(x), element, x, builder.getBoolAttr(saturate));
+  return make<graph::CastOp>(dimsOf(x), element, x, saturate);
 }
 
 Value Emitter::mod(Value a, Value b, bool fmod) {
   if (!checkBinary(a, b))
     return {};
   Dims dims = broadcastDims(dimsOf(a), dimsOf(b));
-  return make<graph::ModOp>(dims, elementOf(a), a, b, fmod ? builder.getUnitAttr() : UnitAttr());
+  return make<graph::ModOp>(dims, elementOf(a), a, b, fmod);
 }
 
 Value Emitter::reduce(graph::ReduceKind kind, Value x, ArrayRef<int64_t> axes, bool keepDims) {
@@ -102,7 +102,7 @@ Value Emitter::softmax(Value x, int64_t axis, bool log) {
   if (!isFloat(x))
     return fail("softmax of a type that is not a float");
   axis = axisOf(axis, rankOf(x));
-  return make<graph::SoftmaxOp>(dimsOf(x), elementOf(x), x, axis, log ? builder.getUnitAttr() : UnitAttr());
+  return make<graph::SoftmaxOp>(dimsOf(x), elementOf(x), x, axis, log);
 }
 
 Value Emitter::normalizeOver(Value x, ArrayRef<int64_t> axes, double epsilon, bool rms) {
@@ -111,8 +111,7 @@ Value Emitter::normalizeOver(Value x, ArrayRef<int64_t> axes, double epsilon, bo
   Ints sorted = axesOf(axes, rankOf(x));
   if (hasFailed())
     return {};
-  return make<graph::NormalizeOp>(dimsOf(x), elementOf(x), x, builder.getDenseI64ArrayAttr(sorted), builder.getF64FloatAttr(epsilon),
-                                  rms ? builder.getUnitAttr() : UnitAttr());
+  return make<graph::NormalizeOp>(dimsOf(x), elementOf(x), x, sorted, APFloat(epsilon), rms);
 }
 
 Value Emitter::matmul(Value a, Value b, Type element) {
@@ -149,9 +148,8 @@ graph::CallOp Emitter::callMany(StringRef kernel, ArrayRef<Value> inputs, ArrayR
   SmallVector<int64_t> numbers;
   for (AffineExpr symbol : bound)
     numbers.push_back(cast<AffineSymbolExpr>(symbol).getPosition());
-  AffineMapAttr room = capacity.empty() ? AffineMapAttr() : exprs(capacity);
-  return graph::CallOp::create(builder, location, results, inputs, builder.getStringAttr(kernel), builder.getDenseI64ArrayAttr(params),
-                               builder.getDenseI64ArrayAttr(numbers), room);
+  AffineMapAttr room = capacity.empty() ? AffineMapAttr() : graph::makeExprs(context(), capacity);
+  return graph::CallOp::create(builder, location, results, inputs, kernel, params, numbers, room);
 }
 
 Value Emitter::call(StringRef kernel, ArrayRef<Value> inputs, ArrayRef<int64_t> params, ArrayRef<AffineExpr> dims, Type element) {

@@ -181,7 +181,7 @@ public:
       return {};
     return finish(Op::create(builder, location, type, std::forward<Args>(args)...).getOperation());
   }
-  mlir::AffineMapAttr exprs(llvm::ArrayRef<mlir::AffineExpr> list) const { return graph::makeExprs(context(), list); }
+  mlir::AffineMap exprs(llvm::ArrayRef<mlir::AffineExpr> list) const { return graph::makeExprs(context(), list).getValue(); }
 
   /// Symbols defined from here on are forgotten at the matching leaveRegion.
   void enterRegion() { scopes.emplace_back(); }

@@ -26,24 +26,6 @@ static OperatorTable makeTable() {
   addActivations(table);
   addConstants(table);
   addMovement(table);
-  addIndexing(table);
-  addSlicing(table);
-  addReductions(table);
-  addContractions(table);
-  addWindows(table);
-  addNormalizations(table);
-  addQuantization(table);
-  addRecurrent(table);
-  addControl(table);
-  addSequences(table);
-  addSorting(table);
-  addResize(table);
-  addSignal(table);
-  addVision(table);
-  addRandom(table);
-  addMl(table);
-  addMicrosoft(table);
-  addLegacy(table);
   return table;
 }
 

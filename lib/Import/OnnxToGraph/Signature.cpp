@@ -1,6 +1,5 @@
 // Inputs and outputs of the main graph.
 #include "lib/Import/OnnxToGraph/Importer.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;

@@ -85,7 +85,7 @@ RankedTensorType getTensorType(Emitter &e, const TensorProto &tensor) {
     e.fail("a constant in segments is not supported");
     return {};
   }
-  return e.tensorType(e.numbers({tensor.dims().begin(), tensor.dims().end()}), element);
+  return e.tensorType(e.numbers(Ints(tensor.dims().begin(), tensor.dims().end())), element);
 }
 
 } // namespace
@@ -150,7 +150,7 @@ Value Importer::importSparse(const onnx::SparseTensorProto &sparse) {
   if (!values || !indices)
     return {};
   Type element = Emitter::elementOf(values);
-  RankedTensorType type = e.tensorType(e.numbers({sparse.dims().begin(), sparse.dims().end()}), element);
+  RankedTensorType type = e.tensorType(e.numbers(Ints(sparse.dims().begin(), sparse.dims().end())), element);
   if (!type)
     return {};
   auto valuesType = cast<RankedTensorType>(values.getType()), indexType = cast<RankedTensorType>(indices.getType());

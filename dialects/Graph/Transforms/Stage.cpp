@@ -1,0 +1,20 @@
+// The graph stage, in order.
+#include "dialects/Graph/Transforms/Passes.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+namespace onager::graph {
+
+void addGraphStage(OpPassManager &passes, bool exact) {
+  if (exact)
+    return;
+  OpPassManager &function = passes.nest<func::FuncOp>();
+  function.addPass(createCSEPass());
+  function.addPass(createGraphSimplify());
+  // Behind simplification: identities between a convolution and its scale are gone.
+  function.addPass(createGraphFoldScale());
+  function.addPass(createCSEPass());
+}
+
+} // namespace onager::graph

@@ -1,0 +1,48 @@
+// The compiler as a library: an ONNX model in, an artifact out.
+#ifndef ONAGER_COMPILER_H
+#define ONAGER_COMPILER_H
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace onager {
+
+/// How a compilation ended; also the exit status of the command line.
+enum class Status { ok = 0, difference = 1, badOption = 2, refused = 3, badFile = 4, internal = 5 };
+
+/// What to compile and how. Every field has the meaning of the command-line option of its name.
+struct CompileOptions {
+  std::string model;               ///< path of the model; empty where `bytes` holds it
+  std::string_view bytes;          ///< the model itself; must stay valid during the call
+  std::string output;              ///< path of the artifact; may be empty with stopAfter
+  std::string target = "native";   ///< see getTarget
+  int optLevel = 3;                ///< 0: scalar reference form, accumulating in f64
+  std::string name = "onager";     ///< prefix of the artifact's symbol
+  std::string emit = "so";         ///< so, obj, llvm or mlir
+  std::string stopAfter;           ///< a stage of Stages.def: its IR goes to `text`
+  std::string printAfter;          ///< a pass: its IR goes to stderr
+  bool verifyEach = false;         ///< verify the IR after every pass
+  bool timing = false;             ///< print the time of every pass to stderr
+  std::map<std::string, std::vector<int64_t>> shapes; ///< fixed shapes of inputs
+};
+
+/// What came of it.
+struct CompileResult {
+  Status status = Status::ok;
+  std::string error;  ///< one line per problem
+  std::string text;   ///< IR where stopAfter asked for it
+  std::string report; ///< JSON: units, weights, options, seconds by stage
+};
+
+/// Compiles a model. Thread-safe; never throws; leaves no file behind on failure.
+CompileResult compile(const CompileOptions &options);
+
+/// Reads one `key=value` option, with the names of the command line ('-' or '_'). False and a reason for unknown or malformed ones.
+bool setOption(CompileOptions &options, const std::string &key, const std::string &value, std::string &error);
+
+} // namespace onager
+
+#endif

@@ -1,0 +1,36 @@
+// Reading ONNX models into the graph dialect.
+#ifndef ONAGER_IMPORT_H
+#define ONAGER_IMPORT_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace onager {
+
+/// A model by path, or its bytes (which must outlive the module).
+struct ImportSource {
+  std::string path;
+  llvm::StringRef bytes;
+};
+
+struct ImportOptions {
+  std::map<std::string, std::vector<int64_t>> shapes; ///< fixed shapes of inputs
+};
+
+/// How an import ended. `keeper` owns the memory that constants refer to and must outlive the module.
+struct ImportResult {
+  std::vector<std::string> errors;
+  bool refused = false; ///< the file is a model, but not one that can be compiled
+  std::shared_ptr<void> keeper;
+};
+
+/// Imports a model as one function @main of graph operations; null and `result.errors` on failure. Never throws.
+mlir::OwningOpRef<mlir::ModuleOp> importOnnx(const ImportSource &source, const ImportOptions &options, mlir::MLIRContext &context, ImportResult &result);
+
+} // namespace onager
+
+#endif

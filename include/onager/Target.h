@@ -1,0 +1,23 @@
+// The machine that code is made for.
+#ifndef ONAGER_TARGET_H
+#define ONAGER_TARGET_H
+
+#include <string>
+#include <vector>
+
+namespace onager {
+
+/// A CPU as LLVM names it, and what the code expects of it.
+struct Target {
+  std::string cpu;                   ///< LLVM's name, e.g. x86-64-v3
+  std::string features;              ///< LLVM's feature string
+  std::vector<std::string> required; ///< features that are checked before the code runs
+  unsigned vectorBytes = 16;         ///< width of a vector register
+};
+
+/// Returns the target of a `--target` option: native, portable, x86-64-v2, x86-64-v3 or x86-64-v4. False for others.
+bool getTarget(const std::string &name, Target &target);
+
+} // namespace onager
+
+#endif

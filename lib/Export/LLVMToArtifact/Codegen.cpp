@@ -1,0 +1,131 @@
+// LLVM IR, its passes, and object files.
+#include "lib/Export/LLVMToArtifact/Codegen.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "onager-rt/abi.h"
+#include "llvm/IR/Constants.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Host.h"
+
+using namespace llvm;
+
+namespace onager {
+
+bool getTarget(const std::string &name, Target &target) {
+  static const std::vector<std::string> v2{"sse4.2", "popcnt"}, v3{"avx2", "fma", "f16c", "bmi2"}, v4{"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd"};
+  auto append = [&](const std::vector<std::string> &more) { target.required.insert(target.required.end(), more.begin(), more.end()); };
+  target = {};
+  if (name == "native") {
+    target.cpu = sys::getHostCPUName().str();
+    for (const auto &[feature, present] : sys::getHostCPUFeatures())
+      target.features += (target.features.empty() ? "" : ",") + std::string(present ? "+" : "-") + feature.str();
+    StringMap<bool> host = sys::getHostCPUFeatures();
+    for (const auto *level : {&v2, &v3, &v4})
+      for (const std::string &feature : *level)
+        if (host.lookup(feature))
+          target.required.push_back(feature);
+    for (const char *feature : {"avx512vnni", "avx512bf16", "avx512fp16", "avx512vbmi", "gfni", "vpclmulqdq"})
+      if (host.lookup(feature))
+        target.required.push_back(feature);
+    target.vectorBytes = host.lookup("avx512vl") ? 64 : host.lookup("avx2") ? 32 : 16;
+    return true;
+  }
+  target.cpu = name == "portable" ? "x86-64-v2" : name;
+  if (target.cpu != "x86-64-v2" && target.cpu != "x86-64-v3" && target.cpu != "x86-64-v4")
+    return false;
+  append(v2);
+  if (target.cpu >= "x86-64-v3")
+    append(v3);
+  if (target.cpu == "x86-64-v4")
+    append(v4);
+  target.vectorBytes = target.cpu == "x86-64-v4" ? 64 : target.cpu == "x86-64-v3" ? 32 : 16;
+  return true;
+}
+
+static std::unique_ptr<TargetMachine> createMachine(const Target &target) {
+  static bool ready = [] {
+    InitializeNativeTarget();
+    InitializeNativeTargetAsmPrinter();
+    return true;
+  }();
+  (void)ready;
+  Triple triple("x86_64-unknown-linux-gnu");
+  std::string error;
+  const llvm::Target *backend = TargetRegistry::lookupTarget(triple, error);
+  TargetOptions options;
+  return std::unique_ptr<TargetMachine>(backend->createTargetMachine(triple, target.cpu, target.features, options, Reloc::PIC_, std::nullopt, CodeGenOptLevel::Default));
+}
+
+std::unique_ptr<Module> translateToLLVMIR(mlir::ModuleOp module, LLVMContext &context, const Target &target) {
+  mlir::registerBuiltinDialectTranslation(*module.getContext());
+  mlir::registerLLVMDialectTranslation(*module.getContext());
+  std::unique_ptr<Module> result = mlir::translateModuleToLLVMIR(module, context, "onager");
+  if (!result)
+    return nullptr;
+  std::unique_ptr<TargetMachine> machine = createMachine(target);
+  result->setTargetTriple(machine->getTargetTriple());
+  result->setDataLayout(machine->createDataLayout());
+  for (Function &function : *result) {
+    if (function.isDeclaration())
+      continue;
+    function.addFnAttr("target-cpu", target.cpu);
+    function.addFnAttr("target-features", target.features);
+    function.addFnAttr("prefer-vector-width", std::to_string(8 * target.vectorBytes));
+    function.addFnAttr(Attribute::NoUnwind);
+  }
+  return result;
+}
+
+void optimize(Module &module, const Target &target, int level) {
+  std::unique_ptr<TargetMachine> machine = createMachine(target);
+  PipelineTuningOptions tuning;
+  tuning.LoopVectorization = level > 0;
+  tuning.LoopInterleaving = level > 0;
+  tuning.SLPVectorization = false;
+  tuning.LoopUnrolling = level > 0;
+  PassBuilder builder(machine.get(), tuning);
+  LoopAnalysisManager loops;
+  FunctionAnalysisManager functions;
+  CGSCCAnalysisManager components;
+  ModuleAnalysisManager modules;
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(components);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, components, modules);
+  builder.buildPerModuleDefaultPipeline(level > 0 ? OptimizationLevel::O2 : OptimizationLevel::O1).run(module, modules);
+}
+
+SmallVector<char, 0> emitObject(Module &module, const Target &target) {
+  std::unique_ptr<TargetMachine> machine = createMachine(target);
+  SmallVector<char, 0> object;
+  raw_svector_ostream out(object);
+  legacy::PassManager passes;
+  if (machine->addPassesToEmitFile(passes, out, nullptr, CodeGenFileType::ObjectFile))
+    return {};
+  passes.run(module);
+  return object;
+}
+
+void addModelSymbol(Module &module, StringRef name, StringRef manifest) {
+  LLVMContext &context = module.getContext();
+  Type *i32 = Type::getInt32Ty(context), *i64 = Type::getInt64Ty(context);
+  PointerType *ptr = PointerType::get(context, 0);
+  Constant *bytes = ConstantDataArray::getString(context, manifest, /*AddNull=*/false);
+  auto *blob = new GlobalVariable(module, bytes->getType(), true, GlobalValue::InternalLinkage, bytes, (name + "_manifest").str());
+  blob->setAlignment(Align(8));
+  Function *main = module.getFunction("onager_main");
+  main->setVisibility(GlobalValue::HiddenVisibility);
+  main->setName((name + "_main").str());
+  StructType *type = StructType::get(context, {i32, i32, ptr, i64, ptr, ptr});
+  Constant *value = ConstantStruct::get(type, {ConstantInt::get(i32, sizeof(onager_model)), ConstantInt::get(i32, ONAGER_ABI_VERSION), blob,
+                                               ConstantInt::get(i64, manifest.size()), main, ConstantPointerNull::get(ptr)});
+  new GlobalVariable(module, type, false, GlobalValue::ExternalLinkage, value, (name + "_model").str());
+}
+
+} // namespace onager

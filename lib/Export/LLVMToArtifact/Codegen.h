@@ -1,0 +1,24 @@
+// Machine code from the LLVM dialect.
+#ifndef ONAGER_EXPORT_LLVMTOARTIFACT_CODEGEN_H
+#define ONAGER_EXPORT_LLVMTOARTIFACT_CODEGEN_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "onager/Target.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/IR/Module.h"
+#include <memory>
+
+namespace onager {
+
+/// Translates a module of the LLVM dialect to LLVM IR for the target. Null after an error was reported.
+std::unique_ptr<llvm::Module> translateToLLVMIR(mlir::ModuleOp module, llvm::LLVMContext &context, const Target &target);
+/// Runs LLVM's passes: `level` 0 keeps scalar code, 1 to 3 vectorise.
+void optimize(llvm::Module &module, const Target &target, int level);
+/// Emits an ELF object.
+llvm::SmallVector<char, 0> emitObject(llvm::Module &module, const Target &target);
+/// Adds the exported `<name>_model` that the runtime looks up, with the manifest's bytes.
+void addModelSymbol(llvm::Module &module, llvm::StringRef name, llvm::StringRef manifest);
+
+} // namespace onager
+
+#endif

@@ -1,0 +1,249 @@
+// Operators that move elements without looking at them.
+#include "lib/Import/OnnxToGraph/Importer.h"
+
+using namespace mlir;
+using namespace onager::graph;
+
+namespace onager::frontend {
+namespace {
+
+/// Resolves one requested extent that is not a constant: 0 takes the input's dim unless zeros are meant.
+AffineExpr resolveZero(Emitter &e, AffineExpr wanted, ArrayRef<AffineExpr> have, size_t index, bool allowZero) {
+  if (allowZero || (!graph::isConstant(wanted, 0) && e.symbols.isNonNegative(wanted)))
+    return wanted;
+  AffineExpr from = index < have.size() ? have[index] : e.number(0);
+  return e.selectEqual(wanted, e.number(0), from, wanted);
+}
+
+/// Puts what is left of `total` in place of -1. Where the position of -1 is not known, each unknown extent is tested for it.
+void resolveRest(Emitter &e, Dims &dims, AffineExpr total) {
+  size_t unknown = dims.size();
+  AffineExpr others = e.number(1);
+  for (auto [k, dim] : llvm::enumerate(dims)) {
+    if (graph::isConstant(dim, -1)) {
+      if (unknown != dims.size()) {
+        e.fail("the shape holds -1 twice");
+        return;
+      }
+      unknown = k;
+      continue;
+    }
+    others = normalize(others * dim);
+  }
+  if (unknown != dims.size()) {
+    dims[unknown] = e.truncDiv(total, others);
+    if (graph::isConstant(others, 0))
+      dims[unknown] = e.number(0);
+    return;
+  }
+  // With one -1 among them the product of all is minus that of the others.
+  AffineExpr rest = normalize(-others);
+  for (AffineExpr &dim : dims)
+    if (!e.symbols.isNonNegative(dim))
+      dim = e.selectEqual(dim, e.number(-1), e.truncDiv(total, rest), dim);
+}
+
+Value reshapeTo(Node &node, Value x, ArrayRef<AffineExpr> wanted, bool allowZero) {
+  Emitter &e = node.e;
+  Dims have = Emitter::dimsOf(x), dims;
+  for (auto [k, extent] : llvm::enumerate(wanted))
+    dims.push_back(resolveZero(e, extent, have, k, allowZero));
+  resolveRest(e, dims, Emitter::product(have, e.context()));
+  for (AffineExpr &dim : dims)
+    if (!isa<AffineConstantExpr>(dim))
+      dim = e.maxOf(dim, e.number(0));
+  return e.reshape(x, dims);
+}
+
+void importReshape(Node &node) {
+  Emitter &e = node.e;
+  Value x = node.in(0);
+  if (!x)
+    return;
+  Exprs wanted;
+  if (node.opset < 5 && node.hasAttribute("shape"))
+    wanted = Exprs(e.numbers(*node.getInts("shape")));
+  else
+    wanted = e.contentsOrBind(node.in(1));
+  if (!e.hasFailed())
+    node.set(0, reshapeTo(node, x, wanted, node.getInt("allowzero", 0) != 0));
+}
+
+void importFlatten(Node &node) {
+  Emitter &e = node.e;
+  Value x = node.in(0);
+  if (!x)
+    return;
+  Dims dims = Emitter::dimsOf(x);
+  auto rank = static_cast<int64_t>(dims.size());
+  int64_t axis = node.getInt("axis", 1);
+  if (axis < -rank || axis > rank) {
+    e.fail("axis " + Twine(axis) + " is outside rank " + Twine(rank));
+    return;
+  }
+  axis = axis < 0 ? axis + rank : axis;
+  ArrayRef<AffineExpr> all(dims);
+  node.set(0, e.reshape(x, {Emitter::product(all.take_front(axis), e.context()), Emitter::product(all.drop_front(axis), e.context())}));
+}
+
+/// Axes from an attribute, or from an input as later opsets have it; empty where neither is there.
+std::optional<Ints> readAxes(Node &node, unsigned input, int64_t since, bool &isGiven) {
+  isGiven = true;
+  if (node.opset < since || node.hasAttribute("axes")) {
+    std::optional<Ints> axes = node.getInts("axes");
+    isGiven = axes.has_value();
+    return axes;
+  }
+  if (!node.has(input)) {
+    isGiven = false;
+    return std::nullopt;
+  }
+  std::optional<Ints> axes = node.e.constants(node.in(input));
+  if (!axes)
+    node.e.fail("the axes are not known when the model is compiled");
+  return axes;
+}
+
+void importSqueeze(Node &node) {
+  Emitter &e = node.e;
+  Value x = node.in(0);
+  bool isGiven = false;
+  std::optional<Ints> axes = readAxes(node, 1, 13, isGiven);
+  if (!x || e.hasFailed())
+    return;
+  if (!axes) {
+    axes.emplace();
+    for (auto [k, dim] : llvm::enumerate(Emitter::dimsOf(x))) {
+      if (graph::isConstant(dim, 1))
+        axes->push_back(static_cast<int64_t>(k));
+      else if (!graph::getConstant(dim)) {
+        e.fail("a squeeze without axes needs known dims");
+        return;
+      }
+    }
+  }
+  node.set(0, e.squeeze(x, *axes));
+}
+
+void importUnsqueeze(Node &node) {
+  bool isGiven = false;
+  Value x = node.in(0);
+  std::optional<Ints> axes = readAxes(node, 1, 13, isGiven);
+  if (!isGiven)
+    node.e.fail("axes are missing");
+  if (axes)
+    node.set(0, node.e.unsqueeze(x, *axes));
+}
+
+void importTranspose(Node &node) {
+  Value x = node.in(0);
+  if (!x)
+    return;
+  Ints reversed(llvm::reverse(llvm::to_vector(llvm::seq<int64_t>(0, Emitter::rankOf(x)))));
+  node.set(0, node.e.transpose(x, node.getInts("perm").value_or(reversed)));
+}
+
+void importConcat(Node &node) {
+  node.set(0, node.e.concat(node.ins(), node.getInt("axis", node.opset < 4 ? 1 : 0)));
+}
+
+void importExpand(Node &node) {
+  Emitter &e = node.e;
+  Value x = node.in(0);
+  Exprs shape = e.contentsOrBind(node.in(1));
+  if (!x || e.hasFailed())
+    return;
+  Dims wanted;
+  for (AffineExpr extent : shape)
+    wanted.push_back(e.maxOf(extent, e.number(0)));
+  node.set(0, e.broadcast(x, e.broadcastDims(Emitter::dimsOf(x), wanted)));
+}
+
+void importTile(Node &node) {
+  Emitter &e = node.e;
+  Value x = node.in(0);
+  if (!x)
+    return;
+  if (node.opset < 6) {
+    Exprs times = e.contentsOrBind(e.cast(e.reshape(node.in(1), {}), e.i64()));
+    Exprs axis = e.contentsOrBind(e.cast(e.reshape(node.in(2), {}), e.i64()));
+    std::optional<int64_t> at = axis.empty() ? std::nullopt : graph::getConstant(axis[0]);
+    if (e.hasFailed() || !at) {
+      e.fail("the axis is not known when the model is compiled");
+      return;
+    }
+    Exprs repeats(Emitter::rankOf(x), e.number(1));
+    repeats[e.axisOf(*at, Emitter::rankOf(x))] = times[0];
+    node.set(0, e.tile(x, repeats));
+    return;
+  }
+  Exprs repeats;
+  for (AffineExpr times : e.contentsOrBind(node.in(1)))
+    repeats.push_back(e.maxOf(times, e.number(0)));
+  if (!e.hasFailed())
+    node.set(0, e.tile(x, repeats));
+}
+
+/// [N, C, H, W] and a block size b; checks them and returns the dims.
+std::optional<Dims> getImageDims(Node &node, Value x, int64_t block) {
+  if (!x)
+    return std::nullopt;
+  if (Emitter::rankOf(x) != 4 || block < 1) {
+    node.e.fail("expected rank 4 and a positive block size");
+    return std::nullopt;
+  }
+  return Emitter::dimsOf(x);
+}
+
+void importDepthToSpace(Node &node) {
+  Emitter &e = node.e;
+  Value x = node.in(0);
+  int64_t block = node.getInt("blocksize", 0);
+  std::optional<Dims> d = getImageDims(node, x, block);
+  if (!d)
+    return;
+  AffineExpr b = e.number(block), depth = e.truncDiv((*d)[1], e.number(block * block));
+  bool isColumnFirst = node.getString("mode", "DCR") == "CRD";
+  Value split = isColumnFirst ? e.reshape(x, {(*d)[0], depth, b, b, (*d)[2], (*d)[3]}) : e.reshape(x, {(*d)[0], b, b, depth, (*d)[2], (*d)[3]});
+  Value moved = isColumnFirst ? e.transpose(split, {0, 1, 4, 2, 5, 3}) : e.transpose(split, {0, 3, 4, 1, 5, 2});
+  node.set(0, e.reshape(moved, {(*d)[0], depth, (*d)[2] * block, (*d)[3] * block}));
+}
+
+void importSpaceToDepth(Node &node) {
+  Emitter &e = node.e;
+  Value x = node.in(0);
+  int64_t block = node.getInt("blocksize", 0);
+  std::optional<Dims> d = getImageDims(node, x, block);
+  if (!d)
+    return;
+  AffineExpr b = e.number(block), height = e.truncDiv((*d)[2], b), width = e.truncDiv((*d)[3], b);
+  Value split = e.reshape(x, {(*d)[0], (*d)[1], height, b, width, b});
+  node.set(0, e.reshape(e.transpose(split, {0, 3, 5, 1, 2, 4}), {(*d)[0], (*d)[1] * (block * block), height, width}));
+}
+
+void importReverseSequence(Node &node) {
+  Emitter &e = node.e;
+  Value x = node.in(0), lengths = e.cast(node.in(1), e.i64());
+  if (!x || !lengths)
+    return;
+  int64_t batch = e.axisOf(node.getInt("batch_axis", 1), Emitter::rankOf(x)), time = e.axisOf(node.getInt("time_axis", 0), Emitter::rankOf(x));
+  node.set(0, e.make<ReverseSequenceOp>(Emitter::dimsOf(x), Emitter::elementOf(x), x, lengths, batch, time));
+}
+
+} // namespace
+
+void addMovement(OperatorTable &table) {
+  table.add("Reshape", importReshape);
+  table.add("Flatten", importFlatten);
+  table.add("Squeeze", importSqueeze);
+  table.add("Unsqueeze", importUnsqueeze);
+  table.add("Transpose", importTranspose);
+  table.add("Concat", importConcat);
+  table.add("Expand", importExpand);
+  table.add("Tile", importTile);
+  table.add("DepthToSpace", importDepthToSpace);
+  table.add("SpaceToDepth", importSpaceToDepth);
+  table.add("ReverseSequence", importReverseSequence);
+}
+
+} // namespace onager::frontend

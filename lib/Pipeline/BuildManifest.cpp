@@ -1,0 +1,193 @@
+// From planned IR to the manifest that travels with the code.
+#include "lib/Pipeline/BuildManifest.h"
+#include "dialects/Graph/IR/Shapes.h"
+#include "dialects/Kernel/IR/Kernel.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+using namespace mlir;
+
+namespace onager {
+
+using rt::Expr;
+
+static void appendExpr(AffineExpr expr, Expr &out) {
+  if (auto constant = dyn_cast<AffineConstantExpr>(expr))
+    return out.tokens.push_back({Expr::Const, constant.getValue()});
+  if (auto symbol = dyn_cast<AffineSymbolExpr>(expr))
+    return out.tokens.push_back({Expr::Symbol, symbol.getPosition()});
+  auto binary = cast<AffineBinaryOpExpr>(expr);
+  appendExpr(binary.getLHS(), out);
+  appendExpr(binary.getRHS(), out);
+  switch (expr.getKind()) {
+  case AffineExprKind::Add:
+    return out.tokens.push_back({Expr::Add, 0});
+  case AffineExprKind::Mul:
+    return out.tokens.push_back({Expr::Mul, 0});
+  case AffineExprKind::Mod:
+    return out.tokens.push_back({Expr::Mod, 0});
+  case AffineExprKind::FloorDiv:
+    return out.tokens.push_back({Expr::FloorDiv, 0});
+  default:
+    return out.tokens.push_back({Expr::CeilDiv, 0});
+  }
+}
+
+static Expr makeExpr(AffineExpr expr) {
+  Expr out;
+  appendExpr(expr, out);
+  return out;
+}
+
+/// ONNX's number of an element type.
+static uint64_t getDataType(Type type) {
+  static const std::pair<StringRef, uint64_t> names[] = {
+      {"f32", 1}, {"ui8", 2}, {"i8", 3}, {"ui16", 4}, {"i16", 5}, {"i32", 6}, {"i64", 7}, {"i1", 9}, {"f16", 10}, {"f64", 11}, {"ui32", 12}, {"ui64", 13},
+      {"bf16", 16}, {"f8E4M3FN", 17}, {"f8E4M3FNUZ", 18}, {"f8E5M2", 19}, {"f8E5M2FNUZ", 20}, {"ui4", 21}, {"i4", 22}, {"f4E2M1FN", 23}, {"f8E8M0FNU", 24},
+      {"ui2", 25}, {"i2", 26}};
+  std::string text;
+  llvm::raw_string_ostream(text) << type;
+  for (auto [name, number] : names)
+    if (name == text)
+      return number;
+  return 0;
+}
+
+static Expr makeDefine(graph::DefineOp define) {
+  Expr out;
+  ArrayRef<AffineExpr> exprs = define.getExprs().getResults();
+  auto fold = [&](Expr::Op op) {
+    for (auto [k, expr] : llvm::enumerate(exprs)) {
+      appendExpr(expr, out);
+      if (k)
+        out.tokens.push_back({op, 0});
+    }
+  };
+  switch (define.getKind()) {
+  case graph::DefineKind::max:
+    fold(Expr::Max);
+    break;
+  case graph::DefineKind::min:
+    fold(Expr::Min);
+    break;
+  case graph::DefineKind::broadcast:
+    fold(Expr::Broadcast);
+    break;
+  case graph::DefineKind::trunc_div:
+    fold(Expr::TruncDiv);
+    break;
+  case graph::DefineKind::select_equal:
+    for (AffineExpr expr : exprs)
+      appendExpr(expr, out);
+    out.tokens.push_back({Expr::SelectEqual, 0});
+    break;
+  }
+  return out;
+}
+
+static rt::TensorInfo makeTensorInfo(Type type, DictionaryAttr attributes) {
+  rt::TensorInfo info;
+  info.name = attributes.getAs<StringAttr>("graph.name").str();
+  info.dtype = getDataType(cast<RankedTensorType>(type).getElementType());
+  for (AffineExpr dim : graph::getDims(type))
+    info.dims.push_back(makeExpr(dim));
+  return info;
+}
+
+/// The names of the nodes in a location, joined.
+static std::string getNodes(Location loc) {
+  std::string names;
+  loc->walk([&](Location part) {
+    if (auto named = dyn_cast<NameLoc>(part))
+      names += (names.empty() ? "" : " ") + named.getName().str();
+    return WalkResult::advance();
+  });
+  return names;
+}
+
+static void addSignature(func::FuncOp main, ArrayAttr buffers, rt::Manifest &manifest) {
+  for (auto [k, type] : llvm::enumerate(main.getArgumentTypes()))
+    manifest.inputs.push_back(makeTensorInfo(type, main.getArgAttrDict(k)));
+  Operation *terminator = main.getBody().front().getTerminator();
+  auto numbers = terminator->getAttrOfType<DenseI64ArrayAttr>("operand_buffers").asArrayRef();
+  for (auto [k, value] : llvm::enumerate(terminator->getOperands())) {
+    manifest.outputs.push_back(makeTensorInfo(value.getType(), main.getResultAttrDict(k)));
+    auto buffer = cast<kernel::BufferAttr>(buffers[numbers[k]]);
+    if (buffer.getKind() == kernel::BufferKind::block)
+      manifest.outputs.back().block = buffer.getIndex();
+  }
+}
+
+static void addSymbols(func::FuncOp main, rt::Manifest &manifest) {
+  for (Attribute name : main->getAttrOfType<ArrayAttr>("graph.symbols"))
+    manifest.symbols.push_back(cast<StringAttr>(name).str());
+  llvm::DenseSet<unsigned> known;
+  for (Type type : main.getArgumentTypes())
+    for (AffineExpr dim : graph::getDims(type))
+      graph::forEachSymbol(dim, [&](unsigned symbol) { known.insert(symbol); });
+  for (auto define : main.getBody().front().getOps<graph::DefineOp>()) {
+    bool ready = true;
+    for (AffineExpr expr : define.getExprs().getResults())
+      graph::forEachSymbol(expr, [&](unsigned symbol) { ready &= known.contains(symbol); });
+    if (!ready)
+      continue;
+    known.insert(define.getSymbol());
+    manifest.derived.push_back({static_cast<uint64_t>(define.getSymbol()), makeDefine(define)});
+  }
+}
+
+static void addLaunches(ModuleOp module, func::FuncOp main, rt::Manifest &manifest) {
+  SymbolTable symbols(module);
+  manifest.launches.resize(module->getAttrOfType<IntegerAttr>("kernel.launches").getInt());
+  AffineExpr work = getAffineConstantExpr(0, module.getContext());
+  main.walk([&](Operation *op) {
+    auto ordinal = op->getAttrOfType<IntegerAttr>("ordinal");
+    if (!ordinal)
+      return;
+    rt::Launch &launch = manifest.launches[ordinal.getInt()];
+    launch.name = getNodes(op->getLoc());
+    launch.hero = op->getName().stripDialect().str();
+    if (auto kernelLaunch = dyn_cast<kernel::LaunchOp>(op)) {
+      auto unit = symbols.lookup<kernel::UnitOp>(kernelLaunch.getUnit());
+      AffineExpr operations = unit->getAttrOfType<AffineMapAttr>("operations").getValue().getResult(0);
+      launch.hero = kernel::stringifyHero(unit.getHero()).str();
+      launch.flops = makeExpr(operations * 2);
+      if (op->getParentOp() == main)
+        work = work + operations;
+    }
+  });
+  llvm::DenseSet<unsigned> known;
+  for (Type type : main.getArgumentTypes())
+    for (AffineExpr dim : graph::getDims(type))
+      graph::forEachSymbol(dim, [&](unsigned symbol) { known.insert(symbol); });
+  for (const rt::Derived &derived : manifest.derived)
+    known.insert(derived.symbol);
+  bool ready = true;
+  graph::forEachSymbol(work, [&](unsigned symbol) { ready &= known.contains(symbol); });
+  manifest.work = makeExpr(ready ? work : getAffineConstantExpr(int64_t(1) << 40, module.getContext()));
+}
+
+rt::Manifest buildManifest(ModuleOp module) {
+  rt::Manifest manifest;
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  auto buffers = module->getAttrOfType<ArrayAttr>(kernel::kBuffersAttr);
+  addSymbols(main, manifest);
+  addSignature(main, buffers, manifest);
+  for (Attribute attribute : buffers) {
+    auto buffer = cast<kernel::BufferAttr>(attribute);
+    if (buffer.getKind() == kernel::BufferKind::block)
+      ++manifest.blocks;
+    if (buffer.getKind() == kernel::BufferKind::slot)
+      manifest.slots.push_back({makeExpr(buffer.getBytes().getValue().getResult(0)), static_cast<uint64_t>(buffer.getFirst()),
+                                static_cast<uint64_t>(buffer.getLast()), buffer.getPerThread()});
+  }
+  addLaunches(module, main, manifest);
+  return manifest;
+}
+
+void finishManifest(ModuleOp module, rt::Manifest &manifest) {
+  for (Attribute message : module->getAttrOfType<ArrayAttr>("kernel.errors"))
+    manifest.errors.push_back(cast<StringAttr>(message).str());
+  manifest.weightBytes = module->getAttrOfType<IntegerAttr>("kernel.weight_bytes").getInt();
+}
+
+} // namespace onager

@@ -1,0 +1,211 @@
+// Runs the stages of Stages.def over one model.
+#include "onager/Compiler.h"
+#include "dialects/Graph/Transforms/Passes.h"
+#include "dialects/Kernel/Transforms/Passes.h"
+#include "lib/Conversion/GraphToKernel/Passes.h"
+#include "lib/Conversion/KernelToVector/Passes.h"
+#include "lib/Conversion/VectorToLLVM/VectorToLLVM.h"
+#include "lib/Export/LLVMToArtifact/Artifact.h"
+#include "lib/Export/LLVMToArtifact/Codegen.h"
+#include "lib/Pipeline/BuildManifest.h"
+#include "lib/Pipeline/ConstantUnits.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+#include "onager/Import.h"
+#include "llvm/Support/JSON.h"
+#include <chrono>
+
+using namespace mlir;
+
+namespace onager {
+
+namespace {
+
+/// One compilation: the context, the module and what the stages hand on.
+class Compilation {
+public:
+  Compilation(const CompileOptions &options, CompileResult &result) : options(options), result(result), context(MLIRContext::Threading::DISABLED) {
+    context.loadDialect<graph::GraphDialect, kernel::KernelDialect, func::FuncDialect, scf::SCFDialect, arith::ArithDialect, math::MathDialect,
+                        vector::VectorDialect, cf::ControlFlowDialect, LLVM::LLVMDialect>();
+  }
+
+  void run();
+
+private:
+  bool fail(Status status, const std::string &error) {
+    result.status = status;
+    if (result.error.empty())
+      result.error = error;
+    return false;
+  }
+  bool import();
+  bool runStage(StringRef stage, function_ref<void(OpPassManager &)> add);
+  bool stopsAfter(StringRef stage);
+  bool emitCode();
+  void writeReport();
+
+  const CompileOptions &options;
+  CompileResult &result;
+  MLIRContext context;
+  ImportResult imported; ///< owns the mapped model; outlives the module
+  OwningOpRef<ModuleOp> module;
+  Target target;
+  rt::Manifest manifest;
+  ConstantUnits constants;
+  std::vector<std::pair<std::string, double>> seconds;
+};
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+bool Compilation::stopsAfter(StringRef stage) {
+  if (options.stopAfter != stage)
+    return false;
+  OpPrintingFlags flags;
+  flags.elideLargeElementsAttrs(16).elideLargeResourceString(64).enableDebugInfo(false);
+  llvm::raw_string_ostream out(result.text);
+  module->print(out, flags);
+  return true;
+}
+
+bool Compilation::runStage(StringRef stage, function_ref<void(OpPassManager &)> add) {
+  double start = now();
+  PassManager passes(&context);
+  passes.enableVerifier(options.verifyEach);
+  if (options.timing)
+    passes.enableTiming();
+  if (!options.printAfter.empty())
+    passes.enableIRPrinting([](Pass *, Operation *) { return false; },
+                            [&](Pass *pass, Operation *) { return pass->getArgument() == options.printAfter; }, false, false, false, llvm::errs());
+  add(passes);
+  if (failed(passes.run(*module)))
+    return fail(Status::internal, "stage '" + stage.str() + "' failed");
+  seconds.push_back({stage.str(), now() - start});
+  return true;
+}
+
+bool Compilation::import() {
+  double start = now();
+  module = importOnnx({options.model, StringRef(options.bytes.data(), options.bytes.size())}, {options.shapes}, context, imported);
+  if (!module) {
+    std::string joined;
+    for (const std::string &error : imported.errors)
+      joined += (joined.empty() ? "" : "\n") + error;
+    return fail(imported.refused ? Status::refused : Status::badFile, joined);
+  }
+  seconds.push_back({"import", now() - start});
+  return true;
+}
+
+bool Compilation::emitCode() {
+  double start = now();
+  llvm::LLVMContext llvmContext;
+  finishManifest(*module, manifest);
+  manifest.name = options.name;
+  manifest.features = target.required;
+  std::unique_ptr<llvm::Module> code = translateToLLVMIR(*module, llvmContext, target);
+  if (!code)
+    return fail(Status::internal, "translation to LLVM IR failed");
+  addModelSymbol(*code, options.name, rt::encode(manifest));
+  optimize(*code, target, options.optLevel);
+  if (options.emit == "llvm") {
+    llvm::raw_string_ostream(result.text) << *code;
+    return true;
+  }
+  llvm::SmallVector<char, 0> object = emitObject(*code, target);
+  code.reset();
+  seconds.push_back({"codegen", now() - start});
+  start = now();
+  std::string error;
+  llvm::SmallVector<char, 0> linked = options.emit == "obj" ? object : linkSharedObject(object, options.name, error);
+  if (linked.empty())
+    return fail(Status::internal, error);
+  auto weights = module->getOperation()->getAttrOfType<ArrayAttr>(kernel::kWeightsAttr);
+  auto offsets = module->getOperation()->getAttrOfType<DenseI64ArrayAttr>("kernel.weight_offsets").asArrayRef();
+  std::string streamError;
+  bool written = writeArtifact(options.output, linked, manifest.weightBytes, [&](WeightSink sink) { return constants.stream(weights, offsets, sink, streamError); }, error);
+  seconds.push_back({"artifact", now() - start});
+  if (!written)
+    return fail(streamError.empty() ? Status::badFile : Status::refused, streamError.empty() ? error : streamError);
+  return true;
+}
+
+void Compilation::writeReport() {
+  llvm::json::Array launches;
+  for (const rt::Launch &launch : manifest.launches)
+    launches.push_back(llvm::json::Object{{"hero", launch.hero}, {"nodes", launch.name}});
+  llvm::json::Object times;
+  for (const auto &[stage, time] : seconds)
+    times[stage] = time;
+  llvm::json::Object report{{"target", target.cpu}, {"opt_level", options.optLevel}, {"weight_bytes", static_cast<int64_t>(manifest.weightBytes)},
+                            {"launches", std::move(launches)}, {"seconds", std::move(times)}};
+  if (options.optLevel > 0)
+    report["numerics"] = "f32 sums are reassociated into vector lanes; f16 and bf16 compute in f32; exp, log, tanh and erf of f32 are polynomials";
+  llvm::raw_string_ostream(result.report) << llvm::formatv("{0:2}", llvm::json::Value(std::move(report)));
+}
+
+void Compilation::run() {
+  bool exact = options.optLevel == 0;
+  if (!getTarget(options.target, target))
+    return void(fail(Status::badOption, "unknown target '" + options.target + "'; expected native, portable, x86-64-v2, x86-64-v3 or x86-64-v4"));
+  if (!import() || stopsAfter("import"))
+    return;
+  if (!runStage("graph", [&](OpPassManager &passes) { graph::addGraphStage(passes, exact); }) || stopsAfter("graph"))
+    return;
+  bool formed = runStage("kernel", [&](OpPassManager &passes) {
+    if (!exact)
+      passes.addNestedPass<func::FuncOp>(createConvertMatmulToGemm());
+    ConvertGraphToKernelOptions conversion;
+    conversion.fuse = !exact;
+    passes.addPass(createConvertGraphToKernel(conversion));
+    if (!exact)
+      passes.addNestedPass<kernel::UnitOp>(kernel::createKernelCollapseDims());
+    passes.addPass(kernel::createKernelDeduplicateUnits());
+    KernelAnnotateWorkOptions work;
+    work.exact = exact;
+    work.vectorBytes = target.vectorBytes;
+    passes.addPass(createKernelAnnotateWork(work));
+  });
+  if (!formed || stopsAfter("kernel"))
+    return;
+  if (!runStage("plan", [](OpPassManager &passes) { passes.addPass(kernel::createKernelPlanBuffers()); }) || stopsAfter("plan"))
+    return;
+  manifest = buildManifest(*module);
+  std::string error;
+  double start = now();
+  if (!constants.compile(*module, error))
+    return void(fail(Status::internal, error));
+  seconds.push_back({"constants", now() - start});
+  bool vectors = runStage("vector", [&](OpPassManager &passes) {
+    ConvertKernelToVectorOptions conversion;
+    conversion.exact = exact;
+    conversion.vectorBytes = target.vectorBytes;
+    passes.addPass(createConvertKernelToVector(conversion));
+  });
+  if (!vectors || stopsAfter("vector"))
+    return;
+  if (!runStage("llvm", [](OpPassManager &passes) { addVectorToLLVM(passes); }) || stopsAfter("llvm"))
+    return;
+  if (options.output.empty() && options.emit != "llvm")
+    return void(fail(Status::badOption, "no output file given"));
+  if (emitCode())
+    writeReport();
+}
+
+} // namespace
+
+CompileResult compile(const CompileOptions &options) {
+  CompileResult result;
+  Compilation compilation(options, result);
+  compilation.run();
+  return result;
+}
+
+} // namespace onager

@@ -1,0 +1,37 @@
+// Weights that are computed at compile time: packed, folded, converted ones.
+#ifndef ONAGER_PIPELINE_CONSTANTUNITS_H
+#define ONAGER_PIPELINE_CONSTANTUNITS_H
+
+#include "dialects/Kernel/IR/Kernel.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+#include <memory>
+#include <string>
+
+namespace llvm::orc {
+class LLJIT;
+}
+
+namespace onager {
+
+/// Runs the units of constant launches in this process, so that one backend computes weights and inferences alike.
+class ConstantUnits {
+public:
+  ConstantUnits();
+  ~ConstantUnits();
+  /// Takes the units that only constant launches use out of a planned module and compiles them for this machine.
+  bool compile(mlir::ModuleOp module, std::string &error);
+  /// Streams the stored weights in order of their offsets. REQUIRES: compile succeeded and the driver laid out the weights.
+  bool stream(mlir::ArrayAttr weights, llvm::ArrayRef<int64_t> offsets, llvm::function_ref<bool(llvm::ArrayRef<char>)> sink, std::string &error);
+
+private:
+  bool compute(mlir::ArrayAttr weights, int64_t index, llvm::SmallVectorImpl<char> &storage, llvm::ArrayRef<char> &bytes, std::string &error);
+  std::unique_ptr<llvm::orc::LLJIT> jit;
+  mlir::OwningOpRef<mlir::ModuleOp> units;
+  llvm::StringMap<int64_t> items;
+  llvm::StringMap<llvm::SmallVector<int64_t>> resultBytes;
+};
+
+} // namespace onager
+
+#endif

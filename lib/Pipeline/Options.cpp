@@ -1,0 +1,98 @@
+// Options by name, for callers that have them as text.
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringRef.h"
+#include "onager/Compiler.h"
+
+using llvm::StringRef;
+
+namespace onager {
+
+static bool isStage(StringRef name) {
+#define STAGE(stage, leaves) if (name == #stage) return true;
+#include "lib/Pipeline/Stages.def"
+#undef STAGE
+  return false;
+}
+
+/// Reads NAME=1x3x224x224.
+static bool setShape(CompileOptions &options, StringRef value, std::string &error) {
+  auto [name, dims] = value.rsplit('=');
+  llvm::SmallVector<StringRef> parts;
+  dims.split(parts, 'x');
+  std::vector<int64_t> shape;
+  for (StringRef part : parts) {
+    int64_t extent;
+    if (part.getAsInteger(10, extent) || extent < 0) {
+      error = "option 'shape': expected NAME=1x3x224x224, found '" + value.str() + "'";
+      return false;
+    }
+    shape.push_back(extent);
+  }
+  options.shapes[name.str()] = shape;
+  return true;
+}
+
+static bool setFlag(bool &flag, StringRef key, StringRef value, std::string &error) {
+  if (value == "true" || value == "1" || value == "True")
+    flag = true;
+  else if (value == "false" || value == "0" || value == "False")
+    flag = false;
+  else
+    error = "option '" + key.str() + "': expected true or false, found '" + value.str() + "'";
+  return error.empty();
+}
+
+static bool setLevel(CompileOptions &options, StringRef value, std::string &error) {
+  StringRef digits = value;
+  digits.consume_front("O");
+  if (digits.getAsInteger(10, options.optLevel) || options.optLevel < 0 || options.optLevel > 3)
+    error = "option 'opt-level': expected 0 to 3, found '" + value.str() + "'";
+  return error.empty();
+}
+
+/// Sets a text option that takes one of a few values.
+static bool setChoice(std::string &field, StringRef key, StringRef value, llvm::ArrayRef<StringRef> choices, std::string &error) {
+  field = value.str();
+  if (!llvm::is_contained(choices, value))
+    error = "option '" + key.str() + "': expected one of " + llvm::join(choices, ", ") + ", found '" + value.str() + "'";
+  return error.empty();
+}
+
+bool setOption(CompileOptions &options, const std::string &rawKey, const std::string &value, std::string &error) {
+  std::string key = rawKey;
+  std::replace(key.begin(), key.end(), '_', '-');
+  error.clear();
+  if (key == "target")
+    return setChoice(options.target, key, value, {"native", "portable", "x86-64-v2", "x86-64-v3", "x86-64-v4"}, error);
+  if (key == "emit")
+    return setChoice(options.emit, key, value, {"so", "obj", "llvm", "mlir"}, error);
+  if (key == "opt-level" || key == "O")
+    return setLevel(options, value, error);
+  if (key == "shape")
+    return setShape(options, value, error);
+  if (key == "verify-each")
+    return setFlag(options.verifyEach, key, value, error);
+  if (key == "timing")
+    return setFlag(options.timing, key, value, error);
+  if (key == "print-after") {
+    options.printAfter = value;
+    return true;
+  }
+  if (key == "stop-after") {
+    options.stopAfter = value;
+    if (!isStage(value))
+      error = "option 'stop-after': unknown stage '" + value + "'";
+    return error.empty();
+  }
+  if (key == "name") {
+    options.name = value;
+    bool valid = !value.empty() && !llvm::isDigit(value[0]) && llvm::all_of(value, [](char c) { return llvm::isAlnum(c) || c == '_'; });
+    if (!valid)
+      error = "option 'name': '" + value + "' is not an identifier";
+    return valid;
+  }
+  error = "unknown option '" + rawKey + "'";
+  return false;
+}
+
+} // namespace onager

@@ -1,0 +1,285 @@
+// Encoding and decoding of manifests; the grammar is in manifest.h.
+#include "runtime/core/manifest.h"
+#include <cstring>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace onager::rt {
+
+static constexpr uint64_t kMagic = 0x314e414d52474e4full; // "ONGRMAN1"
+
+uint64_t hashBytes(const void *data, size_t size) { return XXH64(data, size, 0); }
+
+static int64_t floorDiv(int64_t a, int64_t b) {
+  int64_t q = a / b;
+  return q - (a % b != 0 && (a < 0) != (b < 0));
+}
+
+/// Applies a binary operation; false on overflow.
+static bool apply(uint64_t op, int64_t a, int64_t b, int64_t &out) {
+  bool tiny = b == 0 || (a == INT64_MIN && b == -1);
+  switch (op) {
+  case Expr::Add:
+    return !__builtin_add_overflow(a, b, &out);
+  case Expr::Mul:
+    return !__builtin_mul_overflow(a, b, &out);
+  case Expr::FloorDiv:
+    out = tiny ? 0 : floorDiv(a, b);
+    return true;
+  case Expr::CeilDiv:
+    out = tiny ? 0 : -floorDiv(-a, b);
+    return true;
+  case Expr::Mod:
+    out = tiny ? 0 : a - floorDiv(a, b) * b;
+    return true;
+  case Expr::TruncDiv:
+    out = tiny ? 0 : a / b;
+    return true;
+  case Expr::Max:
+    out = a > b ? a : b;
+    return true;
+  case Expr::Min:
+    out = a < b ? a : b;
+    return true;
+  default:
+    out = a == 1 ? b : a;
+    return true;
+  }
+}
+
+int64_t Expr::evaluate(const int64_t *symbols, bool &bad) const {
+  int64_t stack[64];
+  size_t depth = 0;
+  for (const Token &token : tokens) {
+    if (token.op == Const || token.op == Symbol) {
+      if (depth == 64) {
+        bad = true;
+        return 0;
+      }
+      stack[depth++] = token.op == Const ? token.value : symbols[token.value];
+    } else if (token.op == SelectEqual) {
+      if (depth < 4) {
+        bad = true;
+        return 0;
+      }
+      depth -= 3;
+      stack[depth - 1] = stack[depth - 1] == stack[depth] ? stack[depth + 1] : stack[depth + 2];
+    } else {
+      if (depth < 2 || !apply(token.op, stack[depth - 2], stack[depth - 1], stack[depth - 2])) {
+        bad = true;
+        return 0;
+      }
+      --depth;
+    }
+  }
+  if (depth != 1)
+    bad = true;
+  return bad ? 0 : stack[0];
+}
+
+bool Expr::isSymbol(int64_t &symbol) const {
+  if (tokens.size() != 1 || tokens[0].op != Symbol)
+    return false;
+  symbol = tokens[0].value;
+  return true;
+}
+
+bool Expr::isConstant(int64_t &value) const {
+  if (tokens.size() != 1 || tokens[0].op != Const)
+    return false;
+  value = tokens[0].value;
+  return true;
+}
+
+std::string Expr::print(const std::vector<std::string> &names) const {
+  static const char *const operators[] = {"", "", " + ", " * ", " // ", " ceildiv ", " % ", " max ", " min ", " broadcast ", " / "};
+  std::vector<std::string> stack;
+  for (const Token &token : tokens) {
+    if (token.op == Const) {
+      stack.push_back(std::to_string(token.value));
+    } else if (token.op == Symbol) {
+      const std::string &name = names[token.value];
+      stack.push_back(name.empty() ? "s" + std::to_string(token.value) : name);
+    } else if (token.op == SelectEqual && stack.size() >= 4) {
+      size_t n = stack.size();
+      stack[n - 4] = "(" + stack[n - 4] + " == " + stack[n - 3] + " ? " + stack[n - 2] + " : " + stack[n - 1] + ")";
+      stack.resize(n - 3);
+    } else if (stack.size() >= 2) {
+      std::string right = stack.back();
+      stack.pop_back();
+      stack.back() = "(" + stack.back() + operators[token.op] + right + ")";
+    }
+  }
+  return stack.empty() ? "?" : stack.back();
+}
+
+namespace {
+
+struct Writer {
+  std::string out;
+  void number(uint64_t x) { out.append(reinterpret_cast<const char *>(&x), 8); }
+  void text(const std::string &x) {
+    number(x.size());
+    out += x;
+  }
+  void expr(const Expr &x) {
+    number(x.tokens.size());
+    for (const Expr::Token &token : x.tokens) {
+      number(token.op);
+      number(static_cast<uint64_t>(token.value));
+    }
+  }
+  template <typename T, typename F>
+  void list(const std::vector<T> &items, F write) {
+    number(items.size());
+    for (const T &item : items)
+      write(item);
+  }
+  void tensors(const std::vector<TensorInfo> &items) {
+    list(items, [&](const TensorInfo &t) {
+      text(t.name);
+      number(t.dtype);
+      list(t.dims, [&](const Expr &dim) { expr(dim); });
+      number(static_cast<uint64_t>(t.block));
+    });
+  }
+};
+
+struct Reader {
+  const uint8_t *at, *end;
+  uint64_t symbols = 0;
+  bool bad = false;
+
+  uint64_t number() {
+    uint64_t x = 0;
+    if (end - at < 8) {
+      bad = true;
+      return 0;
+    }
+    std::memcpy(&x, at, 8);
+    at += 8;
+    return x;
+  }
+  std::string text() {
+    uint64_t size = number();
+    if (bad || size > static_cast<uint64_t>(end - at)) {
+      bad = true;
+      return {};
+    }
+    std::string x(reinterpret_cast<const char *>(at), size);
+    at += size;
+    return x;
+  }
+  /// Reads a list; every item takes at least `least` bytes, which bounds the count by the data.
+  template <typename T, typename F>
+  std::vector<T> list(size_t least, F read) {
+    uint64_t count = number();
+    std::vector<T> items;
+    if (bad || count > static_cast<uint64_t>(end - at) / least) {
+      bad = true;
+      return items;
+    }
+    for (uint64_t k = 0; k < count && !bad; ++k)
+      items.push_back(read());
+    return items;
+  }
+  Expr expr() {
+    Expr x;
+    x.tokens = list<Expr::Token>(16, [&] {
+      Expr::Token token{number(), 0};
+      token.value = static_cast<int64_t>(number());
+      bad |= token.op >= Expr::Count || (token.op == Expr::Symbol && static_cast<uint64_t>(token.value) >= symbols);
+      return token;
+    });
+    return x;
+  }
+  std::vector<TensorInfo> tensors(uint64_t blocksLimit) {
+    return list<TensorInfo>(32, [&] {
+      TensorInfo t;
+      t.name = text();
+      t.dtype = number();
+      t.dims = list<Expr>(8, [&] { return expr(); });
+      t.block = static_cast<int64_t>(number());
+      bad |= t.block < -1 || t.block >= static_cast<int64_t>(blocksLimit);
+      return t;
+    });
+  }
+};
+
+} // namespace
+
+std::string encode(const Manifest &m) {
+  Writer w;
+  w.number(kMagic);
+  w.text(m.name);
+  w.list(m.features, [&](const std::string &x) { w.text(x); });
+  w.list(m.symbols, [&](const std::string &x) { w.text(x); });
+  w.tensors(m.inputs);
+  w.tensors(m.outputs);
+  w.list(m.derived, [&](const Derived &x) {
+    w.number(x.symbol);
+    w.expr(x.expr);
+  });
+  w.list(m.slots, [&](const Slot &x) {
+    w.expr(x.bytes);
+    w.number(x.first);
+    w.number(x.last);
+    w.number(x.perThread);
+  });
+  w.number(m.blocks);
+  w.list(m.launches, [&](const Launch &x) {
+    w.text(x.name);
+    w.text(x.hero);
+    w.expr(x.flops);
+  });
+  w.list(m.errors, [&](const std::string &x) { w.text(x); });
+  w.number(m.weightBytes);
+  w.expr(m.work);
+  return w.out;
+}
+
+bool decode(const uint8_t *data, size_t size, Manifest &m, std::string &error) {
+  Reader r{data, data + size};
+  if (r.number() != kMagic) {
+    error = "not a manifest of this version";
+    return false;
+  }
+  m.name = r.text();
+  m.features = r.list<std::string>(8, [&] { return r.text(); });
+  m.symbols = r.list<std::string>(8, [&] { return r.text(); });
+  r.symbols = m.symbols.size();
+  m.inputs = r.tensors(UINT64_MAX >> 1);
+  m.outputs = r.tensors(UINT64_MAX >> 1);
+  m.derived = r.list<Derived>(16, [&] {
+    Derived x{r.number(), {}};
+    x.expr = r.expr();
+    r.bad |= x.symbol >= r.symbols;
+    return x;
+  });
+  m.slots = r.list<Slot>(32, [&] {
+    Slot x{r.expr(), 0, 0, 0};
+    x.first = r.number();
+    x.last = r.number();
+    x.perThread = r.number();
+    return x;
+  });
+  m.blocks = r.number();
+  m.launches = r.list<Launch>(24, [&] {
+    Launch x{r.text(), {}, {}};
+    x.hero = r.text();
+    x.flops = r.expr();
+    return x;
+  });
+  m.errors = r.list<std::string>(8, [&] { return r.text(); });
+  m.weightBytes = r.number();
+  m.work = r.expr();
+  for (const TensorInfo &t : m.outputs)
+    r.bad |= t.block >= static_cast<int64_t>(m.blocks);
+  if (r.bad || r.at != r.end || m.blocks > (1u << 20)) {
+    error = "the manifest is damaged";
+    return false;
+  }
+  return true;
+}
+
+} // namespace onager::rt

@@ -1,0 +1,98 @@
+// What an artifact says about itself: signature, symbols, memory, launches. Written by the compiler, read by the runtime.
+//
+// manifest  := magic:u64 "ONGRMAN1", name, features, symbols, inputs, outputs, derived, slots, blocks:u64, launches, errors,
+//              weightBytes:u64, work:expr
+// string    := length:u64, bytes          list of X := count:u64, X*
+// features  := list of string (LLVM's names of CPU features that the code needs)
+// symbols   := list of string ("" for one without a name)
+// tensor    := name:string, dtype:u64 (ONNX's number), dims: list of expr, block:i64
+// derived   := list of (symbol:u64, expr)         evaluated in order after the inputs' symbols are known
+// slots     := list of (bytes:expr, first:u64, last:u64, perThread:u64)
+// launches  := list of (name:string, hero:string, flops:expr)
+// errors    := list of string
+// expr      := list of (op:u64, value:i64)        a program for a stack machine, see Expr
+// All numbers are little-endian.
+#ifndef ONAGER_RUNTIME_CORE_MANIFEST_H
+#define ONAGER_RUNTIME_CORE_MANIFEST_H
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace onager::rt {
+
+/// An expression of symbols in postfix order.
+struct Expr {
+  enum Op : uint64_t { Const, Symbol, Add, Mul, FloorDiv, CeilDiv, Mod, Max, Min, Broadcast, TruncDiv, SelectEqual, Count };
+  struct Token {
+    uint64_t op;
+    int64_t value; ///< of Const and Symbol
+  };
+  std::vector<Token> tokens;
+  /// Returns the value; sets `bad` on overflow. Division by zero gives zero.
+  int64_t evaluate(const int64_t *symbols, bool &bad) const;
+  /// Returns the constant, or the single symbol as -1 - symbol, where the expression is no more than that.
+  bool isSymbol(int64_t &symbol) const;
+  bool isConstant(int64_t &value) const;
+  /// Prints the expression with the symbols' names.
+  std::string print(const std::vector<std::string> &names) const;
+};
+
+struct TensorInfo {
+  std::string name;
+  uint64_t dtype = 0;
+  std::vector<Expr> dims;
+  int64_t block = -1; ///< growable block of an output whose shape depends on values, else -1
+};
+
+struct Slot {
+  Expr bytes;
+  uint64_t first = 0, last = 0; ///< launches between which the slot is live, both included
+  uint64_t perThread = 0;       ///< nonzero: `bytes` (aligned) for each thread
+};
+
+struct Launch {
+  std::string name, hero;
+  Expr flops;
+};
+
+struct Derived {
+  uint64_t symbol = 0;
+  Expr expr;
+};
+
+struct Manifest {
+  std::string name;
+  std::vector<std::string> features, symbols;
+  std::vector<TensorInfo> inputs, outputs;
+  std::vector<Derived> derived;
+  std::vector<Slot> slots;
+  uint64_t blocks = 0;
+  std::vector<Launch> launches;
+  std::vector<std::string> errors;
+  uint64_t weightBytes = 0;
+  Expr work; ///< scalar operations of a run
+};
+
+/// Returns the manifest's bytes.
+std::string encode(const Manifest &manifest);
+/// Reads a manifest; false and a reason for anything that encode does not write.
+bool decode(const uint8_t *data, size_t size, Manifest &manifest, std::string &error);
+
+/// What stands at the end of an artifact.
+struct Footer {
+  uint64_t magic;       ///< kFooterMagic
+  uint64_t codeBytes;   ///< length of the ELF file at the start
+  uint64_t codeHash;    ///< XXH64 of it
+  uint64_t weightStart; ///< multiple of 64 KiB
+  uint64_t weightBytes;
+  uint64_t footerHash;  ///< XXH64 of the fields before
+};
+constexpr uint64_t kFooterMagic = 0x31544146474e4f00ull; // "\0ONGFAT1"
+constexpr uint64_t kWeightAlignment = 64 << 10;
+
+uint64_t hashBytes(const void *data, size_t size);
+
+} // namespace onager::rt
+
+#endif
