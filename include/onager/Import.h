@@ -21,9 +21,17 @@ struct ImportOptions {
   std::map<std::string, std::vector<int64_t>> shapes; ///< fixed shapes of inputs
 };
 
+/// Why a file or a node was not imported. `node` and `op` are empty where the reason concerns the whole file.
+struct ImportError {
+  std::string node, op, domain;
+  int64_t opset = 0;
+  std::string reason;
+  std::string toString() const;
+};
+
 /// How an import ended. `keeper` owns the memory that constants refer to and must outlive the module.
 struct ImportResult {
-  std::vector<std::string> errors;
+  std::vector<ImportError> errors;
   bool refused = false; ///< the file is a model, but not one that can be compiled
   std::shared_ptr<void> keeper;
 };

@@ -96,8 +96,8 @@ bool Compilation::import() {
   module = importOnnx({options.model, StringRef(options.bytes.data(), options.bytes.size())}, {options.shapes}, context, imported);
   if (!module) {
     std::string joined;
-    for (const std::string &error : imported.errors)
-      joined += (joined.empty() ? "" : "\n") + error;
+    for (const ImportError &error : imported.errors)
+      joined += (joined.empty() ? "" : "\n") + error.toString();
     return fail(imported.refused ? Status::refused : Status::badFile, joined);
   }
   seconds.push_back({"import", now() - start});

@@ -2,6 +2,7 @@
 #ifndef ONAGER_CONVERSION_VECTORTOLLVM_VECTORTOLLVM_H
 #define ONAGER_CONVERSION_VECTORTOLLVM_VECTORTOLLVM_H
 
+#include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
 
 namespace onager {

@@ -1,136 +1,165 @@
-// Tensors of the model file as constants: embedded, in typed fields, or in external files.
+// Operators that make tensors from attributes, shapes or positions.
 #include "lib/Import/OnnxToGraph/Importer.h"
-#include "llvm/Support/Endian.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/Path.h"
 
 using namespace mlir;
+using namespace onager::graph;
 
-namespace onager::import {
+namespace onager::frontend {
+namespace {
 
-/// Tensors of at least this many bytes stay where the model keeps them.
-static constexpr size_t kMappedBytes = 1024;
-
-/// Elements of 2 and 4 bits lie several to a byte, low bits first; here each gets a byte, sign-extended where signed.
-static SmallVector<char> unpack(StringRef packed, int64_t count, Type element) {
-  unsigned width = element.getIntOrFloatBitWidth(), perByte = 8 / width;
-  bool isSigned = isa<IntegerType>(element) && !element.isUnsignedInteger();
-  SmallVector<char> bytes;
-  for (int64_t k = 0; k < count; ++k) {
-    uint8_t code = (static_cast<uint8_t>(packed[k / perByte]) >> (k % perByte * width)) & ((1u << width) - 1);
-    if (isSigned && (code >> (width - 1)))
-      code |= 0xFFu << width;
-    bytes.push_back(static_cast<char>(code));
-  }
-  return bytes;
+void importConstant(Node &node) {
+  Emitter &e = node.e;
+  if (const auto *tensor = node.getTensor("value"))
+    return node.set(0, node.importer.importTensor(*tensor));
+  if (const auto *sparse = node.find("sparse_value", onnx::AttributeProto::SPARSE_TENSOR))
+    return node.set(0, node.importer.importSparse(sparse->sparse_tensor()));
+  if (node.hasAttribute("value_float"))
+    return node.set(0, e.scalar(node.getFloat("value_float", 0), e.f32()));
+  if (node.hasAttribute("value_int"))
+    return node.set(0, e.integerScalar(node.getInt("value_int", 0), e.i64()));
+  if (std::optional<std::vector<double>> list = node.getFloats("value_floats"))
+    return node.set(0, e.tensor(*list, {static_cast<int64_t>(list->size())}, e.f32()));
+  if (std::optional<Ints> list = node.getInts("value_ints"))
+    return node.set(0, e.ints(*list));
+  e.fail("a constant without a value of a supported type");
 }
 
-template <typename Field>
-static SmallVector<char> narrow(const Field &field, unsigned width) {
-  SmallVector<char> bytes;
-  for (auto value : field) {
-    const char *raw = reinterpret_cast<const char *>(&value);
-    bytes.append(raw, raw + width);
-  }
-  return bytes;
+void importIdentity(Node &node) {
+  if (node.numInputs() == 0)
+    return node.setDatum(0, Datum());
+  node.setDatum(0, node.datum(0));
 }
 
-/// Bytes of a tensor that is not raw, in the artifact's layout.
-static SmallVector<char> readFields(const onnx::TensorProto &proto, Type element, int64_t count) {
-  unsigned width = graph::getElementBytes(element);
-  if (element.isF32())
-    return narrow(proto.float_data(), 4);
-  if (element.isF64())
-    return narrow(proto.double_data(), 8);
-  if (element.isInteger(64) && !element.isUnsignedInteger())
-    return narrow(proto.int64_data(), 8);
-  if (element.isUnsignedInteger(64) || element.isUnsignedInteger(32))
-    return narrow(proto.uint64_data(), width);
-  bool subByte = element.getIntOrFloatBitWidth() < 8 && !element.isInteger(1);
-  if (!subByte)
-    return narrow(proto.int32_data(), width);
-  SmallVector<char> packed = narrow(proto.int32_data(), 1);
-  unsigned perByte = 8 / element.getIntOrFloatBitWidth();
-  if (static_cast<int64_t>(packed.size() * perByte) < count)
-    refuse("it has fewer elements than its shape says");
-  return unpack(StringRef(packed.data(), packed.size()), count, element);
+void importConstantOfShape(Node &node) {
+  Emitter &e = node.e;
+  Dims dims;
+  for (AffineExpr extent : e.contentsOrBind(node.in(0)))
+    dims.push_back(e.maxOf(extent, e.number(0)));
+  const auto *tensor = node.getTensor("value");
+  Value value = tensor ? e.reshape(node.importer.importTensor(*tensor), {}) : e.scalar(0, e.f32());
+  if (!e.hasFailed())
+    node.set(0, e.splat(value, dims));
 }
 
-/// Opens the part of an external file that a tensor names; the file must lie in the model's folder.
-static std::shared_ptr<llvm::MemoryBuffer> openExternal(const onnx::TensorProto &proto, const std::string &folder, size_t bytes) {
-  std::string location;
-  uint64_t offset = 0, length = bytes;
-  for (const auto &entry : proto.external_data()) {
-    if (entry.key() == "location")
-      location = entry.value();
-    uint64_t *number = entry.key() == "offset" ? &offset : entry.key() == "length" ? &length : nullptr;
-    if (number && StringRef(entry.value()).getAsInteger(10, *number))
-      refuse("external data: '" + entry.value() + "' is not a number");
-  }
-  if (folder.empty())
-    refuse("external data needs a model that is a file");
-  SmallString<256> path(folder), real, root;
-  bool escapes = location.empty() || llvm::sys::path::is_absolute(location) || llvm::any_of(llvm::make_range(llvm::sys::path::begin(location), llvm::sys::path::end(location)), [](StringRef part) { return part == ".."; });
-  llvm::sys::path::append(path, location);
-  if (!escapes && !llvm::sys::fs::exists(path))
-    refuse("external data file '" + location + "' does not exist");
-  llvm::sys::fs::real_path(path, real);
-  llvm::sys::fs::real_path(folder, root);
-  if (escapes || !StringRef(real).starts_with((root + "/").str()))
-    refuse("external data file '" + location + "' lies outside of the model's folder");
-  if (!llvm::sys::fs::is_regular_file(path))
-    refuse("external data file '" + location + "' is not a regular file");
-  uint64_t size = 0;
-  if (llvm::sys::fs::file_size(path, size) || length != bytes || offset > size || length > size - offset)
-    refuse("external data file '" + location + "' has " + std::to_string(size) + " bytes, expected " + std::to_string(bytes) + " at " + std::to_string(offset));
-  auto buffer = llvm::MemoryBuffer::getFileSlice(path, length, offset);
-  if (!buffer)
-    refuse("external data file '" + location + "': " + buffer.getError().message());
-  return std::shared_ptr<llvm::MemoryBuffer>(std::move(*buffer));
+void importShape(Node &node) {
+  Emitter &e = node.e;
+  Value x = node.in(0);
+  if (!x)
+    return;
+  Dims dims = Emitter::dimsOf(x);
+  auto rank = static_cast<int64_t>(dims.size());
+  auto clamp = [&](int64_t bound) { return std::clamp<int64_t>(bound < 0 ? bound + rank : bound, 0, rank); };
+  int64_t start = clamp(node.getInt("start", 0)), end = clamp(node.getInt("end", rank));
+  node.set(0, e.indexVector(ArrayRef(dims).slice(start, std::max<int64_t>(end - start, 0))));
 }
 
-Value Importer::constant(const onnx::TensorProto &proto) {
-  Type element = elementType(proto.data_type());
-  SmallVector<int64_t> shape;
-  int64_t count = 1;
-  for (int64_t dim : proto.dims()) {
-    if (dim < 0 || __builtin_mul_overflow(count, dim, &count) || count > (int64_t(1) << 40))
-      refuse("its dims are negative or too large");
-    shape.push_back(dim);
-  }
-  auto type = RankedTensorType::get(shape, element);
-  unsigned width = graph::getElementBytes(element), bits = element.isInteger(1) ? 8 : element.getIntOrFloatBitWidth();
-  size_t packedBytes = bits < 8 ? (count * bits + 7) / 8 : count * width;
-  StringRef raw;
-  bool mapped = false;
-  SmallVector<char> bytes;
-  if (proto.data_location() == onnx::TensorProto::EXTERNAL) {
-    if (packedBytes > 0) {
-      std::shared_ptr<llvm::MemoryBuffer> buffer = openExternal(proto, folder, packedBytes);
-      kept.push_back(buffer);
-      raw = buffer->getBuffer();
+void importSize(Node &node) {
+  Emitter &e = node.e;
+  if (Value x = node.in(0))
+    node.set(0, e.indexTensor({Emitter::product(Emitter::dimsOf(x), e.context())}, {}, e.i64()));
+}
+
+/// Number of elements of start, start + delta ... before limit, as an expression.
+AffineExpr countRange(Node &node, Value start, Value limit, Value delta) {
+  Emitter &e = node.e;
+  if (!Emitter::isFloat(start)) {
+    Exprs from = e.contentsOrBind(start), to = e.contentsOrBind(limit), by = e.contentsOrBind(delta);
+    if (e.hasFailed())
+      return {};
+    if (std::optional<int64_t> step = graph::getConstant(by[0])) {
+      if (*step == 0 || *step == INT64_MIN) {
+        e.fail("delta is 0");
+        return {};
+      }
+      AffineExpr span = normalize(*step > 0 ? to[0] - from[0] : from[0] - to[0]);
+      return e.maxOf(normalize(span.ceilDiv(std::abs(*step))), e.number(0));
     }
-    mapped = true;
-  } else if (proto.has_raw_data()) {
-    raw = proto.raw_data();
-    mapped = raw.size() >= kMappedBytes;
-  } else {
-    bytes = readFields(proto, element, count);
   }
-  if ((proto.has_raw_data() || mapped) && raw.size() != packedBytes)
-    refuse("it has " + std::to_string(raw.size()) + " bytes, expected " + std::to_string(packedBytes));
-  if (!raw.empty() && bits < 8) {
-    bytes = unpack(raw, count, element);
-    mapped = false;
-  } else if (!raw.empty() && !mapped) {
-    bytes.assign(raw.begin(), raw.end());
-  }
-  if (!mapped && static_cast<int64_t>(bytes.size()) != count * width)
-    refuse("it has " + std::to_string(bytes.size() / width) + " elements, expected " + std::to_string(count));
-  if (mapped && !raw.empty())
-    return graph::ConstantOp::create(b, type, graph::makeMappedConstant(type, ArrayRef<char>(raw.data(), raw.size())));
-  return graph::ConstantOp::create(b, type, graph::makeConstant(type, bytes));
+  // ceil((limit - start) / delta), in f64.
+  Value span = e.sub(e.cast(limit, e.builder.getF64Type()), e.cast(start, e.builder.getF64Type()));
+  Value count = e.unary<CeilOp>(e.div(span, e.cast(delta, e.builder.getF64Type())));
+  Exprs bound = e.contentsOrBind(e.cast(count, e.i64()));
+  return e.hasFailed() ? AffineExpr() : e.maxOf(bound[0], e.number(0));
 }
 
-} // namespace onager::import
+void importRange(Node &node) {
+  Emitter &e = node.e;
+  Value start = e.reshape(node.in(0), {}), limit = e.reshape(node.in(1), {});
+  Value delta = node.has(2) ? e.reshape(node.in(2), {}) : start ? e.integerScalar(1, Emitter::elementOf(start)) : Value();
+  if (!start || !limit || !delta)
+    return;
+  if (AffineExpr count = countRange(node, start, limit, delta))
+    node.set(0, e.iota({count}, 0, start, delta));
+}
+
+/// Row minus column of the last two dims, as i64.
+Value makeDiagonalOffsets(Emitter &e, ArrayRef<AffineExpr> dims) {
+  AffineExpr one = e.number(1);
+  Value row = e.iota({dims[dims.size() - 2], one}, 0, e.i64()), column = e.iota({one, dims.back()}, 1, e.i64());
+  return e.sub(column, row);
+}
+
+void importEyeLike(Node &node) {
+  Emitter &e = node.e;
+  Value x = node.in(0);
+  if (!x)
+    return;
+  Type element = node.hasAttribute("dtype") ? convertElementType(static_cast<int32_t>(node.getInt("dtype", 1)), e.context()) : Emitter::elementOf(x);
+  if (Emitter::rankOf(x) != 2 || !element) {
+    e.fail("expected rank 2 and a supported element type");
+    return;
+  }
+  Value offsets = makeDiagonalOffsets(e, Emitter::dimsOf(x));
+  node.set(0, e.cast(e.compare<EqualOp>(offsets, e.integerScalar(node.getInt("k", 0), e.i64())), element));
+}
+
+void importTrilu(Node &node) {
+  Emitter &e = node.e;
+  Value x = node.in(0);
+  if (!x)
+    return;
+  if (Emitter::rankOf(x) < 2) {
+    e.fail("expected rank 2 or more");
+    return;
+  }
+  Value k = node.has(1) ? e.reshape(e.cast(node.in(1), e.i64()), {}) : e.integerScalar(0, e.i64());
+  Value offsets = makeDiagonalOffsets(e, Emitter::dimsOf(x));
+  Value keep = node.getInt("upper", 1) ? e.compare<LessEqualOp>(k, offsets) : e.compare<LessEqualOp>(offsets, k);
+  node.set(0, e.select(keep, x, e.integerScalar(0, Emitter::elementOf(x))));
+}
+
+void importOneHot(Node &node) {
+  Emitter &e = node.e;
+  Value indices = node.in(0), values = node.in(2);
+  Exprs depth = e.contentsOrBind(e.cast(e.reshape(node.in(1), {}), e.i64()));
+  if (!indices || !values || e.hasFailed())
+    return;
+  int64_t rank = Emitter::rankOf(indices) + 1, axis = e.axisOf(node.getInt("axis", -1), rank);
+  if (e.hasFailed())
+    return;
+  Value wide = e.unsqueeze(e.cast(indices, e.i64()), {axis}), extent = e.indexTensor({depth[0]}, {}, e.i64());
+  wide = e.select(e.compare<LessOp>(wide, e.integerScalar(0, e.i64())), e.add(wide, extent), wide);
+  Dims line(rank, e.number(1));
+  line[axis] = e.maxOf(depth[0], e.number(0));
+  Value hit = e.compare<EqualOp>(e.iota(line, axis, e.i64()), wide);
+  Value off = e.reshape(e.sliceAxis(values, 0, 0, 1), {}), on = e.reshape(e.sliceAxis(values, 0, 1, 1), {});
+  node.set(0, e.select(hit, on, off));
+}
+
+} // namespace
+
+void addConstants(OperatorTable &table) {
+  table.add("Constant", importConstant);
+  table.add("Identity", importIdentity);
+  table.add("ConstantOfShape", importConstantOfShape);
+  table.add("Shape", importShape);
+  table.add("Size", importSize);
+  table.add("Range", importRange);
+  table.add("EyeLike", importEyeLike);
+  table.add("Trilu", importTrilu);
+  table.add("OneHot", importOneHot);
+  table.addIn("com.microsoft", "Range", importRange);
+  table.addIn("com.microsoft", "Trilu", importTrilu);
+}
+
+} // namespace onager::frontend

@@ -1,333 +1,247 @@
-// The walk: scopes, versions, functions, and what happens to nodes that cannot be imported.
+// The walk over a model: nodes in order, each through its import function or its function body.
 #include "lib/Import/OnnxToGraph/Importer.h"
-#include <onnx/defs/function.h>
-#include <onnx/defs/schema.h>
+#include "lib/Import/Reader/Schemas.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
 
-namespace onager::import {
+namespace onager::frontend {
 
-void refuse(const std::string &reason) { throw Refusal{reason}; }
+/// Function bodies nested deeper than this are taken for a cycle.
+static constexpr unsigned kMaxFunctionDepth = 64;
+/// More errors than this are not listed.
+static constexpr size_t kMaxErrors = 1000;
 
-Value Scope::find(const std::string &name) const {
-  for (const Scope *scope = this; scope; scope = scope->parent) {
-    if (auto found = scope->values.find(name); found != scope->values.end())
-      return found->second;
-    if (auto failed = scope->reasons.find(name); failed != scope->reasons.end())
-      refuse(failed->second);
-  }
-  refuse("value '" + name + "' is not defined before its use");
-}
+static StringRef getDomain(StringRef domain) { return domain == "ai.onnx" ? "" : domain; }
 
-Importer::Importer(MLIRContext &context, const std::string &folder) : b(UnknownLoc::get(&context), &context), folder(folder) {}
+Importer::Importer(LoadedModel &model, const ImportOptions &options, MLIRContext &context, ImportResult &result)
+    : model(model), options(options), context(context), result(result), builder(&context), symbols(&context), e(builder, symbols) {}
 
-int Importer::versionOf(const std::string &domain, const std::string &op) {
-  auto found = opsets.find(domain == "ai.onnx" ? "" : domain);
-  return found == opsets.end() ? 0 : static_cast<int>(found->second);
-}
-
-static std::string normalDomain(const std::string &domain) { return domain == "ai.onnx" ? "" : domain; }
-
-void Importer::importNodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &nodes, Scope &scope) {
-  // Exporters may leave nodes out of order: repeat over what waits for its operands.
-  std::vector<const onnx::NodeProto *> waiting;
-  for (const onnx::NodeProto &node : nodes)
-    waiting.push_back(&node);
-  auto isDefined = [&](const std::string &name) {
-    for (const Scope *s = &scope; s; s = s->parent)
-      if (s->values.count(name) || s->reasons.count(name))
-        return true;
-    return name.empty();
-  };
-  while (!waiting.empty()) {
-    std::vector<const onnx::NodeProto *> later;
-    for (const onnx::NodeProto *node : waiting) {
-      bool ready = llvm::all_of(node->input(), isDefined);
-      if (ready)
-        importNode(*node, scope);
-      else
-        later.push_back(node);
-    }
-    if (later.size() == waiting.size()) {
-      for (const onnx::NodeProto *node : later)
-        importNode(*node, scope);
-      return;
-    }
-    waiting = std::move(later);
-  }
-}
-
-void Importer::importNode(const onnx::NodeProto &proto, Scope &scope) {
-  std::string name = !proto.name().empty() ? proto.name() : proto.output_size() ? proto.output(0) : proto.op_type();
-  Location outer = b.getLoc();
-  b.setLoc(NameLoc::get(b.getStringAttr(name)));
-  int version = versionOf(normalDomain(proto.domain()), proto.op_type());
-  std::string reason;
-  try {
-    Node node(*this, proto, scope, version);
-    importOperator(node);
-    for (int k = 0; k < proto.output_size() && k < static_cast<int>(node.outputs.size()); ++k)
-      if (!proto.output(k).empty() && node.outputs[k])
-        scope.values[proto.output(k)] = node.outputs[k];
-    for (const std::string &output : proto.output())
-      if (!output.empty() && !scope.values.count(output))
-        reason = "output '" + output + "' is not supported";
-  } catch (const Refusal &refusal) {
-    reason = refusal.reason;
-  } catch (const std::exception &error) {
-    reason = error.what();
-  }
-  b.setLoc(outer);
-  if (reason.empty())
+void Importer::report(const onnx::NodeProto &node, int64_t opset, std::string reason) {
+  result.refused = true;
+  if (result.errors.size() >= kMaxErrors)
     return;
-  for (const std::string &output : proto.output())
-    if (!output.empty() && !scope.values.count(output))
-      scope.reasons[output] = "\x01";
-  // A node behind a refused one says nothing new.
-  if (reason == "\x01")
-    return;
-  std::string domain = proto.domain().empty() ? "ai.onnx" : proto.domain();
-  std::replace(reason.begin(), reason.end(), '\n', ' ');
-  errors.push_back("node '" + name + "' (" + proto.op_type() + ", domain " + domain + ", opset " + std::to_string(version) + "): " + reason);
+  ImportError error;
+  error.node = e.nodeName;
+  error.op = node.op_type();
+  error.domain = getDomain(node.domain()).empty() ? "ai.onnx" : node.domain();
+  error.opset = opset;
+  error.reason = std::move(reason);
+  result.errors.push_back(std::move(error));
 }
 
-void Importer::importOperator(Node &node) {
-  if (++depth > 200) {
-    depth = 0;
-    refuse("functions are nested too deeply");
-  }
-  struct Leave {
-    int &depth;
-    ~Leave() { --depth; }
-  } leave{depth};
-  SmallVector<int64_t> shape;
-  Type element;
-  if (std::optional<Dims> folded = foldContents(node, shape, element)) {
-    node.out(makeTensor(*folded, shape, element));
+void Importer::reportFile(std::string reason) {
+  if (result.errors.size() >= kMaxErrors)
     return;
-  }
-  std::string domain = normalDomain(node.proto.domain());
-  auto found = getTable().find({domain, node.proto.op_type()});
-  bool local = functions.count({node.proto.domain(), node.proto.op_type()});
-  if (!local && found != getTable().end())
-    return found->second(node);
-  if (!resolveFunction(node))
-    refuse("the operator is not supported");
+  ImportError error;
+  error.reason = std::move(reason);
+  result.errors.push_back(std::move(error));
 }
 
-/// Attributes of the call, completed by the schema's defaults.
-static onnx::NodeProto withDefaults(const onnx::NodeProto &node, const onnx::OpSchema &schema) {
-  onnx::NodeProto complete = node;
-  for (const auto &[name, attribute] : schema.attributes()) {
-    bool present = llvm::any_of(node.attribute(), [&, &name = name](const onnx::AttributeProto &a) { return a.name() == name; });
-    if (!present && attribute.default_value.type() != onnx::AttributeProto::UNDEFINED) {
-      *complete.add_attribute() = attribute.default_value;
-      complete.mutable_attribute(complete.attribute_size() - 1)->set_name(name);
+const onnx::FunctionProto *Importer::findModelFunction(const onnx::NodeProto &node) const {
+  std::string domain = getDomain(node.domain()).str();
+  if (const auto *found = functions.lookup(domain + ":" + node.op_type() + ":" + node.overload()))
+    return found;
+  return nullptr;
+}
+
+/// Gathers a node's inputs; false where one hangs on a node that failed.
+static bool gatherInputs(Node &node, bool &isPoisoned) {
+  for (const std::string &name : node.proto.input()) {
+    if (name.empty()) {
+      node.inputs.emplace_back();
+      continue;
     }
-  }
-  return complete;
-}
-
-bool Importer::resolveFunction(Node &node) {
-  auto local = functions.find({node.proto.domain(), node.proto.op_type()});
-  if (local != functions.end()) {
-    node.outputs = inlineFunction(node, *local->second);
-    return true;
-  }
-  std::string domain = normalDomain(node.proto.domain());
-  const onnx::OpSchema *schema = onnx::OpSchemaRegistry::Schema(node.proto.op_type(), node.version, domain);
-  if (!schema)
-    return false;
-  onnx::NodeProto complete = withDefaults(node.proto, *schema);
-  onnx::FunctionProto body;
-  if (schema->HasFunction()) {
-    if (!schema->GetFunction(node.version) && !schema->GetFunction())
+    const Datum *datum = node.scope.find(name);
+    if (!datum) {
+      node.e.fail("input '" + name + "' is not defined by any node before it");
       return false;
-    body = *(schema->GetFunction(node.version) ? schema->GetFunction(node.version) : schema->GetFunction());
-  } else if (schema->HasContextDependentFunction()) {
-    std::vector<onnx::TypeProto> types;
-    for (Value input : node.inputs)
-      types.push_back(input ? typeProtoOf(input) : onnx::TypeProto());
-    onnx::FunctionBodyBuildContextImpl context(complete, types);
-    if (!schema->BuildContextDependentFunction(context, body, node.version))
-      return false;
-  } else {
-    return false;
+    }
+    isPoisoned |= datum->kind == Datum::poisoned;
+    node.inputs.push_back(*datum);
   }
-  Node call(*this, complete, node.scope, node.version);
-  std::map<std::string, int64_t> outer = opsets;
-  node.outputs = inlineFunction(call, body);
-  opsets = outer;
+  while (!node.inputs.empty() && node.inputs.back().kind == Datum::absent)
+    node.inputs.pop_back();
   return true;
 }
 
-/// Replaces references to the function's attributes by the call's, in subgraphs, too.
-static void substitute(onnx::NodeProto &node, const onnx::NodeProto &call, const onnx::FunctionProto &function) {
-  google::protobuf::RepeatedPtrField<onnx::AttributeProto> attributes;
-  for (onnx::AttributeProto &attribute : *node.mutable_attribute()) {
-    if (attribute.has_g())
-      for (onnx::NodeProto &inner : *attribute.mutable_g()->mutable_node())
-        substitute(inner, call, function);
-    if (attribute.ref_attr_name().empty()) {
-      *attributes.Add() = attribute;
-      continue;
-    }
-    const onnx::AttributeProto *value = nullptr;
-    for (const onnx::AttributeProto &given : call.attribute())
-      if (given.name() == attribute.ref_attr_name())
-        value = &given;
-    for (const onnx::AttributeProto &otherwise : function.attribute_proto())
-      if (!value && otherwise.name() == attribute.ref_attr_name())
-        value = &otherwise;
-    if (!value)
-      continue;
-    *attributes.Add() = *value;
-    attributes.Mutable(attributes.size() - 1)->set_name(attribute.name());
-  }
-  node.mutable_attribute()->Swap(&attributes);
+static std::string describeName(const onnx::NodeProto &proto) {
+  if (!proto.name().empty())
+    return proto.name();
+  for (const std::string &output : proto.output())
+    if (!output.empty())
+      return output;
+  return proto.op_type();
 }
 
-SmallVector<Value> Importer::inlineFunction(Node &node, const onnx::FunctionProto &function) {
-  std::map<std::string, int64_t> outer = opsets;
-  for (const onnx::OperatorSetIdProto &import : function.opset_import())
-    opsets[normalDomain(import.domain())] = import.version();
+void Importer::importNode(const onnx::NodeProto &proto, Scope &scope) {
+  // Nodes of a function body speak under the name of the node that called it.
+  if (!scope.frame->isFunction) {
+    e.nodeName = describeName(proto);
+    e.location = NameLoc::get(builder.getStringAttr(e.nodeName));
+  }
+  std::string domain = getDomain(proto.domain()).str();
+  auto opset = scope.frame->opsets.find(domain);
+  Node node(*this, e, proto, scope, opset == scope.frame->opsets.end() ? 0 : opset->second);
+  bool isPoisoned = false;
+  gatherInputs(node, isPoisoned);
+  if (node.opset == 0 && !findModelFunction(proto))
+    e.fail("the model imports no operator set of domain '" + domain + "'");
+  bool isKnown = findModelFunction(proto) || OperatorTable::get().find(domain, proto.op_type(), node.opset) ||
+                 hasSchema(domain, proto.op_type(), node.opset);
+  if (!isKnown)
+    e.fail("the operator is not known");
+  if (!e.hasFailed() && !isPoisoned)
+    dispatch(node);
+  bool failed = e.hasFailed();
+  if (failed)
+    report(proto, node.opset, e.takeReason());
+  for (int k = 0; k < proto.output_size(); ++k) {
+    if (proto.output(k).empty())
+      continue;
+    bool isSet = static_cast<size_t>(k) < node.outputs.size() && !failed && !isPoisoned;
+    Datum datum = isSet ? node.outputs[k] : failed || isPoisoned ? Datum::poison() : Datum();
+    if (!scope.values.try_emplace(proto.output(k), datum).second)
+      report(proto, node.opset, "output '" + proto.output(k) + "' is defined twice");
+  }
+}
+
+static std::vector<onnx::TypeProto> describeInputs(Node &node) {
+  std::vector<onnx::TypeProto> types(node.proto.input_size());
+  for (auto [k, datum] : llvm::enumerate(node.inputs)) {
+    if (datum.kind != Datum::tensor)
+      continue;
+    auto *tensor = types[k].mutable_tensor_type();
+    tensor->set_elem_type(toOnnxElementType(Emitter::elementOf(datum.value)));
+    auto *shape = tensor->mutable_shape();
+    for (AffineExpr dim : Emitter::dimsOf(datum.value)) {
+      auto *added = shape->add_dim();
+      if (std::optional<int64_t> extent = graph::getConstant(dim))
+        added->set_dim_value(*extent);
+    }
+  }
+  return types;
+}
+
+void Importer::dispatch(Node &node) {
+  if (const onnx::FunctionProto *function = findModelFunction(node.proto))
+    return importFunction(node, node.proto, *function);
+  if (ImportFunction function = OperatorTable::get().find(getDomain(node.proto.domain()), node.proto.op_type(), node.opset)) {
+    function(node);
+    for (unsigned k = 0; k < node.numOutputs() && !e.hasFailed(); ++k)
+      if (node.wants(k) && k >= node.outputs.size())
+        e.fail("output " + Twine(k) + " is not supported");
+    return;
+  }
+  auto call = std::make_shared<onnx::NodeProto>();
+  auto body = std::make_shared<onnx::FunctionProto>();
+  if (!getFunctionBody(node.proto, node.opset, describeInputs(node), *call, *body)) {
+    e.fail("the operator is not supported");
+    return;
+  }
+  bodies.push_back(body);
+  calls.push_back(call);
+  importFunction(node, *call, *body);
+}
+
+void Importer::importFunction(Node &node, const onnx::NodeProto &call, const onnx::FunctionProto &body) {
+  FunctionFrame frame;
+  frame.isFunction = true;
+  frame.depth = node.scope.frame->depth + 1;
+  if (frame.depth > kMaxFunctionDepth) {
+    e.fail("functions are nested more than " + Twine(kMaxFunctionDepth) + " deep");
+    return;
+  }
+  frame.opsets = node.scope.frame->opsets;
+  for (const auto &opset : body.opset_import())
+    frame.opsets[getDomain(opset.domain())] = opset.version();
+  for (const auto &attribute : body.attribute_proto())
+    frame.attributes[attribute.name()] = &attribute;
+  for (const auto &attribute : call.attribute()) {
+    const onnx::AttributeProto *given = &attribute;
+    if (!attribute.ref_attr_name().empty())
+      given = node.scope.frame->attributes.lookup(attribute.ref_attr_name());
+    if (given)
+      frame.attributes[attribute.name()] = given;
+  }
   Scope scope;
-  for (int k = 0; k < function.input_size(); ++k)
-    scope.values[function.input(k)] = static_cast<size_t>(k) < node.inputs.size() ? node.inputs[k] : Value();
-  google::protobuf::RepeatedPtrField<onnx::NodeProto> nodes = function.node();
-  for (onnx::NodeProto &inner : nodes) {
-    substitute(inner, node.proto, function);
-    for (std::string &input : *inner.mutable_input())
-      if (auto found = scope.values.find(input); found != scope.values.end() && !found->second)
-        input.clear();
+  scope.frame = &frame;
+  for (int k = 0; k < body.input_size(); ++k)
+    scope.values[body.input(k)] = static_cast<size_t>(k) < node.inputs.size() ? node.inputs[k] : Datum();
+  size_t errors = countErrors();
+  importNodes(body.node(), scope);
+  bool isWhole = countErrors() == errors;
+  for (int k = 0; k < body.output_size(); ++k) {
+    auto it = scope.values.find(body.output(k));
+    bool isFound = it != scope.values.end();
+    if (!isFound && isWhole && node.wants(static_cast<unsigned>(k)))
+      e.fail("the function does not define its output '" + body.output(k) + "'");
+    node.setDatum(static_cast<unsigned>(k), isFound ? it->second : Datum::poison());
   }
-  size_t before = errors.size();
-  importNodes(nodes, scope);
-  opsets = outer;
-  if (errors.size() > before) {
-    std::string reason = errors[before];
-    errors.resize(before);
-    refuse("in its function body: " + reason);
-  }
-  SmallVector<Value> results;
-  for (int k = 0; k < function.output_size(); ++k)
-    results.push_back(node.wants(k) ? scope.find(function.output(k)) : Value());
-  return results;
 }
 
-void Importer::importInitializers(const onnx::GraphProto &graph, Scope &scope) {
-  for (const onnx::TensorProto &tensor : graph.initializer())
-    try {
-      if (scope.values.count(tensor.name()))
-        refuse("the name is defined twice");
-      scope.values[tensor.name()] = constant(tensor);
-    } catch (const Refusal &refusal) {
-      scope.reasons[tensor.name()] = "\x01";
-      errors.push_back("initializer '" + tensor.name() + "': " + refusal.reason);
-    }
-  for (const onnx::SparseTensorProto &sparse : graph.sparse_initializer())
-    try {
-      const onnx::TensorProto &values = sparse.values();
-      Value data = constant(values), positions = constant(sparse.indices());
-      Dims dims;
-      for (int64_t dim : sparse.dims())
-        dims.push_back(c(dim));
-      AffineExpr count = graph::getNumElements(b.getContext(), dims);
-      Value flat = broadcastTo(scalar(elementOf(data), 0), {count});
-      if (rankOf(positions) == 2) {
-        Value strides;
-        Dims weights(dims.size(), c(1));
-        for (size_t k = dims.size(); k-- > 1;)
-          weights[k - 1] = weights[k] * dims[k];
-        strides = makeTensor(weights, {static_cast<int64_t>(weights.size())}, b.getI64Type());
-        positions = squeeze(reduce(mul(positions, strides), graph::ReduceKind::sum, {1}), {1});
-      }
-      Value filled = graph::ScatterElementsOp::create(b, flat.getType(), flat, positions, data, 0, graph::ScatterKind::none);
-      scope.values[values.name()] = reshape(filled, dims);
-    } catch (const Refusal &refusal) {
-      scope.reasons[sparse.values().name()] = "\x01";
-      errors.push_back("sparse initializer '" + sparse.values().name() + "': " + refusal.reason);
-    }
+void Importer::importNodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &nodes, Scope &scope) {
+  for (const onnx::NodeProto &node : nodes) {
+    Location location = e.location;
+    std::string name = e.nodeName;
+    importNode(node, scope);
+    e.location = location;
+    e.nodeName = name;
+  }
 }
 
-OwningOpRef<ModuleOp> Importer::importModel(const onnx::ModelProto &model, const ImportOptions &options) {
-  for (const onnx::OperatorSetIdProto &import : model.opset_import())
-    opsets[normalDomain(import.domain())] = import.version();
-  for (const onnx::FunctionProto &function : model.functions())
-    functions[{function.domain(), function.name()}] = &function;
-  OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(b.getContext()));
-  const onnx::GraphProto &graph = model.graph();
-  std::set<std::string> initialized;
-  for (const onnx::TensorProto &tensor : graph.initializer())
-    initialized.insert(tensor.name());
-  std::map<std::string, AffineExpr> names;
-  SmallVector<Type> types;
-  std::vector<std::string> inputs;
-  for (const onnx::ValueInfoProto &input : graph.input()) {
-    if (initialized.count(input.name()))
-      continue;
-    try {
-      RankedTensorType type = tensorOf(input.type(), names);
-      if (auto fixed = options.shapes.find(input.name()); fixed != options.shapes.end()) {
-        if (static_cast<int64_t>(fixed->second.size()) != type.getRank())
-          refuse("option shape has " + std::to_string(fixed->second.size()) + " dims, the input has " + std::to_string(type.getRank()));
-        type = RankedTensorType::get(fixed->second, type.getElementType());
-      }
-      types.push_back(type);
-      inputs.push_back(input.name());
-    } catch (const Refusal &refusal) {
-      errors.push_back("input '" + input.name() + "': " + refusal.reason);
-    }
-  }
-  if (!errors.empty())
-    return {};
-  b.setInsertionPointToEnd(module->getBody());
-  auto main = func::FuncOp::create(b, "main", b.getFunctionType(types, {}));
-  b.setInsertionPointToStart(main.addEntryBlock());
-  Scope scope;
-  for (auto [k, name] : llvm::enumerate(inputs)) {
-    if (scope.values.count(name))
-      errors.push_back("input '" + name + "': the name is defined twice");
-    scope.values[name] = main.getArgument(k);
-    main.setArgAttr(k, "graph.name", b.getStringAttr(name));
-  }
-  importInitializers(graph, scope);
+std::vector<Datum> Importer::importSubgraph(const onnx::GraphProto &graph, Scope &scope) {
+  importInitializers(graph, scope, /*isMain=*/false);
   importNodes(graph.node(), scope);
-  SmallVector<Value> results;
-  for (const onnx::ValueInfoProto &output : graph.output())
-    try {
-      results.push_back(scope.find(output.name()));
-    } catch (const Refusal &refusal) {
-      if (refusal.reason != "\x01")
-        errors.push_back("output '" + output.name() + "': " + refusal.reason);
-    }
-  if (!errors.empty())
-    return {};
-  func::ReturnOp::create(b, results);
-  main.setType(b.getFunctionType(types, ValueRange(results).getTypes()));
-  for (auto [k, output] : llvm::enumerate(graph.output()))
-    main.setResultAttr(k, "graph.name", b.getStringAttr(output.name()));
-  SmallVector<StringRef> symbolNames(symbols.begin(), symbols.end());
-  main->setAttr("graph.symbols", b.getStrArrayAttr(symbolNames));
+  std::vector<Datum> outputs;
+  for (const auto &output : graph.output()) {
+    const Datum *datum = scope.find(output.name());
+    if (!datum)
+      e.fail("subgraph output '" + output.name() + "' is not defined");
+    outputs.push_back(datum ? *datum : Datum::poison());
+  }
+  return outputs;
+}
+
+void Importer::importInitializers(const onnx::GraphProto &graph, Scope &scope, bool isMain) {
+  auto define = [&](const std::string &name, Value value) {
+    bool failed = e.hasFailed();
+    if (failed)
+      reportFile("initializer '" + name + "': " + e.takeReason());
+    else if (scope.values.count(name))
+      reportFile("initializer '" + name + "' is defined twice");
+    scope.values[name] = failed ? Datum::poison() : Datum::of(value);
+  };
+  for (int k = 0; k < graph.initializer_size(); ++k) {
+    bool hasRaw = isMain && static_cast<size_t>(k) < model.rawData.size();
+    const onnx::TensorProto &tensor = graph.initializer(k);
+    e.location = NameLoc::get(builder.getStringAttr(tensor.name()));
+    define(tensor.name(), importTensor(tensor, hasRaw ? model.rawData[k] : StringRef()));
+  }
+  for (const auto &sparse : graph.sparse_initializer())
+    define(sparse.values().name(), importSparse(sparse));
+}
+
+OwningOpRef<ModuleOp> Importer::run() {
+  const onnx::GraphProto &graph = model.proto.graph();
+  FunctionFrame frame;
+  for (const auto &opset : model.proto.opset_import())
+    frame.opsets[getDomain(opset.domain())] = opset.version();
+  for (const auto &function : model.proto.functions())
+    functions[getDomain(function.domain()).str() + ":" + function.name() + ":" + function.overload()] = &function;
+  OwningOpRef<ModuleOp> module = ModuleOp::create(builder.getUnknownLoc());
+  builder.setInsertionPointToEnd(module->getBody());
+  auto function = func::FuncOp::create(builder, builder.getUnknownLoc(), "main", builder.getFunctionType({}, {}));
+  builder.setInsertionPointToStart(function.addEntryBlock());
+  Scope scope;
+  scope.frame = &frame;
+  importInitializers(graph, scope, /*isMain=*/true);
+  importInputs(graph, scope, function);
+  importNodes(graph.node(), scope);
+  finish(graph, scope, function);
+  if (!result.errors.empty())
+    return nullptr;
   return module;
 }
 
-const std::map<std::pair<std::string, std::string>, ImportFn> &getTable() {
-  static const auto table = [] {
-    std::map<std::pair<std::string, std::string>, ImportFn> entries;
-    registerElementwise(entries);
-    registerMovement(entries);
-    registerIndexing(entries);
-    registerReduction(entries);
-    registerContraction(entries);
-    registerWindow(entries);
-    registerNormalization(entries);
-    registerRecurrent(entries);
-    registerQuantization(entries);
-    registerControl(entries);
-    return entries;
-  }();
-  return table;
-}
-
-} // namespace onager::import
+} // namespace onager::frontend

@@ -1,174 +1,188 @@
-// Walks an ONNX graph and builds graph operations, inferring shapes on the way.
+// Turns a parsed model into a module: scopes of names, walks over nodes, calls the import function of each operator.
 //
-// Every value has a tensor type with known rank; its dims are expressions of symbols. Small integer tensors also carry their contents as
-// such expressions (`contents`), so that shape arithmetic in the model (Shape, Gather, Concat, Mul ...) never becomes code. Where an
-// operation needs the contents of a tensor that is only known while running, `bind` makes symbols of its elements.
-//
-// Import functions throw Refusal; the walk catches it per node and goes on, so that all refused nodes are reported at once. Nothing throws out of importOnnx.
-#ifndef ONAGER_IMPORT_ONNXTOGRAPH_IMPORTER_H
-#define ONAGER_IMPORT_ONNXTOGRAPH_IMPORTER_H
+//   Importer      one model: symbols, opsets, errors
+//   Scope         one graph, subgraph or function body: names to values, attributes that a function was called with
+//   Node          one ONNX node as its import function sees it
+//   OperatorTable (domain, op, opset range) -> import function
+#ifndef ONAGER_LIB_IMPORT_ONNXTOGRAPH_IMPORTER_H
+#define ONAGER_LIB_IMPORT_ONNXTOGRAPH_IMPORTER_H
 
-#include "dialects/Graph/IR/Graph.h"
-#include "dialects/Graph/IR/Shapes.h"
+#include "include/onager/Import.h"
+#include "lib/Import/OnnxToGraph/Emitter.h"
+#include "lib/Import/Reader/ModelFile.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/IR/ImplicitLocOpBuilder.h"
-#include "onager/Import.h"
-#include <functional>
-#include <onnx/onnx_pb.h>
-#include <optional>
-#include <set>
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
+#include "onnx/onnx_pb.h"
 
-namespace onager::import {
-
-using graph::Dims;
-using mlir::AffineExpr;
-using mlir::ArrayRef;
-using mlir::Value;
-
-/// Why a node cannot be imported.
-struct Refusal {
-  std::string reason;
-};
-[[noreturn]] void refuse(const std::string &reason);
-
-/// Names of the values that a graph's nodes see; lookups go on in the parent.
-struct Scope {
-  const Scope *parent = nullptr;
-  std::map<std::string, Value> values;
-  std::map<std::string, std::string> reasons; ///< names that could not be imported
-  Value find(const std::string &name) const;
-};
+namespace onager::frontend {
 
 class Importer;
 
-/// A node being imported: its operands, attributes and the version of its operator.
-class Node {
-public:
-  Node(Importer &importer, const onnx::NodeProto &proto, const Scope &scope, int version);
-  Importer &importer;
-  const onnx::NodeProto &proto;
-  const Scope &scope;
-  int version;
-  llvm::SmallVector<Value> inputs;  ///< null where left out
-  llvm::SmallVector<Value> outputs; ///< filled by the import function
+/// What a name stands for: nothing (an optional without a value), a tensor, a list of values known at import, or a failed node's output.
+struct Datum {
+  enum Kind { absent, tensor, sequence, poisoned } kind = absent;
+  mlir::Value value;
+  std::shared_ptr<std::vector<Datum>> elements;
 
-  /// Operand `k`; refuses where it is missing.
-  Value in(size_t k) const;
-  bool has(size_t k) const { return k < inputs.size() && inputs[k]; }
-  void out(Value value) { outputs.push_back(value); }
-  bool wants(size_t k) const { return k < static_cast<size_t>(proto.output_size()) && !proto.output(k).empty(); }
-
-  const onnx::AttributeProto *attribute(const std::string &name) const;
-  int64_t integer(const std::string &name, int64_t otherwise) const;
-  double real(const std::string &name, double otherwise) const;
-  std::string text(const std::string &name, const std::string &otherwise) const;
-  std::optional<llvm::SmallVector<int64_t>> integers(const std::string &name) const;
-  llvm::SmallVector<double> reals(const std::string &name) const;
-  llvm::SmallVector<std::string> texts(const std::string &name) const;
+  static Datum of(mlir::Value value) { return {value ? tensor : poisoned, value, nullptr}; }
+  static Datum ofSequence(std::vector<Datum> list) { return {sequence, {}, std::make_shared<std::vector<Datum>>(std::move(list))}; }
+  static Datum poison() { return {poisoned, {}, nullptr}; }
 };
 
-using ImportFn = void (*)(Node &);
+/// Operator sets and attribute values that hold inside one graph or function body.
+struct FunctionFrame {
+  llvm::StringMap<int64_t> opsets;
+  llvm::StringMap<const onnx::AttributeProto *> attributes;
+  bool isFunction = false;
+  unsigned depth = 0;
+};
 
-/// Which operators exist: (domain, name) to a function for all versions.
-const std::map<std::pair<std::string, std::string>, ImportFn> &getTable();
-void registerElementwise(std::map<std::pair<std::string, std::string>, ImportFn> &table);
-void registerMovement(std::map<std::pair<std::string, std::string>, ImportFn> &table);
-void registerIndexing(std::map<std::pair<std::string, std::string>, ImportFn> &table);
-void registerReduction(std::map<std::pair<std::string, std::string>, ImportFn> &table);
-void registerContraction(std::map<std::pair<std::string, std::string>, ImportFn> &table);
-void registerWindow(std::map<std::pair<std::string, std::string>, ImportFn> &table);
-void registerNormalization(std::map<std::pair<std::string, std::string>, ImportFn> &table);
-void registerRecurrent(std::map<std::pair<std::string, std::string>, ImportFn> &table);
-void registerQuantization(std::map<std::pair<std::string, std::string>, ImportFn> &table);
-void registerControl(std::map<std::pair<std::string, std::string>, ImportFn> &table);
+/// Names of one graph; a subgraph sees its parent's.
+struct Scope {
+  Scope *parent = nullptr;
+  const FunctionFrame *frame = nullptr;
+  llvm::StringMap<Datum> values;
+
+  /// Returns the value of a name, or null where it is not defined.
+  const Datum *find(llvm::StringRef name) const;
+};
+
+/// One ONNX node while it is imported.
+class Node {
+public:
+  Node(Importer &importer, Emitter &e, const onnx::NodeProto &proto, Scope &scope, int64_t opset)
+      : importer(importer), e(e), proto(proto), scope(scope), opset(opset) {}
+
+  Importer &importer;
+  Emitter &e;
+  const onnx::NodeProto &proto;
+  Scope &scope;
+  int64_t opset;
+
+  unsigned numInputs() const { return static_cast<unsigned>(inputs.size()); }
+  unsigned numOutputs() const { return static_cast<unsigned>(proto.output_size()); }
+  bool has(unsigned index) const { return index < inputs.size() && inputs[index].kind != Datum::absent; }
+  bool wants(unsigned index) const { return index < numOutputs() && !proto.output(static_cast<int>(index)).empty(); }
+  /// Returns an input tensor; fails where it is absent or no tensor.
+  mlir::Value in(unsigned index);
+  /// Returns an input tensor, or null where it is absent.
+  mlir::Value opt(unsigned index) { return has(index) ? in(index) : mlir::Value(); }
+  const Datum &datum(unsigned index) const { return inputs[index]; }
+  /// Returns all inputs; fails where one is absent.
+  Values ins();
+  void set(unsigned index, mlir::Value value);
+  void setDatum(unsigned index, Datum datum);
+
+  // Attributes; a wrong type fails.
+  const onnx::AttributeProto *find(llvm::StringRef name, onnx::AttributeProto::AttributeType type);
+  bool hasAttribute(llvm::StringRef name);
+  int64_t getInt(llvm::StringRef name, int64_t otherwise);
+  double getFloat(llvm::StringRef name, double otherwise);
+  std::string getString(llvm::StringRef name, llvm::StringRef otherwise);
+  std::optional<Ints> getInts(llvm::StringRef name);
+  std::optional<std::vector<double>> getFloats(llvm::StringRef name);
+  std::vector<std::string> getStrings(llvm::StringRef name);
+  const onnx::TensorProto *getTensor(llvm::StringRef name);
+  const onnx::GraphProto *getGraph(llvm::StringRef name);
+
+  std::vector<Datum> inputs;
+  std::vector<Datum> outputs;
+};
+
+using ImportFunction = void (*)(Node &);
+
+/// The import functions by domain, operator and first opset they hold for.
+class OperatorTable {
+public:
+  /// Adds an operator of the default domain that is imported by `function` from opset `since` on.
+  void add(llvm::StringRef op, ImportFunction function, int64_t since = 1) { addIn("", op, function, since); }
+  void addIn(llvm::StringRef domain, llvm::StringRef op, ImportFunction function, int64_t since = 1);
+  /// Returns the function with the greatest `since` up to the opset, or null.
+  ImportFunction find(llvm::StringRef domain, llvm::StringRef op, int64_t opset) const;
+  static const OperatorTable &get();
+
+private:
+  struct Entry {
+    int64_t since;
+    ImportFunction function;
+  };
+  llvm::StringMap<std::vector<Entry>> entries;
+};
+
+// One per family file.
+void addElementwise(OperatorTable &table);
+void addActivations(OperatorTable &table);
+void addConstants(OperatorTable &table);
+void addMovement(OperatorTable &table);
+void addIndexing(OperatorTable &table);
+void addSlicing(OperatorTable &table);
+void addReductions(OperatorTable &table);
+void addContractions(OperatorTable &table);
+void addWindows(OperatorTable &table);
+void addNormalizations(OperatorTable &table);
+void addQuantization(OperatorTable &table);
+void addRecurrent(OperatorTable &table);
+void addControl(OperatorTable &table);
+void addSequences(OperatorTable &table);
+void addSorting(OperatorTable &table);
+void addResize(OperatorTable &table);
+void addSignal(OperatorTable &table);
+void addVision(OperatorTable &table);
+void addRandom(OperatorTable &table);
+void addMl(OperatorTable &table);
+void addMicrosoft(OperatorTable &table);
+void addLegacy(OperatorTable &table);
+
+/// Returns the MLIR type of an ONNX element type, or null where it is not supported.
+mlir::Type convertElementType(int32_t type, mlir::MLIRContext *context);
+/// Returns the ONNX element type of an MLIR type.
+int32_t toOnnxElementType(mlir::Type type);
+/// Names an ONNX element type for messages.
+std::string describeElementType(int32_t type);
 
 class Importer {
 public:
-  Importer(mlir::MLIRContext &context, const std::string &folder);
+  Importer(LoadedModel &model, const ImportOptions &options, mlir::MLIRContext &context, ImportResult &result);
 
-  mlir::ImplicitLocOpBuilder b;
-  std::vector<std::string> symbols; ///< names, by number
-  std::map<std::string, int64_t> opsets;
-  std::vector<std::string> errors;
-  std::vector<std::shared_ptr<void>> kept; ///< mapped files that constants refer to
+  mlir::OwningOpRef<mlir::ModuleOp> run();
 
-  // ---- walking ----
-  mlir::OwningOpRef<mlir::ModuleOp> importModel(const onnx::ModelProto &model, const ImportOptions &options);
+  Emitter &emitter() { return e; }
+  /// Imports the nodes of a graph in order.
   void importNodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &nodes, Scope &scope);
-  void importInitializers(const onnx::GraphProto &graph, Scope &scope);
-  llvm::SmallVector<Value> inlineFunction(Node &node, const onnx::FunctionProto &function);
-
-  // ---- types ----
-  mlir::Type elementType(int64_t dataType);
-  static mlir::Type elementOf(Value value) { return llvm::cast<mlir::RankedTensorType>(value.getType()).getElementType(); }
-  static int64_t rankOf(Value value) { return llvm::cast<mlir::RankedTensorType>(value.getType()).getRank(); }
-  mlir::RankedTensorType tensorOf(const onnx::TypeProto &type, std::map<std::string, AffineExpr> &names);
-  AffineExpr parseDim(const std::string &text, std::map<std::string, AffineExpr> &names);
-  onnx::TypeProto typeProtoOf(Value value);
-
-  // ---- symbols and contents ----
-  AffineExpr c(int64_t value) { return b.getAffineConstantExpr(value); }
-  AffineExpr newSymbol(const std::string &name = "");
-  AffineExpr define(graph::DefineKind kind, ArrayRef<AffineExpr> exprs);
-  AffineExpr maxOf(AffineExpr x, AffineExpr y);
-  AffineExpr minOf(AffineExpr x, AffineExpr y);
-  /// Returns the elements of an integer or bool tensor where they are known.
-  std::optional<Dims> contents(Value value);
-  /// Returns them, binding symbols at run time where they are not.
-  Dims contentsOrBind(Value value);
-  /// Returns them as numbers; refuses where they are not constant.
-  llvm::SmallVector<int64_t> constants(Value value, const std::string &what);
-  /// Makes a tensor of known contents.
-  Value makeTensor(ArrayRef<AffineExpr> elements, ArrayRef<int64_t> shape, mlir::Type element);
-  /// Contents of a node's single result by arithmetic on its operands' contents; nothing where the operator is none of shape arithmetic.
-  std::optional<Dims> foldContents(Node &node, llvm::SmallVector<int64_t> &shape, mlir::Type &element);
-  /// Checks at run time that two dims are equal, unless they are known to be.
-  void requireEqual(AffineExpr x, AffineExpr y, const std::string &what);
-  AffineExpr broadcastDim(AffineExpr x, AffineExpr y);
-  Dims broadcastDims(ArrayRef<Dims> shapes);
-
-  // ---- building ----
-  mlir::RankedTensorType tensor(ArrayRef<AffineExpr> dims, mlir::Type element) { return graph::makeTensor(dims, element); }
-  Value scalar(mlir::Type element, double value);
-  Value constant(const onnx::TensorProto &proto);
-  Value reshape(Value x, ArrayRef<AffineExpr> dims);
-  Value cast(Value x, mlir::Type element, bool saturate = true);
-  Value transpose(Value x, ArrayRef<int64_t> perm);
-  Value broadcastTo(Value x, ArrayRef<AffineExpr> dims);
-  Value slice(Value x, int64_t axis, AffineExpr start, AffineExpr size, int64_t step = 1);
-  Value concat(ArrayRef<Value> parts, int64_t axis);
-  Value matmul(Value x, Value y, mlir::Type element = {});
-  Value reduce(Value x, graph::ReduceKind kind, ArrayRef<int64_t> axes);
-  /// A reduction result without the reduced dims.
-  Value squeeze(Value x, ArrayRef<int64_t> axes);
-  template <typename Op>
-  Value unary(Value x) {
-    return Op::create(b, x.getType(), x);
-  }
-  template <typename Op>
-  Value binary(Value x, Value y, mlir::Type element = {}) {
-    Dims dims = broadcastDims({graph::getDims(x), graph::getDims(y)});
-    return Op::create(b, tensor(dims, element ? element : elementOf(x)), x, y);
-  }
-  Value add(Value x, Value y) { return binary<graph::AddOp>(x, y); }
-  Value sub(Value x, Value y) { return binary<graph::SubOp>(x, y); }
-  Value mul(Value x, Value y) { return binary<graph::MulOp>(x, y); }
-  Value div(Value x, Value y) { return binary<graph::DivOp>(x, y); }
-  Value select(Value condition, Value x, Value y);
-  int64_t axisOf(int64_t axis, int64_t rank);
+  /// Imports initialisers and nodes of a subgraph into the current block and returns its outputs.
+  std::vector<Datum> importSubgraph(const onnx::GraphProto &graph, Scope &scope);
+  /// Makes a constant from a TensorProto; null with the emitter failed where it is refused. `raw` replaces raw_data where given.
+  mlir::Value importTensor(const onnx::TensorProto &tensor, llvm::StringRef raw = {});
+  mlir::Value importSparse(const onnx::SparseTensorProto &tensor);
+  /// Inlines a function body for a node.
+  void importFunction(Node &node, const onnx::NodeProto &call, const onnx::FunctionProto &body);
+  /// Counts errors so far: tells whether a subgraph was imported whole.
+  size_t countErrors() const { return result.errors.size(); }
 
 private:
+  void report(const onnx::NodeProto &node, int64_t opset, std::string reason);
+  void reportFile(std::string reason);
   void importNode(const onnx::NodeProto &proto, Scope &scope);
-  void importOperator(Node &node);
-  bool resolveFunction(Node &node);
-  int versionOf(const std::string &domain, const std::string &op);
+  void dispatch(Node &node);
+  void importInitializers(const onnx::GraphProto &graph, Scope &scope, bool isMain);
+  bool importInputs(const onnx::GraphProto &graph, Scope &scope, mlir::func::FuncOp function);
+  mlir::Type importInputType(const onnx::ValueInfoProto &input, const llvm::StringSet<> &known);
+  void finish(const onnx::GraphProto &graph, Scope &scope, mlir::func::FuncOp function);
+  const onnx::FunctionProto *findModelFunction(const onnx::NodeProto &node) const;
 
-  std::string folder;
-  std::map<std::pair<std::string, std::string>, const onnx::FunctionProto *> functions;
-  llvm::DenseMap<Value, Dims> known;
-  int depth = 0;
+  LoadedModel &model;
+  const ImportOptions &options;
+  mlir::MLIRContext &context;
+  ImportResult &result;
+  mlir::OpBuilder builder;
+  Symbols symbols;
+  Emitter e;
+  llvm::StringMap<const onnx::FunctionProto *> functions;
+  std::vector<std::shared_ptr<onnx::FunctionProto>> bodies;
+  std::vector<std::shared_ptr<onnx::NodeProto>> calls;
 };
 
-} // namespace onager::import
+} // namespace onager::frontend
 
 #endif

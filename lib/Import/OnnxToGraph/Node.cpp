@@ -1,79 +1,112 @@
-// Operands and attributes of a node.
+// Inputs, outputs and attributes of one node.
 #include "lib/Import/OnnxToGraph/Importer.h"
 
-namespace onager::import {
+namespace onager::frontend {
 
-Node::Node(Importer &importer, const onnx::NodeProto &proto, const Scope &scope, int version) : importer(importer), proto(proto), scope(scope), version(version) {
-  for (const std::string &name : proto.input())
-    inputs.push_back(name.empty() ? Value() : scope.find(name));
-  while (!inputs.empty() && !inputs.back())
-    inputs.pop_back();
+const Datum *Scope::find(llvm::StringRef name) const {
+  for (const Scope *scope = this; scope; scope = scope->parent)
+    if (auto it = scope->values.find(name); it != scope->values.end())
+      return &it->second;
+  return nullptr;
 }
 
-Value Node::in(size_t k) const {
-  if (!has(k))
-    refuse("operand " + std::to_string(k) + " is missing");
-  return inputs[k];
+mlir::Value Node::in(unsigned index) {
+  if (!has(index))
+    return e.fail("input " + llvm::Twine(index) + " is missing");
+  if (inputs[index].kind == Datum::sequence)
+    return e.fail("input " + llvm::Twine(index) + " is a sequence, expected a tensor");
+  return inputs[index].value;
 }
 
-const onnx::AttributeProto *Node::attribute(const std::string &name) const {
-  for (const onnx::AttributeProto &attribute : proto.attribute())
+Values Node::ins() {
+  Values values;
+  for (unsigned k = 0; k < numInputs(); ++k)
+    values.push_back(in(k));
+  return values;
+}
+
+void Node::set(unsigned index, mlir::Value value) { setDatum(index, Datum::of(value)); }
+
+void Node::setDatum(unsigned index, Datum datum) {
+  if (index >= outputs.size())
+    outputs.resize(index + 1);
+  outputs[index] = std::move(datum);
+}
+
+static const onnx::AttributeProto *findNamed(const onnx::NodeProto &proto, llvm::StringRef name) {
+  for (const auto &attribute : proto.attribute())
     if (attribute.name() == name)
       return &attribute;
   return nullptr;
 }
 
-/// Refuses attributes of another type than expected; files without types (IR version 1) pass.
-static void checkType(const onnx::AttributeProto &attribute, onnx::AttributeProto::AttributeType expected) {
-  if (attribute.type() != onnx::AttributeProto::UNDEFINED && attribute.type() != expected)
-    refuse("attribute '" + attribute.name() + "' has type " + onnx::AttributeProto::AttributeType_Name(attribute.type()) + ", expected " +
-           onnx::AttributeProto::AttributeType_Name(expected));
+bool Node::hasAttribute(llvm::StringRef name) {
+  const onnx::AttributeProto *attribute = findNamed(proto, name);
+  if (!attribute || attribute->ref_attr_name().empty())
+    return attribute;
+  return scope.frame->attributes.count(attribute->ref_attr_name());
 }
 
-int64_t Node::integer(const std::string &name, int64_t otherwise) const {
-  const onnx::AttributeProto *found = attribute(name);
-  if (!found)
-    return otherwise;
-  checkType(*found, onnx::AttributeProto::INT);
-  return found->i();
+const onnx::AttributeProto *Node::find(llvm::StringRef name, onnx::AttributeProto::AttributeType type) {
+  const onnx::AttributeProto *attribute = findNamed(proto, name);
+  if (attribute && !attribute->ref_attr_name().empty()) {
+    auto it = scope.frame->attributes.find(attribute->ref_attr_name());
+    attribute = it == scope.frame->attributes.end() ? nullptr : it->second;
+  }
+  if (!attribute)
+    return nullptr;
+  // Models from before IR version 2 leave the type out.
+  if (attribute->type() != type && attribute->type() != onnx::AttributeProto::UNDEFINED) {
+    e.fail("attribute '" + name + "' has the wrong type");
+    return nullptr;
+  }
+  return attribute;
 }
 
-double Node::real(const std::string &name, double otherwise) const {
-  const onnx::AttributeProto *found = attribute(name);
-  if (!found)
-    return otherwise;
-  checkType(*found, onnx::AttributeProto::FLOAT);
-  return found->f();
+int64_t Node::getInt(llvm::StringRef name, int64_t otherwise) {
+  const auto *attribute = find(name, onnx::AttributeProto::INT);
+  return attribute ? attribute->i() : otherwise;
 }
 
-std::string Node::text(const std::string &name, const std::string &otherwise) const {
-  const onnx::AttributeProto *found = attribute(name);
-  if (!found)
-    return otherwise;
-  checkType(*found, onnx::AttributeProto::STRING);
-  return found->s();
+double Node::getFloat(llvm::StringRef name, double otherwise) {
+  const auto *attribute = find(name, onnx::AttributeProto::FLOAT);
+  return attribute ? attribute->f() : otherwise;
 }
 
-std::optional<llvm::SmallVector<int64_t>> Node::integers(const std::string &name) const {
-  const onnx::AttributeProto *found = attribute(name);
-  if (!found)
+std::string Node::getString(llvm::StringRef name, llvm::StringRef otherwise) {
+  const auto *attribute = find(name, onnx::AttributeProto::STRING);
+  return attribute ? attribute->s() : otherwise.str();
+}
+
+std::optional<Ints> Node::getInts(llvm::StringRef name) {
+  const auto *attribute = find(name, onnx::AttributeProto::INTS);
+  if (!attribute)
     return std::nullopt;
-  checkType(*found, onnx::AttributeProto::INTS);
-  return llvm::SmallVector<int64_t>(found->ints().begin(), found->ints().end());
+  return Ints(attribute->ints().begin(), attribute->ints().end());
 }
 
-llvm::SmallVector<double> Node::reals(const std::string &name) const {
-  const onnx::AttributeProto *found = attribute(name);
-  if (!found)
+std::optional<std::vector<double>> Node::getFloats(llvm::StringRef name) {
+  const auto *attribute = find(name, onnx::AttributeProto::FLOATS);
+  if (!attribute)
+    return std::nullopt;
+  return std::vector<double>(attribute->floats().begin(), attribute->floats().end());
+}
+
+std::vector<std::string> Node::getStrings(llvm::StringRef name) {
+  const auto *attribute = find(name, onnx::AttributeProto::STRINGS);
+  if (!attribute)
     return {};
-  return llvm::SmallVector<double>(found->floats().begin(), found->floats().end());
+  return {attribute->strings().begin(), attribute->strings().end()};
 }
 
-llvm::SmallVector<std::string> Node::texts(const std::string &name) const {
-  const onnx::AttributeProto *found = attribute(name);
-  if (!found)
-    return {};
-  return llvm::SmallVector<std::string>(found->strings().begin(), found->strings().end());
+const onnx::TensorProto *Node::getTensor(llvm::StringRef name) {
+  const auto *attribute = find(name, onnx::AttributeProto::TENSOR);
+  return attribute && attribute->has_t() ? &attribute->t() : nullptr;
 }
 
-} // namespace onager::import
+const onnx::GraphProto *Node::getGraph(llvm::StringRef name) {
+  const auto *attribute = find(name, onnx::AttributeProto::GRAPH);
+  return attribute && attribute->has_g() ? &attribute->g() : nullptr;
+}
+
+} // namespace onager::frontend

@@ -26,6 +26,14 @@ static OperatorTable makeTable() {
   addActivations(table);
   addConstants(table);
   addMovement(table);
+  addIndexing(table);
+  addSlicing(table);
+  addReductions(table);
+  addContractions(table);
+  addWindows(table);
+  addNormalizations(table);
+  addQuantization(table);
+  addRecurrent(table);
   return table;
 }
 
