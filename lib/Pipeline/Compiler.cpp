@@ -113,7 +113,8 @@ bool Compilation::emitCode() {
   std::unique_ptr<llvm::Module> code = translateToLLVMIR(*module, llvmContext, target);
   if (!code)
     return fail(Status::internal, "translation to LLVM IR failed");
-  addModelSymbol(*code, options.name, rt::encode(manifest));
+  // A shared object is asked for one fixed name; objects linked into programs keep theirs apart.
+  addModelSymbol(*code, options.emit == "obj" ? options.name : "onager", rt::encode(manifest));
   optimize(*code, target, options.optLevel);
   if (options.emit == "llvm") {
     llvm::raw_string_ostream(result.text) << *code;

@@ -123,6 +123,13 @@ void DriverEmitter::growTo(int64_t number, Value bytes) {
                        ValueRange{callee, runPointer, arith::ConstantIntOp::create(b, buffer(number).getIndex(), 32), bytes});
 }
 
+Value DriverEmitter::isHealthy() {
+  Value status = field(runPointer, offsetof(onager_run, status), b.getI32Type());
+  return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, status, arith::ConstantIntOp::create(b, 0, 32));
+}
+
+Value DriverEmitter::ifHealthy(Value count) { return arith::SelectOp::create(b, isHealthy(), count, c(0)); }
+
 void DriverEmitter::grow(ArrayRef<int64_t> numbers) {
   SmallVector<int64_t> blocks;
   for (int64_t number : numbers)
@@ -139,7 +146,7 @@ void DriverEmitter::grow(ArrayRef<int64_t> numbers) {
 
 void DriverEmitter::copy(int64_t target, int64_t source, Value bytes) {
   if (target != source)
-    LLVM::MemcpyOp::create(b, bufferPointer(target), bufferPointer(source), bytes, /*isVolatile=*/false);
+    LLVM::MemcpyOp::create(b, bufferPointer(target), bufferPointer(source), ifHealthy(bytes), /*isVolatile=*/false);
 }
 
 void DriverEmitter::reportStatus(Value code) {
@@ -186,6 +193,7 @@ void DriverEmitter::emitLaunch(kernel::LaunchOp op) {
     pass(bufferPointer(scratch));
   auto unit = module.lookupSymbol<func::FuncOp>(op.getUnit());
   Value items = evaluate(unit->getAttrOfType<AffineMapAttr>("items").getValue().getResult(0));
+  items = ifHealthy(items);
   Value begin = arith::DivUIOp::create(b, arith::MulIOp::create(b, items, thread), threads);
   Value next = arith::AddIOp::create(b, thread, c(1));
   Value end = arith::DivUIOp::create(b, arith::MulIOp::create(b, items, next), threads);

@@ -85,10 +85,17 @@ void DriverEmitter::emitCall(graph::CallOp op) {
       LLVM::StoreOp::create(b, c(0), element(bound, c(k), i64));
     auto count = [&](size_t n) { return arith::ConstantIntOp::create(b, i32, n); };
     stamp(op, 0);
+    auto healthy = scf::IfOp::create(b, TypeRange{i32}, isHealthy(), true);
+    auto after = b.saveInsertionPoint();
+    b.setInsertionPointToStart(healthy.elseBlock());
+    scf::YieldOp::create(b, ValueRange{count(0)});
+    b.setInsertionPointToStart(healthy.thenBlock());
     auto call = LLVM::CallOp::create(b, callee, ValueRange{runPointer, inputs, count(op.getInputs().size()), outputs, count(op.getNumResults()), params, bound});
+    scf::YieldOp::create(b, call.getResults());
+    b.restoreInsertionPoint(after);
     stamp(op, 1);
     errors.push_back("node '" + std::string(op.getKernel()) + "': invalid values");
-    Value bad = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, call.getResult(), count(0));
+    Value bad = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, healthy.getResult(0), count(0));
     reportStatus(arith::SelectOp::create(b, bad, arith::ConstantIntOp::create(b, i32, errors.size()), count(0)));
     for (auto [k, symbol] : llvm::enumerate(op.getSymbols()))
       LLVM::StoreOp::create(b, LLVM::LoadOp::create(b, i64, element(bound, c(k), i64)), element(shared, c(symbol), i64));
@@ -151,7 +158,7 @@ void DriverEmitter::finishIteration(graph::LoopOp op, Value iteration) {
       Value offset = arith::MulIOp::create(b, iteration, bytes);
       if (buffer(results[k - 1]).getKind() == kernel::BufferKind::block)
         growTo(results[k - 1], arith::AddIOp::create(b, offset, bytes));
-      LLVM::MemcpyOp::create(b, element(bufferPointer(results[k - 1]), offset, b.getI8Type()), bufferPointer(yielded[k]), bytes, false);
+      LLVM::MemcpyOp::create(b, element(bufferPointer(results[k - 1]), offset, b.getI8Type()), bufferPointer(yielded[k]), ifHealthy(bytes), false);
     }
   });
   SmallVector<Value> next, scans;
@@ -202,22 +209,26 @@ void DriverEmitter::emitLoop(graph::LoopOp op) {
       copy(arguments[2 + k], operands[next + k], evaluate(buffer(arguments[2 + k]).getBytes().getValue().getResult(0)));
   });
   Type i64 = b.getI64Type();
-  auto loop = scf::WhileOp::create(b, TypeRange{i64, i64}, ValueRange{c(0), condition});
+  barrier();
+  Value healthy = isHealthy();
+  barrier();
+  auto loop = scf::WhileOp::create(b, TypeRange{i64, i64, b.getI1Type()}, ValueRange{c(0), condition, healthy});
   OpBuilder::InsertionGuard guard(b);
   Location loc = b.getLoc();
-  Block *test = b.createBlock(&loop.getBefore(), {}, {i64, i64}, {loc, loc});
+  Block *test = b.createBlock(&loop.getBefore(), {}, {i64, i64, b.getI1Type()}, {loc, loc, loc});
   Value below = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, test->getArgument(0), trips);
   Value holds = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, test->getArgument(1), c(0));
-  Value status = field(runPointer, offsetof(onager_run, status), b.getI32Type());
-  Value fine = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, status, arith::ConstantIntOp::create(b, 0, 32));
-  scf::ConditionOp::create(b, arith::AndIOp::create(b, fine, arith::AndIOp::create(b, below, holds)), test->getArguments());
-  Block *body = b.createBlock(&loop.getAfter(), {}, {i64, i64}, {loc, loc});
+  scf::ConditionOp::create(b, arith::AndIOp::create(b, test->getArgument(2), arith::AndIOp::create(b, below, holds)), test->getArguments());
+  Block *body = b.createBlock(&loop.getAfter(), {}, {i64, i64, b.getI1Type()}, {loc, loc, loc});
   emitIteration(op, body->getArgument(0), body->getArgument(1));
   Operation *yield = op.getBody().front().getTerminator();
   Value again = loadScalar(numbersOf(yield, "operand_buffers")[0], b.getI1Type(), 0);
   finishIteration(op, body->getArgument(0));
+  // Read between two barriers, so that all threads see the same and leave together.
   barrier();
-  scf::YieldOp::create(b, ValueRange{arith::AddIOp::create(b, body->getArgument(0), c(1)), again});
+  healthy = isHealthy();
+  barrier();
+  scf::YieldOp::create(b, ValueRange{arith::AddIOp::create(b, body->getArgument(0), c(1)), again, healthy});
   b.setInsertionPointAfter(loop);
   finishLoop(op, loop.getResult(0));
 }

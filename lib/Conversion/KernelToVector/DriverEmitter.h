@@ -38,6 +38,10 @@ private:
   void onFirstThread(llvm::function_ref<void()> body);
   void grow(llvm::ArrayRef<int64_t> numbers);
   void growTo(int64_t number, mlir::Value bytes);
+  /// True while no launch has failed.
+  mlir::Value isHealthy();
+  /// The count, or 0 after a failure: sizes of buffers can no longer be trusted then.
+  mlir::Value ifHealthy(mlir::Value count);
   void copy(int64_t target, int64_t source, mlir::Value bytes);
   void fail(mlir::Value condition, llvm::StringRef message);
   void reportStatus(mlir::Value code);

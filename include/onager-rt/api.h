@@ -1,0 +1,118 @@
+/* Onager's runtime: loads compiled models and runs them. C11; no dependency but libc, libm, libpthread and libdl.
+ *
+ * Conventions
+ *  1. Functions return an onager_status; on failure `onager_last_error()` holds one line about it, for the calling thread, until its
+ *     next call. Nothing throws, aborts or prints.
+ *  2. Structs that callers fill begin with `size = sizeof(the struct)`; fields only grow at the end, zero means the default.
+ *  3. A session (code, weights, threads) may be used by any number of threads at once. A context (the memory of one run) by one
+ *     at a time. Contexts must be destroyed before their session.
+ *  4. All checks of inputs come before the first write. After a failed run the contents of outputs are unspecified, their descriptors untouched.
+ *  5. Outputs must not overlap inputs.
+ */
+#ifndef ONAGER_RT_API_H
+#define ONAGER_RT_API_H
+
+#include "onager-rt/abi.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define ONAGER_API
+#else
+#define ONAGER_API __attribute__((visibility("default")))
+#endif
+
+typedef enum onager_status {
+  ONAGER_OK = 0,
+  ONAGER_BAD_ARGUMENT = 1,  /* a name, type, shape or option that does not fit */
+  ONAGER_BAD_FILE = 2,      /* not an artifact, damaged, or not readable */
+  ONAGER_BAD_MACHINE = 3,   /* the processor lacks a feature that the code needs */
+  ONAGER_OUT_OF_MEMORY = 4,
+  ONAGER_RUN_FAILED = 5     /* a check inside the model failed: an index, a shape */
+} onager_status;
+
+/* Element types; the numbers are those of ONNX's TensorProto.DataType. */
+typedef enum onager_dtype {
+  ONAGER_F32 = 1, ONAGER_U8 = 2, ONAGER_I8 = 3, ONAGER_U16 = 4, ONAGER_I16 = 5, ONAGER_I32 = 6, ONAGER_I64 = 7, ONAGER_BOOL = 9,
+  ONAGER_F16 = 10, ONAGER_F64 = 11, ONAGER_U32 = 12, ONAGER_U64 = 13, ONAGER_BF16 = 16, ONAGER_F8E4M3FN = 17, ONAGER_F8E4M3FNUZ = 18,
+  ONAGER_F8E5M2 = 19, ONAGER_F8E5M2FNUZ = 20, ONAGER_U4 = 21, ONAGER_I4 = 22, ONAGER_F4E2M1 = 23, ONAGER_F8E8M0 = 24, ONAGER_U2 = 25, ONAGER_I2 = 26
+} onager_dtype;
+
+typedef struct onager_session onager_session;
+typedef struct onager_context onager_context;
+
+/* How to open a session. */
+typedef struct onager_options {
+  uint32_t size;
+  int32_t threads; /* of a run; 0: as many as the process may use */
+} onager_options;
+
+/* An input or output of the signature. Strings and arrays live as long as the session. */
+typedef struct onager_info {
+  uint32_t size;
+  const char *name;
+  int32_t dtype;
+  int32_t rank;
+  const int64_t *dims;          /* -1 where not fixed */
+  const char *const *dim_names; /* the symbol or expression of a dim that is not fixed, "" of others */
+} onager_info;
+
+/* A dense row-major tensor in the caller's memory. 4- and 2-bit elements take a byte each. */
+typedef struct onager_tensor {
+  uint32_t size;
+  int32_t dtype;
+  int32_t rank;
+  int32_t reserved;
+  void *data;          /* outputs: NULL asks for memory of the context, valid until its next run */
+  const int64_t *dims; /* outputs: set by the runtime, valid until the context's next run */
+  uint64_t bytes;      /* what `data` has room for */
+} onager_tensor;
+
+ONAGER_API const char *onager_version(void);
+ONAGER_API const char *onager_last_error(void);
+/* Bytes of one element, 0 for unknown types. */
+ONAGER_API size_t onager_dtype_bytes(int32_t dtype);
+
+/* Opens an artifact. `options` may be NULL. */
+ONAGER_API onager_status onager_session_open(const char *path, const onager_options *options, onager_session **session);
+/* The same from memory, which is copied. */
+ONAGER_API onager_status onager_session_open_memory(const void *data, size_t bytes, const onager_options *options, onager_session **session);
+/* The same for a model that is linked into the program (--emit=obj); its weights come from `weights` where not in the object. */
+ONAGER_API onager_status onager_session_open_model(const onager_model *model, const void *weights, const onager_options *options, onager_session **session);
+ONAGER_API void onager_session_close(onager_session *session);
+
+ONAGER_API size_t onager_session_inputs(const onager_session *session);
+ONAGER_API size_t onager_session_outputs(const onager_session *session);
+ONAGER_API onager_status onager_session_input(const onager_session *session, size_t index, onager_info *info);
+ONAGER_API onager_status onager_session_output(const onager_session *session, size_t index, onager_info *info);
+ONAGER_API int32_t onager_session_threads(const onager_session *session);
+
+ONAGER_API onager_status onager_context_create(onager_session *session, onager_context **context);
+ONAGER_API void onager_context_destroy(onager_context *context);
+/* Checks inputs (in the signature's order) and fills dtype, rank and dims of the outputs; a dim that depends on values is -1. */
+ONAGER_API onager_status onager_context_prepare(onager_context *context, const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t output_count);
+/* Runs the model. Allocates nothing where shapes stay within those of earlier runs and outputs are the caller's or the context's own. */
+ONAGER_API onager_status onager_context_run(onager_context *context, const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t output_count);
+/* Bytes that the context holds. */
+ONAGER_API uint64_t onager_context_memory(const onager_context *context);
+
+/* One launch of the last profiled run. */
+typedef struct onager_launch {
+  uint32_t size;
+  const char *nodes; /* names of the ONNX nodes */
+  const char *hero;
+  double begin, end; /* seconds since the first launch; of the thread asked for */
+  double flops;      /* floating-point operations of the whole launch at the last run's shapes */
+} onager_launch;
+
+/* Turns time stamps on or off for later runs. */
+ONAGER_API onager_status onager_context_profile(onager_context *context, int32_t on);
+ONAGER_API size_t onager_context_launches(const onager_context *context);
+ONAGER_API onager_status onager_context_launch(const onager_context *context, size_t index, int32_t thread, onager_launch *launch);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,11 @@
+"""Onager: ONNX models compiled ahead of time to native code.
+
+    path = onager.compile("model.onnx", "model.so")
+    session = onager.InferenceSession(path)
+    outputs = session.run(None, {"input": array})
+"""
+from ._errors import CompileError
+from ._compile import compile
+from ._session import InferenceSession, NodeArg
+
+__all__ = ["CompileError", "InferenceSession", "NodeArg", "compile"]

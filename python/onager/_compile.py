@@ -1,0 +1,48 @@
+"""Compiling models, and the folder where artifacts without a given name go."""
+import hashlib
+import os
+import pathlib
+
+from ._errors import CompileError
+
+
+def cache_folder() -> pathlib.Path:
+    """Returns the per-user folder of compiled models, made on first use: ONAGER_CACHE_DIR, else the platform's cache folder."""
+    named = os.environ.get("ONAGER_CACHE_DIR")
+    base = pathlib.Path(named) if named else pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "onager"
+    base.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return base
+
+
+def _pairs(options: dict) -> list[tuple[str, str]]:
+    pairs = []
+    for key, value in options.items():
+        if key == "shapes" or (key == "shape" and isinstance(value, dict)):
+            pairs += [("shape", f"{name}={'x'.join(map(str, dims))}") for name, dims in value.items()]
+        else:
+            pairs.append((key, str(value)))
+    return pairs
+
+
+def compile(model, output=None, *, report: list | None = None, **options) -> str:
+    """Compiles a model (a path or its bytes) and returns the path of the artifact.
+
+    Options are the command line's flags with underscores: target, opt_level, shape={"x": [1, 3, 224, 224]}, emit, name ...
+    Without `output` the file goes to the cache folder. `report`, a list, gets the compile report (JSON text) appended.
+    Raises CompileError where the model is refused or an option is bad.
+    """
+    from . import _compiler
+
+    data = bytes(model) if isinstance(model, (bytes, bytearray, memoryview)) else b""
+    path = "" if data else os.fspath(model)
+    pairs = _pairs(options)
+    if output is None:
+        digest = hashlib.sha256(data or os.path.abspath(path).encode())
+        digest.update(repr(sorted(pairs)).encode())
+        output = cache_folder() / f"{digest.hexdigest()[:32]}.so"
+    status, error, text, _ = _compiler.compile(path, data, os.fspath(output), pairs)
+    if status:
+        raise CompileError(error, status)
+    if report is not None:
+        report.append(text)
+    return os.fspath(output)

@@ -1,0 +1,84 @@
+"""Sessions shaped like ONNX Runtime's."""
+import os
+
+import numpy as np
+
+from . import _runtime
+from ._compile import compile
+
+_NAMES = {1: "float", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "double", 12: "uint32", 13: "uint64",
+          16: "bfloat16", 17: "float8e4m3fn", 18: "float8e4m3fnuz", 19: "float8e5m2", 20: "float8e5m2fnuz", 21: "uint4", 22: "int4", 23: "float4e2m1",
+          24: "float8e8m0", 25: "uint2", 26: "int2"}
+_NUMPY = {1: np.float32, 2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16, 11: np.float64,
+          12: np.uint32, 13: np.uint64}
+_SMALL = {16: "bfloat16", 17: "float8_e4m3fn", 18: "float8_e4m3fnuz", 19: "float8_e5m2", 20: "float8_e5m2fnuz", 21: "uint4", 22: "int4", 23: "float4_e2m1fn",
+          24: "float8_e8m0fnu", 25: "uint2", 26: "int2"}
+
+
+def _register_types() -> None:
+    for number, dtype in _NUMPY.items():
+        _runtime.set_type(number, np.dtype(dtype))
+    try:
+        import ml_dtypes
+    except ImportError:  # models with these types then cannot be run from Python
+        return
+    for number, name in _SMALL.items():
+        if hasattr(ml_dtypes, name):
+            _runtime.set_type(number, np.dtype(getattr(ml_dtypes, name)))
+
+
+_register_types()
+
+
+class NodeArg:
+    """An input or output: `name`, `type` as ONNX Runtime writes it, `shape` with names or expressions for dims that are not fixed."""
+
+    def __init__(self, name: str, dtype: int, shape: list):
+        self.name, self.type, self.shape = name, f"tensor({_NAMES.get(dtype, dtype)})", shape
+
+    def __repr__(self) -> str:
+        return f"NodeArg(name={self.name!r}, type={self.type!r}, shape={self.shape})"
+
+
+class InferenceSession:
+    """A compiled model ready to run. Thread-safe.
+
+    `model` is the path or the bytes of an artifact; an ONNX model is compiled first. `threads` is how many a run may use (all
+    cores that the process may use by default).
+    """
+
+    def __init__(self, model, threads: int | None = None, **options):
+        data = bytes(model) if isinstance(model, (bytes, bytearray, memoryview)) else b""
+        path = "" if data else os.fspath(model)
+        if not _is_artifact(path, data):
+            path, data = compile(data or path, **options), b""
+        self._session = _runtime.Session(path, data, threads or 0)
+        self.run = self._session.run
+
+    def get_inputs(self) -> list[NodeArg]:
+        return [NodeArg(*entry) for entry in self._session.describe(True)]
+
+    def get_outputs(self) -> list[NodeArg]:
+        return [NodeArg(*entry) for entry in self._session.describe(False)]
+
+    def run(self, names, feeds) -> list:
+        """Runs the model on a dict of arrays and returns the named outputs (all for None).
+
+        Raises ValueError for a wrong name, type or shape, RuntimeError where a check inside the model fails.
+        """
+        return self._session.run(names, feeds)
+
+    def warm_up(self, feeds) -> None:
+        """Runs once, so that memory for these shapes is there and threads are started."""
+        self._session.run(None, feeds)
+
+    @property
+    def threads(self) -> int:
+        return self._session.threads
+
+
+def _is_artifact(path: str, data: bytes) -> bool:
+    if data:
+        return data[:4] == b"\x7fELF"
+    with open(path, "rb") as file:
+        return file.read(4) == b"\x7fELF"

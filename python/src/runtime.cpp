@@ -1,0 +1,237 @@
+// onager._runtime: sessions for Python, over the runtime's C API. NumPy arrays go in and out without copies where they are dense.
+#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+#include <numpy/arrayobject.h>
+
+#include "onager-rt/api.h"
+#include <mutex>
+
+namespace nb = nanobind;
+
+namespace {
+
+/// NumPy's type of each ONNX element type, set by the package; an empty handle where there is none.
+constexpr int kTypes = 32;
+PyArray_Descr *descriptors[kTypes];
+
+void setType(int number, nb::object dtype) {
+  if (number < 0 || number >= kTypes)
+    throw nb::value_error("no such element type");
+  PyArray_Descr *descriptor = nullptr;
+  if (!PyArray_DescrConverter(dtype.ptr(), &descriptor))
+    throw nb::python_error();
+  descriptors[number] = descriptor;
+}
+
+int findType(PyArray_Descr *descriptor) {
+  for (int k = 0; k < kTypes; ++k)
+    if (descriptors[k] && descriptors[k]->type_num == descriptor->type_num)
+      return k;
+  // NumPy has two names for the same 64-bit integer.
+  for (int k = 0; k < kTypes; ++k)
+    if (descriptors[k] && PyArray_EquivTypes(descriptors[k], descriptor))
+      return k;
+  return 0;
+}
+
+[[noreturn]] void raise(onager_status status) {
+  if (status == ONAGER_BAD_ARGUMENT)
+    throw nb::value_error(onager_last_error());
+  throw std::runtime_error(onager_last_error());
+}
+
+void check(onager_status status) {
+  if (status)
+    raise(status);
+}
+
+struct Lease;
+
+class Session {
+public:
+  Session(const std::string &path, nb::bytes data, int threads) {
+    onager_options options{sizeof options, threads};
+    onager_status status;
+    {
+      nb::gil_scoped_release release;
+      status = data.size() ? onager_session_open_memory(data.c_str(), data.size(), &options, &session) : onager_session_open(path.c_str(), &options, &session);
+    }
+    check(status);
+    for (size_t k = 0; k < onager_session_inputs(session); ++k)
+      names.push_back(nb::str(info(true, k).name));
+    for (size_t k = 0; k < onager_session_outputs(session); ++k)
+      outputNames.push_back(nb::str(info(false, k).name));
+  }
+  ~Session() {
+    for (onager_context *context : idle)
+      onager_context_destroy(context);
+    onager_session_close(session);
+  }
+
+  onager_info info(bool isInput, size_t k) const {
+    onager_info result;
+    check(isInput ? onager_session_input(session, k, &result) : onager_session_output(session, k, &result));
+    return result;
+  }
+
+  nb::list describe(bool isInput) const {
+    nb::list result;
+    for (size_t k = 0, count = isInput ? names.size() : outputNames.size(); k < count; ++k) {
+      onager_info i = info(isInput, k);
+      nb::list dims;
+      for (int d = 0; d < i.rank; ++d)
+        if (i.dims[d] >= 0)
+          dims.append(i.dims[d]);
+        else
+          dims.append(i.dim_names[d]);
+      result.append(nb::make_tuple(i.name, i.dtype, dims));
+    }
+    return result;
+  }
+
+  nb::list run(nb::handle wanted, nb::dict feeds);
+  int threads() const { return onager_session_threads(session); }
+
+private:
+  friend struct Lease;
+  onager_context *take() {
+    std::lock_guard<std::mutex> guard(lock);
+    if (idle.empty()) {
+      onager_context *context = nullptr;
+      check(onager_context_create(session, &context));
+      return context;
+    }
+    onager_context *context = idle.back();
+    idle.pop_back();
+    return context;
+  }
+
+  onager_session *session = nullptr;
+  std::vector<nb::str> names, outputNames;
+  std::mutex lock;
+  std::vector<onager_context *> idle;
+};
+
+/// A context for the length of one run.
+struct Lease {
+  explicit Lease(Session &session) : session(session), context(session.take()) {}
+  ~Lease() {
+    std::lock_guard<std::mutex> guard(session.lock);
+    session.idle.push_back(context);
+  }
+  Session &session;
+  onager_context *context;
+};
+
+/// Makes a dense array in machine byte order of what was fed; the array itself where it is one.
+nb::object toArray(nb::handle value, const std::string &name) {
+  PyObject *array = PyArray_FromAny(value.ptr(), nullptr, 0, 0, NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_NOTSWAPPED, nullptr);
+  if (!array) {
+    PyErr_Clear();
+    throw nb::type_error(("input '" + name + "': expected an array").c_str());
+  }
+  return nb::steal(array);
+}
+
+nb::object makeArray(const onager_tensor &tensor) {
+  PyArray_Descr *descriptor = tensor.dtype > 0 && tensor.dtype < kTypes ? descriptors[tensor.dtype] : nullptr;
+  if (!descriptor)
+    throw std::runtime_error("an output has an element type that NumPy does not know here");
+  Py_INCREF(descriptor);
+  PyObject *array = PyArray_NewFromDescr(&PyArray_Type, descriptor, tensor.rank, reinterpret_cast<const npy_intp *>(tensor.dims), nullptr, nullptr, 0, nullptr);
+  if (!array)
+    throw nb::python_error();
+  return nb::steal(array);
+}
+
+nb::list Session::run(nb::handle wanted, nb::dict feeds) {
+  std::vector<nb::object> held;
+  std::vector<onager_tensor> inputs;
+  held.reserve(names.size());
+  for (const nb::str &name : names) {
+    PyObject *value = PyDict_GetItemWithError(feeds.ptr(), name.ptr());
+    if (!value)
+      throw nb::value_error((std::string("input '") + name.c_str() + "' is missing").c_str());
+    held.push_back(toArray(value, name.c_str()));
+    auto *array = reinterpret_cast<PyArrayObject *>(held.back().ptr());
+    inputs.push_back({sizeof(onager_tensor), findType(PyArray_DESCR(array)), PyArray_NDIM(array), 0, PyArray_DATA(array),
+                      reinterpret_cast<const int64_t *>(PyArray_DIMS(array)), static_cast<uint64_t>(PyArray_NBYTES(array))});
+  }
+  if (feeds.size() > names.size())
+    for (auto [key, value] : feeds) {
+      bool known = false;
+      for (const nb::str &name : names)
+        known |= name.equal(key);
+      if (!known)
+        throw nb::value_error((std::string("'") + nb::str(key).c_str() + "' is not an input").c_str());
+    }
+  std::vector<size_t> order;
+  if (!wanted.is_none())
+    for (nb::handle name : wanted) {
+      size_t k = 0;
+      while (k < outputNames.size() && !outputNames[k].equal(name))
+        ++k;
+      if (k == outputNames.size())
+        throw nb::value_error((std::string("'") + nb::str(name).c_str() + "' is not an output").c_str());
+      order.push_back(k);
+    }
+  Lease lease(*this);
+  std::vector<onager_tensor> outputs(outputNames.size(), onager_tensor{sizeof(onager_tensor), 0, 0, 0, nullptr, nullptr, 0});
+  check(onager_context_prepare(lease.context, inputs.data(), inputs.size(), outputs.data(), outputs.size()));
+  std::vector<nb::object> arrays(outputs.size());
+  for (size_t k = 0; k < outputs.size(); ++k) {
+    bool isKnown = true;
+    for (int d = 0; d < outputs[k].rank; ++d)
+      isKnown &= outputs[k].dims[d] >= 0;
+    if (!isKnown)
+      continue;
+    arrays[k] = makeArray(outputs[k]);
+    auto *array = reinterpret_cast<PyArrayObject *>(arrays[k].ptr());
+    outputs[k].data = PyArray_DATA(array);
+    outputs[k].bytes = static_cast<uint64_t>(PyArray_NBYTES(array));
+  }
+  onager_status status;
+  {
+    nb::gil_scoped_release release;
+    status = onager_context_run(lease.context, inputs.data(), inputs.size(), outputs.data(), outputs.size());
+  }
+  check(status);
+  for (size_t k = 0; k < outputs.size(); ++k)
+    if (!arrays[k].is_valid()) {
+      arrays[k] = makeArray(outputs[k]);
+      auto *array = reinterpret_cast<PyArrayObject *>(arrays[k].ptr());
+      if (PyArray_NBYTES(array))
+        std::memcpy(PyArray_DATA(array), outputs[k].data, static_cast<size_t>(PyArray_NBYTES(array)));
+    }
+  nb::list result;
+  if (wanted.is_none())
+    for (nb::object &array : arrays)
+      result.append(array);
+  for (size_t k : order)
+    result.append(arrays[k]);
+  return result;
+}
+
+void *importNumpy() {
+  import_array();
+  return nullptr;
+}
+
+} // namespace
+
+NB_MODULE(_runtime, m) {
+  importNumpy();
+  if (PyErr_Occurred())
+    throw nb::python_error();
+  m.def("set_type", &setType, nb::arg("number"), nb::arg("dtype"));
+  m.def("version", &onager_version);
+  nb::class_<Session>(m, "Session")
+      .def(nb::init<const std::string &, nb::bytes, int>(), nb::arg("path"), nb::arg("data"), nb::arg("threads"))
+      .def("describe", &Session::describe, nb::arg("inputs"))
+      .def("run", &Session::run, nb::arg("names").none(), nb::arg("feeds"))
+      .def_prop_ro("threads", &Session::threads);
+}

@@ -1,0 +1,148 @@
+// The C API over sessions and contexts.
+#include "runtime/core/session.h"
+#include <cstring>
+#include <new>
+
+using namespace onager::rt;
+
+struct onager_session : Session {
+  using Session::Session;
+};
+struct onager_context : Context {
+  using Context::Context;
+};
+
+static thread_local std::string lastError;
+
+static onager_status report(const Outcome &outcome) {
+  if (!outcome)
+    lastError = outcome.message;
+  return outcome.status;
+}
+
+static onager_status badArgument(const char *message) { return report(failure(ONAGER_BAD_ARGUMENT, message)); }
+
+extern "C" {
+
+const char *onager_version(void) { return "0.1.0"; }
+const char *onager_last_error(void) { return lastError.c_str(); }
+
+size_t onager_dtype_bytes(int32_t dtype) {
+  static const uint8_t bytes[] = {0, 4, 1, 1, 2, 2, 4, 8, 0, 1, 2, 8, 4, 8, 8, 16, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+  return dtype >= 0 && static_cast<size_t>(dtype) < sizeof bytes ? bytes[dtype] : 0;
+}
+}
+
+template <typename Open> static onager_status openSession(const onager_options *options, onager_session **session, Open open) {
+  if (!session)
+    return badArgument("session is NULL");
+  int threads = options && options->size >= sizeof *options ? options->threads : 0;
+  if (threads < 0 || threads > 1024)
+    return badArgument("threads: expected 0 to 1024");
+  onager_session *made = new (std::nothrow) onager_session(threads ? threads : countUsableCores());
+  if (!made)
+    return report(failure(ONAGER_OUT_OF_MEMORY, "no memory"));
+  Outcome outcome = open(*made);
+  if (!outcome) {
+    delete made;
+    return report(outcome);
+  }
+  made->describe();
+  *session = made;
+  return ONAGER_OK;
+}
+
+static onager_status describe(const std::vector<TensorInfo> &tensors, const std::vector<Description> &descriptions, size_t index, onager_info *info) {
+  if (!info || index >= tensors.size())
+    return badArgument("no such input or output");
+  info->size = sizeof *info;
+  info->name = tensors[index].name.c_str();
+  info->dtype = static_cast<int32_t>(tensors[index].dtype);
+  info->rank = static_cast<int32_t>(tensors[index].dims.size());
+  info->dims = descriptions[index].dims.data();
+  info->dim_names = descriptions[index].names.data();
+  return ONAGER_OK;
+}
+
+extern "C" {
+
+onager_status onager_session_open(const char *path, const onager_options *options, onager_session **session) {
+  if (!path)
+    return badArgument("path is NULL");
+  return openSession(options, session, [&](Session &made) { return made.model.openFile(path); });
+}
+
+onager_status onager_session_open_memory(const void *data, size_t bytes, const onager_options *options, onager_session **session) {
+  if (!data)
+    return badArgument("data is NULL");
+  return openSession(options, session, [&](Session &made) { return made.model.openMemory(data, bytes); });
+}
+
+onager_status onager_session_open_model(const onager_model *model, const void *weights, const onager_options *options, onager_session **session) {
+  return openSession(options, session, [&](Session &made) { return made.model.openLinked(model, weights); });
+}
+
+void onager_session_close(onager_session *session) { delete session; }
+size_t onager_session_inputs(const onager_session *session) { return session ? session->inputs.size() : 0; }
+size_t onager_session_outputs(const onager_session *session) { return session ? session->outputs.size() : 0; }
+
+onager_status onager_session_input(const onager_session *session, size_t index, onager_info *info) {
+  return session ? describe(session->model.manifest.inputs, session->inputs, index, info) : badArgument("session is NULL");
+}
+
+onager_status onager_session_output(const onager_session *session, size_t index, onager_info *info) {
+  return session ? describe(session->model.manifest.outputs, session->outputs, index, info) : badArgument("session is NULL");
+}
+
+int32_t onager_session_threads(const onager_session *session) { return session ? session->gang.size() : 0; }
+
+onager_status onager_context_create(onager_session *session, onager_context **context) {
+  if (!session || !context)
+    return badArgument("session or context is NULL");
+  *context = new (std::nothrow) onager_context(*session);
+  return *context ? ONAGER_OK : report(failure(ONAGER_OUT_OF_MEMORY, "no memory"));
+}
+
+void onager_context_destroy(onager_context *context) { delete context; }
+
+static onager_status checkCall(onager_context *context, const onager_tensor *inputs, size_t count, const onager_tensor *outputs, size_t outputs_count) {
+  if (!context || (count && !inputs) || (outputs_count && !outputs))
+    return badArgument("context, inputs or outputs are NULL");
+  for (size_t k = 0; k < count; ++k)
+    if (inputs[k].size < sizeof(onager_tensor) || (inputs[k].rank > 0 && !inputs[k].dims))
+      return badArgument("an input's size field is not set, or its dims are NULL");
+  for (size_t k = 0; k < outputs_count; ++k)
+    if (outputs[k].size < sizeof(onager_tensor))
+      return badArgument("an output's size field is not set");
+  return ONAGER_OK;
+}
+
+onager_status onager_context_prepare(onager_context *context, const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t output_count) {
+  if (onager_status status = checkCall(context, inputs, count, outputs, output_count))
+    return status;
+  return report(context->prepare(inputs, count, outputs, output_count));
+}
+
+onager_status onager_context_run(onager_context *context, const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t output_count) {
+  if (onager_status status = checkCall(context, inputs, count, outputs, output_count))
+    return status;
+  return report(context->run(inputs, count, outputs, output_count));
+}
+
+uint64_t onager_context_memory(const onager_context *context) { return context ? context->memory() : 0; }
+
+onager_status onager_context_profile(onager_context *context, int32_t on) {
+  if (!context)
+    return badArgument("context is NULL");
+  context->setProfiling(on != 0);
+  return ONAGER_OK;
+}
+
+size_t onager_context_launches(const onager_context *context) { return context ? context->launches() : 0; }
+
+onager_status onager_context_launch(const onager_context *context, size_t index, int32_t thread, onager_launch *launch) {
+  if (!context || !launch)
+    return badArgument("context or launch is NULL");
+  return report(context->launchAt(index, thread, *launch));
+}
+}

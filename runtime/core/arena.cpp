@@ -1,0 +1,67 @@
+// Packs slots into one arena by lifetime and size: largest first, each at the lowest offset that is free for its whole life.
+#include "runtime/core/session.h"
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <sys/mman.h>
+
+namespace onager::rt {
+
+Block::~Block() { free(address); }
+
+bool Block::reserve(uint64_t bytes, bool keep) {
+  if (bytes <= size && address)
+    return true;
+  if (bytes > UINT64_MAX / 2 - 4096)
+    return false;
+  // A quarter more than asked for, so that a value that grows step by step moves a few times only.
+  uint64_t wanted = keep && size ? bytes + bytes / 4 : bytes;
+  wanted = (wanted + ONAGER_ALIGNMENT - 1) / ONAGER_ALIGNMENT * ONAGER_ALIGNMENT;
+  constexpr uint64_t kHugePage = uint64_t(2) << 20;
+  bool isHuge = wanted >= 2 * kHugePage;
+  void *fresh = nullptr;
+  if (posix_memalign(&fresh, isHuge ? kHugePage : ONAGER_ALIGNMENT, std::max<uint64_t>(wanted, ONAGER_ALIGNMENT)))
+    return false;
+  if (isHuge)
+    madvise(fresh, wanted, MADV_HUGEPAGE);
+  if (keep && size)
+    std::memcpy(fresh, address, size);
+  free(address);
+  address = fresh;
+  size = std::max<uint64_t>(wanted, ONAGER_ALIGNMENT);
+  return true;
+}
+
+uint64_t packSlots(const std::vector<Slot> &slots, const std::vector<uint64_t> &sizes, std::vector<int64_t> &offsets) {
+  std::vector<size_t> order(slots.size()), placed;
+  for (size_t k = 0; k < order.size(); ++k)
+    order[k] = k;
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return sizes[a] > sizes[b]; });
+  uint64_t total = 0;
+  std::vector<size_t> live;
+  for (size_t slot : order) {
+    live.clear();
+    for (size_t other : placed)
+      if (slots[other].first <= slots[slot].last && slots[slot].first <= slots[other].last)
+        live.push_back(other);
+    std::sort(live.begin(), live.end(), [&](size_t a, size_t b) { return offsets[a] < offsets[b]; });
+    uint64_t at = 0, best = UINT64_MAX;
+    uint64_t bestGap = UINT64_MAX;
+    for (size_t other : live) {
+      auto start = static_cast<uint64_t>(offsets[other]);
+      if (start >= at && start - at >= sizes[slot] && start - at < bestGap) {
+        best = at;
+        bestGap = start - at;
+      }
+      at = std::max(at, start + sizes[other]);
+    }
+    if (best == UINT64_MAX)
+      best = at;
+    offsets[slot] = static_cast<int64_t>(best);
+    total = std::max(total, best + sizes[slot]);
+    placed.push_back(slot);
+  }
+  return total;
+}
+
+} // namespace onager::rt
