@@ -51,6 +51,12 @@ Value UnitEmitter::load(Type storage, Value base, Value linear, bool invariant) 
   Type compute = computeType(storage);
   if (storage.isInteger(1))
     return arith::CmpIOp::create(b, arith::CmpIPredicate::ne, raw, arith::ConstantIntOp::create(b, 0, 8));
+  if (auto integer = dyn_cast<IntegerType>(storage); integer && integer.getWidth() < 8) {
+    // Callers may leave the upper bits of the byte unset.
+    Value room = arith::ConstantIntOp::create(b, 8 - integer.getWidth(), 8);
+    Value high = arith::ShLIOp::create(b, raw, room);
+    return integer.isUnsigned() ? Value(arith::ShRUIOp::create(b, high, room)) : Value(arith::ShRSIOp::create(b, high, room));
+  }
   if (isa<IntegerType>(storage) || memory == compute)
     return raw;
   if (storage.isF32())
@@ -73,7 +79,8 @@ void UnitEmitter::store(Type storage, Value base, Value linear, Value value) {
   } else if (storage.isF32() && value.getType().isF64()) {
     raw = arith::TruncFOp::create(b, memory, value);
   } else if (isa<FloatType>(storage) && !storage.isF32() && !storage.isF64()) {
-    raw = encodeFloat(b, value, cast<FloatType>(storage), /*saturate=*/true);
+    // Casts have rounded to the format already, with or without saturation: infinities stay what they are.
+    raw = encodeFloat(b, value, cast<FloatType>(storage), /*saturate=*/false);
   }
   auto store = LLVM::StoreOp::create(b, raw, address(storage, base, linear), graph::getElementBytes(storage));
   if (accessGroup)

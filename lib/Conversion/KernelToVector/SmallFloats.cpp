@@ -144,6 +144,9 @@ Value encodeFloat(ImplicitLocOpBuilder &b, Value value, FloatType storage, bool 
     if (!format.negativeZero)
       sign = k.pick(k.is(arith::CmpIPredicate::eq, code, k.c(0)), k.c(0), sign);
     code = k.either(code, sign);
+    // Without a code for NaN it becomes -0, as in ml_dtypes and ONNX's reference.
+    if (format.nan < 0)
+      code = k.pick(isNaN, k.c(int64_t(1) << (format.bits - 1)), code);
     if (format.nan >= 0) {
       Value toNaN = overflowsToNaN ? Value(arith::OrIOp::create(b, isNaN, isOver)) : isNaN;
       Value nan = format.negativeZero ? k.either(k.c(format.nan), sign) : k.c(format.nan);

@@ -28,6 +28,8 @@ std::optional<Ints> Emitter::constants(Value value) {
   if (!value || !isSmall(value) || !isa<IntegerType>(elementOf(value)))
     return std::nullopt;
   Ints result;
+  if (cast<RankedTensorType>(value.getType()).getNumElements() == 0)
+    return result;
   if (auto index = value.getDefiningOp<graph::IndexTensorOp>()) {
     for (AffineExpr expr : index.getExprs().getResults()) {
       if (!isa<AffineConstantExpr>(expr))

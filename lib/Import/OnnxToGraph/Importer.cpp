@@ -133,9 +133,22 @@ void Importer::dispatch(Node &node) {
         e.fail("output " + Twine(k) + " is not supported");
     return;
   }
+  // Schemas build some bodies from attribute values: references to the caller's attributes are resolved first.
+  onnx::NodeProto resolved = node.proto;
+  resolved.clear_attribute();
+  for (const auto &attribute : node.proto.attribute()) {
+    const onnx::AttributeProto *given = &attribute;
+    if (!attribute.ref_attr_name().empty())
+      given = node.scope.frame->attributes.lookup(attribute.ref_attr_name());
+    if (!given)
+      continue;
+    onnx::AttributeProto &added = *resolved.add_attribute();
+    added = *given;
+    added.set_name(attribute.name());
+  }
   auto call = std::make_shared<onnx::NodeProto>();
   auto body = std::make_shared<onnx::FunctionProto>();
-  if (!getFunctionBody(node.proto, node.opset, describeInputs(node), *call, *body)) {
+  if (!getFunctionBody(resolved, node.opset, describeInputs(node), *call, *body)) {
     e.fail("the operator is not supported");
     return;
   }
