@@ -6,32 +6,45 @@ cd "$(dirname "$0")/.."
 mkdir -p build/deps
 
 packages=(llvm-22-dev libmlir-22-dev mlir-22-tools llvm-22-tools clang-22 lld-22 liblld-22-dev libprotobuf-dev protobuf-compiler
-          libgtest-dev libcli11-dev libxxhash-dev ccache python3 python3-venv python3-dev g++ git)
+          libgtest-dev libcli11-dev libxxhash-dev libbenchmark-dev zlib1g-dev libzstd-dev libxml2-dev ccache python3 python3-venv
+          python3-pip python3-dev g++ git pkg-config file binutils xz-utils ca-certificates)
+installed=$(dpkg-query -W -f='${Package} ${Status}\n' "${packages[@]}" 2>/dev/null | sed -n 's/ install ok installed$//p' | sort -u || true)
 missing=()
 for package in "${packages[@]}"; do
-  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  grep -qx "$package" <<<"$installed" || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then
+  echo "Installing Debian packages: ${missing[*]}"
   sudo=""; [ "$(id -u)" = 0 ] || sudo=sudo
   $sudo apt-get update -q
-  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -q --no-install-recommends "${missing[@]}"
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
 fi
 
+# The hashes of requirements.txt are those of wheels for CPython 3.11, Debian 12's.
+python=python3
+"$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || python=/usr/bin/python3
 stamp=build/.venv-$(sha256sum scripts/requirements.txt | cut -c1-16)
-if [ ! -f "$stamp" ]; then
-  python3 -m venv build/venv
+if [ ! -f "$stamp" ] || [ ! -x build/venv/bin/python ]; then
+  [ -x build/venv/bin/python ] || "$python" -m venv build/venv
   build/venv/bin/pip install -q --disable-pip-version-check --require-hashes -r scripts/requirements.txt
   rm -f build/.venv-*; touch "$stamp"
 fi
 
-if [ ! -f build/deps/onnx/lib/libonnx.a ]; then
+onnx=onnx-1.23.2
+onnx_sha256=008cb0467b2bbee41448acc7da8b6f4e704624cb0d327a2d5adafc7ce19bc5b8
+if [ ! -f build/deps/onnx/.complete ]; then
   export PATH="$PWD/build/venv/bin:$PATH"
   (cd build/deps
-   [ -f onnx-1.23.2.tar.gz ] || pip download -q --disable-pip-version-check --no-deps --no-binary onnx onnx==1.23.2
-   rm -rf onnx-1.23.2 onnx-build && tar xf onnx-1.23.2.tar.gz
-   cmake -G Ninja -S onnx-1.23.2 -B onnx-build -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang-22 -DCMAKE_CXX_COMPILER=clang++-22 \
+   if ! sha256sum -c --status <<<"$onnx_sha256  $onnx.tar.gz" 2>/dev/null; then
+     rm -f $onnx.tar.gz
+     pip download -q --disable-pip-version-check --no-deps --no-binary onnx onnx==${onnx#onnx-}
+     sha256sum -c --quiet <<<"$onnx_sha256  $onnx.tar.gz"
+   fi
+   rm -rf $onnx onnx-build onnx && tar xf $onnx.tar.gz
+   cmake -G Ninja -S $onnx -B onnx-build -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang-22 -DCMAKE_CXX_COMPILER=clang++-22 \
      -DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_POSITION_INDEPENDENT_CODE=ON \
      -DONNX_BUILD_PYTHON=OFF -DONNX_USE_PROTOBUF_SHARED_LIBS=ON -DCMAKE_INSTALL_PREFIX="$PWD/onnx" > onnx-build.log
    cmake --build onnx-build >> onnx-build.log
-   cmake --install onnx-build >> onnx-build.log)
+   cmake --install onnx-build >> onnx-build.log
+   touch onnx/.complete)
 fi
