@@ -19,6 +19,7 @@
 extern "C" {
 #endif
 
+/* The version of this contract; a runtime refuses artifacts of another. */
 #define ONAGER_ABI_VERSION 1u
 
 /* Alignment of the arena, of each slot, block and weight, and of inputs and outputs that the runtime owns.
@@ -33,6 +34,7 @@ enum onager_math {
   ONAGER_COSH, ONAGER_ERF, ONAGER_EXP, ONAGER_EXPM1, ONAGER_LGAMMA, ONAGER_LOG, ONAGER_LOG1P, ONAGER_LOG2,
   ONAGER_LOG10, ONAGER_SIN, ONAGER_SINH, ONAGER_TAN, ONAGER_TANH, ONAGER_TGAMMA, ONAGER_EXP2, ONAGER_MATH_COUNT
 };
+/* Those of two arguments. */
 enum onager_math2 { ONAGER_ATAN2, ONAGER_FMOD, ONAGER_POW, ONAGER_MATH2_COUNT };
 
 /* What the runtime lends to compiled code. */

@@ -18,12 +18,14 @@
 extern "C" {
 #endif
 
+/* Marks what the library exports. */
 #if defined(_WIN32)
 #define ONAGER_API
 #else
 #define ONAGER_API __attribute__((visibility("default")))
 #endif
 
+/* How a call ended. */
 typedef enum onager_status {
   ONAGER_OK = 0,
   ONAGER_BAD_ARGUMENT = 1,  /* a name, type, shape or option that does not fit */
@@ -70,7 +72,9 @@ typedef struct onager_tensor {
   uint64_t bytes;      /* what `data` has room for */
 } onager_tensor;
 
+/* Returns the runtime's version, e.g. "0.1.0". */
 ONAGER_API const char *onager_version(void);
+/* Returns the line about the calling thread's last failure; never NULL. */
 ONAGER_API const char *onager_last_error(void);
 /* Bytes of one element, 0 for unknown types. */
 ONAGER_API size_t onager_dtype_bytes(int32_t dtype);
@@ -81,15 +85,23 @@ ONAGER_API onager_status onager_session_open(const char *path, const onager_opti
 ONAGER_API onager_status onager_session_open_memory(const void *data, size_t bytes, const onager_options *options, onager_session **session);
 /* The same for a model that is linked into the program (--emit=obj); its weights come from `weights` where not in the object. */
 ONAGER_API onager_status onager_session_open_model(const onager_model *model, const void *weights, const onager_options *options, onager_session **session);
+/* Frees a session; NULL is fine. */
 ONAGER_API void onager_session_close(onager_session *session);
 
+/* Return how many inputs and outputs the model has. */
 ONAGER_API size_t onager_session_inputs(const onager_session *session);
+/* As onager_session_inputs. */
 ONAGER_API size_t onager_session_outputs(const onager_session *session);
+/* Describes an input; fills `info`, whose `size` the caller need not set. */
 ONAGER_API onager_status onager_session_input(const onager_session *session, size_t index, onager_info *info);
+/* Describes an output, likewise. */
 ONAGER_API onager_status onager_session_output(const onager_session *session, size_t index, onager_info *info);
+/* Returns how many threads a run may use. */
 ONAGER_API int32_t onager_session_threads(const onager_session *session);
 
+/* Makes the memory of one run at a time. */
 ONAGER_API onager_status onager_context_create(onager_session *session, onager_context **context);
+/* Frees a context; NULL is fine. */
 ONAGER_API void onager_context_destroy(onager_context *context);
 /* Checks inputs (in the signature's order) and fills dtype, rank and dims of the outputs; a dim that depends on values is -1. */
 ONAGER_API onager_status onager_context_prepare(onager_context *context, const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t output_count);
@@ -109,7 +121,9 @@ typedef struct onager_launch {
 
 /* Turns time stamps on or off for later runs. */
 ONAGER_API onager_status onager_context_profile(onager_context *context, int32_t on);
+/* Returns how many launches a run has. */
 ONAGER_API size_t onager_context_launches(const onager_context *context);
+/* Tells the times of one launch of the last profiled run on one thread. */
 ONAGER_API onager_status onager_context_launch(const onager_context *context, size_t index, int32_t thread, onager_launch *launch);
 
 #ifdef __cplusplus

@@ -17,6 +17,7 @@ struct ImportSource {
   llvm::StringRef bytes;
 };
 
+/// What the caller knows better than the model.
 struct ImportOptions {
   std::map<std::string, std::vector<int64_t>> shapes; ///< fixed shapes of inputs
 };
