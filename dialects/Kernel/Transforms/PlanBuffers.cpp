@@ -53,6 +53,7 @@ struct Plan {
 
 private:
   void copyReturned();
+  void copyYielded();
   void collectEntrySymbols();
   bool isEntryKnown(AffineExpr expr);
   int64_t create(BufferKind kind, int64_t index, AffineExpr bytes);
@@ -73,6 +74,7 @@ private:
 
 void Plan::run() {
   copyReturned();
+  copyYielded();
   collectEntrySymbols();
   number(main.getBody().front());
   Block &body = main.getBody().front();
@@ -118,6 +120,24 @@ void Plan::copyReturned() {
     auto launch = LaunchOp::create(builder, operand.get().getLoc(), TypeRange{operand.get().getType()}, name, operand.get());
     operand.set(launch.getResult(0));
   }
+}
+
+/// Copies yielded values that are carried arguments of other places: arguments are overwritten one after the other.
+void Plan::copyYielded() {
+  int64_t copies = 0;
+  main.walk([&](graph::LoopOp loop) {
+    Block &body = loop.getBody().front();
+    Operation *yield = body.getTerminator();
+    OpBuilder builder(yield);
+    for (OpOperand &operand : yield->getOpOperands().slice(1, loop.getInits().size())) {
+      auto argument = dyn_cast<BlockArgument>(getRoot(operand.get()));
+      if (!argument || argument.getOwner() != &body || argument.getArgNumber() == operand.getOperandNumber() + 1)
+        continue;
+      std::string name = "copy_carried" + std::to_string(copies++);
+      makeCopyUnit(builder, module, operand.get(), name);
+      operand.set(LaunchOp::create(builder, loop.getLoc(), TypeRange{operand.get().getType()}, name, operand.get()).getResult(0));
+    }
+  });
 }
 
 void Plan::collectEntrySymbols() {
@@ -178,8 +198,13 @@ void Plan::assignOp(Operation &op) {
     return;
   if (auto call = dyn_cast<graph::CallOp>(op); call && call.getCapacity()) {
     for (auto [result, capacity] : llvm::zip(call.getResults(), call.getCapacity()->getResults())) {
-      unsigned size = graph::getElementBytes(cast<RankedTensorType>(result.getType()).getElementType());
-      assignStorage(result, capacity * size);
+      AffineExpr bytes = capacity * graph::getElementBytes(cast<RankedTensorType>(result.getType()).getElementType());
+      // A result of the model is handed out by size: it needs a buffer that the runtime can describe after the run.
+      bool isReturned = llvm::any_of(main.getBody().front().getTerminator()->getOperands(), [&, result = result](Value value) { return getRoot(value) == result; });
+      if (isReturned && !bufferOf.contains(result))
+        bufferOf[result] = create(BufferKind::block, blocks++, bytes);
+      else
+        assignStorage(result, bytes);
     }
     return;
   }

@@ -165,13 +165,32 @@ Value toDouble(UnitEmitter &e, Value x, Value tensor) {
     return arith::ExtFOp::create(e.b, f64, x);
   return isUnsignedTensor(tensor) ? Value(arith::UIToFPOp::create(e.b, f64, x)) : Value(arith::SIToFPOp::create(e.b, f64, x));
 }
+/// Powers of integers by repeated squaring, modulo 2^width; a negative exponent gives 0 but for a base of 1 or -1.
+Value powerOfIntegers(UnitEmitter &e, Value base, Value exponent) {
+  Type type = base.getType();
+  auto c = [&](int64_t value, Type t) { return arith::ConstantIntOp::create(e.b, t, value); };
+  Value result = c(1, type), square = base;
+  for (unsigned bit = 0, bits = exponent.getType().getIntOrFloatBitWidth(); bit < bits; ++bit) {
+    Value digit = arith::AndIOp::create(e.b, arith::ShRUIOp::create(e.b, exponent, c(bit, exponent.getType())), c(1, exponent.getType()));
+    Value isSet = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ne, digit, c(0, exponent.getType()));
+    result = arith::SelectOp::create(e.b, isSet, arith::MulIOp::create(e.b, result, square), result);
+    square = arith::MulIOp::create(e.b, square, square);
+  }
+  Value isUnit = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ule, arith::AddIOp::create(e.b, base, c(1, type)), c(2, type));
+  Value isZero = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, base, c(0, type));
+  Value isNegative = arith::CmpIOp::create(e.b, arith::CmpIPredicate::slt, exponent, c(0, exponent.getType()));
+  Value vanishes = arith::OrIOp::create(e.b, isZero, arith::XOrIOp::create(e.b, isUnit, c(1, e.b.getI1Type())));
+  return arith::SelectOp::create(e.b, arith::AndIOp::create(e.b, isNegative, vanishes), c(0, type), result);
+}
 Value emitPow(UnitEmitter &e, Value a, Value c, Operation *op) {
+  if (!isFloat(a) && !isFloat(c) && !isUnsignedTensor(op->getOperand(1)))
+    return powerOfIntegers(e, a, c);
   Value power = e.math2("pow", toDouble(e, a, op->getOperand(0)), toDouble(e, c, op->getOperand(1)));
   if (a.getType().isF64())
     return power;
   if (isFloat(a))
     return arith::TruncFOp::create(e.b, a.getType(), power);
-  return arith::TruncIOp::create(e.b, a.getType(), arith::FPToSIOp::create(e.b, e.b.getIntegerType(128), power));
+  return convertElement(e, power, e.b.getF64Type(), cast<RankedTensorType>(op->getOperand(0).getType()).getElementType(), true);
 }
 Value emitMin(UnitEmitter &e, Value a, Value c, Operation *op) {
   if (isUnsignedTensor(op->getOperand(0)))

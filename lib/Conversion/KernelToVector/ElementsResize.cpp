@@ -49,7 +49,7 @@ struct ResizeEmitter {
       return over(x, scale);
     if (kind == "tf_half_pixel_for_nn")
       return over(plus(x, n(0.5)), scale);
-    Value inLast = minus(real(in), n(1)), outLast = pick(several, minus(real(out), n(1)), n(1));
+    Value inLast = minus(real(in), n(1)), resized = times(scale, real(in)), outLast = pick(several, minus(resized, n(1)), n(1));
     if (kind == "align_corners")
       return pick(several, over(times(x, inLast), outLast), n(0));
     if (kind == "half_pixel_symmetric") {

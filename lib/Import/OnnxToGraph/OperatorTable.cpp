@@ -34,6 +34,10 @@ static OperatorTable makeTable() {
   addNormalizations(table);
   addQuantization(table);
   addRecurrent(table);
+  addResize(table);
+  addControl(table);
+  addSorting(table);
+  addVision(table);
   return table;
 }
 

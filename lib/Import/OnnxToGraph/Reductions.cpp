@@ -162,15 +162,18 @@ template <ReduceKind kind> void importCumulate(Node &node) {
   if (!x || !axisValue)
     return;
   bool exclusive = node.getInt("exclusive", 0) != 0, reverse = node.getInt("reverse", 0) != 0;
-  int64_t rank = Emitter::rankOf(x), axis = 0;
-  if (std::optional<Ints> known = e.constants(axisValue); known && known->size() == 1)
-    axis = e.axisOf((*known)[0], rank);
-  else if (rank != 1) {
-    std::string kernel = kind == ReduceKind::sum ? "cumsum" : "cumprod";
-    node.set(0, e.call(kernel, {x, e.cast(e.reshape(axisValue, {}), e.i64())}, {exclusive, reverse}, Emitter::dimsOf(x), Emitter::elementOf(x)));
-    return;
+  int64_t rank = Emitter::rankOf(x);
+  auto along = [&](int64_t axis) { return e.make<CumulateOp>(Emitter::dimsOf(x), Emitter::elementOf(x), x, kind, axis, exclusive, reverse); };
+  std::optional<Ints> known = rank == 1 ? Ints{0} : e.constants(axisValue);
+  if (known && known->size() == 1)
+    return node.set(0, along(e.axisOf((*known)[0], rank)));
+  // An axis known only while the model runs chooses among the results for all of them.
+  Value axis = e.cast(e.reshape(axisValue, {}), e.i64()), result = along(0);
+  for (int64_t k = 1; k < rank; ++k) {
+    Value isAxis = e.make<OrOp>({}, e.i1(), e.compare<EqualOp>(axis, e.integerScalar(k, e.i64())), e.compare<EqualOp>(axis, e.integerScalar(k - rank, e.i64())));
+    result = e.select(isAxis, along(k), result);
   }
-  node.set(0, e.make<CumulateOp>(Emitter::dimsOf(x), Emitter::elementOf(x), x, kind, axis, exclusive, reverse));
+  node.set(0, result);
 }
 
 /// Before opset 13 the dims from `axis` on were taken as one.

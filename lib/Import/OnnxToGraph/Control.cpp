@@ -1,0 +1,377 @@
+// If, Loop and Scan become regions. A dim of a result that is not the same expression on all ways there is a symbol that the operation binds.
+#include "lib/Import/OnnxToGraph/Importer.h"
+
+using namespace mlir;
+using namespace onager::graph;
+
+namespace onager::frontend {
+namespace {
+
+/// A subgraph imported into a region of its own.
+struct Body {
+  Region region;
+  Values values;
+  unsigned firstSymbol = 0; ///< symbols from this one on were bound inside
+  bool isWhole = false;
+};
+
+/// True where every symbol of the expression is bound outside the body.
+bool isOuter(AffineExpr expr, const Body &body) {
+  bool outer = true;
+  forEachSymbol(expr, [&](unsigned symbol) { outer &= symbol < body.firstSymbol; });
+  return outer;
+}
+
+/// Imports a subgraph; its inputs are arguments of the given types.
+void importBody(Node &node, const onnx::GraphProto &graph, ArrayRef<Type> arguments, function_ref<void(Scope &, Block &)> bind, Body &body) {
+  Emitter &e = node.e;
+  OpBuilder::InsertionGuard guard(e.builder);
+  SmallVector<Location> locations(arguments.size(), e.location);
+  Block *block = e.builder.createBlock(&body.region, {}, arguments, locations);
+  Scope scope;
+  scope.parent = &node.scope;
+  scope.frame = node.scope.frame;
+  body.firstSymbol = e.symbols.size();
+  e.enterRegion();
+  bind(scope, *block);
+  size_t errors = node.importer.countErrors();
+  std::vector<Datum> outputs = node.importer.importSubgraph(graph, scope);
+  e.leaveRegion();
+  body.isWhole = node.importer.countErrors() == errors && !e.hasFailed();
+  for (const Datum &datum : outputs) {
+    if (datum.kind == Datum::sequence || datum.kind == Datum::absent) {
+      e.fail("a subgraph that gives a sequence or an empty optional is not supported");
+      body.isWhole = false;
+    }
+    body.isWhole &= datum.kind == Datum::tensor;
+    body.values.push_back(datum.value);
+  }
+}
+
+void closeBody(Node &node, Body &body, ArrayRef<Value> values) {
+  OpBuilder::InsertionGuard guard(node.e.builder);
+  node.e.builder.setInsertionPointToEnd(&body.region.front());
+  YieldOp::create(node.e.builder, node.e.location, values);
+}
+
+/// Marks outputs as hanging on a failure that was reported inside.
+void poisonOutputs(Node &node) {
+  for (unsigned k = 0; k < node.numOutputs(); ++k)
+    node.setDatum(k, Datum::poison());
+}
+
+void importTakenBranch(Node &node, const onnx::GraphProto &branch) {
+  Scope scope;
+  scope.parent = &node.scope;
+  scope.frame = node.scope.frame;
+  std::vector<Datum> outputs = node.importer.importSubgraph(branch, scope);
+  for (unsigned k = 0; k < node.numOutputs(); ++k)
+    node.setDatum(k, k < outputs.size() ? outputs[k] : Datum::poison());
+}
+
+/// The type of a result that both branches give; dims that differ become symbols.
+Type joinBranches(Node &node, Value a, Value b, const Body &thenBody, const Body &elseBody, SmallVector<int64_t> &symbols, Exprs &thenExprs, Exprs &elseExprs) {
+  Emitter &e = node.e;
+  if (Emitter::elementOf(a) != Emitter::elementOf(b) || Emitter::rankOf(a) != Emitter::rankOf(b)) {
+    e.fail("the branches give values of different rank or element type");
+    return {};
+  }
+  Dims x = Emitter::dimsOf(a), y = Emitter::dimsOf(b), dims;
+  for (auto [p, q] : llvm::zip(x, y)) {
+    if (areEqual(p, q) && isOuter(p, thenBody)) {
+      dims.push_back(p);
+      continue;
+    }
+    dims.push_back(e.symbols.fresh());
+    symbols.push_back(cast<AffineSymbolExpr>(dims.back()).getPosition());
+    thenExprs.push_back(p);
+    elseExprs.push_back(q);
+  }
+  return e.tensorType(dims, Emitter::elementOf(a));
+}
+
+void importIf(Node &node) {
+  Emitter &e = node.e;
+  const onnx::GraphProto *thenGraph = node.getGraph("then_branch"), *elseGraph = node.getGraph("else_branch");
+  Value condition = e.reshape(node.in(0), {});
+  if (!condition || !thenGraph || !elseGraph)
+    return void(e.fail("a branch or the condition is missing"));
+  if (std::optional<Ints> known = e.constants(condition))
+    return importTakenBranch(node, (*known)[0] ? *thenGraph : *elseGraph);
+  Body thenBody, elseBody;
+  auto nothing = [](Scope &, Block &) {};
+  importBody(node, *thenGraph, {}, nothing, thenBody);
+  importBody(node, *elseGraph, {}, nothing, elseBody);
+  if (!thenBody.isWhole || !elseBody.isWhole)
+    return poisonOutputs(node);
+  if (thenBody.values.size() != node.numOutputs() || elseBody.values.size() != node.numOutputs())
+    return void(e.fail("the branches give another number of values than the node has outputs"));
+  SmallVector<int64_t> symbols;
+  SmallVector<Type> types;
+  Exprs thenExprs, elseExprs;
+  for (auto [a, b] : llvm::zip(thenBody.values, elseBody.values))
+    types.push_back(joinBranches(node, a, b, thenBody, elseBody, symbols, thenExprs, elseExprs));
+  if (e.hasFailed())
+    return;
+  closeBody(node, thenBody, thenBody.values);
+  closeBody(node, elseBody, elseBody.values);
+  auto op = IfOp::create(e.builder, e.location, types, condition, symbols, e.exprs(thenExprs), e.exprs(elseExprs));
+  op.getThenRegion().takeBody(thenBody.region);
+  op.getElseRegion().takeBody(elseBody.region);
+  for (unsigned k = 0; k < node.numOutputs(); ++k)
+    node.set(k, op->getResult(k));
+}
+
+/// A loop under construction: what is common to Loop and Scan.
+struct LoopPlan {
+  Value trips, condition; ///< either may be null
+  Values inits;
+  const onnx::GraphProto *graph = nullptr;
+  bool yieldsCondition = false; ///< the subgraph's first output is the next condition
+  /// Binds names of the subgraph; `carried` are the block's arguments of the carried values.
+  std::function<void(Scope &, Value iteration, Value condition, ArrayRef<Value> carried)> bind;
+  std::optional<AffineExpr> count; ///< number of iterations where the loop cannot end early
+};
+
+/// Dims of carried values that change from one iteration to the next, as (value, dim).
+using Varying = std::set<std::pair<size_t, size_t>>;
+
+struct LoopAttempt {
+  Body body;
+  SmallVector<int64_t> carriedSymbols;
+  Exprs initExprs;
+  SmallVector<std::pair<size_t, size_t>> places; ///< of carriedSymbols
+};
+
+/// Imports the body with symbols for the varying dims. Adds dims that turn out to vary; true where there were none.
+bool tryLoop(Node &node, const LoopPlan &plan, Varying &varying, LoopAttempt &attempt) {
+  Emitter &e = node.e;
+  SmallVector<Type> types{RankedTensorType::get({}, e.i64()), RankedTensorType::get({}, e.i1())};
+  for (auto [k, init] : llvm::enumerate(plan.inits)) {
+    Dims dims = Emitter::dimsOf(init);
+    for (size_t d = 0; d < dims.size(); ++d) {
+      if (!varying.count({k, d}))
+        continue;
+      attempt.initExprs.push_back(dims[d]);
+      dims[d] = e.symbols.fresh();
+      attempt.carriedSymbols.push_back(cast<AffineSymbolExpr>(dims[d]).getPosition());
+      attempt.places.push_back({k, d});
+    }
+    types.push_back(e.tensorType(dims, Emitter::elementOf(init)));
+  }
+  importBody(node, *plan.graph, types, [&](Scope &scope, Block &block) {
+    Values carried(block.getArguments().drop_front(2));
+    plan.bind(scope, block.getArgument(0), block.getArgument(1), carried);
+  }, attempt.body);
+  if (!attempt.body.isWhole)
+    return true;
+  size_t before = varying.size(), first = plan.yieldsCondition ? 1 : 0;
+  for (size_t k = 0; k < plan.inits.size() && first + k < attempt.body.values.size(); ++k) {
+    Dims have = Emitter::dimsOf(attempt.body.region.front().getArgument(2 + k)), next = Emitter::dimsOf(attempt.body.values[first + k]);
+    for (size_t d = 0; d < std::min(have.size(), next.size()); ++d)
+      if (!areEqual(have[d], next[d]))
+        varying.insert({k, d});
+  }
+  return varying.size() == before;
+}
+
+bool isAlwaysTrue(Emitter &e, Value condition, Body &body) {
+  if (condition == body.region.front().getArgument(1))
+    return true;
+  std::optional<Ints> known = e.constants(condition);
+  return known && known->size() == 1 && (*known)[0];
+}
+
+/// Checks what the body gives against what goes in.
+bool checkLoop(Node &node, const LoopPlan &plan, const LoopAttempt &attempt) {
+  Emitter &e = node.e;
+  size_t first = plan.yieldsCondition ? 1 : 0;
+  if (attempt.body.values.size() < first + plan.inits.size()) {
+    e.fail("the body gives fewer values than the loop carries");
+    return false;
+  }
+  for (size_t k = 0; k < plan.inits.size(); ++k) {
+    Value have = plan.inits[k], next = attempt.body.values[first + k];
+    if (Emitter::elementOf(have) != Emitter::elementOf(next) || Emitter::rankOf(have) != Emitter::rankOf(next)) {
+      e.fail("carried value " + Twine(k) + " changes its rank or element type");
+      return false;
+    }
+  }
+  return true;
+}
+
+/// Makes the operation from an imported body; its results are the carried values, then the scan outputs.
+LoopOp buildLoop(Node &node, const LoopPlan &plan, LoopAttempt &attempt) {
+  Emitter &e = node.e;
+  Body &body = attempt.body;
+  size_t first = plan.yieldsCondition ? 1 : 0;
+  SmallVector<int64_t> resultSymbols;
+  auto fresh = [&] {
+    AffineExpr symbol = e.symbols.fresh();
+    resultSymbols.push_back(cast<AffineSymbolExpr>(symbol).getPosition());
+    return symbol;
+  };
+  SmallVector<Dims> carriedDims;
+  for (Value init : plan.inits)
+    carriedDims.push_back(Emitter::dimsOf(init));
+  Exprs nextExprs, scanExprs;
+  for (auto [k, d] : attempt.places) {
+    nextExprs.push_back(Emitter::dimsOf(body.values[first + k])[d]);
+    carriedDims[k][d] = fresh();
+  }
+  SmallVector<Type> types;
+  for (auto [k, init] : llvm::enumerate(plan.inits))
+    types.push_back(e.tensorType(carriedDims[k], Emitter::elementOf(init)));
+  AffineExpr iterations = fresh();
+  bool runsThrough = plan.count && (!plan.yieldsCondition || isAlwaysTrue(e, body.values[0], body));
+  for (size_t k = first + plan.inits.size(); k < body.values.size(); ++k) {
+    Dims dims{runsThrough ? *plan.count : iterations};
+    for (AffineExpr dim : Emitter::dimsOf(body.values[k])) {
+      bool carries = false;
+      forEachSymbol(dim, [&](unsigned symbol) { carries |= llvm::is_contained(attempt.carriedSymbols, static_cast<int64_t>(symbol)); });
+      if (isOuter(dim, body) && !carries) {
+        dims.push_back(dim);
+        continue;
+      }
+      scanExprs.push_back(dim);
+      dims.push_back(fresh());
+    }
+    types.push_back(e.tensorType(dims, Emitter::elementOf(body.values[k])));
+  }
+  if (e.hasFailed())
+    return {};
+  Values yielded;
+  {
+    OpBuilder::InsertionGuard guard(e.builder);
+    e.builder.setInsertionPointToEnd(&body.region.front());
+    yielded.push_back(plan.yieldsCondition ? e.reshape(body.values[0], {}) : Value(body.region.front().getArgument(1)));
+  }
+  yielded.append(body.values.begin() + static_cast<int64_t>(first), body.values.end());
+  closeBody(node, body, yielded);
+  auto op = LoopOp::create(e.builder, e.location, types, plan.trips, plan.condition, plan.inits, attempt.carriedSymbols, e.exprs(attempt.initExprs),
+                           e.exprs(nextExprs), resultSymbols, e.exprs(scanExprs));
+  op.getBody().takeBody(body.region);
+  return op;
+}
+
+/// Imports a loop; carried dims are taken for constant until the body shows that they change.
+LoopOp importLoopBody(Node &node, const LoopPlan &plan) {
+  Varying varying;
+  for (;;) {
+    auto attempt = std::make_unique<LoopAttempt>();
+    bool isSettled = tryLoop(node, plan, varying, *attempt);
+    if (!attempt->body.isWhole) {
+      poisonOutputs(node);
+      return {};
+    }
+    if (isSettled)
+      return checkLoop(node, plan, *attempt) ? buildLoop(node, plan, *attempt) : LoopOp();
+  }
+}
+
+void importLoop(Node &node) {
+  Emitter &e = node.e;
+  LoopPlan plan;
+  plan.graph = node.getGraph("body");
+  plan.yieldsCondition = true;
+  if (node.has(0))
+    plan.trips = e.cast(e.reshape(node.in(0), {}), e.i64());
+  if (node.has(1))
+    plan.condition = e.reshape(node.in(1), {});
+  for (unsigned k = 2; k < node.numInputs(); ++k)
+    plan.inits.push_back(node.in(k));
+  if (e.hasFailed() || !plan.graph)
+    return;
+  if (static_cast<size_t>(plan.graph->input_size()) != 2 + plan.inits.size())
+    return void(e.fail("the body has " + Twine(plan.graph->input_size()) + " inputs for " + Twine(plan.inits.size()) + " carried values"));
+  std::optional<Exprs> trips = e.contents(plan.trips);
+  std::optional<Ints> condition = plan.condition ? e.constants(plan.condition) : Ints{1};
+  if (trips && condition && (*condition)[0])
+    plan.count = e.maxOf((*trips)[0], e.number(0));
+  plan.bind = [&](Scope &scope, Value iteration, Value condition, ArrayRef<Value> carried) {
+    scope.values[plan.graph->input(0).name()] = Datum::of(iteration);
+    scope.values[plan.graph->input(1).name()] = Datum::of(condition);
+    for (auto [k, value] : llvm::enumerate(carried))
+      scope.values[plan.graph->input(static_cast<int>(2 + k)).name()] = Datum::of(value);
+  };
+  LoopOp op = importLoopBody(node, plan);
+  for (unsigned k = 0; op && k < op->getNumResults(); ++k)
+    node.set(k, op->getResult(k));
+}
+
+Ints getList(Node &node, StringRef name, size_t count) {
+  Ints list = node.getInts(name).value_or(Ints(count, 0));
+  if (list.size() != count)
+    node.e.fail("attribute '" + name + "' has " + Twine(list.size()) + " elements, expected " + Twine(count));
+  list.resize(count);
+  return list;
+}
+
+/// Moves the first dim of a stacked output to its axis, in the direction that is asked for.
+Value placeScanOutput(Emitter &e, Value stacked, int64_t axis, bool isReversed) {
+  if (isReversed)
+    stacked = e.reverse(stacked, 0);
+  if (!stacked)
+    return {};
+  Ints perm(llvm::to_vector(llvm::seq<int64_t>(1, Emitter::rankOf(stacked))));
+  perm.insert(perm.begin() + e.axisOf(axis, Emitter::rankOf(stacked)), 0);
+  return e.transpose(stacked, perm);
+}
+
+void importScan(Node &node) {
+  Emitter &e = node.e;
+  LoopPlan plan;
+  plan.graph = node.getGraph("body");
+  auto scanned = static_cast<size_t>(node.getInt("num_scan_inputs", 0));
+  if (!plan.graph || scanned == 0 || scanned > node.numInputs() || static_cast<size_t>(plan.graph->input_size()) != node.numInputs())
+    return void(e.fail("the number of scan inputs does not fit the inputs and the body"));
+  size_t states = node.numInputs() - scanned;
+  Ints axes = getList(node, "scan_input_axes", scanned), directions = getList(node, "scan_input_directions", scanned);
+  for (unsigned k = 0; k < states; ++k)
+    plan.inits.push_back(node.in(k));
+  AffineExpr count;
+  for (size_t k = 0; k < scanned; ++k) {
+    Value x = node.in(static_cast<unsigned>(states + k));
+    if (!x)
+      return;
+    axes[k] = e.axisOf(axes[k], Emitter::rankOf(x));
+    if (e.hasFailed())
+      return;
+    AffineExpr extent = Emitter::dimsOf(x)[axes[k]];
+    count = count ? e.unify(count, extent, "lengths of scan inputs") : extent;
+  }
+  plan.count = count;
+  plan.trips = e.indexTensor({count}, {}, e.i64());
+  plan.bind = [&](Scope &scope, Value iteration, Value, ArrayRef<Value> carried) {
+    for (auto [k, value] : llvm::enumerate(carried))
+      scope.values[plan.graph->input(static_cast<int>(k)).name()] = Datum::of(value);
+    Value fromEnd = e.sub(e.indexTensor({normalize(count - 1)}, {}, e.i64()), iteration);
+    for (size_t k = 0; k < scanned; ++k) {
+      Value slice = e.gather(node.in(static_cast<unsigned>(states + k)), directions[k] ? fromEnd : iteration, axes[k]);
+      scope.values[plan.graph->input(static_cast<int>(states + k)).name()] = Datum::of(slice);
+    }
+  };
+  LoopOp op = importLoopBody(node, plan);
+  if (!op)
+    return;
+  size_t stacked = op->getNumResults() - states;
+  Ints outAxes = getList(node, "scan_output_axes", stacked), outDirections = getList(node, "scan_output_directions", stacked);
+  for (unsigned k = 0; k < op->getNumResults() && !e.hasFailed(); ++k) {
+    bool isState = k < states;
+    node.set(k, isState ? Value(op->getResult(k)) : placeScanOutput(e, op->getResult(k), outAxes[k - states], outDirections[k - states] != 0));
+  }
+}
+
+/// Scan of opset 8: a batch dim in front of everything, sequence lengths on request.
+void importBatchedScan(Node &node) { node.e.fail("Scan of opset 8 is not supported; expected opset 9 or newer"); }
+
+} // namespace
+
+void addControl(OperatorTable &table) {
+  table.add("If", importIf);
+  table.add("Loop", importLoop);
+  table.add("Scan", importBatchedScan);
+  table.add("Scan", importScan, 9);
+}
+
+} // namespace onager::frontend
