@@ -1,0 +1,87 @@
+"""Runs tasks in worker processes, so that a crash or a hang costs one task and is reported as such.
+
+`run_tasks(function, tasks)` calls function(task) -> (verdict, reason) for each task; exceptions give ("error", text). The function must be
+importable by name. A worker that dies gives ("crash", signal), one that is silent for too long ("hang", seconds) and is replaced.
+"""
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+
+WORKERS = int(os.environ.get("ONAGER_TEST_JOBS", "2"))
+
+
+def _serve(function, connection) -> None:
+    # Compilers and libraries write warnings; results alone go to the test's output.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        try:
+            task = connection.recv()
+        except EOFError:
+            return
+        try:
+            result = function(task)
+        except Exception as error:  # the verdict of the task, not of the runner
+            result = "error", f"{type(error).__name__}: {str(error).strip()[:400]}"
+        connection.send(result)
+
+
+class _Worker:
+    def __init__(self, function):
+        context = multiprocessing.get_context("spawn")
+        self.connection, remote = context.Pipe()
+        self.process = context.Process(target=_serve, args=(function, remote), daemon=True)
+        self.process.start()
+        remote.close()
+
+    def run(self, task, seconds: float):
+        try:
+            self.connection.send(task)
+            if self.connection.poll(seconds):
+                return self.connection.recv()
+            self.process.kill()
+            return "hang", f"over {seconds:g} s"
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            self.process.join()
+            code = self.process.exitcode
+            name = signal.Signals(-code).name if code and code < 0 else f"exit {code}"
+            return "crash", name
+
+    def close(self) -> None:
+        self.connection.close()
+        self.process.join(5)
+        if self.process.is_alive():
+            self.process.kill()
+
+
+def run_tasks(function, tasks, seconds: float = 60, workers: int = WORKERS) -> dict:
+    """Returns {task: (verdict, reason)}."""
+    waiting = queue.Queue()
+    for task in tasks:
+        waiting.put(task)
+    results = {}
+
+    def drive() -> None:
+        worker = None
+        while True:
+            try:
+                task = waiting.get_nowait()
+            except queue.Empty:
+                break
+            worker = worker or _Worker(function)
+            results[task] = tuple(worker.run(task, seconds))
+            if results[task][0] in ("crash", "hang"):
+                worker = None
+        if worker:
+            worker.close()
+
+    threads = [threading.Thread(target=drive) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
