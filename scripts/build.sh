@@ -12,4 +12,8 @@ if [ ! -f build/build.ninja ]; then
     -DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_PREFIX_PATH="$PWD/build/deps/onnx" \
     -DPython_EXECUTABLE="$PWD/build/venv/bin/python" ${CMAKE_ARGS:-}
 fi
+# The virtual environment imports the package from the build folder.
+for site in build/venv/lib/python3*/site-packages; do
+  echo "$PWD/build/python" > "$site/onager.pth"
+done
 ninja -C build "$@"

@@ -35,6 +35,10 @@ public:
   Compilation(const CompileOptions &options, CompileResult &result) : options(options), result(result), context(MLIRContext::Threading::DISABLED) {
     context.loadDialect<graph::GraphDialect, kernel::KernelDialect, func::FuncDialect, scf::SCFDialect, arith::ArithDialect, math::MathDialect,
                         vector::VectorDialect, cf::ControlFlowDialect, LLVM::LLVMDialect>();
+    context.getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
+      if (diagnostic.getSeverity() == DiagnosticSeverity::Error && diagnosed.empty())
+        diagnosed = diagnostic.str();
+    });
   }
 
   void run();
@@ -43,12 +47,14 @@ private:
   bool fail(Status status, const std::string &error) {
     result.status = status;
     if (result.error.empty())
-      result.error = error;
+      result.error = error + (diagnosed.empty() ? "" : ": " + diagnosed);
     return false;
   }
   bool import();
   bool runStage(StringRef stage, function_ref<void(OpPassManager &)> add);
   bool stopsAfter(StringRef stage);
+  bool checkPrinted();
+  void printModule();
   bool emitCode();
   void writeReport();
 
@@ -61,18 +67,31 @@ private:
   rt::Manifest manifest;
   ConstantUnits constants;
   std::vector<std::pair<std::string, double>> seconds;
+  std::string diagnosed;   ///< the first error that MLIR reported
+  bool hasPrinted = false; ///< the pass of printAfter has run
 };
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-bool Compilation::stopsAfter(StringRef stage) {
-  if (options.stopAfter != stage)
-    return false;
+void Compilation::printModule() {
   OpPrintingFlags flags;
   flags.elideLargeElementsAttrs(16).elideLargeResourceString(64).enableDebugInfo(false);
   llvm::raw_string_ostream out(result.text);
   module->print(out, flags);
+}
+
+bool Compilation::stopsAfter(StringRef stage) {
+  if (options.stopAfter != stage)
+    return false;
+  if (checkPrinted())
+    printModule();
   return true;
+}
+
+bool Compilation::checkPrinted() {
+  if (options.printAfter.empty() || hasPrinted)
+    return true;
+  return fail(Status::badOption, "option 'print-after': no pass '" + options.printAfter + "' has run");
 }
 
 bool Compilation::runStage(StringRef stage, function_ref<void(OpPassManager &)> add) {
@@ -83,7 +102,12 @@ bool Compilation::runStage(StringRef stage, function_ref<void(OpPassManager &)> 
     passes.enableTiming();
   if (!options.printAfter.empty())
     passes.enableIRPrinting([](Pass *, Operation *) { return false; },
-                            [&](Pass *pass, Operation *) { return pass->getArgument() == options.printAfter; }, false, false, false, llvm::errs());
+                            [&](Pass *pass, Operation *) {
+                              bool isNamed = pass->getArgument() == options.printAfter;
+                              hasPrinted |= isNamed;
+                              return isNamed;
+                            },
+                            false, false, false, llvm::errs());
   add(passes);
   if (failed(passes.run(*module)))
     return fail(Status::internal, "stage '" + stage.str() + "' failed");
@@ -106,6 +130,10 @@ bool Compilation::import() {
 
 bool Compilation::emitCode() {
   double start = now();
+  if (options.emit == "mlir") {
+    printModule();
+    return true;
+  }
   llvm::LLVMContext llvmContext;
   finishManifest(*module, manifest);
   manifest.name = options.name;
@@ -194,9 +222,9 @@ void Compilation::run() {
     return;
   if (!runStage("llvm", [](OpPassManager &passes) { addVectorToLLVM(passes); }) || stopsAfter("llvm"))
     return;
-  if (options.output.empty() && options.emit != "llvm")
+  if (options.output.empty() && options.emit != "llvm" && options.emit != "mlir")
     return void(fail(Status::badOption, "no output file given"));
-  if (emitCode())
+  if (checkPrinted() && emitCode())
     writeReport();
 }
 

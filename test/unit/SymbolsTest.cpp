@@ -4,6 +4,7 @@
 #include "test/unit/Support.h"
 #include "llvm/Support/raw_ostream.h"
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 using namespace onager;
 using namespace onager::frontend;
@@ -193,15 +194,26 @@ TEST_F(Algebra, AnonymousDimsAreAllDifferent) {
   EXPECT_FALSE(Symbols::isName("a+b"));
 }
 
-TEST_F(Algebra, DeepTextsDoNotExhaustTheStack) {
-  llvm::StringSet<> known;
-  known.insert("n");
-  symbols.named("n");
+/// Each text in a process of its own: a stack that runs out ends it.
+TEST_F(Algebra, LongDimTextsDoNotExhaustTheStack) {
   std::string product = "n", sum = "n";
   for (int k = 0; k < 20000; ++k) {
     product += "*n";
     sum += "+" + std::to_string(k) + "*n//7";
   }
-  for (const std::string &text : {std::string(100000, '('), std::string(100000, '(') + "n" + std::string(100000, ')'), product, sum})
-    EXPECT_TRUE(symbols.parseDim(text, known));
+  const std::pair<const char *, std::string> texts[] = {{"open parentheses", std::string(100000, '(')},
+                                                        {"nested parentheses", std::string(100000, '(') + "n" + std::string(100000, ')')},
+                                                        {"a long product", product},
+                                                        {"a long sum", sum}};
+  for (const auto &[what, text] : texts) {
+    SCOPED_TRACE(what);
+    auto parse = [&, &content = text] {
+      alarm(20);
+      llvm::StringSet<> known;
+      known.insert("n");
+      symbols.named("n");
+      _exit(symbols.parseDim(content, known) ? 0 : 1);
+    };
+    EXPECT_EXIT(parse(), testing::ExitedWithCode(0), "");
+  }
 }

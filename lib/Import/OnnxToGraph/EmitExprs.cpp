@@ -125,11 +125,19 @@ AffineExpr Emitter::broadcastDim(AffineExpr a, AffineExpr b) {
     fail("dims " + Twine(*x) + " and " + Twine(*y) + " do not broadcast");
     return a;
   }
-  if (x)
-    return a; // the other one is 1 or the same
-  if (y)
-    return b;
-  return define(graph::DefineKind::broadcast, {a, b}, /*isNonNegative=*/true);
+  // One of them is not known: it must turn out to be 1 or the same.
+  AffineExpr result = x ? a : y ? b : define(graph::DefineKind::broadcast, {a, b}, /*isNonNegative=*/true);
+  AffineExpr other = x ? b : y ? a : b;
+  require(selectEqual(other, number(1), result, other), result, "dims do not broadcast");
+  return result;
+}
+
+void Emitter::require(AffineExpr a, AffineExpr b, const Twine &what) {
+  for (RegionScope &scope : scopes)
+    if (scope.required.contains({a, b}))
+      return;
+  scopes.back().required.insert({a, b});
+  graph::RequireOp::create(builder, location, exprs({a, b}), "node '" + nodeName + "': " + what.str());
 }
 
 Dims Emitter::broadcastDims(ArrayRef<AffineExpr> a, ArrayRef<AffineExpr> b) {
@@ -156,8 +164,7 @@ AffineExpr Emitter::unify(AffineExpr a, AffineExpr b, const Twine &what) {
     fail(what + ": " + Twine(*x) + " and " + Twine(*y) + " differ");
     return a;
   }
-  std::string message = "node '" + nodeName + "': " + what.str();
-  graph::RequireOp::create(builder, location, exprs({a, b}), message);
+  require(a, b, what);
   if (x)
     return a;
   if (y)

@@ -73,6 +73,8 @@ public:
   Dims broadcastDims(llvm::ArrayRef<mlir::AffineExpr> a, llvm::ArrayRef<mlir::AffineExpr> b);
   /// States that two extents are equal and returns the simpler one; fails where they are different constants.
   mlir::AffineExpr unify(mlir::AffineExpr a, mlir::AffineExpr b, const llvm::Twine &what);
+  /// States that two expressions are equal; a run that breaks it stops with a message about `what`.
+  void require(mlir::AffineExpr a, mlir::AffineExpr b, const llvm::Twine &what);
   mlir::AffineExpr define(graph::DefineKind kind, llvm::ArrayRef<mlir::AffineExpr> exprs, bool isNonNegative);
   static mlir::AffineExpr product(llvm::ArrayRef<mlir::AffineExpr> dims, mlir::MLIRContext *context);
 
@@ -191,6 +193,7 @@ private:
   struct RegionScope {
     llvm::DenseMap<std::pair<unsigned, mlir::Attribute>, mlir::AffineExpr> defined;
     llvm::DenseMap<mlir::Value, unsigned> bound;
+    llvm::DenseSet<std::pair<mlir::AffineExpr, mlir::AffineExpr>> required;
   };
 
   bool checkBinary(mlir::Value a, mlir::Value b);

@@ -50,7 +50,9 @@ static Value spreadParameter(Node &node, Value parameter, ArrayRef<AffineExpr> d
   if (have.size() == 1 && block == 0) {
     Dims line(rank, e.number(1));
     line[axis] = have[0];
-    e.unify(have[0], dims[axis], "length of the scale and the quantised dim");
+    // One element serves all; whether there is one may be known only while the model runs.
+    if (graph::getConstant(have[0]))
+      e.unify(have[0], dims[axis], "length of the scale and the quantised dim");
     return e.reshape(parameter, line);
   }
   if (static_cast<int64_t>(have.size()) != rank || block < 1)

@@ -1,0 +1,33 @@
+"""Sessions over the runtime's C API. Use onager.InferenceSession."""
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+def set_type(number: int, dtype: np.dtype) -> None:
+    """Says which NumPy type stands for an ONNX element type."""
+
+def version() -> str:
+    """Returns the runtime's version."""
+
+class Session:
+    """A loaded artifact. Thread-safe; the GIL is released while it is opened and while it runs."""
+
+    def __init__(self, path: str, data: bytes, threads: int) -> None:
+        """Opens `data`, or the file at `path` where it is empty; `threads` of a run, 0 for as many as the process may use.
+
+        Raises RuntimeError for a file that is no artifact or damaged, or a processor that lacks a feature.
+        """
+
+    def describe(self, inputs: bool) -> list[tuple[str, int, list[int | str]]]:
+        """Returns name, ONNX element type and dims of the inputs or the outputs; dims that are not fixed are text."""
+
+    def run(self, names: Iterable[str] | None, feeds: Mapping[str, ArrayLike]) -> list[np.ndarray]:
+        """Runs the model and returns the named outputs, or all.
+
+        Raises ValueError for a wrong name, type or shape, TypeError for what is no array, RuntimeError where the run fails.
+        """
+
+    @property
+    def threads(self) -> int:
+        """How many threads a run may use."""

@@ -1,0 +1,66 @@
+"""ONNX's backend interface: `onager.backend.prepare(model).run(inputs)`, as onnx.backend.base.Backend describes it."""
+import onnx
+from onnx.backend.base import Backend, BackendRep, namedtupledict
+
+from ._errors import CompileError
+from ._session import InferenceSession
+
+
+class OnagerRep(BackendRep):
+    """A prepared model. Thread-safe."""
+
+    def __init__(self, session: InferenceSession):
+        self._session = session
+        self._inputs = [node.name for node in session.get_inputs()]
+        self._outputs = [node.name for node in session.get_outputs()]
+
+    def run(self, inputs, **kwargs):
+        """Runs the model on a list in the order of its inputs, or on a dict by name; returns a named tuple."""
+        feeds = inputs if isinstance(inputs, dict) else dict(zip(self._inputs, inputs, strict=True))
+        return namedtupledict("Outputs", self._outputs)(*self._session.run(None, feeds))
+
+
+class OnagerBackend(Backend):
+    """Compiles with onager.compile; `threads` and the compiler's options are keyword arguments of prepare."""
+
+    @classmethod
+    def is_compatible(cls, model, device="CPU", **kwargs):
+        try:
+            cls.prepare(model, device, **kwargs)
+        except CompileError:
+            return False
+        return True
+
+    @classmethod
+    def prepare(cls, model, device="CPU", **kwargs):
+        if not cls.supports_device(device):
+            raise ValueError(f"device '{device}': expected CPU")
+        super().prepare(model, device, **kwargs)
+        return OnagerRep(InferenceSession(model.SerializeToString(), **kwargs))
+
+    @classmethod
+    def run_model(cls, model, inputs, device="CPU", **kwargs):
+        return cls.prepare(model, device, **kwargs).run(inputs)
+
+    @classmethod
+    def run_node(cls, node, inputs, device="CPU", outputs_info=None, **kwargs):
+        """Runs one node; its inputs get the types and shapes of the arrays."""
+        super().run_node(node, inputs, device, outputs_info, **kwargs)
+        tensors = [onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
+                   for name, value in zip((name for name in node.input if name), inputs, strict=True)]
+        outputs = [onnx.ValueInfoProto(name=name) for name in node.output if name]
+        for value, info in zip(outputs, outputs_info or []):
+            value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, onnx.helper.np_dtype_to_tensor_dtype(info[0]), info[1]))
+        model = onnx.helper.make_model(onnx.helper.make_graph([node], "node", tensors, outputs))
+        return cls.run_model(model, inputs, device, **kwargs)
+
+    @classmethod
+    def supports_device(cls, device):
+        return device.split(":")[0] == "CPU"
+
+
+is_compatible = OnagerBackend.is_compatible
+prepare = OnagerBackend.prepare
+run = OnagerBackend.run_model
+run_node = OnagerBackend.run_node
+supports_device = OnagerBackend.supports_device

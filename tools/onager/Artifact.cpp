@@ -1,0 +1,139 @@
+// Telling models from artifacts, compiling to temporary files, reading manifests.
+#include "Artifact.h"
+#include "onager-rt/abi.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Object/ELF.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <cstring>
+
+using llvm::StringRef;
+using llvm::object::ELF64LE;
+using llvm::object::ELF64LEFile;
+
+namespace onager::cli {
+
+static constexpr StringRef kElfMagic("\x7f"
+                                     "ELF");
+
+ModelSource openSource(const std::string &path) {
+  if (path == "-") {
+    ModelSource source{"", readFile(path), "standard input"};
+    if (source.bytes.empty())
+      throw Failure(Status::badFile, "standard input is empty");
+    source.isArtifact = StringRef(source.bytes).starts_with(kElfMagic);
+    return source;
+  }
+  std::FILE *file = std::fopen(path.c_str(), "rbe");
+  if (!file)
+    throw Failure(Status::badFile, "cannot open '" + path + "': " + std::strerror(errno));
+  char head[4];
+  size_t count = std::fread(head, 1, sizeof head, file);
+  std::fclose(file);
+  return {path, "", path, StringRef(head, count) == kElfMagic};
+}
+
+Artifact compileSource(const ModelSource &source, CompileOptions options) {
+  auto temporary = std::make_shared<TemporaryPath>(TemporaryPath::file, "so");
+  options.model = source.path;
+  options.bytes = source.bytes;
+  options.output = temporary->get();
+  showProgress("compiling " + source.shown + " at -O" + std::to_string(options.optLevel));
+  CompileResult result = compile(options);
+  if (result.status != Status::ok)
+    throw Failure(result.status, result.error);
+  return {temporary->get(), temporary};
+}
+
+Artifact provideArtifact(const ModelSource &source, const CompilerArguments &arguments) {
+  if (!source.isArtifact)
+    return compileSource(source, arguments.resolve());
+  if (!arguments.isEmpty())
+    throw Failure(Status::badOption, source.shown + " is compiled already: --target, -O and --shape do not apply");
+  if (!source.path.empty())
+    return {source.path, nullptr};
+  auto temporary = std::make_shared<TemporaryPath>(TemporaryPath::file, "so");
+  writeFile(temporary->get(), source.bytes);
+  return {temporary->get(), temporary};
+}
+
+/// Returns the value, or fails with the reason that LLVM gives.
+template <typename T>
+static T unwrap(llvm::Expected<T> value, const std::string &who) {
+  if (!value)
+    throw Failure(Status::badFile, who + " is damaged: " + llvm::toString(value.takeError()));
+  return *value;
+}
+
+/// Returns the ELF file at the artifact's start, after checking the footer.
+static StringRef findCode(StringRef bytes, const std::string &who) {
+  rt::Footer footer;
+  if (bytes.size() < sizeof footer)
+    throw Failure(Status::badFile, who + " is not an Onager artifact, or was cut off");
+  std::memcpy(&footer, bytes.data() + bytes.size() - sizeof footer, sizeof footer);
+  if (footer.magic != rt::kFooterMagic)
+    throw Failure(Status::badFile, who + " is not an Onager artifact, or was cut off");
+  bool isSound = footer.footerHash == rt::hashBytes(&footer, offsetof(rt::Footer, footerHash)) && footer.codeBytes <= bytes.size() &&
+                 footer.codeHash == rt::hashBytes(bytes.data(), footer.codeBytes);
+  if (!isSound)
+    throw Failure(Status::badFile, who + " is damaged: its checksums differ");
+  return bytes.take_front(footer.codeBytes);
+}
+
+/// Returns the address of the exported onager_model, 0 where there is none.
+static uint64_t findModel(const ELF64LEFile &file, const std::string &who) {
+  for (const ELF64LE::Shdr &section : unwrap(file.sections(), who)) {
+    if (section.sh_type != llvm::ELF::SHT_DYNSYM)
+      continue;
+    StringRef names = unwrap(file.getStringTableForSymtab(section), who);
+    for (const ELF64LE::Sym &symbol : unwrap(file.symbols(&section), who))
+      if (unwrap(symbol.getName(names), who) == "onager_model")
+        return symbol.st_value;
+  }
+  return 0;
+}
+
+/// Returns the address that the loader stores at a place.
+static uint64_t findPointer(const ELF64LEFile &file, uint64_t place, const std::string &who) {
+  for (const ELF64LE::Shdr &section : unwrap(file.sections(), who)) {
+    if (section.sh_type != llvm::ELF::SHT_RELA)
+      continue;
+    for (const ELF64LE::Rela &relocation : unwrap(file.relas(section), who))
+      if (relocation.r_offset == place)
+        return static_cast<uint64_t>(relocation.r_addend);
+  }
+  return 0;
+}
+
+/// Returns the bytes at an address of the loaded code.
+static const uint8_t *findBytes(const ELF64LEFile &file, uint64_t address, uint64_t size, const std::string &who) {
+  const uint8_t *at = unwrap(file.toMappedAddr(address), who);
+  if (size > static_cast<uint64_t>(file.base() + file.getBufSize() - at))
+    throw Failure(Status::badFile, who + " is damaged: its manifest lies beyond the code");
+  return at;
+}
+
+rt::Manifest readManifest(const std::string &path) {
+  std::string who = "'" + path + "'";
+  auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+  if (!buffer)
+    throw Failure(Status::badFile, "cannot open " + who + ": " + buffer.getError().message());
+  auto file = unwrap(ELF64LEFile::create(findCode((*buffer)->getBuffer(), who)), who);
+  uint64_t model = findModel(file, who);
+  if (!model)
+    throw Failure(Status::badFile, who + " exports no model");
+  onager_model header;
+  std::memcpy(&header, findBytes(file, model, sizeof header, who), sizeof header);
+  if (header.abi != ONAGER_ABI_VERSION)
+    throw Failure(Status::badFile, who + " was made for another version of Onager");
+  uint64_t address = findPointer(file, model + offsetof(onager_model, manifest), who);
+  rt::Manifest manifest;
+  std::string error;
+  if (!rt::decode(findBytes(file, address, header.manifest_bytes, who), header.manifest_bytes, manifest, error))
+    throw Failure(Status::badFile, who + ": " + error);
+  return manifest;
+}
+
+} // namespace onager::cli

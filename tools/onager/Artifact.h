@@ -1,0 +1,40 @@
+// Models as the command line names them, and the compiled models that become of them.
+#ifndef ONAGER_TOOLS_ARTIFACT_H
+#define ONAGER_TOOLS_ARTIFACT_H
+
+#include "CompilerArguments.h"
+#include "Files.h"
+#include "runtime/core/manifest.h"
+#include <memory>
+
+namespace onager::cli {
+
+/// A model or a compiled model: a file, or bytes from standard input.
+struct ModelSource {
+  std::string path;  ///< empty where `bytes` holds it
+  std::string bytes;
+  std::string shown; ///< what messages call it
+  bool isArtifact = false;
+};
+
+/// Looks at a file, or reads standard input for `-`, and tells models from compiled ones.
+ModelSource openSource(const std::string &path);
+
+/// A compiled model in a file, which is removed with it where it was made for this process.
+struct Artifact {
+  std::string path;
+  std::shared_ptr<TemporaryPath> temporary;
+};
+
+/// Compiles a model to a temporary file.
+Artifact compileSource(const ModelSource &source, CompileOptions options);
+
+/// Returns the artifact that the source is or, compiled with the given options, becomes.
+Artifact provideArtifact(const ModelSource &source, const CompilerArguments &arguments);
+
+/// Reads an artifact's manifest without loading its code, so that artifacts for other processors can be read as well.
+rt::Manifest readManifest(const std::string &path);
+
+} // namespace onager::cli
+
+#endif

@@ -1,0 +1,103 @@
+// onager bench: the time of a run and of its launches.
+#include "Artifact.h"
+#include "Inputs.h"
+#include "Profile.h"
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <memory>
+
+namespace json = llvm::json;
+
+namespace onager::cli {
+
+namespace {
+
+struct BenchArguments {
+  std::string model, profile;
+  int threads = 0;
+  double seconds = 3;
+  bool isJson = false;
+  CompilerArguments compiler;
+  InputArguments inputs;
+};
+
+/// Sorted times of runs, in seconds.
+struct Times {
+  std::vector<double> sorted;
+  double getQuantile(double q) const {
+    auto rank = static_cast<size_t>(std::ceil(q * static_cast<double>(sorted.size())));
+    return sorted[std::clamp<size_t>(rank, 1, sorted.size()) - 1];
+  }
+};
+
+} // namespace
+
+static double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+/// Runs until the time is over, at least `fewest` times.
+static Times measure(Session &session, double seconds, size_t fewest) {
+  Times times;
+  for (double start = now(), before = start; times.sorted.size() < fewest || before - start < seconds;) {
+    session.run();
+    double after = now();
+    times.sorted.push_back(after - before);
+    before = after;
+  }
+  std::sort(times.sorted.begin(), times.sorted.end());
+  return times;
+}
+
+static void printResult(const Session &session, const Times &times, const std::vector<LaunchTimes> &launches) {
+  double median = times.getQuantile(0.5);
+  printFormatted("%zu runs with %d threads: min %.3f ms, median %.3f ms, p99 %.3f ms, %.2f GFLOP/s, %.1f MiB of memory beside weights\n", times.sorted.size(),
+                 session.getThreads(), times.sorted[0] * 1e3, median * 1e3, times.getQuantile(0.99) * 1e3, sumFlops(launches) / median * 1e-9,
+                 static_cast<double>(onager_context_memory(session.getContext())) / (1 << 20));
+  print(formatTable(launches));
+}
+
+static json::Value describe(const Session &session, const Times &times, const std::vector<LaunchTimes> &launches) {
+  double median = times.getQuantile(0.5);
+  return json::Object{{"threads", session.getThreads()},
+                      {"runs", static_cast<int64_t>(times.sorted.size())},
+                      {"min_ms", times.sorted[0] * 1e3},
+                      {"median_ms", median * 1e3},
+                      {"p99_ms", times.getQuantile(0.99) * 1e3},
+                      {"gflops", sumFlops(launches) / median * 1e-9},
+                      {"memory_bytes", static_cast<int64_t>(onager_context_memory(session.getContext()))},
+                      {"launches", describeLaunches(launches)}};
+}
+
+static Status runBench(const BenchArguments &arguments) {
+  ModelSource source = openSource(arguments.model);
+  Artifact artifact = provideArtifact(source, arguments.compiler);
+  std::vector<Tensor> inputs = arguments.inputs.collect(readManifest(artifact.path));
+  Session session(artifact.path, arguments.threads);
+  session.bind(inputs);
+  showProgress("measuring " + source.shown);
+  measure(session, std::min(1.0, arguments.seconds / 4), /*fewest=*/2);
+  Times times = measure(session, arguments.seconds, /*fewest=*/5);
+  std::vector<LaunchTimes> launches = profileLaunches(session, /*mostRuns=*/50, std::min(1.0, arguments.seconds / 4));
+  if (!arguments.profile.empty())
+    writeFile(arguments.profile, formatTrace(launches));
+  if (arguments.isJson)
+    print(formatJson(describe(session, times, launches)));
+  else
+    printResult(session, times, launches);
+  return Status::ok;
+}
+
+Command addBench(CLI::App &app) {
+  auto arguments = std::make_shared<BenchArguments>();
+  app.add_option("model", arguments->model, "A compiled model, or an ONNX model that is compiled first")->required()->type_name("M.so|M.onnx");
+  app.add_option("--threads", arguments->threads, "Threads of a run; 0: as many as the process may use")->check(CLI::Range(0, 1024));
+  app.add_option("--seconds", arguments->seconds, "Time to measure for (default 3), after a quarter of it to warm up")->check(CLI::Range(0.0, 86400.0));
+  app.add_flag("--json", arguments->isJson, "Print JSON");
+  app.add_option("--profile", arguments->profile, "Write when each launch of one run ran, as a trace for chrome://tracing")->type_name("TRACE.json");
+  arguments->inputs.addRandom(app);
+  arguments->compiler.addCommon(app);
+  return [arguments] { return runBench(*arguments); };
+}
+
+} // namespace onager::cli

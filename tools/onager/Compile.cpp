@@ -1,0 +1,73 @@
+// onager compile: a model becomes an artifact, or the IR of a stage.
+#include "Artifact.h"
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <optional>
+
+namespace onager::cli {
+
+namespace {
+
+struct CompileArguments {
+  std::string model, output, report;
+  CompilerArguments compiler;
+};
+
+} // namespace
+
+/// True where the result is text, which goes to standard output by default.
+static bool makesText(const CompileOptions &options) {
+  return (!options.stopAfter.empty() && options.stopAfter != "artifact") || options.emit == "llvm" || options.emit == "mlir";
+}
+
+static CompileResult compileOrFail(const CompileOptions &options) {
+  CompileResult result = compile(options);
+  if (result.status != Status::ok)
+    throw Failure(result.status, result.error);
+  return result;
+}
+
+static Status runCompile(const CompileArguments &arguments) {
+  CompileOptions options = arguments.compiler.resolve();
+  bool isText = makesText(options);
+  if (arguments.output.empty() && !isText)
+    throw Failure(Status::badOption, "no output file given; use -o FILE");
+  if (!arguments.report.empty() && !options.stopAfter.empty() && isText)
+    throw Failure(Status::badOption, "--report does not go with --stop-after");
+  ModelSource source = openSource(arguments.model);
+  options.model = source.path;
+  options.bytes = source.bytes;
+  std::optional<StagedFile> report;
+  if (!arguments.report.empty())
+    report.emplace(arguments.report);
+  showProgress("compiling " + source.shown);
+  CompileResult result;
+  if (isText || isSpecialFile(arguments.output)) {
+    // The compiler renames its file to the output's path, which must not happen to a device or a pipe.
+    StagedFile output(arguments.output.empty() ? "-" : arguments.output);
+    TemporaryPath artifact(TemporaryPath::file, "so");
+    options.output = artifact.get();
+    result = compileOrFail(options);
+    output.write(isText ? result.text : readFile(artifact.get()));
+    output.commit();
+  } else {
+    options.output = arguments.output;
+    result = compileOrFail(options);
+  }
+  if (report) {
+    report->write(result.report + "\n");
+    report->commit();
+  }
+  return Status::ok;
+}
+
+Command addCompile(CLI::App &app) {
+  auto arguments = std::make_shared<CompileArguments>();
+  app.add_option("model", arguments->model, "The ONNX model")->required()->type_name("M.onnx");
+  app.add_option("-o,--output", arguments->output, "Where the result goes; - is standard output")->type_name("FILE");
+  app.add_option("--report", arguments->report, "Write a report: units, weights, seconds by stage")->type_name("R.json");
+  arguments->compiler.addAll(app);
+  return [arguments] { return runCompile(*arguments); };
+}
+
+} // namespace onager::cli

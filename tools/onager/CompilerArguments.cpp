@@ -1,0 +1,51 @@
+// Declares the compiler's options; values are read by setOption, as for every other front end.
+#include "CompilerArguments.h"
+#include <CLI/CLI.hpp>
+
+namespace onager::cli {
+
+/// Declares an option that takes one value each time it is given.
+static void addValue(CLI::App &app, std::vector<std::pair<std::string, std::string>> &pairs, const std::string &flags, const std::string &key,
+                     const std::string &type, const std::string &help) {
+  auto keep = [&pairs, key](const std::vector<std::string> &values) {
+    for (const std::string &value : values)
+      pairs.emplace_back(key, value);
+  };
+  app.add_option_function<std::vector<std::string>>(flags, keep, help)->allow_extra_args(false)->type_name(type);
+}
+
+/// The stages by name, for --help.
+static std::string describeStages() {
+  std::string text = "Print the IR that leaves a stage:";
+#define STAGE(stage, leaves) text += "\n  " #stage ": " leaves;
+#include "lib/Pipeline/Stages.def"
+#undef STAGE
+  return text;
+}
+
+void CompilerArguments::addCommon(CLI::App &app) {
+  addValue(app, pairs, "--target", "target", "CPU", "native (default), portable, x86-64-v2, x86-64-v3 or x86-64-v4");
+  addValue(app, pairs, "-O,--opt-level", "opt-level", "LEVEL", "0 (reference form) to 3 (default)");
+  addValue(app, pairs, "--shape", "shape", "NAME=1x3x224x224", "Fix the shape of an input; may be repeated");
+}
+
+void CompilerArguments::addAll(CLI::App &app) {
+  addCommon(app);
+  addValue(app, pairs, "--emit", "emit", "KIND", "so (default), obj, llvm or mlir");
+  addValue(app, pairs, "--name", "name", "NAME", "Prefix of the symbols of an object file");
+  addValue(app, pairs, "--stop-after", "stop-after", "STAGE", describeStages());
+  addValue(app, pairs, "--print-after", "print-after", "PASS", "Print the IR to standard error after each run of a pass");
+  app.add_flag_callback("--timing", [this] { pairs.emplace_back("timing", "true"); }, "Print the time of every pass to standard error");
+  app.add_flag_callback("--verify-each", [this] { pairs.emplace_back("verify-each", "true"); }, "Verify the IR after every pass");
+}
+
+CompileOptions CompilerArguments::resolve() const {
+  CompileOptions options;
+  std::string error;
+  for (const auto &[key, value] : pairs)
+    if (!setOption(options, key, value, error))
+      throw Failure(Status::badOption, error);
+  return options;
+}
+
+} // namespace onager::cli

@@ -1,0 +1,43 @@
+// Where the inputs of a run come from: files named on the command line, a folder, or random numbers.
+#ifndef ONAGER_TOOLS_INPUTS_H
+#define ONAGER_TOOLS_INPUTS_H
+
+#include "Cli.h"
+#include "Tensor.h"
+#include "runtime/core/manifest.h"
+#include <map>
+
+namespace onager::cli {
+
+/// The options that make inputs.
+class InputArguments {
+public:
+  /// Declares --dim and --seed. `app` keeps a reference to this object.
+  void addRandom(CLI::App &app);
+  /// Declares --input.
+  void addFiles(CLI::App &app);
+  /// Declares --inputs DIR.
+  void addFolder(CLI::App &app);
+  /// Returns the inputs in the signature's order: those of --input, else those of the folder, else random ones where nothing was asked for
+  /// and --input is not declared. Fails on inputs that nothing provides.
+  std::vector<Tensor> collect(const rt::Manifest &manifest) const;
+
+private:
+  using Slots = std::vector<std::pair<Tensor, bool>>; ///< for each input: the tensor and whether it is there
+
+  void readFiles(const rt::Manifest &manifest, Slots &slots, std::vector<bool> &isRandom) const;
+  void readFolder(const rt::Manifest &manifest, Slots &slots) const;
+  std::vector<int64_t> bindSymbols(const rt::Manifest &manifest, const Slots &slots) const;
+
+  std::vector<std::string> files, dims;
+  std::string folder;
+  uint64_t seed = 0;
+  bool needsFiles = false;
+};
+
+/// Turns an input's or output's name into a file name.
+std::string makeFileName(const std::string &name);
+
+} // namespace onager::cli
+
+#endif

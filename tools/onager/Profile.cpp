@@ -1,0 +1,122 @@
+// Collecting launch times and putting them in order.
+#include "Profile.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/raw_ostream.h"
+#include <algorithm>
+#include <chrono>
+
+namespace json = llvm::json;
+
+namespace onager::cli {
+
+static double getMedian(std::vector<double> values) {
+  if (values.empty())
+    return 0;
+  auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+/// Reads what the last run stored about a launch; threads that did not reach it are left out.
+static LaunchTimes readLaunch(const Session &session, size_t index) {
+  LaunchTimes times;
+  for (int thread = 0; thread < session.getThreads(); ++thread) {
+    onager_launch launch{sizeof launch, nullptr, nullptr, 0, 0, 0};
+    checkCall(onager_context_launch(session.getContext(), index, thread, &launch));
+    times.nodes = launch.nodes;
+    times.hero = launch.hero;
+    times.flops = launch.flops;
+    if (launch.end > launch.begin)
+      times.spans.push_back({thread, launch.begin, launch.end});
+  }
+  for (const Span &span : times.spans)
+    times.seconds = std::max(times.seconds, span.end);
+  double begin = times.seconds;
+  for (const Span &span : times.spans)
+    begin = std::min(begin, span.begin);
+  times.seconds -= begin;
+  return times;
+}
+
+std::vector<LaunchTimes> profileLaunches(Session &session, int mostRuns, double seconds) {
+  using Clock = std::chrono::steady_clock;
+  auto start = Clock::now();
+  size_t count = onager_context_launches(session.getContext());
+  std::vector<LaunchTimes> launches(count);
+  std::vector<std::vector<double>> samples(count);
+  for (int run = 0; run < mostRuns; ++run) {
+    // Turning profiling on clears the stamps, so that launches a run does not reach have none.
+    checkCall(onager_context_profile(session.getContext(), 1));
+    session.run();
+    for (size_t k = 0; k < count; ++k) {
+      launches[k] = readLaunch(session, k);
+      samples[k].push_back(launches[k].seconds);
+    }
+    if (std::chrono::duration<double>(Clock::now() - start).count() > seconds)
+      break;
+  }
+  checkCall(onager_context_profile(session.getContext(), 0));
+  for (size_t k = 0; k < count; ++k)
+    launches[k].seconds = getMedian(samples[k]);
+  return launches;
+}
+
+double sumFlops(const std::vector<LaunchTimes> &launches) {
+  double sum = 0;
+  for (const LaunchTimes &launch : launches)
+    if (launch.seconds > 0)
+      sum += launch.flops;
+  return sum;
+}
+
+static double sumSeconds(const std::vector<LaunchTimes> &launches) {
+  double sum = 0;
+  for (const LaunchTimes &launch : launches)
+    sum += launch.seconds;
+  return sum;
+}
+
+static double getRate(const LaunchTimes &launch) { return launch.seconds > 0 ? launch.flops / launch.seconds * 1e-9 : 0; }
+static double getShare(const LaunchTimes &launch, double total) { return total > 0 ? launch.seconds / total : 0; }
+
+std::string formatTable(const std::vector<LaunchTimes> &launches) {
+  constexpr size_t kMostRows = 30, kNodesWidth = 80;
+  double total = sumSeconds(launches);
+  std::vector<const LaunchTimes *> order;
+  for (const LaunchTimes &launch : launches)
+    order.push_back(&launch);
+  std::sort(order.begin(), order.end(), [](const LaunchTimes *a, const LaunchTimes *b) { return std::make_pair(-a->seconds, a) < std::make_pair(-b->seconds, b); });
+  std::string text = "      ms   share  GFLOP/s  hero          nodes\n";
+  for (const LaunchTimes *launch : llvm::ArrayRef(order).take_front(kMostRows)) {
+    std::string nodes = launch->nodes.size() > kNodesWidth ? launch->nodes.substr(0, kNodesWidth - 3) + "..." : launch->nodes;
+    text += llvm::formatv("{0,8:f3}  {1,5:f1}%  {2,7:f2}  {3,-12}  {4}\n", launch->seconds * 1e3, getShare(*launch, total) * 100, getRate(*launch), launch->hero, nodes).str();
+  }
+  if (order.size() > kMostRows)
+    text += "and " + std::to_string(order.size() - kMostRows) + " launches more\n";
+  return text;
+}
+
+json::Array describeLaunches(const std::vector<LaunchTimes> &launches) {
+  double total = sumSeconds(launches);
+  json::Array list;
+  for (const LaunchTimes &launch : launches)
+    list.push_back(json::Object{{"nodes", json::fixUTF8(launch.nodes)}, {"hero", launch.hero}, {"ms", launch.seconds * 1e3},
+                                {"share", getShare(launch, total)}, {"gflops", getRate(launch)}, {"flops", launch.flops}});
+  return list;
+}
+
+std::string formatTrace(const std::vector<LaunchTimes> &launches) {
+  json::Array events;
+  for (const LaunchTimes &launch : launches)
+    for (const Span &span : launch.spans) {
+      std::string nodes = json::fixUTF8(launch.nodes);
+      events.push_back(json::Object{{"name", nodes}, {"cat", launch.hero}, {"ph", "X"}, {"pid", 1}, {"tid", span.thread}, {"ts", span.begin * 1e6},
+                                    {"dur", (span.end - span.begin) * 1e6}, {"args", json::Object{{"hero", launch.hero}, {"flops", launch.flops}}}});
+    }
+  return formatJson(json::Object{{"traceEvents", std::move(events)}, {"displayTimeUnit", "ms"}});
+}
+
+std::string formatJson(json::Value value) { return llvm::formatv("{0:2}\n", value).str(); }
+
+} // namespace onager::cli

@@ -1,0 +1,64 @@
+// Opening, binding, running.
+#include "Session.h"
+#include "Cli.h"
+#include <cstring>
+
+namespace onager::cli {
+
+void checkCall(onager_status status) {
+  if (status == ONAGER_OK)
+    return;
+  throw Failure(status == ONAGER_OUT_OF_MEMORY ? Status::internal : Status::badFile, onager_last_error());
+}
+
+Session::Session(const std::string &path, int threads) {
+  onager_options options{sizeof options, threads};
+  checkCall(onager_session_open(path.c_str(), &options, &session));
+  onager_status status = onager_context_create(session, &context);
+  if (status != ONAGER_OK)
+    onager_session_close(session);
+  checkCall(status);
+  outputs.resize(onager_session_outputs(session));
+}
+
+Session::~Session() {
+  onager_context_destroy(context);
+  onager_session_close(session);
+}
+
+void Session::bind(std::vector<Tensor> &tensors) {
+  inputs.clear();
+  for (Tensor &tensor : tensors)
+    inputs.push_back({sizeof(onager_tensor), tensor.dtype, static_cast<int32_t>(tensor.dims.size()), 0, tensor.data.data(), tensor.dims.data(), tensor.data.size()});
+}
+
+void Session::run() {
+  // Outputs are the context's own memory each time.
+  for (onager_tensor &output : outputs)
+    output = {sizeof(onager_tensor), 0, 0, 0, nullptr, nullptr, 0};
+  checkCall(onager_context_run(context, inputs.data(), inputs.size(), outputs.data(), outputs.size()));
+}
+
+std::vector<Tensor> Session::copyOutputs() const {
+  std::vector<Tensor> copies;
+  for (const onager_tensor &output : outputs) {
+    copies.push_back(makeTensor(output.dtype, std::vector<int64_t>(output.dims, output.dims + output.rank)));
+    if (!copies.back().data.empty())
+      std::memcpy(copies.back().data.data(), output.data, copies.back().data.size());
+  }
+  return copies;
+}
+
+std::string Session::getInputName(size_t index) const {
+  onager_info info;
+  checkCall(onager_session_input(session, index, &info));
+  return info.name;
+}
+
+std::string Session::getOutputName(size_t index) const {
+  onager_info info;
+  checkCall(onager_session_output(session, index, &info));
+  return info.name;
+}
+
+} // namespace onager::cli
