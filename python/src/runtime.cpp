@@ -54,7 +54,9 @@ struct Lease;
 class Session {
 public:
   Session(const std::string &path, nb::bytes data, int threads) {
-    onager_options options{sizeof options, threads};
+    onager_options options{};
+    options.size = sizeof options;
+    options.threads = threads;
     onager_status status;
     {
       nb::gil_scoped_release release;
@@ -73,7 +75,8 @@ public:
   }
 
   onager_info info(bool isInput, size_t k) const {
-    onager_info result;
+    onager_info result{};
+    result.size = sizeof result;
     check(isInput ? onager_session_input(session, k, &result) : onager_session_output(session, k, &result));
     return result;
   }
