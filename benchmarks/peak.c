@@ -50,7 +50,7 @@ int main(int argc, char **argv) {
   double best = 0;
   if (threads < 1 || threads > 64)
     return fprintf(stderr, "expected 1 to 64 threads\n"), 2;
-  for (int round = 0; round < 8; ++round) {
+  for (int round = 0; round < 64; ++round) {
     double start = now();
     for (int k = 0; k < threads; ++k)
       if (pthread_create(&workers[k], NULL, work, NULL))
