@@ -30,6 +30,8 @@ install(EXPORT OnagerTargets NAMESPACE Onager:: DESTINATION ${onager_package_dir
 configure_package_config_file(cmake/OnagerConfig.cmake.in ${PROJECT_BINARY_DIR}/OnagerConfig.cmake INSTALL_DESTINATION ${onager_package_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/OnagerConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/OnagerConfig.cmake ${PROJECT_BINARY_DIR}/OnagerConfigVersion.cmake DESTINATION ${onager_package_dir})
+# The prefix is found from where the .pc file lies, so that an installed tree may move.
+file(RELATIVE_PATH onager_pkgconfig_prefix /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 configure_file(cmake/onager-rt.pc.in ${PROJECT_BINARY_DIR}/onager-rt.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/onager-rt.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 

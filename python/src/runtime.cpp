@@ -130,9 +130,23 @@ struct Lease {
   onager_context *context;
 };
 
+/// Returns a view of another library's tensor through DLPack, without a copy; the object itself where it offers none.
+nb::object viewTensor(nb::handle value) {
+  if (PyArray_Check(value.ptr()) || !nb::hasattr(value, "__dlpack__"))
+    return nb::borrow(value);
+  nb::object convert = nb::module_::import_("numpy").attr("from_dlpack");
+  PyObject *view = PyObject_CallOneArg(convert.ptr(), value.ptr());
+  if (view)
+    return nb::steal(view);
+  // NumPy has no such type, or the tensor lies elsewhere: the object may still turn itself into an array.
+  PyErr_Clear();
+  return nb::borrow(value);
+}
+
 /// Makes a dense array in machine byte order of what was fed; the array itself where it is one.
 nb::object toArray(nb::handle value, const std::string &name) {
-  PyObject *array = PyArray_FromAny(value.ptr(), nullptr, 0, 0, NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_NOTSWAPPED, nullptr);
+  nb::object viewed = viewTensor(value);
+  PyObject *array = PyArray_FromAny(viewed.ptr(), nullptr, 0, 0, NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_NOTSWAPPED, nullptr);
   if (!array) {
     PyErr_Clear();
     throw nb::type_error(("input '" + name + "': expected an array").c_str());
