@@ -9,19 +9,24 @@
 
 static constexpr int kThreads = 4, kRuns = 1000;
 
-/// Runs batches of changing size; counts results that differ from `expected`, the bits of a flower classified alone.
-static void work(const onager::Session &session, const std::vector<float> &flower, const std::vector<float> &expected, std::atomic<int> &wrong) {
+/// Makes the first `count` of a few different flowers.
+static std::vector<float> makeFlowers(std::int64_t count) {
+  std::vector<float> flowers;
+  for (std::int64_t k = 0; k < count; ++k)
+    for (float size : {6.9f, 3.2f, 5.7f, 2.3f})
+      flowers.push_back(size - 0.25f * static_cast<float>(k));
+  return flowers;
+}
+
+/// Runs batches of changing size; counts results that differ in a bit from what the same batch gave while nothing else ran.
+static void work(const onager::Session &session, const std::vector<std::vector<float>> &expected, std::atomic<int> &wrong) {
   onager::Context context(session);
-  std::vector<float> batch;
   for (int run = 0; run < kRuns; ++run) {
-    std::int64_t count = 1 + run % 8;
-    batch.clear();
-    for (std::int64_t k = 0; k < count; ++k)
-      batch.insert(batch.end(), flower.begin(), flower.end());
-    onager::Outputs outputs = context.run({onager::Tensor(batch.data(), {count, 4})});
-    const float *row = outputs[0].data<float>() + 3 * (count - 1);
-    if (!std::equal(expected.begin(), expected.end(), row))
-      ++wrong;
+    const std::vector<float> &same = expected[static_cast<std::size_t>(run) % expected.size()];
+    auto count = static_cast<std::int64_t>(same.size() / 3);
+    std::vector<float> flowers = makeFlowers(count);
+    onager::Outputs outputs = context.run({onager::Tensor(flowers.data(), {count, 4})});
+    wrong += !std::equal(same.begin(), same.end(), outputs[0].data<float>());
   }
 }
 
@@ -32,12 +37,16 @@ int main(int argc, char **argv) {
   }
   try {
     onager::Session session(argv[1]);
-    std::vector<float> flower{6.9f, 3.2f, 5.7f, 2.3f}, expected(3);
-    onager::Context(session).run({onager::Tensor(flower.data(), {1, 4})}, {onager::Tensor(expected.data(), {1, 3})});
+    std::vector<std::vector<float>> expected;
+    onager::Context alone(session);
+    for (std::int64_t count = 1; count <= 8; ++count) {
+      std::vector<float> flowers = makeFlowers(count), &result = expected.emplace_back(3 * count);
+      alone.run({onager::Tensor(flowers.data(), {count, 4})}, {onager::Tensor(result.data(), {count, 3})});
+    }
     std::atomic<int> wrong{0};
     std::vector<std::thread> threads;
     for (int k = 0; k < kThreads; ++k)
-      threads.emplace_back([&] { work(session, flower, expected, wrong); });
+      threads.emplace_back([&] { work(session, expected, wrong); });
     for (std::thread &thread : threads)
       thread.join();
     std::printf("%d threads, %d runs each: %d results with other bits\n", kThreads, kRuns, wrong.load());
