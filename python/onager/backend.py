@@ -27,7 +27,7 @@ class OnagerBackend(Backend):
     def is_compatible(cls, model, device="CPU", **kwargs):
         try:
             cls.prepare(model, device, **kwargs)
-        except CompileError:
+        except (CompileError, onnx.checker.ValidationError):
             return False
         return True
 
@@ -52,6 +52,8 @@ class OnagerBackend(Backend):
         for value, info in zip(outputs, outputs_info or []):
             value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, onnx.helper.np_dtype_to_tensor_dtype(info[0]), info[1]))
         model = onnx.helper.make_model(onnx.helper.make_graph([node], "node", tensors, outputs))
+        # The checker wants types of outputs.
+        model = onnx.shape_inference.infer_shapes(model)
         return cls.run_model(model, inputs, device, **kwargs)
 
     @classmethod

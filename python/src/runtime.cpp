@@ -146,7 +146,7 @@ nb::object viewTensor(nb::handle value) {
 /// Makes a dense array in machine byte order of what was fed; the array itself where it is one.
 nb::object toArray(nb::handle value, const std::string &name) {
   nb::object viewed = viewTensor(value);
-  PyObject *array = PyArray_FromAny(viewed.ptr(), nullptr, 0, 0, NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_NOTSWAPPED, nullptr);
+  PyObject *array = PyArray_CheckFromAny(viewed.ptr(), nullptr, 0, 0, NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_NOTSWAPPED, nullptr);
   if (!array) {
     PyErr_Clear();
     throw nb::type_error(("input '" + name + "': expected an array").c_str());
