@@ -52,12 +52,12 @@ def fix_dims(model: onnx.ModelProto, feeds: dict[str, np.ndarray]) -> None:
 def count_flops(path: pathlib.Path, feeds: dict[str, np.ndarray]) -> int | None:
     """Counts two operations for each multiply-add of convolutions and matrix products; None where a shape is unknown or nothing was counted."""
     model = onnx.load(path)
+    shapes = {weight.name: list(weight.dims) for weight in model.graph.initializer}
     fix_dims(model, feeds)
     try:
         graph = shape_inference.infer_shapes(model, data_prop=True).graph
     except (RuntimeError, ValueError):
         return None
-    shapes = {weight.name: list(weight.dims) for weight in graph.initializer}
     for value in [*graph.input, *graph.value_info, *graph.output]:
         dims = value.type.tensor_type.shape.dim
         shapes.setdefault(value.name, [dim.dim_value if dim.HasField("dim_value") else None for dim in dims])

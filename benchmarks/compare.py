@@ -72,16 +72,9 @@ def compile_model(model: pathlib.Path) -> tuple[pathlib.Path, dict]:
     artifact = WORK / "artifacts" / f"{model.parent.name if model.stem == 'model' else model.stem}.so"
     artifact.parent.mkdir(parents=True, exist_ok=True)
     artifact.unlink(missing_ok=True)
-    start = time.perf_counter()
-    process = subprocess.Popen([str(BUILD / "bin" / "onager"), "compile", str(model), "-o", str(artifact)], stdout=subprocess.DEVNULL,
-                               stderr=subprocess.PIPE, text=True)
-    message = process.stderr.read().strip()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    process.stderr.close()
-    if process.returncode:
-        return artifact, {"error": message.splitlines()[-1][:300] if message else f"status {process.returncode}"}
-    return artifact, {"seconds": time.perf_counter() - start, "memory_bytes": usage.ru_maxrss << 10, "file_bytes": artifact.stat().st_size}
+    command = [sys.executable, str(ROOT / "benchmarks" / "compiler.py"), str(BUILD / "bin" / "onager"), str(model), str(artifact)]
+    facts = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return artifact, facts if "error" in facts else {**facts, "file_bytes": artifact.stat().st_size}
 
 
 def find_error(found: pathlib.Path, expected: pathlib.Path) -> float | None:
