@@ -55,6 +55,14 @@ def test_symbolic_dims(session, rows):
     assert np.array_equal(total, left + left) and gap.shape == (rows, 3) and not gap.any()
 
 
+def test_outputs_whose_shapes_depend_on_values():
+    session = onager.InferenceSession(make_text("(float[n] x) => (int64[1, k] places, float[n] twice)", "places = NonZero(x)\ntwice = Add(x, x)"))
+    for x in ([0, 3, 0, 5], [0, 0], [], [1]):
+        places, twice = session.run(None, {"x": np.array(x, np.float32)})
+        assert places.tolist() == [[k for k, value in enumerate(x) if value]] and twice.tolist() == [2 * value for value in x]
+        assert np.array_equal(session.run(["places"], {"x": np.array(x, np.float32)})[0], places)
+
+
 class Foreign:
     """A tensor of another library: DLPack and nothing else."""
 
