@@ -58,6 +58,11 @@ def test_describe(programs, artifact):
     assert run(programs / "describe", artifact) == "inputs\n  measurements: type 1, [flowers, 4]\noutputs\n  probabilities: type 1, [flowers, 3]\n"
 
 
+def test_linked(programs):
+    assert run(programs / "linked", "6.9", "3.2", "5.7", "2.3") == "setosa 0.000, versicolor 0.001, virginica 0.999\n"
+    run(programs / "linked", expect=2)
+
+
 def test_threads(programs, artifact):
     assert "0 results with other bits" in run(programs / "threads", artifact)
 

@@ -70,6 +70,7 @@ public:
 private:
   template <typename Describe> Buffer makeBuffer(size_t index, Describe one) {
     onager_info info{};
+    info.size = sizeof info;
     check(one(session, index, &info));
     Buffer buffer{info.name, info.dtype, {info.dims, info.dims + info.rank}, {}};
     uint64_t bytes = onager_dtype_bytes(info.dtype);
