@@ -5,7 +5,8 @@ import pathlib
 
 import numpy as np
 import onnx
-from onnx import numpy_helper, shape_inference
+import onnxruntime
+from onnx import numpy_helper
 
 from places import WORK, find_models, provide_topology
 from topologies import make_feeds
@@ -40,38 +41,41 @@ class Case:
         return path
 
 
-def fix_dims(model: onnx.ModelProto, feeds: dict[str, np.ndarray]) -> None:
-    """Gives the inputs the shapes of the arrays."""
-    for value in model.graph.input:
-        if value.name in feeds:
-            del value.type.tensor_type.shape.dim[:]
-            for extent in feeds[value.name].shape:
-                value.type.tensor_type.shape.dim.add().dim_value = extent
+COUNTED = ("Conv", "MatMul", "Gemm")
+
+
+def has_hidden_work(graph: onnx.GraphProto) -> bool:
+    """Tells whether a branch or a loop's body holds counted operators: how often it runs is not known."""
+    bodies = [attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
+    return any(has_hidden_work(body) or any(node.op_type in COUNTED for node in body.node) for body in bodies)
+
+
+def measure_shapes(model: onnx.ModelProto, names: set[str], feeds: dict[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of values, by running the model in ONNX Runtime with all of them as outputs. Changes the model."""
+    shapes = {weight.name: tuple(weight.dims) for weight in model.graph.initializer} | {name: value.shape for name, value in feeds.items()}
+    wanted = sorted(names - shapes.keys())
+    del model.graph.output[:]
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level, options.graph_optimization_level = 4, onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return shapes | {name: value.shape for name, value in zip(wanted, session.run(wanted, feeds))}
 
 
 def count_flops(path: pathlib.Path, feeds: dict[str, np.ndarray]) -> int | None:
-    """Counts two operations for each multiply-add of convolutions and matrix products; None where a shape is unknown or nothing was counted."""
+    """Counts two operations for each multiply-add of convolutions and matrix products; None where there are none, or some run an unknown number of times."""
     model = onnx.load(path)
-    shapes = {weight.name: list(weight.dims) for weight in model.graph.initializer}
-    fix_dims(model, feeds)
-    try:
-        graph = shape_inference.infer_shapes(model, data_prop=True).graph
-    except (RuntimeError, ValueError):
+    nodes = [node for node in model.graph.node if node.op_type in COUNTED]
+    if not nodes or has_hidden_work(model.graph):
         return None
-    for value in [*graph.input, *graph.value_info, *graph.output]:
-        dims = value.type.tensor_type.shape.dim
-        shapes.setdefault(value.name, [dim.dim_value if dim.HasField("dim_value") else None for dim in dims])
+    shapes = measure_shapes(model, {name for node in nodes for name in (*node.input[:2], node.output[0])}, feeds)
     total = 0
-    for node in graph.node:
-        if node.op_type not in ("Conv", "MatMul", "Gemm"):
-            continue
-        output, left, right = (shapes.get(name) for name in (node.output[0], node.input[0], node.input[1]))
-        if not output or not left or not right or None in output + left + right:
-            return None
+    for node in nodes:
+        output, left, right = (shapes[name] for name in (node.output[0], node.input[0], node.input[1]))
         transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
         depth = math.prod(right[1:]) if node.op_type == "Conv" else left[-2] if transposed else left[-1]
         total += 2 * math.prod(output) * depth
-    return total or None
+    return total
 
 
 def read_recorded(folder: pathlib.Path, model: onnx.ModelProto) -> dict[str, np.ndarray] | None:
