@@ -43,6 +43,7 @@ struct ConvertGraphToKernel : impl::ConvertGraphToKernelBase<ConvertGraphToKerne
   using ConvertGraphToKernelBase::ConvertGraphToKernelBase;
 
   void runOnOperation() override {
+    unitCount = 0;
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       SmallVector<Block *> blocks;
       function.walk([&](Block *block) { blocks.push_back(block); });
@@ -83,7 +84,9 @@ struct ConvertGraphToKernel : impl::ConvertGraphToKernelBase<ConvertGraphToKerne
     OpBuilder builder(&getContext());
     builder.setInsertionPointToEnd(getOperation().getBody());
     Location loc = builder.getFusedLoc(locations);
-    std::string name = "unit" + std::to_string(numUnits++);
+    // Not by the statistic: LLVM's own build may leave statistics out, and then they count from anywhere.
+    std::string name = "unit" + std::to_string(unitCount++);
+    ++numUnits;
     auto unit = kernel::UnitOp::create(builder, loc, name, getHero(root, fuse));
     fillUnit(unit, cluster, inputs.getArrayRef(), outputs);
     builder.setInsertionPoint(block.getTerminator());
@@ -114,6 +117,8 @@ struct ConvertGraphToKernel : impl::ConvertGraphToKernelBase<ConvertGraphToKerne
       results.push_back(mapping.lookup(output));
     kernel::YieldOp::create(builder, unit.getLoc(), results);
   }
+
+  int64_t unitCount = 0;
 };
 } // namespace
 } // namespace onager
