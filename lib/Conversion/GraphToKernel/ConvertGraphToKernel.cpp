@@ -43,7 +43,7 @@ struct ConvertGraphToKernel : impl::ConvertGraphToKernelBase<ConvertGraphToKerne
   using ConvertGraphToKernelBase::ConvertGraphToKernelBase;
 
   void runOnOperation() override {
-    unitCount = 0;
+    nextUnit = 0;
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       SmallVector<Block *> blocks;
       function.walk([&](Block *block) { blocks.push_back(block); });
@@ -84,8 +84,7 @@ struct ConvertGraphToKernel : impl::ConvertGraphToKernelBase<ConvertGraphToKerne
     OpBuilder builder(&getContext());
     builder.setInsertionPointToEnd(getOperation().getBody());
     Location loc = builder.getFusedLoc(locations);
-    // Not by the statistic: LLVM's own build may leave statistics out, and then they count from anywhere.
-    std::string name = "unit" + std::to_string(unitCount++);
+    std::string name = "unit" + std::to_string(nextUnit++);
     ++numUnits;
     auto unit = kernel::UnitOp::create(builder, loc, name, getHero(root, fuse));
     fillUnit(unit, cluster, inputs.getArrayRef(), outputs);
@@ -118,7 +117,7 @@ struct ConvertGraphToKernel : impl::ConvertGraphToKernelBase<ConvertGraphToKerne
     kernel::YieldOp::create(builder, unit.getLoc(), results);
   }
 
-  int64_t unitCount = 0;
+  unsigned nextUnit = 0; ///< not the statistic, which starts anywhere where LLVM was built without statistics
 };
 } // namespace
 } // namespace onager
