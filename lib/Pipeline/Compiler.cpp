@@ -47,7 +47,7 @@ private:
   bool fail(Status status, const std::string &error) {
     result.status = status;
     if (result.error.empty())
-      result.error = error + (diagnosed.empty() ? "" : ": " + diagnosed);
+      result.error = llvm::json::fixUTF8(error + (diagnosed.empty() ? "" : ": " + diagnosed));
     return false;
   }
   bool import();
@@ -155,7 +155,7 @@ bool Compilation::emitCode() {
   std::string error;
   llvm::SmallVector<char, 0> linked = options.emit == "obj" ? object : linkSharedObject(object, options.name, error);
   if (linked.empty())
-    return fail(Status::internal, error);
+    return fail(StringRef(error).starts_with("linking") ? Status::internal : Status::badFile, error);
   auto weights = module->getOperation()->getAttrOfType<ArrayAttr>(kernel::kWeightsAttr);
   auto offsets = module->getOperation()->getAttrOfType<DenseI64ArrayAttr>("kernel.weight_offsets").asArrayRef();
   std::string streamError;

@@ -6,6 +6,7 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/Signals.h"
 #include "llvm/Support/raw_ostream.h"
 #include <mutex>
 
@@ -81,6 +82,7 @@ bool writeArtifact(const std::string &path, ArrayRef<char> code, uint64_t weight
     error = "cannot create a file beside " + path + ": " + status.message();
     return false;
   }
+  sys::RemoveFileOnSignal(temporary);
   bool written = [&] {
     raw_fd_ostream out(fd, /*shouldClose=*/true);
     out.write(code.data(), code.size());
@@ -109,6 +111,7 @@ bool writeArtifact(const std::string &path, ArrayRef<char> code, uint64_t weight
     }
   if (!written)
     sys::fs::remove(temporary);
+  sys::DontRemoveFileOnSignal(temporary);
   return written;
 }
 
