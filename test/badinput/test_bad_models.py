@@ -1,6 +1,7 @@
 """Hundreds of damaged models: each compiles and runs, or is refused with a message; none crashes, hangs or is an internal error.
 
-ONAGER_TEST_SEED=N repeats a run, ONAGER_TEST_CASES=N sets how many damages each sample gets (60).
+ONAGER_TEST_SEED=N repeats a run, ONAGER_TEST_CASES=N sets how many damages each sample gets (60), ONAGER_TEST_TOOL=1 goes through the command line
+instead of the Python package, so that another build can be tested.
 """
 import os
 import pathlib
@@ -12,9 +13,25 @@ import pytest
 from badinput.mutate import damage
 from support.samples import make_feeds, make_samples, parse
 from support.seeds import get_seed
+from support.tool import run_onager
 from support.workers import run_tasks
 
 CASES = int(os.environ.get("ONAGER_TEST_CASES", "60"))
+BY_TOOL = os.environ.get("ONAGER_TEST_TOOL") == "1"
+
+
+def _compile(data: bytes, output: pathlib.Path) -> tuple[int, str]:
+    """Compiles by the package or the tool and returns status and error."""
+    import onager
+
+    if BY_TOOL:
+        found = run_onager("compile", "-", "-o", output, input=data)
+        return found.returncode, found.stderr
+    try:
+        onager.compile(data, output)
+        return 0, ""
+    except onager.CompileError as error:
+        return error.status, str(error)
 
 
 def _judge(data: bytes, folder: str) -> tuple[str, str]:
@@ -22,15 +39,14 @@ def _judge(data: bytes, folder: str) -> tuple[str, str]:
     import onager
 
     output = pathlib.Path(folder) / "m.so"
-    try:
-        onager.compile(data, output)
-    except onager.CompileError as error:
-        text = str(error)
+    status, text = _compile(data, output)
+    if status:
         if output.exists() or list(output.parent.iterdir()):
             return "wrong", "a refused model leaves a file"
-        if error.status not in (3, 4) or not text.strip():
-            return "wrong", f"status {error.status}: {text[:300]}"
-        return "refused", text[:300]
+        return ("refused" if status in (3, 4) and text.strip() else "wrong"), f"status {status}: {text[-2000:] if BY_TOOL else text[:300]}"
+    if BY_TOOL:
+        found = run_onager("run", output, "--input", "random")
+        return ("fine" if found.returncode in (0, 2, 4) else "wrong"), found.stderr[-2000:]
     session = onager.InferenceSession(str(output), threads=1)
     feeds = make_feeds(session)
     if feeds is not None:
@@ -60,22 +76,20 @@ def test_damaged_models():
 
 @pytest.mark.parametrize("name", make_samples())
 def test_undamaged_models(name, tmp_path):
-    assert _judge(make_samples()[name], str(tmp_path)) == ("fine", "")
+    verdict, text = _judge(make_samples()[name], str(tmp_path))
+    assert verdict == "fine" and "error" not in text, text
 
 
 def _refuse(data, tmp_path, status, *parts):
-    import onager
-
     output = tmp_path / "m.so"
     output.write_bytes(b"as it was")
-    with pytest.raises(onager.CompileError) as caught:
-        onager.compile(data.SerializeToString() if isinstance(data, onnx.ModelProto) else data, output)
-    assert caught.value.status == status, str(caught.value)
+    found, text = _compile(data.SerializeToString() if isinstance(data, onnx.ModelProto) else data, output)
+    assert found == status, text
     for part in parts:
-        assert part in str(caught.value)
+        assert part in text
     assert output.read_bytes() == b"as it was"
     assert [path.name for path in tmp_path.iterdir()] == ["m.so"]
-    return str(caught.value)
+    return text
 
 
 def test_cycle(tmp_path):
@@ -141,9 +155,7 @@ def _nest(depth: int) -> onnx.ModelProto:
 
 
 def test_deep_nesting(tmp_path):
-    import onager
-
-    assert onager.compile(_nest(12).SerializeToString(), tmp_path / "deep.so")
+    assert _compile(_nest(12).SerializeToString(), tmp_path / "deep.so") == (0, "")
     (tmp_path / "deep.so").unlink()
     _refuse(_nest_bytes(4000), tmp_path, 4, "nested too deeply")
 
@@ -166,3 +178,57 @@ def _nest_bytes(depth: int) -> bytes:
 @pytest.mark.parametrize("data", [b"\x00", b"\xff" * 64, b"not a model", b"<ir_version: 10", b"\x7fELF" + b"\0" * 100, b"\x08\x0a\xff\xff"], ids=range(6))
 def test_other_bytes(data, tmp_path):
     _refuse(data, tmp_path, 4)
+
+
+def _change_segment(tensor):
+    tensor.segment.begin, tensor.segment.end = 0, 1
+
+
+def _change_boolean(tensor):
+    tensor.data_type, tensor.raw_data = onnx.TensorProto.BOOL, bytes([2]) * 108
+
+
+def _change_type(tensor):
+    tensor.data_type = onnx.TensorProto.COMPLEX64
+
+
+TENSORS = {"segment": (_change_segment, "a constant in segments is not supported"), "boolean": (_change_boolean, "holds a boolean that is neither 0 nor 1"),
+           "type": (_change_type, "a constant of element type COMPLEX64 is not supported")}
+
+
+@pytest.mark.parametrize("case", TENSORS)
+def test_wrong_tensors(case, tmp_path):
+    change, part = TENSORS[case]
+    model = onnx.ModelProto.FromString(make_samples()["network"])
+    change(model.graph.initializer[0])
+    _refuse(model, tmp_path, 4, "initializer 'w'", part)
+
+
+def _change_index(sparse):
+    sparse.indices.int64_data[0] = 8
+
+
+def _change_count(sparse):
+    sparse.indices.int64_data.append(7)
+    sparse.indices.dims[0] = 3
+
+
+def _change_size(sparse):
+    sparse.dims[0] = 1 << 32
+
+
+SPARSE = {"index": (_change_index, "an index is outside the shape"), "count": (_change_count, "3 indices for 2 values"), "size": (_change_size, "more than 1 GiB")}
+
+
+@pytest.mark.parametrize("case", SPARSE)
+def test_wrong_sparse_tensors(case, tmp_path):
+    change, part = SPARSE[case]
+    model = onnx.ModelProto.FromString(make_samples()["network"])
+    change(model.graph.sparse_initializer[0])
+    _refuse(model, tmp_path, 4, "initializer 's'", part)
+
+
+def test_no_output(tmp_path):
+    model = parse("(float[2] x) => (y) { y = Relu(x) }")
+    del model.graph.output[:]
+    _refuse(model, tmp_path, 4, "the graph has no output")
