@@ -10,8 +10,10 @@ function(onager_configure_target name)
     target_compile_options(${name} PRIVATE -UNDEBUG)
   endif()
   if(ONAGER_SANITIZE)
-    target_compile_options(${name} PRIVATE -fsanitize=address,undefined -fno-omit-frame-pointer)
-    target_link_options(${name} PRIVATE -fsanitize=address,undefined)
+    # LLVM's libraries are not instrumented: no checks of virtual tables; and compiled models carry no marks in front of their functions.
+    set(checks -fsanitize=address,undefined -fno-sanitize=vptr,function -fno-sanitize-recover=undefined)
+    target_compile_options(${name} PRIVATE ${checks} -fno-omit-frame-pointer)
+    target_link_options(${name} PRIVATE ${checks})
   endif()
 endfunction()
 

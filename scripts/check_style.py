@@ -304,6 +304,22 @@ def check_error_tests(tree: Tree, report: Report) -> None:
     report.share("error-tests", errors, len(tests), ERROR_TESTS_AIM, ERROR_TESTS_HARD, "lit files check an error")
 
 
+CHECK_ID = re.compile(r"\b[a-z]\w*_c\d+\b")
+
+
+def check_ids(tree: Tree, report: Report) -> None:
+    """A verifier's check has an id, which its code, the description of its operation or pass and a test name."""
+    report.rule("check-id")
+    folders = ("dialects/", "lib/Conversion/")
+    found = {kind: {name: where for where, text in tree.items(suffixes, *places) for name in CHECK_ID.findall(text)}
+             for kind, suffixes, places in (("code", {".cpp"}, folders), ("description", {".td"}, folders), ("test", {".mlir"}, ("test/",)))}
+    for name in sorted(set().union(*found.values())):
+        for kind, names in found.items():
+            where = next(places[name] for places in found.values() if name in places)
+            if name not in names:
+                report.fail("check-id", where, f"check {name} has no {kind}")
+
+
 STAGES = re.compile(r"(<!-- stages -->\n).*?(<!-- end of stages -->)", re.S)
 
 
@@ -332,7 +348,7 @@ def main() -> int:
         return 2
     tree, report = Tree(), Report()
     for check in (check_lengths, check_functions, check_words, check_asserts, check_openings, check_readmes, check_passes, check_reasons,
-                  check_documented, check_error_tests):
+                  check_documented, check_error_tests, check_ids):
         check(tree, report)
     check_stages(tree, report, "--write" in options)
     wanted = lambda line: not paths or line.startswith(paths)

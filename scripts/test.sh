@@ -40,6 +40,9 @@ if [ $# -eq 0 ] && [ -f test/lit.cfg.py ]; then
   [ -f build/test/lit.site.cfg.py ] && suite=build/test || suite=test
   lit -s -j "$(nproc)" --xunit-xml-output "$results/lit.xml" "$suite"; status=$?
   tally lit $status $(junit "$results/lit.xml")
+  # Once more, with each input printed, parsed and compared before the passes run.
+  lit -s -j "$(nproc)" --param roundtrip=1 --filter '\.mlir$' --xunit-xml-output "$results/roundtrip.xml" "$suite"; status=$?
+  tally "lit, round trips" $status $(junit "$results/roundtrip.xml")
 fi
 if [ $# -eq 0 ] && [ -x build/bin/onager-unit-tests ]; then
   build/bin/onager-unit-tests --gtest_brief=1 --gtest_output=xml:"$results/unit.xml"; status=$?

@@ -48,7 +48,7 @@ private:
   bool fail(Status status, const std::string &error) {
     result.status = status;
     if (result.error.empty())
-      result.error = error + (diagnosed.empty() ? "" : ": " + diagnosed);
+      result.error = llvm::json::fixUTF8(error + (diagnosed.empty() ? "" : ": " + diagnosed));
     return false;
   }
   bool import();
@@ -186,7 +186,12 @@ void Compilation::run() {
     return void(fail(Status::badOption, "unknown target '" + options.target + "'; expected native, portable, x86-64-v2, x86-64-v3 or x86-64-v4"));
   if (!import() || stopsAfter("import"))
     return;
-  if (!runStage("graph", [&](OpPassManager &passes) { graph::addGraphStage(passes, exact); }) || stopsAfter("graph"))
+  // Each stage ends with a pass that checks its exit contract.
+  bool simplified = runStage("graph", [&](OpPassManager &passes) {
+    graph::addGraphStage(passes, exact);
+    passes.addNestedPass<func::FuncOp>(graph::createVerifyGraph());
+  });
+  if (!simplified || stopsAfter("graph"))
     return;
   bool formed = runStage("kernel", [&](OpPassManager &passes) {
     if (!exact)
@@ -201,10 +206,15 @@ void Compilation::run() {
     work.exact = exact;
     work.vectorBytes = target.vectorBytes;
     passes.addPass(createKernelAnnotateWork(work));
+    passes.addPass(kernel::createVerifyKernel());
   });
   if (!formed || stopsAfter("kernel"))
     return;
-  if (!runStage("plan", [](OpPassManager &passes) { passes.addPass(kernel::createKernelPlanBuffers()); }) || stopsAfter("plan"))
+  bool planned = runStage("plan", [](OpPassManager &passes) {
+    passes.addPass(kernel::createKernelPlanBuffers());
+    passes.addPass(kernel::createVerifyPlan());
+  });
+  if (!planned || stopsAfter("plan"))
     return;
   manifest = buildManifest(*module);
   std::string error;
@@ -217,10 +227,15 @@ void Compilation::run() {
     conversion.exact = exact;
     conversion.vectorBytes = target.vectorBytes;
     passes.addPass(createConvertKernelToVector(conversion));
+    passes.addPass(createVerifyVector());
   });
   if (!vectors || stopsAfter("vector"))
     return;
-  if (!runStage("llvm", [](OpPassManager &passes) { addVectorToLLVM(passes); }) || stopsAfter("llvm"))
+  bool lowered = runStage("llvm", [](OpPassManager &passes) {
+    addVectorToLLVM(passes);
+    passes.addPass(createVerifyLLVM());
+  });
+  if (!lowered || stopsAfter("llvm"))
     return;
   if (options.output.empty() && options.emit != "llvm" && options.emit != "mlir")
     return void(fail(Status::badOption, "no output file given"));

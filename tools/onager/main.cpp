@@ -4,7 +4,9 @@
 #include "onager-rt/api.h"
 #include "runtime/formats/Tensor.h"
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <new>
 
 using namespace onager;
@@ -28,6 +30,13 @@ int endParsing(const CLI::App &app, const CLI::ParseError &error) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success))
     return app.exit(error);
   return fail(Status::badOption, error.what());
+}
+
+/// Takes what the environment could do to an artifact: a limit on file sizes is an error of writing, not a signal; the linker reads variables.
+void isolate() {
+  std::signal(SIGXFSZ, SIG_IGN);
+  for (const char *variable : {"LLD_REPRODUCE", "LLD_VERSION"})
+    unsetenv(variable);
 }
 
 int runMain(int argc, char **argv) {
@@ -65,6 +74,7 @@ int runMain(int argc, char **argv) {
 } // namespace
 
 int main(int argc, char **argv) {
+  isolate();
   try {
     return runMain(argc, argv);
   } catch (const Failure &failure) {

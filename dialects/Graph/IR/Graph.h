@@ -13,7 +13,7 @@
 
 namespace onager::graph {
 
-/// Checks one elementwise operation: operands broadcast to the result, element types fit.
+/// Checks one elementwise operation: operands broadcast to the result, element types fit (elementwise_c1 to elementwise_c4).
 mlir::LogicalResult verifyElementwise(mlir::Operation *op);
 
 /// Marks operations that compute each element from the elements at the same (broadcast) position.

@@ -40,4 +40,19 @@ def GraphFoldScale : Pass<"graph-fold-scale", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numFolded", "folded", "scales folded">];
 }
 
+def VerifyGraph : Pass<"verify-graph", "::mlir::func::FuncOp"> {
+  let summary = "Checks what the graph stage promises to the stages behind it";
+  let description = [{
+    Every operation is one of the `graph` dialect or `func.return`; every tensor's dims are numbers or expressions, as many as its rank, over
+    symbols that `graph.symbols` names. Changes nothing; the note of an error names the step that should have done the work. What costs
+    time alone (a dead operation, an identity) is no error: at -O0 nothing removes it.
+
+    ```mlir
+    %0 = graph.relu %x : (tensor<?xf32>) -> tensor<?xf32>
+    // error: [verify_graph_c2] a dim of 'tensor<?xf32>' is neither a number nor an expression of symbols
+    ```
+    Checks: verify_graph_c1: dialects; verify_graph_c2: dims; verify_graph_c3: symbols.
+  }];
+}
+
 #endif

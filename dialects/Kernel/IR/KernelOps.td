@@ -13,6 +13,7 @@ def Kernel_UnitOp : Kernel_Op<"unit", [IsolatedFromAbove, Symbol, SingleBlock]> 
   let description = [{
     The block's arguments are the tensors read, the yielded ones those written. `hero` picks the emitter. Launches of
     the same unit may pass tensors whose types differ in the grouping of dims, never in the number of elements.
+    Checks: unit_c1: the body yields a tensor at least; unit_c2: its arguments are ranked tensors.
     ```mlir
     kernel.unit @unit0 #kernel.hero<map> {
     ^bb0(%x: tensor<8xf32>):
@@ -24,7 +25,7 @@ def Kernel_UnitOp : Kernel_Op<"unit", [IsolatedFromAbove, Symbol, SingleBlock]> 
   let arguments = (ins SymbolNameAttr:$sym_name, Kernel_HeroAttr:$hero);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name $hero attr-dict-with-keyword $body";
-  let hasVerifier = 1;
+  let hasRegionVerifier = 1;
 }
 
 def Kernel_YieldOp : Kernel_Op<"yield", [Pure, ReturnLike, Terminator, ParentOneOf<["UnitOp"]>]> {
@@ -33,11 +34,12 @@ def Kernel_YieldOp : Kernel_Op<"yield", [Pure, ReturnLike, Terminator, ParentOne
   let assemblyFormat = "$values attr-dict `:` type($values)";
 }
 
-def Kernel_LaunchOp : Kernel_Op<"launch"> {
+def Kernel_LaunchOp : Kernel_Op<"launch", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Runs a unit";
   let description = [{
-    After the plan stage `operand_buffers` and `result_buffers` index the module's `kernel.buffers`, `scratch_buffer` is a slot
+    After the plan stage `operand_buffers` and `buffers` index the module's `kernel.buffers`, `scratch` is a slot
     with room for each thread or -1, and `barrier` says that threads meet before the launch.
+    Checks: launch_c1: the unit exists; launch_c2: it has as many tensors; launch_c3: of the same element types.
     ```mlir
     %1 = kernel.launch @unit0(%0) : (tensor<8xf32>) -> tensor<8xf32>
     ```
@@ -49,6 +51,12 @@ def Kernel_LaunchOp : Kernel_Op<"launch"> {
 
 def Kernel_PackOp : Kernel_Op<"pack", [Pure]> {
   let summary = "The right operand of a gemm in panels: [..., K, N] -> [..., ceil(N / 16), K, 16], zeros behind N";
+  let description = [{
+    Checks: pack_c1: one dim more than the operand, panels of 16 columns.
+    ```mlir
+    %p = kernel.pack %b : tensor<8x2xf32> -> tensor<1x8x16xf32>
+    ```
+  }];
   let arguments = (ins AnyRankedTensor:$x);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
@@ -59,6 +67,7 @@ def Kernel_GemmOp : Kernel_Op<"gemm", [Pure]> {
   let summary = "[..., M, K] x packed [..., ceil(N / 16), K, 16] -> [..., M, N]; leading dims broadcast";
   let description = [{
     Each element of the result is one chain of fused multiply-adds over rising k in f32.
+    Checks: gemm_c1: ranks; gemm_c2: inner dims are equal.
     ```mlir
     %2 = kernel.gemm %a, %b : (tensor<4x8xf32>, tensor<1x8x16xf32>) -> tensor<4x2xf32>
     ```

@@ -1,4 +1,4 @@
-// tensor<4x5x6> with tensor<6> -> tensor<20x6> with tensor<6>, inside elementwise units. Test: kernel-collapse-dims.mlir
+// tensor<4x5x6> with tensor<6> -> tensor<20x6> with tensor<1x6>, inside elementwise units. Test: kernel-collapse-dims.mlir
 #include "dialects/Graph/IR/Shapes.h"
 #include "dialects/Kernel/Transforms/Passes.h"
 

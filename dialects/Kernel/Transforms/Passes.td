@@ -16,8 +16,8 @@ def KernelCollapseDims : Pass<"kernel-collapse-dims", "::onager::kernel::UnitOp"
     ^bb0(%x: tensor<4x5x6xf32>, %y: tensor<6xf32>):
       %0 = graph.add %x, %y : (tensor<4x5x6xf32>, tensor<6xf32>) -> tensor<4x5x6xf32>
     // becomes
-    ^bb0(%x: tensor<20x6xf32>, %y: tensor<6xf32>):
-      %0 = graph.add %x, %y : (tensor<20x6xf32>, tensor<6xf32>) -> tensor<20x6xf32>
+    ^bb0(%x: tensor<20x6xf32>, %y: tensor<1x6xf32>):
+      %0 = graph.add %x, %y : (tensor<20x6xf32>, tensor<1x6xf32>) -> tensor<20x6xf32>
     ```
   }];
   let statistics = [Statistic<"numCollapsed", "collapsed", "units whose rank fell">];
@@ -59,6 +59,37 @@ def KernelPlanBuffers : Pass<"kernel-plan-buffers", "::mlir::ModuleOp"> {
     packs them by these lifetimes).
   }];
   let dependentDialects = ["::onager::kernel::KernelDialect"];
+}
+
+def VerifyKernel : Pass<"verify-kernel", "::mlir::ModuleOp"> {
+  let summary = "Checks what the kernel stage promises to the stages behind it";
+  let description = [{
+    The program `@main` computes nothing itself: it holds launches, views, constants, library calls, control flow and symbol definitions.
+    Every unit states its work. Changes nothing; the note of an error names the pass that should have done the work.
+
+    ```mlir
+    func.func @main(%x: tensor<8xf32>) -> tensor<8xf32> {
+      %0 = graph.relu %x : (tensor<8xf32>) -> tensor<8xf32>
+    // error: [verify_kernel_c1] an operation that computes lies outside of every launch unit
+    ```
+    Checks: verify_kernel_c1: the program computes nothing; verify_kernel_c2: units state `items`, `operations` and `scratch`; verify_kernel_c3:
+    units hold operations of the `graph` and `kernel` dialects alone.
+  }];
+}
+
+def VerifyPlan : Pass<"verify-plan", "::mlir::ModuleOp"> {
+  let summary = "Checks what the plan stage promises to the stages behind it";
+  let description = [{
+    Every tensor that a timed operation of `@main` reads or writes has a buffer of `kernel.buffers`; a slot is live at each operation that uses
+    it; nobody writes to an input or a weight. Changes nothing; the note of an error names the pass that should have done the work.
+
+    ```mlir
+    %0 = kernel.launch @unit0(%x) : (tensor<8xf32>) -> tensor<8xf32>
+    // error: [verify_plan_c1] 'operand_buffers' is missing
+    ```
+    Checks: verify_plan_c1: buffers are assigned; verify_plan_c2: they exist; verify_plan_c3: slots are live where they are used;
+    verify_plan_c4: results lie in outputs, slots or blocks.
+  }];
 }
 
 #endif

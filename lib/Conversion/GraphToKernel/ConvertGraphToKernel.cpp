@@ -18,12 +18,17 @@ static bool isScalarConstant(Value value) {
   return graph::getConstantValue(value) && type.hasStaticShape() && type.getNumElements() == 1;
 }
 
+/// True where the unit keeps the operand's constant inside; the emitters of contractions read their operands from memory.
+static bool isInlined(Operation *op, Value operand) {
+  return isScalarConstant(operand) && !isa<graph::ConvOp, graph::ConvTransposeOp, graph::MatmulOp, graph::RecurrentOp, kernel::GemmOp>(op);
+}
+
 /// Values that the cluster reads from outside, in order of first use.
 static llvm::SetVector<Value> getInputs(const Cluster &cluster, bool keepConstantsOutside) {
   llvm::SetVector<Value> inputs;
   for (Operation *op : cluster.ops)
     for (Value operand : op->getOperands())
-      if (!llvm::is_contained(cluster.ops, operand.getDefiningOp()) && (keepConstantsOutside || !isScalarConstant(operand)))
+      if (!llvm::is_contained(cluster.ops, operand.getDefiningOp()) && (keepConstantsOutside || !isInlined(op, operand)))
         inputs.insert(operand);
   return inputs;
 }

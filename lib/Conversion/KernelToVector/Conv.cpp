@@ -155,6 +155,10 @@ struct ConvEmitter {
   }
 
   bool spatialTogether() {
+    // The pixel stands in for the last dim's index, which nobody reads where that dim has extent 1.
+    bool isPoint = llvm::all_of(s.spatial, [](AffineExpr dim) { return graph::isConstant(dim, 1); });
+    if (graph::isConstant(s.spatial.back(), 1) && !isPoint)
+      return false;
     SmallVector<Value> tensors(e.unit.getBody().getArguments());
     for (Operation &op : e.unit.getBody().front().without_terminator())
       if (!isa<graph::ConvOp>(op))

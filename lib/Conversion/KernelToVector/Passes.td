@@ -42,4 +42,18 @@ def ConvertKernelToVector : Pass<"convert-kernel-to-vector", "::mlir::ModuleOp">
                  Option<"vectorBytes", "vector-bytes", "unsigned", "64", "Width of the target's vector registers">];
 }
 
+def VerifyVector : Pass<"verify-vector"> {
+  let summary = "Checks what the vector stage promises to the stages behind it";
+  let description = [{
+    What is left are functions of loops over memory: the dialects func, scf, cf, arith, math, vector, memref, index, ub and llvm, and no tensor.
+    Changes nothing; the note of an error names the pass that should have done the work.
+
+    ```mlir
+    %0 = graph.relu %x : (tensor<8xf32>) -> tensor<8xf32>
+    // error: [verify_vector_c1] an operation of a dialect above loops is left
+    ```
+    Checks: verify_vector_c1: dialects; verify_vector_c2: no tensors.
+  }];
+}
+
 #endif

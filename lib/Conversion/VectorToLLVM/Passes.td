@@ -19,4 +19,18 @@ def ExpandMath : Pass<"expand-math", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
 }
 
+def VerifyLLVM : Pass<"verify-llvm"> {
+  let summary = "Checks what the llvm stage promises to code generation";
+  let description = [{
+    What is left is the LLVM dialect alone, without unrealised casts and without functions that no library of the artifact has. Changes nothing; the note
+    of an error names the step that should have done the work.
+
+    ```mlir
+    %0 = arith.addf %a, %b : f32
+    // error: [verify_llvm_c1] an operation of another dialect is left
+    ```
+    Checks: verify_llvm_c1: dialects; verify_llvm_c2: unrealised casts; verify_llvm_c3: no `__nv_` function is declared.
+  }];
+}
+
 #endif

@@ -101,6 +101,8 @@ void importIf(Node &node) {
   Body thenBody, elseBody;
   auto nothing = [](Scope &, Block &) {};
   importBody(node, *thenGraph, {}, nothing, thenBody);
+  if (e.hasFailed())
+    return; // the reason is this node's, not that of the other branch's first node
   importBody(node, *elseGraph, {}, nothing, elseBody);
   if (!thenBody.isWhole || !elseBody.isWhole)
     return poisonOutputs(node);
@@ -280,8 +282,10 @@ void importLoop(Node &node) {
     plan.condition = e.reshape(node.in(1), {});
   for (unsigned k = 2; k < node.numInputs(); ++k)
     plan.inits.push_back(node.in(k));
-  if (e.hasFailed() || !plan.graph)
+  if (e.hasFailed())
     return;
+  if (!plan.graph)
+    return void(e.fail("the body is missing"));
   if (static_cast<size_t>(plan.graph->input_size()) != 2 + plan.inits.size())
     return void(e.fail("the body has " + Twine(plan.graph->input_size()) + " inputs for " + Twine(plan.inits.size()) + " carried values"));
   std::optional<Exprs> trips = e.contents(plan.trips);

@@ -7,6 +7,18 @@ using namespace onager::graph;
 
 namespace onager::frontend {
 
+/// Fails where the groups do not divide the channels that they share out: a group would reach beyond the data.
+static bool checkGroup(Emitter &e, int64_t group, AffineExpr channels) {
+  std::optional<int64_t> known = graph::getConstant(channels);
+  if (group >= 1 && (!known || *known % group == 0)) {
+    if (!known && group > 1)
+      e.unify(normalize(channels % group), e.number(0), "channels modulo group");
+    return true;
+  }
+  e.fail("group is " + Twine(group) + (known ? " for " + Twine(*known) + " channels" : Twine()));
+  return false;
+}
+
 /// The kernel extents from the filter's shape, which must be known.
 static std::optional<Ints> getKernel(Node &node, Value x, Value filter) {
   Emitter &e = node.e;
@@ -39,10 +51,8 @@ Value convolve(Node &node, Value x, Value filter, Type element) {
   std::optional<Ints> kernel = getKernel(node, x, filter);
   std::optional<Window> window = kernel ? readWindow(node, x, kernel) : std::nullopt;
   int64_t group = node.getInt("group", 1);
-  if (!window)
+  if (!window || !checkGroup(e, group, Emitter::dimsOf(filter)[0]))
     return {};
-  if (group < 1)
-    return e.fail("group is " + Twine(group));
   Dims have = Emitter::dimsOf(x), weights = Emitter::dimsOf(filter);
   e.unify(have[1], weights[1] * group, "channels of the data and the filter");
   Dims dims{have[0], weights[0]};
@@ -103,10 +113,8 @@ static void importConvTranspose(Node &node) {
   size_t count = kernel->size();
   int64_t group = node.getInt("group", 1);
   std::optional<Ints> strides = readSpatial(node, "strides", count, 1), dilations = readSpatial(node, "dilations", count, 1);
-  if (!strides || !dilations || group < 1) {
-    e.fail("group is " + Twine(group));
+  if (!strides || !dilations || !checkGroup(e, group, Emitter::dimsOf(filter)[0]) || !e.checkBinary(x, filter))
     return;
-  }
   Window window{*kernel, *strides, *dilations, {}, {}, {}, false};
   Dims have = Emitter::dimsOf(x), weights = Emitter::dimsOf(filter);
   if (!transposeWindow(node, window, ArrayRef(have).drop_front(2)))

@@ -204,12 +204,21 @@ Value Emitter::gather(Value x, Value indices, int64_t axis) {
   return make<graph::GatherOp>(dims, elementOf(x), x, indices, axis);
 }
 
+/// States that the indices stay inside the data along every dim but the axis.
+void Emitter::unifyWithin(Value indices, Value x, int64_t axis) {
+  Dims have = dimsOf(indices), limits = dimsOf(x);
+  for (size_t k = 0; k < have.size(); ++k)
+    if (static_cast<int64_t>(k) != axis)
+      unify(maxOf(have[k], limits[k]), limits[k], "a dim of the indices, which exceeds that of the data");
+}
+
 Value Emitter::gatherElements(Value x, Value indices, int64_t axis) {
   if (!x || !indices)
     return {};
   axis = axisOf(axis, rankOf(x));
   if (rankOf(x) != rankOf(indices))
     return fail("indices of rank " + Twine(rankOf(indices)) + " for data of rank " + Twine(rankOf(x)));
+  unifyWithin(indices, x, axis);
   return make<graph::GatherElementsOp>(dimsOf(indices), elementOf(x), x, indices, axis);
 }
 
@@ -219,6 +228,12 @@ Value Emitter::scatterElements(Value x, Value indices, Value updates, int64_t ax
   axis = axisOf(axis, rankOf(x));
   if (rankOf(x) != rankOf(indices) || rankOf(x) != rankOf(updates))
     return fail("data, indices and updates differ in rank");
+  if (!checkBinary(x, updates))
+    return {};
+  unifyWithin(indices, x, axis);
+  Dims have = dimsOf(updates), want = dimsOf(indices);
+  for (size_t k = 0; k < have.size(); ++k)
+    unify(have[k], want[k], "a dim of updates and indices");
   return make<graph::ScatterElementsOp>(dimsOf(x), elementOf(x), x, indices, updates, axis, kind);
 }
 

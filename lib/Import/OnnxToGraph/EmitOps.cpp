@@ -108,6 +108,8 @@ Value Emitter::softmax(Value x, int64_t axis, bool log) {
 Value Emitter::normalizeOver(Value x, ArrayRef<int64_t> axes, double epsilon, bool rms) {
   if (!x)
     return {};
+  if (!isFloat(x))
+    return fail("normalisation of a type that is not a float");
   Ints sorted = axesOf(axes, rankOf(x));
   if (hasFailed())
     return {};

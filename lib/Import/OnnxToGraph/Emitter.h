@@ -73,6 +73,8 @@ public:
   Dims broadcastDims(llvm::ArrayRef<mlir::AffineExpr> a, llvm::ArrayRef<mlir::AffineExpr> b);
   /// States that two extents are equal and returns the simpler one; fails where they are different constants.
   mlir::AffineExpr unify(mlir::AffineExpr a, mlir::AffineExpr b, const llvm::Twine &what);
+  /// Fails where two values differ in element type; false then, or where one is absent.
+  bool checkBinary(mlir::Value a, mlir::Value b);
   /// States that two expressions are equal; a run that breaks it stops with a message about `what`.
   void require(mlir::AffineExpr a, mlir::AffineExpr b, const llvm::Twine &what);
   mlir::AffineExpr define(graph::DefineKind kind, llvm::ArrayRef<mlir::AffineExpr> exprs, bool isNonNegative);
@@ -196,7 +198,7 @@ private:
     llvm::DenseSet<std::pair<mlir::AffineExpr, mlir::AffineExpr>> required;
   };
 
-  bool checkBinary(mlir::Value a, mlir::Value b);
+  void unifyWithin(mlir::Value indices, mlir::Value x, int64_t axis);
   /// Replaces the operation by its value where that is known.
   mlir::Value finish(mlir::Operation *op);
 

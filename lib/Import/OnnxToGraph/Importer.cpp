@@ -2,6 +2,7 @@
 #include "lib/Import/OnnxToGraph/Importer.h"
 #include "lib/Import/Reader/Schemas.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/Support/JSON.h"
 
 using namespace mlir;
 
@@ -77,7 +78,7 @@ static std::string describeName(const onnx::NodeProto &proto) {
 void Importer::importNode(const onnx::NodeProto &proto, Scope &scope) {
   // Nodes of a function body speak under the name of the node that called it.
   if (!scope.frame->isFunction) {
-    e.nodeName = describeName(proto);
+    e.nodeName = llvm::json::fixUTF8(describeName(proto)); // it ends in messages and reports
     e.location = NameLoc::get(builder.getStringAttr(e.nodeName));
   }
   std::string domain = getDomain(proto.domain()).str();
@@ -91,6 +92,8 @@ void Importer::importNode(const onnx::NodeProto &proto, Scope &scope) {
                  hasSchema(domain, proto.op_type(), node.opset);
   if (!isKnown)
     e.fail("the operator is not known");
+  else if (std::string reason = findModelFunction(proto) ? "" : checkNode(proto, node.opset); !reason.empty())
+    e.fail(reason);
   if (!e.hasFailed() && !isPoisoned)
     dispatch(node);
   bool failed = e.hasFailed();
@@ -228,11 +231,22 @@ void Importer::importInitializers(const onnx::GraphProto &graph, Scope &scope, b
   for (int k = 0; k < graph.initializer_size(); ++k) {
     bool hasRaw = isMain && static_cast<size_t>(k) < model.rawData.size();
     const onnx::TensorProto &tensor = graph.initializer(k);
-    e.location = NameLoc::get(builder.getStringAttr(tensor.name()));
+    e.location = NameLoc::get(builder.getStringAttr(llvm::json::fixUTF8(tensor.name())));
     define(tensor.name(), importTensor(tensor, hasRaw ? model.rawData[k] : StringRef()));
   }
   for (const auto &sparse : graph.sparse_initializer())
     define(sparse.values().name(), importSparse(sparse));
+}
+
+/// Refuses models of versions that may mean what is not known yet.
+void Importer::checkVersions(const FunctionFrame &frame) {
+  int64_t newest = getNewestOpset();
+  auto opset = frame.opsets.find("");
+  if (opset != frame.opsets.end() && (opset->second < 1 || opset->second > newest))
+    reportFile("the model uses operator set " + std::to_string(opset->second) + ", expected 1 to " + std::to_string(newest));
+  if (model.proto.ir_version() > onnx::Version::IR_VERSION)
+    reportFile("the model has IR version " + std::to_string(model.proto.ir_version()) + ", expected at most " + std::to_string(onnx::Version::IR_VERSION));
+  result.refused |= !result.errors.empty();
 }
 
 OwningOpRef<ModuleOp> Importer::run() {
@@ -246,6 +260,7 @@ OwningOpRef<ModuleOp> Importer::run() {
   builder.setInsertionPointToEnd(module->getBody());
   auto function = func::FuncOp::create(builder, builder.getUnknownLoc(), "main", builder.getFunctionType({}, {}));
   builder.setInsertionPointToStart(function.addEntryBlock());
+  checkVersions(frame);
   Scope scope;
   scope.frame = &frame;
   importInitializers(graph, scope, /*isMain=*/true);

@@ -163,6 +163,9 @@ public:
 private:
   void report(const onnx::NodeProto &node, int64_t opset, std::string reason);
   void reportFile(std::string reason);
+  void checkVersions(const FunctionFrame &frame);
+  /// Reports names that are no text: they would end in manifests and messages.
+  bool isReadable(const onnx::ValueInfoProto &value);
   void importNode(const onnx::NodeProto &proto, Scope &scope);
   void dispatch(Node &node);
   void importInitializers(const onnx::GraphProto &graph, Scope &scope, bool isMain);

@@ -85,6 +85,13 @@ void importScatterND(Node &node) {
     node.e.fail("updates of rank " + Twine(Emitter::rankOf(updates)) + " do not fit data and indices");
     return;
   }
+  if (!node.e.checkBinary(x, updates))
+    return;
+  Dims have = Emitter::dimsOf(x), given = Emitter::dimsOf(updates), wanted = Emitter::dimsOf(indices);
+  wanted.pop_back();
+  wanted.append(have.begin() + *size, have.end());
+  for (size_t k = 0; k < given.size(); ++k)
+    node.e.unify(given[k], wanted[k], "a dim of the updates and of indices and data");
   node.set(0, node.e.make<ScatterNDOp>(Emitter::dimsOf(x), Emitter::elementOf(x), x, indices, updates, *kind));
 }
 

@@ -227,6 +227,11 @@ void importReverseSequence(Node &node) {
   if (!x || !lengths)
     return;
   int64_t batch = e.axisOf(node.getInt("batch_axis", 1), Emitter::rankOf(x)), time = e.axisOf(node.getInt("time_axis", 0), Emitter::rankOf(x));
+  if (Emitter::rankOf(lengths) != 1)
+    return void(e.fail("sequence_lens has rank " + Twine(Emitter::rankOf(lengths)) + ", expected 1"));
+  if (e.hasFailed())
+    return;
+  e.unify(Emitter::dimsOf(lengths)[0], Emitter::dimsOf(x)[batch], "sequence_lens and the batch");
   node.set(0, e.make<ReverseSequenceOp>(Emitter::dimsOf(x), Emitter::elementOf(x), x, lengths, batch, time));
 }
 

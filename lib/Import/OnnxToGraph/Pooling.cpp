@@ -70,6 +70,8 @@ void importGlobalLpPool(Node &node) {
   if (!axes)
     return;
   double p = node.opset < 2 ? node.getFloat("p", 2) : static_cast<double>(node.getInt("p", 2));
+  if (p < 1)
+    return void(e.fail("p is " + Twine(static_cast<int64_t>(p))));
   Type type = Emitter::elementOf(x);
   if (p == 2) {
     node.set(0, e.unary<SqrtOp>(e.reduce(ReduceKind::sum_square, x, *axes)));

@@ -114,8 +114,28 @@ RecurrentOp buildDirection(Node &node, const Cell &cell, const Operands &all, co
                              e.builder.getBoolAttr(node.getInt("input_forget", 0) != 0));
 }
 
+/// States what every operand's extents must be, directions in front.
+void unifyOperands(Emitter &e, const Cell &cell, const Operands &all, int64_t directions) {
+  AffineExpr count = e.number(directions), gates = normalize(all.size * cell.gates);
+  auto match = [&](Value value, StringRef name, ArrayRef<AffineExpr> wanted) {
+    if (!value || !e.checkBinary(all.x, value))
+      return;
+    Dims have = Emitter::dimsOf(value);
+    for (auto [k, dim] : llvm::enumerate(wanted))
+      e.unify(have[k], dim, "dim " + Twine(k) + " of " + name);
+  };
+  match(all.w, "W", {count, gates, Emitter::dimsOf(all.x)[2]});
+  match(all.r, "R", {count, gates, all.size});
+  match(all.b, "B", {count, normalize(gates * 2)});
+  match(all.hidden, "initial_h", {count, all.batch, all.size});
+  match(all.cell, "initial_c", {count, all.batch, all.size});
+  match(all.peephole, "P", {count, normalize(all.size * 3)});
+  if (all.lengths)
+    e.unify(Emitter::dimsOf(all.lengths)[0], all.batch, "sequence_lens and the batch");
+}
+
 /// Checks the ranks and brings everything to the layout with the sequence in front.
-std::optional<Operands> readOperands(Node &node, const Cell &cell, bool isBatchFirst) {
+std::optional<Operands> readOperands(Node &node, const Cell &cell, int64_t directions, bool isBatchFirst) {
   Emitter &e = node.e;
   Operands all;
   all.x = node.in(0), all.w = node.in(1), all.r = node.in(2), all.b = node.opt(3);
@@ -127,7 +147,7 @@ std::optional<Operands> readOperands(Node &node, const Cell &cell, bool isBatchF
     return std::nullopt;
   auto hasRank = [&](Value value, int64_t rank) { return !value || Emitter::rankOf(value) == rank; };
   if (!hasRank(all.x, 3) || !hasRank(all.w, 3) || !hasRank(all.r, 3) || !hasRank(all.b, 2) || !hasRank(all.hidden, 3) || !hasRank(all.cell, 3) ||
-      !hasRank(all.peephole, 2)) {
+      !hasRank(all.peephole, 2) || !hasRank(all.lengths, 1)) {
     e.fail("an operand has the wrong rank");
     return std::nullopt;
   }
@@ -140,7 +160,7 @@ std::optional<Operands> readOperands(Node &node, const Cell &cell, bool isBatchF
   all.size = Emitter::dimsOf(all.r)[2];
   if (int64_t stated = node.getInt("hidden_size", 0))
     all.size = e.unify(e.number(stated), all.size, "hidden_size and the last dim of R");
-  e.unify(Emitter::dimsOf(all.w)[1], normalize(all.size * cell.gates), "rows of W and the size of all gates");
+  unifyOperands(e, cell, all, directions);
   return e.hasFailed() ? std::nullopt : std::optional(all);
 }
 
@@ -152,10 +172,9 @@ void importCell(Node &node, const Cell &cell) {
   if (direction != "forward" && direction != "reverse" && directions == 1)
     e.fail("direction is '" + direction + "'");
   std::optional<Settings> settings = readActivations(node, cell, directions);
-  std::optional<Operands> all = readOperands(node, cell, isBatchFirst);
+  std::optional<Operands> all = readOperands(node, cell, directions, isBatchFirst);
   if (!settings || !all)
     return;
-  e.unify(Emitter::dimsOf(all->w)[0], e.number(directions), "directions of W");
   Values states, hidden, cells;
   for (int64_t d = 0; d < directions; ++d) {
     RecurrentOp op = buildDirection(node, cell, *all, *settings, d, direction == "reverse" || d == 1);

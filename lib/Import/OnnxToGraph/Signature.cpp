@@ -1,6 +1,7 @@
 // Inputs and outputs of the main graph.
 #include "lib/Import/OnnxToGraph/Importer.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/Support/JSON.h"
 
 using namespace mlir;
 
@@ -26,7 +27,18 @@ static llvm::StringSet<> collectNames(const onnx::GraphProto &graph) {
   return names;
 }
 
+bool Importer::isReadable(const onnx::ValueInfoProto &value) {
+  bool isText = llvm::json::isUTF8(value.name());
+  for (const auto &dim : value.type().tensor_type().shape().dim())
+    isText &= llvm::json::isUTF8(dim.dim_param());
+  if (!isText)
+    reportFile("the name of '" + value.name() + "' or of one of its dims is not UTF-8");
+  return isText;
+}
+
 Type Importer::importInputType(const onnx::ValueInfoProto &input, const llvm::StringSet<> &known) {
+  if (!isReadable(input))
+    return {};
   std::string what = "input '" + input.name() + "' ";
   if (!input.type().has_tensor_type()) {
     reportFile(what + "is " + describeKind(input.type()) + ", which is not supported");
@@ -105,6 +117,8 @@ void Importer::finish(const onnx::GraphProto &graph, Scope &scope, func::FuncOp 
   SmallVector<Type> types;
   SmallVector<DictionaryAttr> attributes;
   for (const auto &output : graph.output()) {
+    if (!isReadable(output))
+      continue;
     auto it = scope.values.find(output.name());
     if (it == scope.values.end()) {
       reportFile("output '" + output.name() + "' is not defined by any node");
@@ -115,6 +129,13 @@ void Importer::finish(const onnx::GraphProto &graph, Scope &scope, func::FuncOp 
       continue;
     if (datum.kind != Datum::tensor) {
       reportFile("output '" + output.name() + "' is " + (datum.kind == Datum::sequence ? "a sequence" : "an empty optional") + ", which is not supported");
+      result.refused = true;
+      continue;
+    }
+    int32_t declared = output.type().tensor_type().elem_type();
+    if (Type element = convertElementType(declared, &context); element && element != Emitter::elementOf(datum.value)) {
+      reportFile("output '" + output.name() + "' is declared with element type " + describeElementType(declared) + ", the model computes " +
+                 describeElementType(toOnnxElementType(Emitter::elementOf(datum.value))));
       result.refused = true;
       continue;
     }

@@ -39,6 +39,8 @@ void planAxis(Emitter &e, SlicePlan &plan, int64_t axis, AffineExpr start, Affin
   AffineExpr extent = plan.dims[axis], zero = e.number(0);
   AffineExpr low = step > 0 ? zero : e.number(-1), high = step > 0 ? extent : extent - 1;
   AffineExpr from = resolveBound(e, start, extent, zero, normalize(high)), to = resolveBound(e, end, extent, low, normalize(high));
+  if (step < 0)
+    from = e.minOf(from, normalize(high)); // backwards over nothing: there is no last element to begin at
   AffineExpr span = normalize(step > 0 ? to - from : from - to);
   plan.starts[axis] = from;
   plan.steps[axis] = step;

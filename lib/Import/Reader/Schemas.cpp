@@ -17,6 +17,32 @@ bool hasSchema(const std::string &domain, const std::string &op, int64_t opset) 
   }
 }
 
+std::string checkNode(const onnx::NodeProto &node, int64_t opset) {
+  try {
+    const onnx::OpSchema *schema = findSchema(node.domain(), node.op_type(), opset);
+    if (!schema)
+      return "";
+    for (const auto &attribute : node.attribute())
+      if (!schema->attributes().count(attribute.name()))
+        return "attribute '" + attribute.name() + "' is not known";
+    if (node.input_size() > schema->max_input())
+      return std::to_string(node.input_size()) + " inputs, expected at most " + std::to_string(schema->max_input());
+    if (node.output_size() > schema->max_output())
+      return std::to_string(node.output_size()) + " outputs, expected at most " + std::to_string(schema->max_output());
+  } catch (const std::exception &) {
+    return "";
+  }
+  return "";
+}
+
+int64_t getNewestOpset() {
+  try {
+    return onnx::OpSchemaRegistry::DomainToVersionRange::Instance().Map().at("").second;
+  } catch (const std::exception &) {
+    return 0;
+  }
+}
+
 bool getFunctionBody(const onnx::NodeProto &node, int64_t opset, const std::vector<onnx::TypeProto> &inputTypes, onnx::NodeProto &filled,
                      onnx::FunctionProto &body) {
   try {

@@ -12,6 +12,12 @@ namespace onager::frontend {
 /// True where the operator exists in this operator set.
 bool hasSchema(const std::string &domain, const std::string &op, int64_t opset);
 
+/// Returns why the schema does not allow the node's attributes or its number of inputs and outputs; empty where it does, or is not known.
+std::string checkNode(const onnx::NodeProto &node, int64_t opset);
+
+/// Returns the newest version of ONNX's own operator set that is known.
+int64_t getNewestOpset();
+
 /// Finds the function body of a node's operator. `inputTypes` has one entry per input, empty where absent. Attributes that the node leaves out
 /// are filled in with their defaults in `filled`. Returns false where the schema has no body for this use.
 bool getFunctionBody(const onnx::NodeProto &node, int64_t opset, const std::vector<onnx::TypeProto> &inputTypes, onnx::NodeProto &filled,

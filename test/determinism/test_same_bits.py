@@ -1,0 +1,90 @@
+"""The result depends on the inputs alone: not on the number of threads, the place in the batch, or who else runs."""
+import threading
+
+import numpy as np
+import pytest
+
+from determinism.networks import NETWORKS, make_inputs, make_network, take
+from support.seeds import get_seed
+
+BATCH = 8
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def network(request, tmp_path_factory):
+    """The network's name and its artifact."""
+    import onager
+
+    path = tmp_path_factory.mktemp("determinism") / f"{request.param}.so"
+    return request.param, onager.compile(make_network(request.param), path)
+
+
+def _open(path, threads: int):
+    import onager
+
+    return onager.InferenceSession(path, threads=threads)
+
+
+def _equal(found, expected) -> bool:
+    return len(found) == len(expected) and all(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes() for a, b in zip(found, expected))
+
+
+def test_threads(network):
+    name, path = network
+    feeds = make_inputs(name, BATCH, get_seed())
+    expected = _open(path, 1).run(None, feeds)
+    for threads in (2, 3):
+        session = _open(path, threads)
+        assert session.threads == threads
+        for _ in range(3):
+            assert _equal(session.run(None, feeds), expected), f"{threads} threads"
+
+
+def test_batch(network):
+    name, path = network
+    feeds = make_inputs(name, BATCH, get_seed())
+    for threads in (1, 2):
+        session = _open(path, threads)
+        whole = session.run(None, feeds)
+        for place in range(BATCH):
+            alone = session.run(None, {key: take(name, value, place) for key, value in feeds.items()})
+            assert _equal(alone, [take(name, output, place) for output in whole]), f"entry {place}, {threads} threads"
+
+
+def test_concurrent_callers(network):
+    """Eight callers on a pool of two threads, each with inputs and a batch of its own."""
+    name, path = network
+    session, alone = _open(path, 2), _open(path, 1)
+    feeds = [make_inputs(name, 1 + caller % 4, get_seed() + caller) for caller in range(8)]
+    expected = [alone.run(None, feed) for feed in feeds]
+    wrong, ready = [], threading.Barrier(len(feeds))
+
+    def call(caller: int) -> None:
+        ready.wait(30)
+        for number in range(20):
+            if not _equal(session.run(None, feeds[caller]), expected[caller]):
+                wrong.append((caller, number))
+
+    callers = [threading.Thread(target=call, args=(caller,)) for caller in range(len(feeds))]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(120)
+    assert not any(caller.is_alive() for caller in callers), "a caller hangs"
+    assert not wrong
+
+
+def test_changing_shapes(network):
+    """What a session ran before leaves no trace in what it runs next."""
+    name, path = network
+    session, expected = _open(path, 2), {}
+    for batch in (8, 1, 3, 8, 2, 1):
+        feeds = make_inputs(name, batch, batch)
+        found = session.run(None, feeds)
+        assert _equal(found, expected.setdefault(batch, _open(path, 1).run(None, feeds))), f"batch {batch}"
+
+
+def test_outputs_are_not_empty(network):
+    name, path = network
+    for output in _open(path, 1).run(None, make_inputs(name, 2, 3)):
+        assert np.isfinite(output).all() and np.abs(output).max() > 0

@@ -1,0 +1,75 @@
+// Each check of the kernel dialect reports its id, what it found and what it expected.
+// RUN: onager-opt %s --split-input-file --verify-diagnostics
+
+// expected-error @below {{[unit_c1] expected a kernel.yield of at least one tensor}}
+kernel.unit @unit_c1 <map> {
+^bb0(%x: tensor<8xf32>):
+  "kernel.yield"() : () -> ()
+}
+
+// -----
+
+// expected-error @below {{[unit_c2] an argument of type 'f32', expected a ranked tensor}}
+kernel.unit @unit_c2 <map> {
+^bb0(%x: tensor<8xf32>, %s: f32):
+  kernel.yield %x : tensor<8xf32>
+}
+
+// -----
+
+func.func @launch_c1(%x: tensor<8xf32>) {
+  // expected-error @below {{[launch_c1] no unit @absent}}
+  %0 = kernel.launch @absent(%x) : (tensor<8xf32>) -> tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @launch_c2(%x: tensor<8xf32>) {
+  // expected-error @below {{[launch_c2] 2 operands, the unit has 1}}
+  %0 = kernel.launch @copy(%x, %x) : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  return
+}
+kernel.unit @copy <map> {
+^bb0(%x: tensor<8xf32>):
+  kernel.yield %x : tensor<8xf32>
+}
+
+// -----
+
+func.func @launch_c3(%x: tensor<8xf32>) {
+  // expected-error @below {{[launch_c3] one of the results is 'tensor<8xi32>', the unit's is 'tensor<8xf32>'}}
+  %0 = kernel.launch @copy(%x) : (tensor<8xf32>) -> tensor<8xi32>
+  return
+}
+kernel.unit @copy <map> {
+^bb0(%x: tensor<8xf32>):
+  kernel.yield %x : tensor<8xf32>
+}
+
+// -----
+
+kernel.unit @pack_c1 <map> {
+^bb0(%b: tensor<8x2xf32>):
+  // expected-error @below {{[pack_c1] 'tensor<8x2xf32>' does not pack to 'tensor<1x8x8xf32>'}}
+  %p = kernel.pack %b : tensor<8x2xf32> -> tensor<1x8x8xf32>
+  kernel.yield %p : tensor<1x8x8xf32>
+}
+
+// -----
+
+kernel.unit @gemm_c1 <gemm> {
+^bb0(%a: tensor<4x8xf32>, %p: tensor<8x16xf32>):
+  // expected-error @below {{[gemm_c1] ranks 2 and 2 do not give rank 2}}
+  %c = kernel.gemm %a, %p : (tensor<4x8xf32>, tensor<8x16xf32>) -> tensor<4x2xf32>
+  kernel.yield %c : tensor<4x2xf32>
+}
+
+// -----
+
+kernel.unit @gemm_c2 <gemm> {
+^bb0(%a: tensor<4x7xf32>, %p: tensor<1x8x16xf32>):
+  // expected-error @below {{[gemm_c2] a dim is 8, expected 7}}
+  %c = kernel.gemm %a, %p : (tensor<4x7xf32>, tensor<1x8x16xf32>) -> tensor<4x2xf32>
+  kernel.yield %c : tensor<4x2xf32>
+}

@@ -1,0 +1,33 @@
+// Units, launches, packing and panel products keep their meaning through text and bytecode.
+// RUN: %opt %s | onager-opt | FileCheck %s
+// RUN: %opt %s --emit-bytecode | onager-opt | FileCheck %s
+
+// CHECK: module attributes {kernel.buffers = [#kernel.buffer<input 0, #{{.+}}, 0 to 1, false>, #kernel.buffer<slot 1, #{{.+}}, 2 to 3, true>]}
+module attributes {kernel.buffers = [#kernel.buffer<input 0, affine_map<() -> (32)>, 0 to 1, false>, #kernel.buffer<slot 1, affine_map<()[s0] -> (s0 * 4)>, 2 to 3, true>]} {
+  // CHECK-LABEL: func.func @main
+  func.func @main(%x: tensor<8xf32>) -> tensor<8xf32> {
+    // CHECK: kernel.launch @twice(%{{.+}}) {barrier = true} : (tensor<8xf32>) -> tensor<8xf32>
+    %0 = kernel.launch @twice(%x) {barrier = true} : (tensor<8xf32>) -> tensor<8xf32>
+    return %0 : tensor<8xf32>
+  }
+
+  // CHECK: kernel.unit @twice <map> attributes {items = #{{.+}}} {
+  // CHECK-NEXT: ^bb0(%[[X:.+]]: tensor<8xf32>):
+  // CHECK-NEXT: %[[Y:.+]] = graph.add %[[X]], %[[X]]
+  // CHECK-NEXT: kernel.yield %[[Y]] : tensor<8xf32>
+  kernel.unit @twice <map> attributes {items = affine_map<() -> (8)>} {
+  ^bb0(%x: tensor<8xf32>):
+    %0 = graph.add %x, %x : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+    kernel.yield %0 : tensor<8xf32>
+  }
+
+  // CHECK: kernel.unit @product <gemm> {
+  kernel.unit @product <gemm> {
+  ^bb0(%a: tensor<4x8xf32>, %b: tensor<8x2xf32>):
+    // CHECK: kernel.pack %{{.+}} : tensor<8x2xf32> -> tensor<1x8x16xf32>
+    %p = kernel.pack %b : tensor<8x2xf32> -> tensor<1x8x16xf32>
+    // CHECK: kernel.gemm %{{.+}}, %{{.+}} : (tensor<4x8xf32>, tensor<1x8x16xf32>) -> tensor<4x2xf32>
+    %c = kernel.gemm %a, %p : (tensor<4x8xf32>, tensor<1x8x16xf32>) -> tensor<4x2xf32>
+    kernel.yield %c : tensor<4x2xf32>
+  }
+}

@@ -1,0 +1,87 @@
+// Every operation that computes lies in one launch unit; elementwise neighbours share one, and with fuse=false none do.
+// RUN: %opt %s --convert-graph-to-kernel --verify-each --split-input-file | FileCheck %s
+// RUN: %opt %s --convert-graph-to-kernel=fuse=false --split-input-file | FileCheck %s --check-prefix=APART
+
+// CHECK-LABEL: func.func @main
+// CHECK-NEXT: %[[Y:.+]] = kernel.launch @[[UNIT:.+]](%{{.+}}, %{{.+}}) : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+// CHECK-NEXT: return %[[Y]]
+// CHECK: kernel.unit @[[UNIT]] <map> {
+// CHECK: graph.add
+// CHECK-NEXT: graph.relu
+// CHECK-NEXT: kernel.yield
+// APART-LABEL: func.func @main
+// APART-COUNT-2: kernel.launch
+// APART-NOT: kernel.launch
+// APART-COUNT-2: kernel.unit
+func.func @main(%x: tensor<8xf32>, %y: tensor<8xf32>) -> tensor<8xf32> {
+  %0 = graph.add %x, %y : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+  %1 = graph.relu %0 : (tensor<8xf32>) -> tensor<8xf32>
+  return %1 : tensor<8xf32>
+}
+
+// -----
+
+// A product takes the bias and activation behind it.
+// CHECK-LABEL: func.func @main
+// CHECK-COUNT-1: kernel.launch
+// CHECK-NOT: kernel.launch
+// CHECK: kernel.unit @{{.+}} <gemm> {
+// CHECK: kernel.gemm
+// CHECK: graph.add
+// CHECK: graph.relu
+func.func @main(%a: tensor<4x8xf32>, %p: tensor<2x8x16xf32>, %bias: tensor<32xf32>) -> tensor<4x32xf32> {
+  %0 = kernel.gemm %a, %p : (tensor<4x8xf32>, tensor<2x8x16xf32>) -> tensor<4x32xf32>
+  %1 = graph.add %0, %bias : (tensor<4x32xf32>, tensor<32xf32>) -> tensor<4x32xf32>
+  %2 = graph.relu %1 : (tensor<4x32xf32>) -> tensor<4x32xf32>
+  return %2 : tensor<4x32xf32>
+}
+
+// -----
+
+// What reads constants alone stays apart, marked for the compiler to compute.
+// CHECK-LABEL: func.func @main
+// CHECK: kernel.launch @{{.+}}(%{{.+}}) {constant}
+// CHECK: kernel.launch
+func.func @main(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  %w = graph.constant dense<[[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0], [1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0], [1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0], [1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]> : tensor<8x4xf32> : tensor<8x4xf32>
+  %t = graph.transpose %w {perm = array<i64: 1, 0>} : (tensor<8x4xf32>) -> tensor<4x8xf32>
+  %0 = graph.add %x, %t : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+  return %0 : tensor<4x8xf32>
+}
+
+// -----
+
+// A merge that would close a cycle is not made: the sum waits for the reduction, which waits for the exponential.
+// CHECK-LABEL: func.func @main
+// CHECK: %[[SUM:.+]] = kernel.launch {{.*}} -> tensor<4x1xf32>
+// CHECK: %[[Y:.+]] = kernel.launch @{{.+}}({{.*}}%[[SUM]]{{.*}}) : {{.*}} -> tensor<4x8xf32>
+// CHECK: return %[[Y]]
+func.func @main(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  %0 = graph.exp %x : (tensor<4x8xf32>) -> tensor<4x8xf32>
+  %1 = graph.reduce %0 {kind = #graph.reduce_kind<sum>, axes = array<i64: 1>} : (tensor<4x8xf32>) -> tensor<4x1xf32>
+  %2 = graph.add %0, %1 : (tensor<4x8xf32>, tensor<4x1xf32>) -> tensor<4x8xf32>
+  return %2 : tensor<4x8xf32>
+}
+
+// -----
+
+// The bodies of branches are converted, too; control flow and views stay in the program.
+// CHECK-LABEL: func.func @main
+// CHECK: graph.reshape
+// CHECK: graph.if
+// CHECK: kernel.launch
+// CHECK: graph.yield
+// CHECK: else
+// CHECK: kernel.launch
+// CHECK: graph.yield
+func.func @main(%c: tensor<1xi1>, %x: tensor<2xf32>) -> tensor<2xf32> {
+  %s = graph.reshape %c : (tensor<1xi1>) -> tensor<i1>
+  %0 = graph.if %s {symbols = array<i64>, then_exprs = affine_map<() -> ()>, else_exprs = affine_map<() -> ()>} : (tensor<i1>) -> tensor<2xf32> {
+    %1 = graph.neg %x : (tensor<2xf32>) -> tensor<2xf32>
+    graph.yield %1 : tensor<2xf32>
+  } else {
+    %1 = graph.exp %x : (tensor<2xf32>) -> tensor<2xf32>
+    graph.yield %1 : tensor<2xf32>
+  }
+  return %0 : tensor<2xf32>
+}

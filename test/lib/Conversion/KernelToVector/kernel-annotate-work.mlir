@@ -1,0 +1,28 @@
+// Units state their work items, scalar operations and scratch; nothing else changes.
+// RUN: %opt %s --kernel-annotate-work | FileCheck %s
+
+// CHECK-DAG: #[[NONE:.+]] = affine_map<() -> (0)>
+
+// CHECK: kernel.unit @fixed <map> attributes {items = #{{.+}}, operations = #{{.+}}, scratch = #[[NONE]]} {
+// CHECK-NEXT: ^bb0(%{{.+}}: tensor<8xf32>):
+// CHECK-NEXT: %{{.+}} = graph.relu
+kernel.unit @fixed <map> {
+^bb0(%x: tensor<8xf32>):
+  %0 = graph.relu %x : (tensor<8xf32>) -> tensor<8xf32>
+  kernel.yield %0 : tensor<8xf32>
+}
+
+#n = affine_map<()[s0] -> (s0)>
+// CHECK: kernel.unit @symbolic <map> attributes {items = #{{.+}}, operations = #{{.+}}, scratch = #[[NONE]]} {
+kernel.unit @symbolic <map> {
+^bb0(%x: tensor<?xf32, #n>):
+  %0 = graph.relu %x : (tensor<?xf32, #n>) -> tensor<?xf32, #n>
+  kernel.yield %0 : tensor<?xf32, #n>
+}
+
+// CHECK: kernel.unit @product <gemm> attributes {items = #{{.+}}, operations = #{{.+}}, scratch = #{{.+}}} {
+kernel.unit @product <gemm> {
+^bb0(%a: tensor<4x8xf32>, %p: tensor<2x8x16xf32>):
+  %0 = kernel.gemm %a, %p : (tensor<4x8xf32>, tensor<2x8x16xf32>) -> tensor<4x32xf32>
+  kernel.yield %0 : tensor<4x32xf32>
+}
