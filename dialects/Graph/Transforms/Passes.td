@@ -40,6 +40,60 @@ def GraphFoldScale : Pass<"graph-fold-scale", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numFolded", "folded", "scales folded">];
 }
 
+def GraphReduceStrength : Pass<"graph-reduce-strength", "::mlir::func::FuncOp"> {
+  let summary = "Replaces powers and quotients with constants by cheaper operations";
+  let description = [{
+    `pow` of floats by a constant 1, 2, 3, 0.5 or -1 becomes nothing, products, a square root or a reciprocal; `div` of f32 and f64 by a constant power
+    of two becomes `mul` by its inverse, which is exact. Other exponents and divisors stay. Must hold: the constant has one element.
+
+    ```mlir
+    %1 = graph.pow %0, %two : (tensor<8xf32>, tensor<f32>) -> tensor<8xf32>
+    // becomes
+    %1 = graph.mul %0, %0 : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+    ```
+    May change numbers: powers by the last bit; pow(-infinity, 0.5) is infinity, the square root of it is not a number.
+  }];
+  let dependentDialects = ["::onager::graph::GraphDialect"];
+  let statistics = [Statistic<"numReduced", "reduced", "operations replaced">];
+}
+
+def GraphRaiseNormalize : Pass<"graph-raise-normalize", "::mlir::func::FuncOp"> {
+  let summary = "Recognises decomposed layer normalisation and root mean square normalisation";
+  let description = [{
+    With c = x - mean(x): c / sqrt(mean(c * c) + epsilon), written with `div`, or `mul` by a reciprocal, becomes `graph.normalize` of x; where c
+    is not centred by the mean over the same axes it becomes the root mean square form of c. Scale and bias stay behind it as `mul` and `add`.
+    Must hold before: squares are products (`graph-reduce-strength`), epsilon is a constant of one element. Does nothing to other quotients.
+
+    ```mlir
+    %4 = graph.sqrt %3 : (tensor<2x1xf32>) -> tensor<2x1xf32>
+    %5 = graph.div %c, %4 : (tensor<2x8xf32>, tensor<2x1xf32>) -> tensor<2x8xf32>
+    // becomes
+    %5 = graph.normalize %x {axes = array<i64: 1>, epsilon = 1.0e-05 : f64} : (tensor<2x8xf32>) -> tensor<2x8xf32>
+    ```
+    May change numbers: sums are taken in another order, and the row is multiplied by 1 / deviation.
+  }];
+  let dependentDialects = ["::onager::graph::GraphDialect"];
+  let statistics = [Statistic<"numRaised", "raised", "normalisations recognised">];
+}
+
+def GraphRaiseSoftmax : Pass<"graph-raise-softmax", "::mlir::func::FuncOp"> {
+  let summary = "Recognises decomposed softmax";
+  let description = [{
+    With e = exp(x - max(x)): e / sum(e), both over the same single axis, becomes `graph.softmax`. Does nothing where the exponents are not shifted
+    by their largest (rationale: those overflow where softmax does not, which a model may rely on).
+
+    ```mlir
+    %3 = graph.reduce %2 {axes = array<i64: 1>, kind = #graph.reduce_kind<sum>} : (tensor<2x8xf32>) -> tensor<2x1xf32>
+    %4 = graph.div %2, %3 : (tensor<2x8xf32>, tensor<2x1xf32>) -> tensor<2x8xf32>
+    // becomes
+    %4 = graph.softmax %0 {axis = 1 : i64} : (tensor<2x8xf32>) -> tensor<2x8xf32>
+    ```
+    May change numbers: the row is multiplied by 1 / sum.
+  }];
+  let dependentDialects = ["::onager::graph::GraphDialect"];
+  let statistics = [Statistic<"numRaised", "raised", "softmaxes recognised">];
+}
+
 def VerifyGraph : Pass<"verify-graph", "::mlir::func::FuncOp"> {
   let summary = "Checks what the graph stage promises to the stages behind it";
   let description = [{

@@ -12,6 +12,11 @@ void addGraphStage(OpPassManager &passes, bool exact) {
   OpPassManager &function = passes.nest<func::FuncOp>();
   function.addPass(createCSEPass());
   function.addPass(createGraphSimplify());
+  // Before the patterns: they look for products.
+  function.addPass(createGraphReduceStrength());
+  function.addPass(createCSEPass());
+  function.addPass(createGraphRaiseNormalize());
+  function.addPass(createGraphRaiseSoftmax());
   // Behind simplification: identities between a convolution and its scale are gone.
   function.addPass(createGraphFoldScale());
   function.addPass(createCSEPass());

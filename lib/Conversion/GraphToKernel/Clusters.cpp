@@ -95,8 +95,12 @@ bool ClusterBuilder::readsConstantsOnly(Operation *op) {
   int64_t inputBytes = 0;
   for (Value operand : op->getOperands()) {
     auto type = cast<RankedTensorType>(operand.getType());
-    std::optional<unsigned> number = clusterOf(operand);
-    bool constant = number ? clusters[*number].constant : graph::getConstantValue(operand) != nullptr;
+    // Views share the buffer of what they look at.
+    Value source = operand;
+    while (auto view = source.getDefiningOp<graph::ReshapeOp>())
+      source = view.getX();
+    std::optional<unsigned> number = clusterOf(source);
+    bool constant = number ? clusters[*number].constant : graph::getConstantValue(source) != nullptr;
     if (!constant || !type.hasStaticShape())
       return false;
     inputBytes += type.getNumElements() * graph::getElementBytes(type.getElementType());
@@ -211,6 +215,9 @@ void ClusterBuilder::absorbPrologue(Operation *op, unsigned target) {
       continue;
     Cluster &from = clusters[*source];
     if (from.program || from.hero || from.constant != clusters[target].constant || from.ops.size() + clusters[target].ops.size() > kLargestCluster)
+      continue;
+    // Windows and the like read their operands many times: they run in loops of their own.
+    if (llvm::any_of(from.ops, [&](Operation *member) { return getRole(member, fuse) == Role::opaque; }))
       continue;
     if (isOnlyReadBy(*source, op, target))
       merge(*source, target);

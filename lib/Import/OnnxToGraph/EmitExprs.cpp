@@ -57,6 +57,7 @@ AffineExpr Emitter::define(graph::DefineKind kind, ArrayRef<AffineExpr> list, bo
   AffineExpr symbol = isNonNegative ? symbols.fresh() : symbols.freshSigned();
   graph::DefineOp::create(builder, location, symbols.size() - 1, kind, attribute.getValue());
   scopes.back().defined[key] = symbol;
+  definitions[symbol] = {kind, Dims(list)};
   return symbol;
 }
 
@@ -115,6 +116,22 @@ AffineExpr Emitter::selectEqual(AffineExpr a, AffineExpr b, AffineExpr c, Affine
   return define(graph::DefineKind::select_equal, {a, b, c, d}, symbols.isNonNegative(c) && symbols.isNonNegative(d));
 }
 
+bool Emitter::absorbs(AffineExpr whole, AffineExpr part) const {
+  if (areEqual(whole, part))
+    return true;
+  // A dim that came out of a broadcast with `part` is 1 only where `part` is.
+  if (auto found = definitions.find(whole); found != definitions.end() && found->second.first == graph::DefineKind::broadcast)
+    return llvm::any_of(found->second.second, [&](AffineExpr operand) { return absorbs(operand, part); });
+  // The smaller of `whole` and a positive number is 0 or 1 where `whole` is.
+  auto found = definitions.find(part);
+  if (found == definitions.end() || found->second.first != graph::DefineKind::min)
+    return false;
+  return llvm::all_of(found->second.second, [&](AffineExpr operand) {
+    std::optional<int64_t> bound = graph::getConstant(operand);
+    return bound ? *bound > 0 : areEqual(operand, whole);
+  });
+}
+
 AffineExpr Emitter::broadcastDim(AffineExpr a, AffineExpr b) {
   std::optional<int64_t> x = graph::getConstant(a), y = graph::getConstant(b);
   if (x == 1 || areEqual(a, b))
@@ -125,6 +142,11 @@ AffineExpr Emitter::broadcastDim(AffineExpr a, AffineExpr b) {
     fail("dims " + Twine(*x) + " and " + Twine(*y) + " do not broadcast");
     return a;
   }
+  for (auto [whole, part] : {std::pair(a, b), std::pair(b, a)})
+    if (absorbs(whole, part)) {
+      require(selectEqual(part, number(1), whole, part), whole, "dims do not broadcast");
+      return whole;
+    }
   // One of them is not known: it must turn out to be 1 or the same.
   AffineExpr result = x ? a : y ? b : define(graph::DefineKind::broadcast, {a, b}, /*isNonNegative=*/true);
   AffineExpr other = x ? b : y ? a : b;

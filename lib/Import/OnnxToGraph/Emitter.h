@@ -199,11 +199,14 @@ private:
   };
 
   void unifyWithin(mlir::Value indices, mlir::Value x, int64_t axis);
+  /// True where `whole` broadcast against `part` is `whole`, for every value of the symbols that broadcasts at all.
+  bool absorbs(mlir::AffineExpr whole, mlir::AffineExpr part) const;
   /// Replaces the operation by its value where that is known.
   mlir::Value finish(mlir::Operation *op);
 
   std::string reason;
   std::vector<RegionScope> scopes;
+  llvm::DenseMap<mlir::AffineExpr, std::pair<graph::DefineKind, Dims>> definitions; ///< of symbols, what define was told
 };
 
 /// Returns the elements of the operation's only result where they follow from the operands' contents.

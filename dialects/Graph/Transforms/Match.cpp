@@ -1,0 +1,29 @@
+// Small questions about graph values; see Match.h.
+#include "dialects/Graph/Transforms/Match.h"
+
+using namespace mlir;
+
+namespace onager::graph {
+
+Type getElement(Value value) { return cast<RankedTensorType>(value.getType()).getElementType(); }
+
+std::optional<double> getScalar(Value value) {
+  while (auto view = value.getDefiningOp<ReshapeOp>())
+    value = view.getX();
+  ElementsAttr constant = getConstantValue(value);
+  auto type = cast<RankedTensorType>(value.getType());
+  if (!constant || !type.hasStaticShape() || type.getNumElements() != 1)
+    return std::nullopt;
+  Type element = type.getElementType();
+  if (!element.isF32() && !element.isF64() && !element.isF16() && !element.isBF16() && !isa<IntegerType>(element))
+    return std::nullopt;
+  SmallVector<char> storage;
+  return readNumber(element, getConstantBytes(constant, storage), 0);
+}
+
+Value makeScalar(OpBuilder &builder, Location loc, RankedTensorType type, double number) {
+  auto value = DenseElementsAttr::get(type, ArrayRef<Attribute>(builder.getFloatAttr(type.getElementType(), number)));
+  return ConstantOp::create(builder, loc, type, value);
+}
+
+} // namespace onager::graph

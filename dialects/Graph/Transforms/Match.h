@@ -1,0 +1,32 @@
+// What patterns over graph operations ask again and again.
+#ifndef ONAGER_DIALECTS_GRAPH_TRANSFORMS_MATCH_H
+#define ONAGER_DIALECTS_GRAPH_TRANSFORMS_MATCH_H
+
+#include "dialects/Graph/IR/Graph.h"
+#include "dialects/Graph/IR/Shapes.h"
+#include "mlir/IR/PatternMatch.h"
+
+namespace onager::graph {
+
+/// Returns the element type of a tensor.
+mlir::Type getElement(mlir::Value value);
+/// Returns the number in a constant of one element, if `value` is one.
+std::optional<double> getScalar(mlir::Value value);
+/// Makes a constant of one element of a float type, of the shape of `type`.
+mlir::Value makeScalar(mlir::OpBuilder &builder, mlir::Location loc, mlir::RankedTensorType type, double number);
+/// Splits a commutative operation into a constant of one element and the other operand.
+template <typename Op>
+std::optional<std::pair<mlir::Value, double>> splitScalar(mlir::Value value) {
+  auto op = value.getDefiningOp<Op>();
+  if (!op)
+    return std::nullopt;
+  if (std::optional<double> number = getScalar(op.getRhs()))
+    return std::pair(op.getLhs(), *number);
+  if (std::optional<double> number = getScalar(op.getLhs()))
+    return std::pair(op.getRhs(), *number);
+  return std::nullopt;
+}
+
+} // namespace onager::graph
+
+#endif
