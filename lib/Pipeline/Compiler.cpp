@@ -22,6 +22,7 @@
 #include "mlir/Transforms/Passes.h"
 #include "onager/Import.h"
 #include "llvm/Support/JSON.h"
+#include "llvm/Support/Path.h"
 #include <chrono>
 
 using namespace mlir;
@@ -220,7 +221,13 @@ void Compilation::run() {
   });
   if (!vectors || stopsAfter("vector"))
     return;
-  if (!runStage("llvm", [](OpPassManager &passes) { addVectorToLLVM(passes); }) || stopsAfter("llvm"))
+  if (!runStage("llvm", [&](OpPassManager &passes) {
+        addVectorToLLVM(passes);
+        NameNodesOptions naming;
+        if (!options.model.empty())
+          naming.model = llvm::sys::path::filename(options.model).str();
+        passes.addPass(createNameNodes(naming));
+      }) || stopsAfter("llvm"))
     return;
   if (options.output.empty() && options.emit != "llvm" && options.emit != "mlir")
     return void(fail(Status::badOption, "no output file given"));
