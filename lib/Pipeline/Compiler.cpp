@@ -187,7 +187,15 @@ void Compilation::run() {
     return void(fail(Status::badOption, "unknown target '" + options.target + "'; expected native, portable, x86-64-v2, x86-64-v3 or x86-64-v4"));
   if (!import() || stopsAfter("import"))
     return;
-  if (!runStage("graph", [&](OpPassManager &passes) { graph::addGraphStage(passes, exact); }) || stopsAfter("graph"))
+  auto addGraph = [&](OpPassManager &passes) {
+    if (options.exposeAll || !options.exposed.empty()) {
+      graph::GraphExposeValuesOptions exposure;
+      exposure.positions.assign(options.exposed.begin(), options.exposed.end());
+      passes.addNestedPass<func::FuncOp>(graph::createGraphExposeValues(exposure));
+    }
+    graph::addGraphStage(passes, exact);
+  };
+  if (!runStage("graph", addGraph) || stopsAfter("graph"))
     return;
   bool formed = runStage("kernel", [&](OpPassManager &passes) {
     if (!exact)
