@@ -8,6 +8,8 @@
  *     at a time. Contexts must be destroyed before their session.
  *  4. All checks of inputs come before the first write. After a failed run the contents of outputs are unspecified, their descriptors untouched.
  *  5. Outputs must not overlap inputs.
+ *  6. Code is loaded from a private copy in memory. Where the environment names a folder in ONAGER_CODE_DIR, the copy is a file there and stays,
+ *     so that profilers and debuggers find its symbols: functions and lines carry the names of ONNX nodes.
  */
 #ifndef ONAGER_RT_API_H
 #define ONAGER_RT_API_H

@@ -25,6 +25,8 @@ struct CompileOptions {
   std::string weights = "inside";  ///< inside: with the code; separate: in `<output>.weights`
   std::string stopAfter;           ///< a stage of Stages.def: its IR goes to `text`
   std::string printAfter;          ///< a pass: its IR goes to stderr
+  bool exposeAll = false;          ///< return every value inside the model as an output as well
+  std::vector<int64_t> exposed;    ///< return the values at these positions, see the pass graph-expose-values
   bool verifyEach = false;         ///< verify the IR after every pass
   bool timing = false;             ///< print the time of every pass to stderr
   std::map<std::string, std::vector<int64_t>> shapes; ///< fixed shapes of inputs

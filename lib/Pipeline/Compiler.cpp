@@ -22,6 +22,7 @@
 #include "mlir/Transforms/Passes.h"
 #include "onager/Import.h"
 #include "llvm/Support/JSON.h"
+#include "llvm/Support/Path.h"
 #include <chrono>
 
 using namespace mlir;
@@ -188,6 +189,11 @@ void Compilation::run() {
     return;
   // Each stage ends with a pass that checks its exit contract.
   bool simplified = runStage("graph", [&](OpPassManager &passes) {
+    if (options.exposeAll || !options.exposed.empty()) {
+      graph::GraphExposeValuesOptions exposure;
+      exposure.positions.assign(options.exposed.begin(), options.exposed.end());
+      passes.addNestedPass<func::FuncOp>(graph::createGraphExposeValues(exposure));
+    }
     graph::addGraphStage(passes, exact);
     passes.addNestedPass<func::FuncOp>(graph::createVerifyGraph());
   });
@@ -231,8 +237,12 @@ void Compilation::run() {
   });
   if (!vectors || stopsAfter("vector"))
     return;
-  bool lowered = runStage("llvm", [](OpPassManager &passes) {
+  bool lowered = runStage("llvm", [&](OpPassManager &passes) {
     addVectorToLLVM(passes);
+    NameNodesOptions naming;
+    if (!options.model.empty())
+      naming.model = llvm::sys::path::filename(options.model).str();
+    passes.addPass(createNameNodes(naming));
     passes.addPass(createVerifyLLVM());
   });
   if (!lowered || stopsAfter("llvm"))

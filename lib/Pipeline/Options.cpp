@@ -42,6 +42,22 @@ static bool setFlag(bool &flag, StringRef key, StringRef value, std::string &err
   return error.empty();
 }
 
+/// Reads `all` or positions, separated by commas.
+static bool setExposed(CompileOptions &options, StringRef value, std::string &error) {
+  options.exposeAll = value == "all";
+  llvm::SmallVector<StringRef> parts;
+  value.split(parts, ',');
+  for (StringRef part : parts) {
+    int64_t position = 0;
+    if (options.exposeAll)
+      break;
+    if (part.getAsInteger(10, position) || position < 0)
+      error = "option 'expose': expected all or positions like 3,7, found '" + value.str() + "'";
+    options.exposed.push_back(position);
+  }
+  return error.empty();
+}
+
 static bool setLevel(CompileOptions &options, StringRef value, std::string &error) {
   StringRef digits = value;
   digits.consume_front("O");
@@ -72,6 +88,8 @@ bool setOption(CompileOptions &options, const std::string &rawKey, const std::st
     return setLevel(options, value, error);
   if (key == "shape")
     return setShape(options, value, error);
+  if (key == "expose")
+    return setExposed(options, value, error);
   if (key == "verify-each")
     return setFlag(options.verifyEach, key, value, error);
   if (key == "timing")

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
 #include <elf.h>
@@ -61,21 +62,37 @@ Outcome Mapping::map(int fd, const std::string &name) {
   return {};
 }
 
-/// Writes all bytes to a new anonymous file.
-static int copyToMemory(const char *bytes, size_t size) {
-  int fd = memfd_create("onager", MFD_CLOEXEC);
-  while (fd >= 0 && size > 0) {
+/// Writes all bytes to a file; false where that fails.
+static bool writeAll(int fd, const char *bytes, size_t size) {
+  while (size > 0) {
     ssize_t written = write(fd, bytes, size);
     if (written < 0 && errno == EINTR)
       continue;
-    if (written <= 0) {
-      close(fd);
-      return -1;
-    }
+    if (written <= 0)
+      return false;
     bytes += written;
     size -= static_cast<size_t>(written);
   }
-  return fd;
+  return true;
+}
+
+/// Writes all bytes to a new anonymous file.
+static int copyToMemory(const char *bytes, size_t size) {
+  int fd = memfd_create("onager", MFD_CLOEXEC);
+  if (fd < 0 || writeAll(fd, bytes, size))
+    return fd;
+  close(fd);
+  return -1;
+}
+
+/// Writes all bytes to a new file of a folder, where profilers find them by name, also when the process has ended. Empty where that fails.
+static std::string copyToFolder(const char *bytes, size_t size, const char *folder) {
+  std::string path = std::string(folder) + "/onager-XXXXXX.so";
+  int fd = mkostemps(path.data(), 3, O_CLOEXEC);
+  if (fd < 0)
+    return {};
+  bool isWritten = writeAll(fd, bytes, size);
+  return close(fd) || !isWritten ? std::string() : path;
 }
 
 Outcome Model::openFile(const char *path, const char *weightsPath) {
@@ -148,12 +165,17 @@ Outcome Model::openWeights(const char *path, const std::string &name) {
 }
 
 Outcome Model::loadCode(const char *code, size_t bytes, const std::string &name) {
-  codeDescriptor = copyToMemory(code, bytes);
-  if (codeDescriptor < 0)
-    return failure(ONAGER_OUT_OF_MEMORY, "no memory for the code of " + name);
-  char path[64];
-  snprintf(path, sizeof path, "/proc/self/fd/%d", codeDescriptor);
-  library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  std::string path;
+  if (const char *folder = getenv("ONAGER_CODE_DIR"); folder && *folder)
+    path = copyToFolder(code, bytes, folder);
+  if (path.empty()) {
+    codeDescriptor = copyToMemory(code, bytes);
+    if (codeDescriptor < 0)
+      return failure(ONAGER_OUT_OF_MEMORY, "no memory for the code of " + name);
+    // Not /proc/self: a debugger opens the path as well, from a process of its own.
+    path = "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(codeDescriptor);
+  }
+  library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library)
     return failure(ONAGER_BAD_FILE, "cannot load the code of " + name + ": " + dlerror());
   const auto *model = static_cast<const onager_model *>(dlsym(library, "onager_model"));

@@ -48,7 +48,7 @@ private:
   Outcome adopt(const onager_model *model, const std::string &name);
 
   void *library = nullptr;
-  int codeDescriptor = -1; ///< kept open: the loader knows the code by /proc/self/fd/N, which must stay unique while loaded
+  int codeDescriptor = -1; ///< kept open: the loader knows the code by /proc/PID/fd/N, which must stay unique while loaded
   Mapping file, weightsFile;
   uint64_t manifestHash = 0;
 };

@@ -1,5 +1,6 @@
 // onager verify: compares a model as compiled with its reference form (-O0) or with ONNX Runtime.
 #include "Artifact.h"
+#include "FirstDifference.h"
 #include "Inputs.h"
 #include "OnnxRuntime.h"
 #include "Session.h"
@@ -109,7 +110,14 @@ static Status runVerify(const VerifyArguments &arguments) {
   bool isSame = true;
   for (size_t k = 0; k < found.outputs.size(); ++k)
     isSame &= checkOutput(arguments, found.outputNames[k], found.outputs[k], std::move(expected[k]));
-  return isSame ? Status::ok : Status::difference;
+  if (isSame)
+    return Status::ok;
+  auto isNear = [&](const Tensor &a, const Tensor &b) {
+    return a.dtype == b.dtype && a.dims == b.dims && !compare(a, b, getTolerance(arguments, a.dtype)).outside;
+  };
+  options = arguments.compiler.resolve();
+  print(findFirstDifference(source, options, arguments.threads, inputs, found.outputs.size(), isNear) + "\n");
+  return Status::difference;
 }
 
 Command addVerify(CLI::App &app) {

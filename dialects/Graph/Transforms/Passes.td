@@ -4,6 +4,26 @@
 
 include "mlir/Pass/PassBase.td"
 
+def GraphExposeValues : Pass<"graph-expose-values", "::mlir::func::FuncOp"> {
+  let summary = "Returns values inside the model as results of @main";
+  let description = [{
+    Two forms of a model can then be compared node by node. Each tensor that an operation with operands computes, outside of regions, and
+    that @main does not return already, has a position, counted from 0 in program order. The values at `positions`, or all, become results
+    behind those of the model, named by position, a colon and the node.
+
+    ```mlir
+    %0 = graph.tanh %x : (tensor<4xf32>) -> tensor<4xf32> loc("first")
+    return %1 : tensor<4xf32>
+    // becomes
+    return %1, %0 : tensor<4xf32>, tensor<4xf32>    // the second is named "0:first"
+    ```
+    Runs first, so that positions are those of the imported model. Values that are exposed are not fused away, which may change numbers.
+    Does nothing to functions other than @main.
+  }];
+  let options = [ListOption<"positions", "positions", "int64_t", "Positions to expose; all where there are none">];
+  let statistics = [Statistic<"exposedValues", "exposed-values", "Values that became results">];
+}
+
 def GraphSimplify : Pass<"graph-simplify", "::mlir::func::FuncOp"> {
   let summary = "Removes identities and merges data movements";
   let description = [{

@@ -4,6 +4,25 @@
 
 include "mlir/Pass/PassBase.td"
 
+def NameNodes : Pass<"name-nodes", "::mlir::ModuleOp"> {
+  let summary = "Names functions after ONNX nodes and gives each instruction a line";
+  let description = [{
+    Debuggers and profilers then show where in the model the time goes. A function that @onager_main calls takes the names of the first
+    call's nodes: letters and digits kept, others `_`, `__` between nodes, `onnx_` before them, cut at 96 characters; `_and_N_more` where
+    N calls more lead to it, then a number where that is taken. Each node has a line of the file that `model` names, in the order in which
+    the driver calls them, then of their first mention; an operation without a node has its function's line.
+
+    ```mlir
+    llvm.call @unit0(%run) : (!llvm.ptr) -> i32 loc("conv 1")
+    // becomes
+    llvm.call @onnx_conv_1(%run) : (!llvm.ptr) -> i32 loc("model.onnx":1:0)
+    ```
+    Runs last: it replaces the names that locations hold. Does not change what is computed.
+  }];
+  let options = [Option<"model", "model", "std::string", "\"model.onnx\"", "Name of the model's file">];
+  let statistics = [Statistic<"namedFunctions", "named-functions", "Functions that got the name of a node">];
+}
+
 def ExpandMath : Pass<"expand-math", "::mlir::func::FuncOp"> {
   let summary = "Replaces math functions of f32 by polynomials";
   let description = [{
