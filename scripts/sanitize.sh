@@ -10,6 +10,11 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh || exit 1
+# The sanitizers' own libraries; other builds need none of them.
+if ! dpkg-query -W libclang-rt-22-dev >/dev/null 2>&1; then
+  sudo=""; [ "$(id -u)" = 0 ] || sudo=sudo
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends libclang-rt-22-dev || exit 1
+fi
 export PATH="$PWD/build/venv/bin:/usr/lib/llvm-22/bin:$PATH"
 build=$PWD/build/sanitize
 if [ ! -f "$build/build.ninja" ]; then

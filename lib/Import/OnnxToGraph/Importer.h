@@ -170,6 +170,8 @@ private:
   void dispatch(Node &node);
   void importInitializers(const onnx::GraphProto &graph, Scope &scope, bool isMain);
   bool importInputs(const onnx::GraphProto &graph, Scope &scope, mlir::func::FuncOp function);
+  /// Takes the numbers that given shapes put in the place of named dims.
+  void fixNames(const onnx::GraphProto &graph);
   mlir::Type importInputType(const onnx::ValueInfoProto &input, const llvm::StringSet<> &known);
   void finish(const onnx::GraphProto &graph, Scope &scope, mlir::func::FuncOp function);
   const onnx::FunctionProto *findModelFunction(const onnx::NodeProto &node) const;

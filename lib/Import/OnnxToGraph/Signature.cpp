@@ -72,9 +72,26 @@ Type Importer::importInputType(const onnx::ValueInfoProto &input, const llvm::St
   return type;
 }
 
+void Importer::fixNames(const onnx::GraphProto &graph) {
+  for (const auto &input : graph.input()) {
+    auto given = options.shapes.find(input.name());
+    const auto &dims = input.type().tensor_type().shape().dim();
+    if (given == options.shapes.end() || given->second.size() != static_cast<size_t>(dims.size()))
+      continue;
+    for (auto [dim, extent] : llvm::zip(dims, given->second)) {
+      StringRef name = StringRef(dim.dim_param()).trim();
+      bool fits = dim.has_dim_value() && dim.dim_value() >= 0 ? dim.dim_value() == extent : !Symbols::isName(name) || Symbols::isAnonymous(name) || symbols.fix(name, extent);
+      if (!fits)
+        reportFile("input '" + input.name() + "': a dim that is " + (dim.has_dim_value() ? std::to_string(dim.dim_value()) : "'" + name.str() + "'") +
+                   " cannot be " + std::to_string(extent));
+    }
+  }
+}
+
 bool Importer::importInputs(const onnx::GraphProto &graph, Scope &scope, func::FuncOp function) {
   llvm::StringSet<> known = collectNames(graph);
   size_t errors = countErrors();
+  fixNames(graph);
   Block &block = function.front();
   SmallVector<DictionaryAttr> attributes;
   for (const auto &input : graph.input()) {

@@ -20,7 +20,11 @@ AffineExpr Symbols::freshSigned() {
   return symbol;
 }
 
+bool Symbols::fix(StringRef name, int64_t extent) { return fixed.try_emplace(name, extent).first->second == extent; }
+
 AffineExpr Symbols::named(StringRef name) {
+  if (auto number = fixed.find(name); number != fixed.end())
+    return getAffineConstantExpr(number->second, context);
   auto [it, isNew] = byName.try_emplace(name, names.size());
   if (isNew) {
     fresh();

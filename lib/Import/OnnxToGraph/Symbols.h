@@ -49,6 +49,8 @@ public:
   mlir::AffineExpr freshSigned();
   /// Returns the symbol of this name, made on first use.
   mlir::AffineExpr named(llvm::StringRef name);
+  /// Lets a name stand for a number from now on; false where it stands for another one. REQUIRES: named was not called with it.
+  bool fix(llvm::StringRef name, int64_t extent);
   /// Parses a dim_param: an expression where all its names are in `known`, else one name.
   mlir::AffineExpr parseDim(llvm::StringRef text, const llvm::StringSet<> &known);
   /// True for the texts that name nothing: "", "?", "None", "unk__7".
@@ -72,6 +74,7 @@ private:
   std::vector<std::string> names;
   std::vector<bool> isSigned;
   llvm::StringMap<unsigned> byName;
+  llvm::StringMap<int64_t> fixed;
   std::vector<Polynomial> facts;
 };
 
