@@ -60,6 +60,25 @@ def GraphFoldScale : Pass<"graph-fold-scale", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numFolded", "folded", "scales folded">];
 }
 
+def GraphExpandConvTranspose : Pass<"graph-expand-conv-transpose", "::mlir::func::FuncOp"> {
+  let summary = "Turns transposed convolutions into convolutions whose channels are the phases of the result";
+  let description = [{
+    With stride s a result position takes every s-th tap only, by its remainder modulo s. Each remainder (phase) is a convolution with ceil(K / s) taps;
+    all become output channels of one convolution, whose result is interleaved by a transpose and cut to the result's extents. The filter is
+    rearranged by constant operations, at compile time. Must hold: one group, no dilation, a filter of known extents; others stay.
+
+    ```mlir
+    %1 = graph.conv_transpose %x, %w {strides = array<i64: 2, 2>, ...} : (tensor<1x3x4x4xf32>, tensor<3x8x2x2xf32>) -> tensor<1x8x8x8xf32>
+    // becomes
+    %2 = graph.conv %x, %w2 ... : (tensor<1x3x4x4xf32>, tensor<32x3x1x1xf32>) -> tensor<1x32x4x4xf32>
+    // reshape, transpose, reshape
+    ```
+    May change numbers: a sum runs over channels before taps.
+  }];
+  let dependentDialects = ["::onager::graph::GraphDialect"];
+  let statistics = [Statistic<"numExpanded", "expanded", "transposed convolutions turned">];
+}
+
 def GraphReduceStrength : Pass<"graph-reduce-strength", "::mlir::func::FuncOp"> {
   let summary = "Replaces powers and quotients with constants by cheaper operations";
   let description = [{

@@ -12,6 +12,8 @@ void addGraphStage(OpPassManager &passes, bool exact) {
   OpPassManager &function = passes.nest<func::FuncOp>();
   function.addPass(createCSEPass());
   function.addPass(createGraphSimplify());
+  // Early: what follows simplifies convolutions and data movements.
+  function.addPass(createGraphExpandConvTranspose());
   // Before the patterns: they look for products.
   function.addPass(createGraphReduceStrength());
   function.addPass(createCSEPass());

@@ -16,9 +16,21 @@ static bool hasConvEmitter(graph::ConvOp op) {
   return known && filter.getElementType().isF32() && filter.getRank() >= 3 && filter.getRank() <= 5 && filter.getNumElements() > 0;
 }
 
+/// Taps of windows that are unrolled: more make code that takes long to compile.
+static constexpr int64_t kMostTaps = 64;
+
+/// Convolutions of one input channel per output channel, over planes.
 static bool isDepthwise(graph::ConvOp op) {
   auto filter = cast<RankedTensorType>(op.getFilter().getType());
-  return op.getGroup() > 1 && filter.getDimSize(1) == 1;
+  return op.getGroup() > 1 && filter.getDimSize(1) == 1 && filter.getRank() <= 4 && filter.getNumElements() / filter.getDimSize(0) <= kMostTaps;
+}
+
+/// Pooling that has an emitter: f32, over planes, windows of moderate size.
+static bool hasPoolEmitter(graph::PoolOp op) {
+  auto type = cast<RankedTensorType>(op.getX().getType());
+  bool isModerate = llvm::all_of(op.getKernel(), [](int64_t extent) { return extent <= kMostTaps; }) &&
+                    llvm::all_of(op.getStrides(), [](int64_t stride) { return stride <= 8; });
+  return type.getElementType().isF32() && (type.getRank() == 3 || type.getRank() == 4) && isModerate && op.getKind() != graph::PoolKind::lp;
 }
 
 kernel::Hero getHero(Operation *op, bool fuse) {
@@ -43,6 +55,7 @@ kernel::Hero getHero(Operation *op, bool fuse) {
           return Hero::map;
         return isDepthwise(conv) ? Hero::depthwise : Hero::conv;
       })
+      .Case<graph::PoolOp>([](graph::PoolOp pool) { return hasPoolEmitter(pool) ? Hero::pool : Hero::map; })
       .Default([](Operation *) { return Hero::map; });
 }
 

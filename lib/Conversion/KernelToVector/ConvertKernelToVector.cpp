@@ -34,6 +34,8 @@ static void emitBody(UnitEmitter &e) {
     return e.options.exact ? emitMap(e) : emitConv(e);
   case Hero::depthwise:
     return e.options.exact ? emitMap(e) : emitDepthwise(e);
+  case Hero::pool:
+    return e.options.exact ? emitMap(e) : emitPool(e);
   default:
     return emitMap(e);
   }

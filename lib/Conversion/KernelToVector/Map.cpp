@@ -1,6 +1,7 @@
 // Units without a hero: one loop nest over the shape that all results share.
 //
-// Work items: for rank 0 and 1 the elements, else the rows (all dims but the last).
+// Work items: for rank 0 and 1 the elements, else the rows (all dims but the last; but the last two where the last is of a few elements, which are
+// unrolled: the vectoriser then interleaves them).
 //
 //   for row in [begin, end)            indices of the outer dims are carried and stepped like an odometer
 //     for i in [0, extent of the last dim)    parallel: the loop vectoriser's
@@ -38,6 +39,30 @@ void storeResults(UnitEmitter &e, ArrayRef<Value> index, Value linear) {
   }
 }
 
+/// Extent of the last dim where it is unrolled, else 0.
+static int64_t getUnrolled(ArrayRef<AffineExpr> dims) {
+  std::optional<int64_t> last = dims.size() < 2 ? std::nullopt : graph::getConstant(dims.back());
+  return last && *last >= 2 && *last <= 4 ? *last : 0;
+}
+
+/// Rows whose last dim has a few elements: walks the dim before it.
+static void emitUnrolled(UnitEmitter &e, ArrayRef<AffineExpr> dims, int64_t count) {
+  Value width = e.extent(dims[dims.size() - 2]);
+  auto emitRow = [&](ArrayRef<Value> index, Value row) {
+    Value base = e.mul(row, width);
+    e.forEachParallel(e.i64(0), width, [&](Value i) {
+      for (int64_t k = 0; k < count; ++k) {
+        UnitEmitter::Index position(index);
+        position.append({i, e.i64(k)});
+        storeResults(e, position, e.add(e.mul(e.add(base, i), e.i64(count)), e.i64(k)));
+      }
+    });
+  };
+  if (dims.size() == 2)
+    return e.forEach(e.begin, e.end, 1, [&](Value row) { emitRow({}, row); });
+  forRows(e, ArrayRef(dims).drop_back(2), e.begin, e.end, emitRow);
+}
+
 void emitMap(UnitEmitter &e) {
   graph::Dims dims = graph::getDims(e.unit.getBody().front().getTerminator()->getOperand(0));
   if (dims.size() <= 1) {
@@ -46,6 +71,8 @@ void emitMap(UnitEmitter &e) {
     });
     return;
   }
+  if (int64_t count = e.options.exact ? 0 : getUnrolled(dims))
+    return emitUnrolled(e, dims, count);
   ArrayRef<AffineExpr> outer = ArrayRef(dims).drop_back();
   Value width = e.extent(dims.back());
   forRows(e, outer, e.begin, e.end, [&](ArrayRef<Value> index, Value row) {
@@ -58,11 +85,12 @@ void emitMap(UnitEmitter &e) {
   });
 }
 
-WorkInfo getMapWork(kernel::UnitOp unit) {
+WorkInfo getMapWork(kernel::UnitOp unit, bool exact) {
   MLIRContext *context = unit.getContext();
   graph::Dims dims = graph::getDims(unit.getBody().front().getTerminator()->getOperand(0));
   AffineExpr elements = graph::getNumElements(context, dims);
-  AffineExpr items = dims.size() <= 1 ? elements : graph::getNumElements(context, ArrayRef(dims).drop_back());
+  size_t inner = !exact && getUnrolled(dims) ? 2 : 1;
+  AffineExpr items = dims.size() <= 1 ? elements : graph::getNumElements(context, ArrayRef(dims).drop_back(inner));
   int64_t ops = std::distance(unit.getBody().front().begin(), unit.getBody().front().end());
   return {items, elements * ops, getAffineConstantExpr(0, context)};
 }

@@ -179,6 +179,7 @@ void emitRecurrent(UnitEmitter &e);
 void emitGemm(UnitEmitter &e);
 void emitConv(UnitEmitter &e);
 void emitDepthwise(UnitEmitter &e);
+void emitPool(UnitEmitter &e);
 /// Emits the function of a unit beside it, under its name.
 void emitUnit(kernel::UnitOp unit, const EmitOptions &options, llvm::SmallVectorImpl<std::string> &errors);
 /// Stores every yielded tensor of the unit at `index`, whose row-major position is `linear`.
@@ -195,7 +196,7 @@ struct WorkInfo {
   mlir::AffineExpr scratchBytes; ///< per thread; constant 0 where none
 };
 WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options);
-WorkInfo getMapWork(kernel::UnitOp unit);
+WorkInfo getMapWork(kernel::UnitOp unit, bool exact);
 WorkInfo getConcatWork(kernel::UnitOp unit);
 WorkInfo getScatterWork(kernel::UnitOp unit);
 WorkInfo getRecurrentWork(kernel::UnitOp unit);
@@ -204,6 +205,7 @@ WorkInfo getRowWork(kernel::UnitOp unit);
 WorkInfo getGemmWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getConvWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getDepthwiseWork(kernel::UnitOp unit, const EmitOptions &options);
+WorkInfo getPoolWork(kernel::UnitOp unit);
 /// Options for a machine with vector registers of this width.
 EmitOptions makeEmitOptions(bool exact, unsigned vectorBytes);
 

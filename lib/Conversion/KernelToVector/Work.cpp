@@ -23,15 +23,17 @@ WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options) {
     return getScanWork(unit);
   case Hero::softmax:
   case Hero::normalize:
-    return options.exact ? getMapWork(unit) : getRowWork(unit);
+    return options.exact ? getMapWork(unit, options.exact) : getRowWork(unit);
   case Hero::gemm:
     return getGemmWork(unit, options);
   case Hero::conv:
-    return options.exact ? getMapWork(unit) : getConvWork(unit, options);
+    return options.exact ? getMapWork(unit, options.exact) : getConvWork(unit, options);
   case Hero::depthwise:
-    return options.exact ? getMapWork(unit) : getDepthwiseWork(unit, options);
+    return options.exact ? getMapWork(unit, options.exact) : getDepthwiseWork(unit, options);
+  case Hero::pool:
+    return options.exact ? getMapWork(unit, options.exact) : getPoolWork(unit);
   default:
-    return getMapWork(unit);
+    return getMapWork(unit, options.exact);
   }
 }
 

@@ -1,0 +1,70 @@
+// Windows that slide over a plane of f32: what depthwise convolution and pooling share.
+//
+// A plane lies in memory as rows of `pitch` floats. Padding is written into it once, so that no window tests bounds; behind its last row there are
+// `getSlack` floats more, since vectors at the end of a row read beyond it. Lanes beyond a row's end are computed and not stored.
+#ifndef ONAGER_CONVERSION_KERNELTOVECTOR_PLANE_H
+#define ONAGER_CONVERSION_KERNELTOVECTOR_PLANE_H
+
+#include "lib/Conversion/KernelToVector/UnitEmitter.h"
+
+namespace onager {
+
+/// Rows of floats in memory.
+struct Plane {
+  mlir::Value base, rows, columns, pitch;
+};
+
+/// Windows over two dims; planes of rank 1 are one row.
+struct Windows {
+  int64_t kernel[2] = {1, 1}, strides[2] = {1, 1}, dilations[2] = {1, 1};
+  int64_t getTaps() const { return kernel[0] * kernel[1]; }
+};
+
+/// Reads the window attributes of an operation over 1 or 2 spatial dims.
+Windows makeWindows(llvm::ArrayRef<int64_t> kernel, llvm::ArrayRef<int64_t> strides, llvm::ArrayRef<int64_t> dilations);
+/// The last two entries of `dims`, the first being 1 where `dims` has one entry.
+std::pair<mlir::AffineExpr, mlir::AffineExpr> getPlaneDims(llvm::ArrayRef<mlir::AffineExpr> spatial);
+/// Extents of the padded plane under a plane of results.
+std::pair<mlir::AffineExpr, mlir::AffineExpr> getPaddedDims(const Windows &windows, llvm::ArrayRef<mlir::AffineExpr> spatial);
+/// Floats that must be readable behind a plane that is read with these strides.
+int64_t getSlack(const Windows &windows);
+/// Results of one plane that are kept in scratch memory before the epilogue takes them: whole groups of rows.
+mlir::AffineExpr getBlockRows(llvm::ArrayRef<mlir::AffineExpr> spatial);
+
+class PlaneEmitter {
+public:
+  explicit PlaneEmitter(UnitEmitter &e);
+
+  mlir::Value splat(mlir::Value scalar);
+  /// Sets `count` floats.
+  void fill(mlir::Value base, mlir::Value count, mlir::Value number);
+  /// Copies a dense plane into `target`, its first element to (top, left); what falls outside of the target is left out.
+  void copyInside(const Plane &source, const Plane &target, mlir::Value top, mlir::Value left);
+  using Combine = llvm::function_ref<mlir::Value(mlir::Value sum, mlir::Value x, int64_t tap)>;
+  /// Stores, for each element of `target`, `init` combined with the elements under its window, taps in row-major order.
+  void reduceWindows(const Plane &source, const Plane &target, const Windows &windows, mlir::Value init, Combine combine);
+
+private:
+  struct Block;
+  mlir::Value load(mlir::Value address, int64_t stride);
+  mlir::Value getMask(mlir::Value count);
+  void emitRows(const Plane &source, const Plane &target, const Windows &windows, mlir::Value init, Combine combine, mlir::Value row, int64_t rows);
+  llvm::SmallVector<mlir::Value> emitBlock(const Plane &source, const Windows &windows, mlir::Value init, Combine combine, mlir::Value row, mlir::Value column,
+                                           int64_t rows);
+  void forColumns(mlir::Value columns, llvm::function_ref<void(mlir::Value column, mlir::Value mask)> body);
+
+  UnitEmitter &e;
+  mlir::VectorType lanes;
+};
+
+/// Emits the epilogue of `result` [N, C, spatial...] for the rows [row, row + rows) of a plane, whose values lie densely in `values`.
+void emitPlaneEpilogue(UnitEmitter &e, mlir::Value result, llvm::ArrayRef<mlir::Value> plane, mlir::Value row, mlir::Value rows, mlir::Value values,
+                       llvm::function_ref<mlir::Value(mlir::Value value, mlir::Value pixel)> finish);
+/// True where every tensor of the unit but `inputs` has all spatial dims of `result` or none: its pixels can be walked as one dim.
+bool walksPixelsAsOne(kernel::UnitOp unit, mlir::Value result, llvm::ArrayRef<mlir::Value> inputs);
+/// Index of a pixel of [N, C, spatial...]; the pixel is one number, which stands in the last dim where `asOne`.
+UnitEmitter::Index getPixelIndex(UnitEmitter &e, llvm::ArrayRef<mlir::Value> plane, mlir::Value pixel, llvm::ArrayRef<mlir::AffineExpr> spatial, bool asOne);
+
+} // namespace onager
+
+#endif
