@@ -63,6 +63,17 @@ def test_outputs_whose_shapes_depend_on_values():
         assert np.array_equal(session.run(["places"], {"x": np.array(x, np.float32)})[0], places)
 
 
+@pytest.mark.parametrize("columns", [1, 3, 7, 10, 16])
+def test_place_in_the_batch_does_not_change_bits(columns):
+    """Products too narrow for panels are left to LLVM's loops, with vector bodies and remainders."""
+    generator = np.random.default_rng(columns)
+    session = onager.InferenceSession(make_text(f"(float[n, 4] x, float[4, {columns}] w, float[{columns}] b) => (float[n, {columns}] y)", "y = Gemm(x, w, b)"))
+    x, w, b = (generator.standard_normal(shape, dtype=np.float32) for shape in ((37, 4), (4, columns), (columns,)))
+    alone = np.concatenate([session.run(None, {"x": row[None], "w": w, "b": b})[0] for row in x])
+    for rows in range(1, 38):
+        assert np.array_equal(session.run(None, {"x": x[:rows], "w": w, "b": b})[0], alone[:rows])
+
+
 class Foreign:
     """A tensor of another library: DLPack and nothing else."""
 

@@ -3,6 +3,7 @@
 // Floats accumulate in their compute type (f64 where exact), integers in i64 where exact, else in the result's width: both wrap alike.
 #include "lib/Conversion/KernelToVector/UnitEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
 using namespace mlir;
 
@@ -19,8 +20,11 @@ Value multiplyAdd(UnitEmitter &e, Value sum, Value a, Type aType, Value c, Type 
   Value x = convertElement(e, a, aType, result, true), y = convertElement(e, c, cType, result, true);
   if (isa<IntegerType>(sum.getType()))
     return arith::AddIOp::create(e.b, sum, arith::MulIOp::create(e.b, x, y));
-  auto flags = arith::FastMathFlagsAttr::get(e.b.getContext(), e.options.exact ? arith::FastMathFlags::none : arith::FastMathFlags::contract | arith::FastMathFlags::reassoc);
-  return arith::AddFOp::create(e.b, sum, arith::MulFOp::create(e.b, x, y, flags).getResult(), flags);
+  if (e.options.exact)
+    return arith::AddFOp::create(e.b, sum, arith::MulFOp::create(e.b, x, y));
+  // Not a product and a sum that LLVM may contract: with two products at hand it fuses one or the other, and not the same one in a vector body and
+  // in what remains of its loop.
+  return LLVM::FMulAddOp::create(e.b, sum.getType(), x, y, sum, LLVM::FastmathFlagsAttr::get(e.b.getContext(), LLVM::FastmathFlags::reassoc));
 }
 
 Value emitMatmul(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {

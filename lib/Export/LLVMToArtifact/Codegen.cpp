@@ -5,6 +5,7 @@
 #include "mlir/Target/LLVMIR/Export.h"
 #include "onager-rt/abi.h"
 #include "llvm/IR/Constants.h"
+#include "llvm/IR/Intrinsics.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
@@ -61,6 +62,18 @@ static std::unique_ptr<TargetMachine> createMachine(const Target &target) {
   return std::unique_ptr<TargetMachine>(backend->createTargetMachine(triple, target.cpu, target.features, options, Reloc::PIC_, std::nullopt, CodeGenOptLevel::Default));
 }
 
+/// Lets the target multiply and add in two steps where it has no instruction for both: artifacts have no library to call for exact ones.
+static void relaxMultiplyAdds(Module &module, const Target &target) {
+  if (is_contained(target.required, "fma"))
+    return;
+  for (Function &function : make_early_inc_range(module)) {
+    if (function.getIntrinsicID() != Intrinsic::fma)
+      continue;
+    function.replaceAllUsesWith(Intrinsic::getOrInsertDeclaration(&module, Intrinsic::fmuladd, {function.getReturnType()}));
+    function.eraseFromParent();
+  }
+}
+
 std::unique_ptr<Module> translateToLLVMIR(mlir::ModuleOp module, LLVMContext &context, const Target &target) {
   mlir::registerBuiltinDialectTranslation(*module.getContext());
   mlir::registerLLVMDialectTranslation(*module.getContext());
@@ -70,6 +83,7 @@ std::unique_ptr<Module> translateToLLVMIR(mlir::ModuleOp module, LLVMContext &co
   std::unique_ptr<TargetMachine> machine = createMachine(target);
   result->setTargetTriple(machine->getTargetTriple());
   result->setDataLayout(machine->createDataLayout());
+  relaxMultiplyAdds(*result, target);
   for (Function &function : *result) {
     if (function.isDeclaration())
       continue;
