@@ -19,17 +19,17 @@ install(TARGETS OnagerRuntime OnagerCompilerShared EXPORT OnagerTargets)
 install(FILES include/onager-rt/abi.h include/onager-rt/api.h include/onager-rt/onager.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/onager-rt)
 install(FILES include/onager/Compiler.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/onager)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
-foreach(tool onager onager-opt)
-  if(TARGET ${tool})
-    set_target_properties(${tool} PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR};${LLVM_LIBRARY_DIR}")
-    install(TARGETS ${tool} RUNTIME)
-  endif()
-endforeach()
+# Other projects compile models while they are built, by the target Onager::onager.
+set_target_properties(onager onager-opt PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR};${LLVM_LIBRARY_DIR}")
+install(TARGETS onager EXPORT OnagerTargets)
+install(TARGETS onager-opt)
 
 install(EXPORT OnagerTargets NAMESPACE Onager:: DESTINATION ${onager_package_dir})
 configure_package_config_file(cmake/OnagerConfig.cmake.in ${PROJECT_BINARY_DIR}/OnagerConfig.cmake INSTALL_DESTINATION ${onager_package_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/OnagerConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/OnagerConfig.cmake ${PROJECT_BINARY_DIR}/OnagerConfigVersion.cmake DESTINATION ${onager_package_dir})
+# The prefix is found from where the .pc file lies, so that an installed tree may move.
+file(RELATIVE_PATH onager_pkgconfig_prefix /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 configure_file(cmake/onager-rt.pc.in ${PROJECT_BINARY_DIR}/onager-rt.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/onager-rt.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 

@@ -25,6 +25,7 @@ python=python3
 "$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || python=/usr/bin/python3
 stamp=build/.venv-$(sha256sum scripts/requirements.txt | cut -c1-16)
 if [ ! -f "$stamp" ] || [ ! -x build/venv/bin/python ]; then
+  echo "Installing Python packages into build/venv (a minute)"
   [ -x build/venv/bin/python ] || "$python" -m venv build/venv
   build/venv/bin/pip install -q --disable-pip-version-check --require-hashes -r scripts/requirements.txt
   rm -f build/.venv-*; touch "$stamp"
@@ -33,6 +34,7 @@ fi
 onnx=onnx-1.23.2
 onnx_sha256=008cb0467b2bbee41448acc7da8b6f4e704624cb0d327a2d5adafc7ce19bc5b8
 if [ ! -f build/deps/onnx/.complete ]; then
+  echo "Building ONNX's C++ library in build/deps (two minutes on two cores; log in build/deps/onnx-build.log)"
   export PATH="$PWD/build/venv/bin:$PATH"
   (cd build/deps
    if ! sha256sum -c --status <<<"$onnx_sha256  $onnx.tar.gz" 2>/dev/null; then

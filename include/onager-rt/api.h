@@ -32,7 +32,9 @@ typedef enum onager_status {
   ONAGER_BAD_FILE = 2,      /* not an artifact, damaged, or not readable */
   ONAGER_BAD_MACHINE = 3,   /* the processor lacks a feature that the code needs */
   ONAGER_OUT_OF_MEMORY = 4,
-  ONAGER_RUN_FAILED = 5     /* a check inside the model failed: an index, a shape */
+  ONAGER_RUN_FAILED = 5,    /* a check inside the model failed: an index, a shape */
+  ONAGER_CANCELLED = 6,     /* onager_context_cancel was called */
+  ONAGER_TOO_LATE = 7       /* the deadline of onager_context_set_deadline has passed */
 } onager_status;
 
 /* Element types; the numbers are those of ONNX's TensorProto.DataType. */
@@ -45,10 +47,42 @@ typedef enum onager_dtype {
 typedef struct onager_session onager_session;
 typedef struct onager_context onager_context;
 
+/* Where a session takes the memory of its contexts from: intermediate tensors, outputs and scratch. Called by any thread. Bookkeeping of a few
+ * kilobytes, made when sessions and contexts are, comes from malloc. */
+typedef struct onager_allocator {
+  uint32_t size;
+  uint32_t reserved;
+  void *user;
+  void *(*allocate)(void *user, size_t bytes, size_t alignment); /* NULL where there is no memory */
+  void (*release)(void *user, void *memory, size_t bytes, size_t alignment); /* with what allocate was called with */
+} onager_allocator;
+
+/* A caller's own threads. */
+typedef struct onager_executor {
+  uint32_t size;
+  int32_t concurrent; /* nonzero promises that all shares of a run run at the same time, whatever else the threads have to do. The shares wait for
+                         each other, so that without the promise a run has one share, on the thread that asked for it. */
+  void *user;
+  /* Calls share(argument, k) for each k in [0, count) and returns when all have returned. */
+  void (*run)(void *user, int32_t count, void (*share)(void *argument, int32_t k), void *argument);
+} onager_executor;
+
+/* Threads that sessions share. */
+typedef struct onager_pool onager_pool;
+
+/* How much a line of the log matters. */
+typedef enum onager_level { ONAGER_LOG_WARNING = 1, ONAGER_LOG_INFO = 2, ONAGER_LOG_DEBUG = 3 } onager_level;
+
 /* How to open a session. */
 typedef struct onager_options {
   uint32_t size;
   int32_t threads; /* of a run; 0: as many as the process may use */
+  const char *weights_path; /* file of weights of a model without them (--weights=separate); NULL: the artifact's path and ".weights" */
+  const onager_allocator *allocator; /* NULL: posix_memalign and free. Copied */
+  const onager_executor *executor;   /* the caller's threads; NULL: the session's own. Copied */
+  onager_pool *pool;                 /* threads shared with other sessions; NULL: the session's own. Not together with `executor` */
+  void (*log)(void *user, int32_t level, const char *line); /* gets a line now and then, on any thread; NULL: nobody does */
+  void *log_user;
 } onager_options;
 
 /* An input or output of the signature. Strings and arrays live as long as the session. */
@@ -79,12 +113,19 @@ ONAGER_API const char *onager_last_error(void);
 /* Bytes of one element, 0 for unknown types. */
 ONAGER_API size_t onager_dtype_bytes(int32_t dtype);
 
-/* Opens an artifact. `options` may be NULL. */
+/* Makes a pool of threads; 0: as many as the process may use. They start with the first run and sleep when idle. */
+ONAGER_API onager_status onager_pool_create(int32_t threads, onager_pool **pool);
+/* Gives up a pool; its threads end when the last session that uses it is closed. NULL is fine. */
+ONAGER_API void onager_pool_release(onager_pool *pool);
+
+/* Opens an artifact, or a program made by --emit=exe. `options` may be NULL. */
 ONAGER_API onager_status onager_session_open(const char *path, const onager_options *options, onager_session **session);
 /* The same from memory, which is copied. */
 ONAGER_API onager_status onager_session_open_memory(const void *data, size_t bytes, const onager_options *options, onager_session **session);
-/* The same for a model that is linked into the program (--emit=obj); its weights come from `weights` where not in the object. */
+/* The same for a model that is linked into the program (--emit=obj, --emit=lib); its weights come from `weights`, or the options' file, where not in the object. */
 ONAGER_API onager_status onager_session_open_model(const onager_model *model, const void *weights, const onager_options *options, onager_session **session);
+/* Opens another session on the code and weights of one that is open; they stay until the last of these sessions is closed. */
+ONAGER_API onager_status onager_session_share(onager_session *other, const onager_options *options, onager_session **session);
 /* Frees a session; NULL is fine. */
 ONAGER_API void onager_session_close(onager_session *session);
 
@@ -92,7 +133,7 @@ ONAGER_API void onager_session_close(onager_session *session);
 ONAGER_API size_t onager_session_inputs(const onager_session *session);
 /* As onager_session_inputs. */
 ONAGER_API size_t onager_session_outputs(const onager_session *session);
-/* Describes an input; fills `info`, whose `size` the caller need not set. */
+/* Describes an input. */
 ONAGER_API onager_status onager_session_input(const onager_session *session, size_t index, onager_info *info);
 /* Describes an output, likewise. */
 ONAGER_API onager_status onager_session_output(const onager_session *session, size_t index, onager_info *info);
@@ -107,6 +148,14 @@ ONAGER_API void onager_context_destroy(onager_context *context);
 ONAGER_API onager_status onager_context_prepare(onager_context *context, const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t output_count);
 /* Runs the model. Allocates nothing where shapes stay within those of earlier runs and outputs are the caller's or the context's own. */
 ONAGER_API onager_status onager_context_run(onager_context *context, const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t output_count);
+/* Ends the context's run in progress, or the next one where there is none, with ONAGER_CANCELLED, at the next point where its threads meet.
+ * May be called by any thread, unlike the context's other functions. A run that gets to its end first is not cancelled. */
+ONAGER_API void onager_context_cancel(onager_context *context);
+/* Ends later runs with ONAGER_TOO_LATE when `seconds` have passed since their beginning, at the next point where their threads meet; 0: never. */
+ONAGER_API onager_status onager_context_set_deadline(onager_context *context, double seconds);
+/* Tells how many bytes a run on inputs of these types and shapes needs, outputs of the context's own included; `data` is not looked at. Values
+ * whose size depends on other values come on top. */
+ONAGER_API onager_status onager_context_query_memory(onager_context *context, const onager_tensor *inputs, size_t count, uint64_t *bytes);
 /* Bytes that the context holds. */
 ONAGER_API uint64_t onager_context_memory(const onager_context *context);
 

@@ -107,14 +107,24 @@ class Session {
 public:
   /// Opens an artifact; `threads` of a run, 0 for as many as the process may use.
   explicit Session(const std::string &path, int threads = 0) {
-    onager_options options{sizeof options, threads};
+    onager_options options{};
+    options.size = sizeof options;
+    options.threads = threads;
+    onager_session *opened = nullptr;
+    check(onager_session_open(path.c_str(), &options, &opened));
+    handle.reset(opened);
+  }
+  /// Opens an artifact with all that the C API offers: memory, threads and a log of the caller's.
+  Session(const std::string &path, const onager_options &options) {
     onager_session *opened = nullptr;
     check(onager_session_open(path.c_str(), &options, &opened));
     handle.reset(opened);
   }
   /// Opens a model that is linked into the program.
   explicit Session(const onager_model &model, const void *weights = nullptr, int threads = 0) {
-    onager_options options{sizeof options, threads};
+    onager_options options{};
+    options.size = sizeof options;
+    options.threads = threads;
     onager_session *opened = nullptr;
     check(onager_session_open_model(&model, weights, &options, &opened));
     handle.reset(opened);
@@ -167,6 +177,17 @@ public:
   void run(const std::vector<Tensor> &inputs, const std::vector<Tensor> &outputs) {
     std::vector<onager_tensor> views = viewAll(inputs), results = viewAll(outputs);
     check(onager_context_run(get(), views.data(), views.size(), results.data(), results.size()));
+  }
+  /// Ends the run in progress, or the next one, with an Error of status ONAGER_CANCELLED. May be called by any thread.
+  void cancel() noexcept { onager_context_cancel(get()); }
+  /// Ends later runs that take longer, with an Error of status ONAGER_TOO_LATE; 0: none.
+  void setDeadline(double seconds) { check(onager_context_set_deadline(get(), seconds)); }
+  /// Returns the bytes that a run on inputs of these types and shapes needs; their data is not looked at.
+  std::uint64_t queryMemory(const std::vector<Tensor> &inputs) {
+    std::vector<onager_tensor> views = viewAll(inputs);
+    std::uint64_t bytes = 0;
+    check(onager_context_query_memory(get(), views.data(), views.size(), &bytes));
+    return bytes;
   }
   /// Returns the bytes that the context holds.
   std::uint64_t memory() const noexcept { return onager_context_memory(get()); }

@@ -21,7 +21,8 @@ struct CompileOptions {
   std::string target = "native";   ///< see getTarget
   int optLevel = 3;                ///< 0: scalar reference form, accumulating in f64
   std::string name = "onager";     ///< prefix of the artifact's symbol
-  std::string emit = "so";         ///< so, obj, llvm or mlir
+  std::string emit = "so";         ///< so, exe, obj, lib, llvm or mlir
+  std::string weights = "inside";  ///< inside: with the code; separate: in `<output>.weights`
   std::string stopAfter;           ///< a stage of Stages.def: its IR goes to `text`
   std::string printAfter;          ///< a pass: its IR goes to stderr
   bool verifyEach = false;         ///< verify the IR after every pass

@@ -7,6 +7,7 @@
 #include "lib/Conversion/VectorToLLVM/VectorToLLVM.h"
 #include "lib/Export/LLVMToArtifact/Artifact.h"
 #include "lib/Export/LLVMToArtifact/Codegen.h"
+#include "lib/Export/LLVMToArtifact/Header.h"
 #include "lib/Pipeline/BuildManifest.h"
 #include "lib/Pipeline/ConstantUnits.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -141,8 +142,11 @@ bool Compilation::emitCode() {
   std::unique_ptr<llvm::Module> code = translateToLLVMIR(*module, llvmContext, target);
   if (!code)
     return fail(Status::internal, "translation to LLVM IR failed");
-  // A shared object is asked for one fixed name; objects linked into programs keep theirs apart.
-  addModelSymbol(*code, options.emit == "obj" ? options.name : "onager", rt::encode(manifest));
+  std::string encoded = rt::encode(manifest);
+  bool isSeparate = options.weights == "separate";
+  Product product{options.output, options.emit, options.name, formatHeader(manifest, isSeparate), isSeparate, manifest.weightBytes,
+                  rt::hashBytes(encoded.data(), encoded.size())};
+  addModelSymbol(*code, getSymbolPrefix(product), encoded, refersToWeights(product));
   optimize(*code, target, options.optLevel);
   if (options.emit == "llvm") {
     llvm::raw_string_ostream(result.text) << *code;
@@ -152,14 +156,10 @@ bool Compilation::emitCode() {
   code.reset();
   seconds.push_back({"codegen", now() - start});
   start = now();
-  std::string error;
-  llvm::SmallVector<char, 0> linked = options.emit == "obj" ? object : linkSharedObject(object, options.name, error);
-  if (linked.empty())
-    return fail(StringRef(error).starts_with("linking") ? Status::internal : Status::badFile, error);
   auto weights = module->getOperation()->getAttrOfType<ArrayAttr>(kernel::kWeightsAttr);
   auto offsets = module->getOperation()->getAttrOfType<DenseI64ArrayAttr>("kernel.weight_offsets").asArrayRef();
-  std::string streamError;
-  bool written = writeArtifact(options.output, linked, manifest.weightBytes, [&](WeightSink sink) { return constants.stream(weights, offsets, sink, streamError); }, error);
+  std::string error, streamError;
+  bool written = writeProduct(product, object, [&](WeightSink sink) { return constants.stream(weights, offsets, sink, streamError); }, error);
   seconds.push_back({"artifact", now() - start});
   if (!written)
     return fail(streamError.empty() ? Status::badFile : Status::refused, streamError.empty() ? error : streamError);

@@ -65,7 +65,9 @@ bool setOption(CompileOptions &options, const std::string &rawKey, const std::st
   if (key == "target")
     return setChoice(options.target, key, value, {"native", "portable", "x86-64-v2", "x86-64-v3", "x86-64-v4"}, error);
   if (key == "emit")
-    return setChoice(options.emit, key, value, {"so", "obj", "llvm", "mlir"}, error);
+    return setChoice(options.emit, key, value, {"so", "exe", "obj", "lib", "llvm", "mlir"}, error);
+  if (key == "weights")
+    return setChoice(options.weights, key, value, {"inside", "separate"}, error);
   if (key == "opt-level" || key == "O")
     return setLevel(options, value, error);
   if (key == "shape")

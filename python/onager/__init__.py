@@ -6,6 +6,8 @@
 """
 from ._errors import CompileError
 from ._compile import compile
+from ._runtime import version as _version
 from ._session import InferenceSession, NodeArg
 
 __all__ = ["CompileError", "InferenceSession", "NodeArg", "compile"]
+__version__ = _version()

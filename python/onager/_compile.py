@@ -5,6 +5,9 @@ import pathlib
 
 from ._errors import CompileError
 
+Model = str | os.PathLike | bytes | bytearray | memoryview
+"""A path, or the bytes of a model."""
+
 
 def cache_folder() -> pathlib.Path:
     """Returns the per-user folder of compiled models, made on first use: ONAGER_CACHE_DIR, else the platform's cache folder."""
@@ -14,7 +17,7 @@ def cache_folder() -> pathlib.Path:
     return base
 
 
-def _pairs(options: dict) -> list[tuple[str, str]]:
+def _pairs(options: dict[str, object]) -> list[tuple[str, str]]:
     pairs = []
     for key, value in options.items():
         if key == "shapes" or (key == "shape" and isinstance(value, dict)):
@@ -24,12 +27,12 @@ def _pairs(options: dict) -> list[tuple[str, str]]:
     return pairs
 
 
-def compile(model, output=None, *, report: list | None = None, **options) -> str:
+def compile(model: Model, output: str | os.PathLike | None = None, *, report: list[str] | None = None, **options: object) -> str:
     """Compiles a model (a path or its bytes) and returns the path of the artifact.
 
     Options are the command line's flags with underscores: target, opt_level, shape={"x": [1, 3, 224, 224]}, emit, name ...
     Without `output` the file goes to the cache folder. `report`, a list, gets the compile report (JSON text) appended.
-    Raises CompileError where the model is refused or an option is bad.
+    Raises CompileError where the model is refused or an option is bad. Releases the GIL.
     """
     from . import _compiler
 

@@ -1,5 +1,5 @@
 """Sessions over the runtime's C API. Use onager.InferenceSession."""
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,7 +22,7 @@ class Session:
     def describe(self, inputs: bool) -> list[tuple[str, int, list[int | str]]]:
         """Returns name, ONNX element type and dims of the inputs or the outputs; dims that are not fixed are text."""
 
-    def run(self, names: Iterable[str] | None, feeds: Mapping[str, ArrayLike]) -> list[np.ndarray]:
+    def run(self, names: Iterable[str] | None, feeds: dict[str, ArrayLike]) -> list[np.ndarray]:
         """Runs the model and returns the named outputs, or all.
 
         Raises ValueError for a wrong name, type or shape, TypeError for what is no array, RuntimeError where the run fails.

@@ -8,7 +8,10 @@
 #include <numpy/arrayobject.h>
 
 #include "onager-rt/api.h"
+#include <algorithm>
+#include <cstring>
 #include <mutex>
+#include <numeric>
 
 namespace nb = nanobind;
 
@@ -54,7 +57,9 @@ struct Lease;
 class Session {
 public:
   Session(const std::string &path, nb::bytes data, int threads) {
-    onager_options options{sizeof options, threads};
+    onager_options options{};
+    options.size = sizeof options;
+    options.threads = threads;
     onager_status status;
     {
       nb::gil_scoped_release release;
@@ -73,7 +78,8 @@ public:
   }
 
   onager_info info(bool isInput, size_t k) const {
-    onager_info result;
+    onager_info result{};
+    result.size = sizeof result;
     check(isInput ? onager_session_input(session, k, &result) : onager_session_output(session, k, &result));
     return result;
   }
@@ -98,6 +104,10 @@ public:
 
 private:
   friend struct Lease;
+  /// Describes the inputs in the signature's order; `held` keeps their arrays alive. Throws for what is missing, too much or no array.
+  std::vector<onager_tensor> readFeeds(nb::dict feeds, std::vector<nb::object> &held) const;
+  /// Returns the indices of the named outputs, or of all for None.
+  std::vector<size_t> findOutputs(nb::handle wanted) const;
   onager_context *take() {
     std::lock_guard<std::mutex> guard(lock);
     if (idle.empty()) {
@@ -127,9 +137,23 @@ struct Lease {
   onager_context *context;
 };
 
+/// Returns a view of another library's tensor through DLPack, without a copy; the object itself where it offers none.
+nb::object viewTensor(nb::handle value) {
+  if (PyArray_Check(value.ptr()) || !nb::hasattr(value, "__dlpack__"))
+    return nb::borrow(value);
+  nb::object convert = nb::module_::import_("numpy").attr("from_dlpack");
+  PyObject *view = PyObject_CallOneArg(convert.ptr(), value.ptr());
+  if (view)
+    return nb::steal(view);
+  // NumPy has no such type, or the tensor lies elsewhere: the object may still turn itself into an array.
+  PyErr_Clear();
+  return nb::borrow(value);
+}
+
 /// Makes a dense array in machine byte order of what was fed; the array itself where it is one.
 nb::object toArray(nb::handle value, const std::string &name) {
-  PyObject *array = PyArray_FromAny(value.ptr(), nullptr, 0, 0, NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_NOTSWAPPED, nullptr);
+  nb::object viewed = viewTensor(value);
+  PyObject *array = PyArray_CheckFromAny(viewed.ptr(), nullptr, 0, 0, NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_NOTSWAPPED, nullptr);
   if (!array) {
     PyErr_Clear();
     throw nb::type_error(("input '" + name + "': expected an array").c_str());
@@ -148,8 +172,7 @@ nb::object makeArray(const onager_tensor &tensor) {
   return nb::steal(array);
 }
 
-nb::list Session::run(nb::handle wanted, nb::dict feeds) {
-  std::vector<nb::object> held;
+std::vector<onager_tensor> Session::readFeeds(nb::dict feeds, std::vector<nb::object> &held) const {
   std::vector<onager_tensor> inputs;
   held.reserve(names.size());
   for (const nb::str &name : names) {
@@ -162,57 +185,71 @@ nb::list Session::run(nb::handle wanted, nb::dict feeds) {
                       reinterpret_cast<const int64_t *>(PyArray_DIMS(array)), static_cast<uint64_t>(PyArray_NBYTES(array))});
   }
   if (feeds.size() > names.size())
-    for (auto [key, value] : feeds) {
-      bool known = false;
-      for (const nb::str &name : names)
-        known |= name.equal(key);
-      if (!known)
+    for (auto [key, value] : feeds)
+      if (std::none_of(names.begin(), names.end(), [&](const nb::str &name) { return name.equal(key); }))
         throw nb::value_error((std::string("'") + nb::str(key).c_str() + "' is not an input").c_str());
-    }
+  return inputs;
+}
+
+std::vector<size_t> Session::findOutputs(nb::handle wanted) const {
   std::vector<size_t> order;
-  if (!wanted.is_none())
-    for (nb::handle name : wanted) {
-      size_t k = 0;
-      while (k < outputNames.size() && !outputNames[k].equal(name))
-        ++k;
-      if (k == outputNames.size())
-        throw nb::value_error((std::string("'") + nb::str(name).c_str() + "' is not an output").c_str());
-      order.push_back(k);
-    }
-  Lease lease(*this);
-  std::vector<onager_tensor> outputs(outputNames.size(), onager_tensor{sizeof(onager_tensor), 0, 0, 0, nullptr, nullptr, 0});
-  check(onager_context_prepare(lease.context, inputs.data(), inputs.size(), outputs.data(), outputs.size()));
+  if (wanted.is_none()) {
+    order.resize(outputNames.size());
+    std::iota(order.begin(), order.end(), size_t(0));
+    return order;
+  }
+  for (nb::handle name : wanted) {
+    auto found = std::find_if(outputNames.begin(), outputNames.end(), [&](const nb::str &known) { return known.equal(name); });
+    if (found == outputNames.end())
+      throw nb::value_error((std::string("'") + nb::str(name).c_str() + "' is not an output").c_str());
+    order.push_back(static_cast<size_t>(found - outputNames.begin()));
+  }
+  return order;
+}
+
+/// Lets outputs whose shapes are known before the run go into arrays of Python's.
+std::vector<nb::object> makeOutputs(std::vector<onager_tensor> &outputs) {
   std::vector<nb::object> arrays(outputs.size());
   for (size_t k = 0; k < outputs.size(); ++k) {
-    bool isKnown = true;
-    for (int d = 0; d < outputs[k].rank; ++d)
-      isKnown &= outputs[k].dims[d] >= 0;
-    if (!isKnown)
+    if (std::any_of(outputs[k].dims, outputs[k].dims + outputs[k].rank, [](int64_t extent) { return extent < 0; }))
       continue;
     arrays[k] = makeArray(outputs[k]);
     auto *array = reinterpret_cast<PyArrayObject *>(arrays[k].ptr());
     outputs[k].data = PyArray_DATA(array);
     outputs[k].bytes = static_cast<uint64_t>(PyArray_NBYTES(array));
   }
+  return arrays;
+}
+
+/// Copies an output whose shape depended on values out of the context's memory.
+nb::object copyOutput(const onager_tensor &output) {
+  nb::object result = makeArray(output);
+  auto *array = reinterpret_cast<PyArrayObject *>(result.ptr());
+  if (PyArray_NBYTES(array))
+    std::memcpy(PyArray_DATA(array), output.data, static_cast<size_t>(PyArray_NBYTES(array)));
+  return result;
+}
+
+nb::list Session::run(nb::handle wanted, nb::dict feeds) {
+  std::vector<nb::object> held;
+  std::vector<onager_tensor> inputs = readFeeds(feeds, held);
+  std::vector<size_t> order = findOutputs(wanted);
+  Lease lease(*this);
+  std::vector<onager_tensor> outputs(outputNames.size(), onager_tensor{sizeof(onager_tensor), 0, 0, 0, nullptr, nullptr, 0});
+  check(onager_context_prepare(lease.context, inputs.data(), inputs.size(), outputs.data(), outputs.size()));
+  std::vector<nb::object> arrays = makeOutputs(outputs);
   onager_status status;
   {
     nb::gil_scoped_release release;
     status = onager_context_run(lease.context, inputs.data(), inputs.size(), outputs.data(), outputs.size());
   }
   check(status);
-  for (size_t k = 0; k < outputs.size(); ++k)
-    if (!arrays[k].is_valid()) {
-      arrays[k] = makeArray(outputs[k]);
-      auto *array = reinterpret_cast<PyArrayObject *>(arrays[k].ptr());
-      if (PyArray_NBYTES(array))
-        std::memcpy(PyArray_DATA(array), outputs[k].data, static_cast<size_t>(PyArray_NBYTES(array)));
-    }
   nb::list result;
-  if (wanted.is_none())
-    for (nb::object &array : arrays)
-      result.append(array);
-  for (size_t k : order)
+  for (size_t k : order) {
+    if (!arrays[k].is_valid())
+      arrays[k] = copyOutput(outputs[k]);
     result.append(arrays[k]);
+  }
   return result;
 }
 

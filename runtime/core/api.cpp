@@ -1,5 +1,6 @@
 // The C API over sessions and contexts.
 #include "runtime/core/session.h"
+#include <cstddef>
 #include <cstring>
 #include <new>
 
@@ -7,6 +8,9 @@ using namespace onager::rt;
 
 struct onager_session : Session {
   using Session::Session;
+};
+struct onager_pool {
+  std::shared_ptr<Gang> gang;
 };
 struct onager_context : Context {
   using Context::Context;
@@ -33,29 +37,60 @@ size_t onager_dtype_bytes(int32_t dtype) {
 }
 }
 
-template <typename Open> static onager_status openSession(const onager_options *options, onager_session **session, Open open) {
+/// Copies the fields that a caller's options have; those that it was compiled without are zero.
+static bool readOptions(const onager_options *options, onager_options &read) {
+  read = {};
+  if (!options)
+    return true;
+  if (options->size < offsetof(onager_options, threads) + sizeof options->threads)
+    return false;
+  std::memcpy(&read, options, options->size < sizeof read ? options->size : sizeof read);
+  return true;
+}
+
+/// Says what is wrong with options, or NULL.
+static const char *findFault(const onager_options &options) {
+  if (options.threads < 0 || options.threads > 1024)
+    return "threads: expected 0 to 1024";
+  if (options.executor && options.pool)
+    return "executor and pool: expected one of them, found both";
+  if (options.executor && (options.executor->size < sizeof(onager_executor) || !options.executor->run))
+    return "executor: its size field is not set, or it has no function";
+  const onager_allocator *allocator = options.allocator;
+  if (allocator && (allocator->size < sizeof *allocator || !allocator->allocate || !allocator->release))
+    return "allocator: its size field is not set, or it lacks a function";
+  return nullptr;
+}
+
+template <typename Open> static onager_status openSession(const onager_options *given, onager_session **session, Open open) {
   if (!session)
     return badArgument("session is NULL");
-  int threads = options && options->size >= sizeof *options ? options->threads : 0;
-  if (threads < 0 || threads > 1024)
-    return badArgument("threads: expected 0 to 1024");
-  onager_session *made = new (std::nothrow) onager_session(threads ? threads : countUsableCores());
+  onager_options options;
+  if (!readOptions(given, options))
+    return badArgument("the options' size field is not set");
+  if (const char *fault = findFault(options))
+    return badArgument(fault);
+  onager_session *made = new (std::nothrow) onager_session(options, options.pool ? options.pool->gang : nullptr, options.threads ? options.threads : countUsableCores());
   if (!made)
     return report(failure(ONAGER_OUT_OF_MEMORY, "no memory"));
-  Outcome outcome = open(*made);
+  Outcome outcome = open(*made, options);
   if (!outcome) {
     delete made;
     return report(outcome);
   }
   made->describe();
+  const Manifest &manifest = made->model->manifest;
+  made->log(ONAGER_LOG_INFO, "opened model '%s': %zu launches, %llu bytes of weights, %d threads", manifest.name.c_str(), manifest.launches.size(),
+            static_cast<unsigned long long>(manifest.weightBytes), made->threads());
   *session = made;
   return ONAGER_OK;
 }
 
 static onager_status describe(const std::vector<TensorInfo> &tensors, const std::vector<Description> &descriptions, size_t index, onager_info *info) {
-  if (!info || index >= tensors.size())
+  if (!info || info->size < sizeof *info)
+    return badArgument("info is NULL, or its size field is not set");
+  if (index >= tensors.size())
     return badArgument("no such input or output");
-  info->size = sizeof *info;
   info->name = tensors[index].name.c_str();
   info->dtype = static_cast<int32_t>(tensors[index].dtype);
   info->rank = static_cast<int32_t>(tensors[index].dims.size());
@@ -69,32 +104,52 @@ extern "C" {
 onager_status onager_session_open(const char *path, const onager_options *options, onager_session **session) {
   if (!path)
     return badArgument("path is NULL");
-  return openSession(options, session, [&](Session &made) { return made.model.openFile(path); });
+  return openSession(options, session, [&](Session &made, const onager_options &read) { return made.model->openFile(path, read.weights_path); });
 }
 
 onager_status onager_session_open_memory(const void *data, size_t bytes, const onager_options *options, onager_session **session) {
   if (!data)
     return badArgument("data is NULL");
-  return openSession(options, session, [&](Session &made) { return made.model.openMemory(data, bytes); });
+  return openSession(options, session, [&](Session &made, const onager_options &read) { return made.model->openMemory(data, bytes, read.weights_path); });
 }
 
 onager_status onager_session_open_model(const onager_model *model, const void *weights, const onager_options *options, onager_session **session) {
-  return openSession(options, session, [&](Session &made) { return made.model.openLinked(model, weights); });
+  return openSession(options, session, [&](Session &made, const onager_options &read) { return made.model->openLinked(model, weights, read.weights_path); });
 }
+
+onager_status onager_session_share(onager_session *other, const onager_options *options, onager_session **session) {
+  if (!other)
+    return badArgument("the session to share is NULL");
+  return openSession(options, session, [&](Session &made, const onager_options &) {
+    made.model = other->model;
+    return Outcome();
+  });
+}
+
+onager_status onager_pool_create(int32_t threads, onager_pool **pool) {
+  if (!pool)
+    return badArgument("pool is NULL");
+  if (threads < 0 || threads > 1024)
+    return badArgument("threads: expected 0 to 1024");
+  *pool = new (std::nothrow) onager_pool{std::make_shared<Gang>(threads ? threads : countUsableCores())};
+  return *pool ? ONAGER_OK : report(failure(ONAGER_OUT_OF_MEMORY, "no memory"));
+}
+
+void onager_pool_release(onager_pool *pool) { delete pool; }
 
 void onager_session_close(onager_session *session) { delete session; }
 size_t onager_session_inputs(const onager_session *session) { return session ? session->inputs.size() : 0; }
 size_t onager_session_outputs(const onager_session *session) { return session ? session->outputs.size() : 0; }
 
 onager_status onager_session_input(const onager_session *session, size_t index, onager_info *info) {
-  return session ? describe(session->model.manifest.inputs, session->inputs, index, info) : badArgument("session is NULL");
+  return session ? describe(session->model->manifest.inputs, session->inputs, index, info) : badArgument("session is NULL");
 }
 
 onager_status onager_session_output(const onager_session *session, size_t index, onager_info *info) {
-  return session ? describe(session->model.manifest.outputs, session->outputs, index, info) : badArgument("session is NULL");
+  return session ? describe(session->model->manifest.outputs, session->outputs, index, info) : badArgument("session is NULL");
 }
 
-int32_t onager_session_threads(const onager_session *session) { return session ? session->gang.size() : 0; }
+int32_t onager_session_threads(const onager_session *session) { return session ? session->threads() : 0; }
 
 onager_status onager_context_create(onager_session *session, onager_context **context) {
   if (!session || !context)
@@ -129,6 +184,26 @@ onager_status onager_context_run(onager_context *context, const onager_tensor *i
   return report(context->run(inputs, count, outputs, output_count));
 }
 
+void onager_context_cancel(onager_context *context) {
+  if (context)
+    context->cancel();
+}
+
+onager_status onager_context_set_deadline(onager_context *context, double seconds) {
+  if (!context || !(seconds >= 0 && seconds < 1e9))
+    return badArgument("context is NULL, or seconds are not between 0 and 1e9");
+  context->setDeadline(seconds);
+  return ONAGER_OK;
+}
+
+onager_status onager_context_query_memory(onager_context *context, const onager_tensor *inputs, size_t count, uint64_t *bytes) {
+  if (!bytes)
+    return badArgument("bytes is NULL");
+  if (onager_status status = checkCall(context, inputs, count, nullptr, 0))
+    return status;
+  return report(context->queryMemory(inputs, count, *bytes));
+}
+
 uint64_t onager_context_memory(const onager_context *context) { return context ? context->memory() : 0; }
 
 onager_status onager_context_profile(onager_context *context, int32_t on) {
@@ -141,8 +216,8 @@ onager_status onager_context_profile(onager_context *context, int32_t on) {
 size_t onager_context_launches(const onager_context *context) { return context ? context->launches() : 0; }
 
 onager_status onager_context_launch(const onager_context *context, size_t index, int32_t thread, onager_launch *launch) {
-  if (!context || !launch)
-    return badArgument("context or launch is NULL");
+  if (!context || !launch || launch->size < sizeof *launch)
+    return badArgument("context or launch is NULL, or launch's size field is not set");
   return report(context->launchAt(index, thread, *launch));
 }
 }

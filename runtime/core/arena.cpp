@@ -7,7 +7,19 @@
 
 namespace onager::rt {
 
-Block::~Block() { free(address); }
+onager_allocator getSystemAllocator() {
+  auto allocate = [](void *, size_t bytes, size_t alignment) -> void * {
+    void *memory = nullptr;
+    return posix_memalign(&memory, alignment, bytes) ? nullptr : memory;
+  };
+  auto release = [](void *, void *memory, size_t, size_t) { free(memory); };
+  return {sizeof(onager_allocator), 0, nullptr, allocate, release};
+}
+
+Block::~Block() {
+  if (address)
+    allocator->release(allocator->user, address, size, alignment);
+}
 
 bool Block::reserve(uint64_t bytes, bool keep) {
   if (bytes <= size && address)
@@ -18,17 +30,21 @@ bool Block::reserve(uint64_t bytes, bool keep) {
   uint64_t wanted = keep && size ? bytes + bytes / 4 : bytes;
   wanted = (wanted + ONAGER_ALIGNMENT - 1) / ONAGER_ALIGNMENT * ONAGER_ALIGNMENT;
   constexpr uint64_t kHugePage = uint64_t(2) << 20;
+  wanted = std::max<uint64_t>(wanted, ONAGER_ALIGNMENT);
   bool isHuge = wanted >= 2 * kHugePage;
-  void *fresh = nullptr;
-  if (posix_memalign(&fresh, isHuge ? kHugePage : ONAGER_ALIGNMENT, std::max<uint64_t>(wanted, ONAGER_ALIGNMENT)))
+  size_t freshAlignment = isHuge ? kHugePage : ONAGER_ALIGNMENT;
+  void *fresh = allocator->allocate(allocator->user, wanted, freshAlignment);
+  if (!fresh)
     return false;
   if (isHuge)
     madvise(fresh, wanted, MADV_HUGEPAGE);
   if (keep && size)
     std::memcpy(fresh, address, size);
-  free(address);
+  if (address)
+    allocator->release(allocator->user, address, size, alignment);
   address = fresh;
-  size = std::max<uint64_t>(wanted, ONAGER_ALIGNMENT);
+  size = wanted;
+  alignment = freshAlignment;
   return true;
 }
 

@@ -1,10 +1,8 @@
 // Worker threads, barriers, futexes.
 #include "runtime/core/gang.h"
-#include <cstdio>
 #include <ctime>
 #include <linux/futex.h>
 #include <new>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #if defined(__x86_64__)
@@ -32,36 +30,7 @@ void pause() {
 #endif
 }
 
-/// The quota of a version 2 or version 1 cgroup in whole cores, rounded up; 0 without one.
-int readQuota() {
-  long long quota = 0, period = 0;
-  if (FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re")) {
-    bool isLimited = fscanf(file, "%lld %lld", &quota, &period) == 2;
-    fclose(file);
-    return isLimited && period > 0 ? static_cast<int>((quota + period - 1) / period) : 0;
-  }
-  auto read = [](const char *path, long long &value) {
-    FILE *file = fopen(path, "re");
-    if (!file)
-      return false;
-    bool found = fscanf(file, "%lld", &value) == 1;
-    fclose(file);
-    return found;
-  };
-  bool isLimited = read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", quota) && read("/sys/fs/cgroup/cpu/cpu.cfs_period_us", period);
-  return isLimited && quota > 0 && period > 0 ? static_cast<int>((quota + period - 1) / period) : 0;
-}
-
 } // namespace
-
-int countUsableCores() {
-  cpu_set_t set;
-  int cores = sched_getaffinity(0, sizeof set, &set) ? static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)) : CPU_COUNT(&set);
-  int quota = readQuota();
-  if (quota > 0 && quota < cores)
-    cores = quota;
-  return cores < 1 ? 1 : cores;
-}
 
 double ticksPerSecond() {
 #if defined(__x86_64__)
@@ -103,10 +72,11 @@ void Event::advance() {
     syscall(SYS_futex, reinterpret_cast<uint32_t *>(&word), FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0);
 }
 
-void Barrier::wait() {
+void Barrier::wait(void (*atMeeting)(void *), void *argument) {
   uint32_t seen = generation.get();
   if (arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == expected) {
     arrived.store(0, std::memory_order_relaxed);
+    atMeeting(argument);
     generation.advance();
     return;
   }
@@ -115,11 +85,19 @@ void Barrier::wait() {
 
 Gang::~Gang() { stop(); }
 
-bool Gang::tryTake() { return !taken.exchange(true, std::memory_order_acquire); }
-
-bool Gang::start() {
+Gang::Gang(int threads) : threads(threads) {
   static const int registered = pthread_atfork(nullptr, nullptr, [] { forkCount.fetch_add(1); });
   (void)registered;
+}
+
+bool Gang::tryTake() {
+  uint64_t mine = uint64_t(2) * forkCount.load() + 1, seen = owner.load();
+  return seen != mine && owner.compare_exchange_strong(seen, mine, std::memory_order_acquire);
+}
+
+void Gang::release() { owner.store(uint64_t(2) * forkCount.load(), std::memory_order_release); }
+
+bool Gang::start() {
   if (started == threads - 1 && forks == forkCount.load())
     return true;
   if (forks != forkCount.load())
@@ -171,9 +149,9 @@ void Gang::work(int thread, uint32_t seen) {
 
 void Gang::run(Share newShare, void *newArgument, int newCount) {
   FloatEnvironment environment;
-  if (newCount <= 1 || !start()) {
+  if (newCount <= 1) {
     newShare(newArgument, 0);
-    taken.store(false, std::memory_order_release);
+    release();
     return;
   }
   share = newShare;
@@ -185,7 +163,7 @@ void Gang::run(Share newShare, void *newArgument, int newCount) {
   // All shares end with a barrier's distance of each other; the rest is the workers' way out.
   while (running.load(std::memory_order_acquire) > 0)
     pause();
-  taken.store(false, std::memory_order_release);
+  release();
 }
 
 FloatEnvironment::FloatEnvironment() {
@@ -199,7 +177,7 @@ FloatEnvironment::FloatEnvironment() {
 
 FloatEnvironment::~FloatEnvironment() {
 #if defined(__x86_64__)
-  _mm_setcsr((_mm_getcsr() & 0x3f) | saved);
+  _mm_setcsr(saved);
 #endif
 }
 

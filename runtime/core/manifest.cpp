@@ -1,5 +1,6 @@
 // Encoding and decoding of manifests; the grammar is in manifest.h.
 #include "runtime/core/manifest.h"
+#include <cstddef>
 #include <cstring>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -10,30 +11,43 @@ static constexpr uint64_t kMagic = 0x314e414d52474e4full; // "ONGRMAN1"
 
 uint64_t hashBytes(const void *data, size_t size) { return XXH64(data, size, 0); }
 
-static int64_t floorDiv(int64_t a, int64_t b) {
-  int64_t q = a / b;
-  return q - (a % b != 0 && (a < 0) != (b < 0));
+const char *findArtifact(const char *file, uint64_t size, Footer &footer, uint64_t &start) {
+  if (size < sizeof footer)
+    return "is not an Onager artifact, or was cut off";
+  std::memcpy(&footer, file + size - sizeof footer, sizeof footer);
+  if (footer.magic != kFooterMagic)
+    return "is not an Onager artifact, or was cut off";
+  if (footer.footerHash != hashBytes(&footer, offsetof(Footer, footerHash)))
+    return "has a damaged footer";
+  uint64_t room = size - sizeof footer;
+  constexpr uint64_t kLeastCode = 64; // an ELF header
+  bool fits = footer.codeBytes >= kLeastCode && footer.codeBytes <= footer.weightStart && footer.weightStart % kWeightAlignment == 0 && footer.weightStart <= room &&
+              footer.weightBytes <= room - footer.weightStart;
+  start = fits ? room - footer.weightStart - footer.weightBytes : 1;
+  return start % kWeightAlignment == 0 ? nullptr : "has a length that its footer does not describe";
+}
+
+/// Divides and rounds down, up or to zero. REQUIRES: b is neither 0 nor -1.
+static int64_t divide(uint64_t op, int64_t a, int64_t b) {
+  int64_t quotient = a / b;
+  bool isInexact = a % b != 0, isNegative = (a < 0) != (b < 0);
+  if (op == Expr::FloorDiv)
+    return quotient - (isInexact && isNegative);
+  return quotient + (op == Expr::CeilDiv && isInexact && !isNegative);
 }
 
 /// Applies a binary operation; false on overflow.
 static bool apply(uint64_t op, int64_t a, int64_t b, int64_t &out) {
-  bool tiny = b == 0 || (a == INT64_MIN && b == -1);
   switch (op) {
   case Expr::Add:
     return !__builtin_add_overflow(a, b, &out);
   case Expr::Mul:
     return !__builtin_mul_overflow(a, b, &out);
-  case Expr::FloorDiv:
-    out = tiny ? 0 : floorDiv(a, b);
-    return true;
-  case Expr::CeilDiv:
-    out = tiny ? 0 : -floorDiv(-a, b);
-    return true;
+  case Expr::FloorDiv: case Expr::CeilDiv: case Expr::TruncDiv:
+    out = b == 0 || b == -1 ? 0 : divide(op, a, b);
+    return b != -1 || !__builtin_sub_overflow(int64_t(0), a, &out);
   case Expr::Mod:
-    out = tiny ? 0 : a - floorDiv(a, b) * b;
-    return true;
-  case Expr::TruncDiv:
-    out = tiny ? 0 : a / b;
+    out = b == 0 || b == -1 ? 0 : a - divide(Expr::FloorDiv, a, b) * b;
     return true;
   case Expr::Max:
     out = a > b ? a : b;

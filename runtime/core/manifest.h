@@ -12,6 +12,11 @@
 // errors    := list of string
 // expr      := list of (op:u64, value:i64)        a program for a stack machine, see Expr
 // All numbers are little-endian.
+//
+// An artifact ends with a footer that tells its length, so that it may stand behind a program:
+//
+// file      := prefix, code, padding, weights, footer:Footer    prefix: any multiple of 64 KiB; weights at one of 64 KiB after it
+// weights   := bytes, footer:WeightFooter                       a file of weights beside an artifact that holds none
 #ifndef ONAGER_RUNTIME_CORE_MANIFEST_H
 #define ONAGER_RUNTIME_CORE_MANIFEST_H
 
@@ -91,6 +96,20 @@ struct Footer {
 constexpr uint64_t kFooterMagic = 0x31544146474e4f00ull; // "\0ONGFAT1"
 constexpr uint64_t kWeightAlignment = 64 << 10;
 
+/// Finds the artifact at the end of a file: reads its footer and where it begins. Returns why there is none, or null. The code's hash is not
+/// checked.
+const char *findArtifact(const char *file, uint64_t size, Footer &footer, uint64_t &start);
+
+/// What stands at the end of a file of weights.
+struct WeightFooter {
+  uint64_t magic; ///< kWeightFooterMagic
+  uint64_t weightBytes;
+  uint64_t manifestHash; ///< hashBytes of the encoded manifest that the weights belong to
+  uint64_t footerHash;   ///< hashBytes of the fields before
+};
+constexpr uint64_t kWeightFooterMagic = 0x315747574e474e4full; // "ONGNWGW1"
+
+/// Returns XXH64 of the bytes.
 uint64_t hashBytes(const void *data, size_t size);
 
 } // namespace onager::rt

@@ -1,6 +1,7 @@
 // Opening, checking and loading artifacts.
 #include "runtime/core/model.h"
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <dlfcn.h>
@@ -40,8 +41,24 @@ Model::~Model() {
     dlclose(library);
   if (codeDescriptor >= 0)
     close(codeDescriptor);
-  if (mapped)
-    munmap(mapped, mappedBytes);
+}
+
+Mapping::~Mapping() {
+  if (bytes)
+    munmap(const_cast<char *>(bytes), size);
+}
+
+Outcome Mapping::map(int fd, const std::string &name) {
+  struct stat info;
+  if (fstat(fd, &info) || !S_ISREG(info.st_mode))
+    return failure(ONAGER_BAD_FILE, name + " is not a regular file");
+  auto length = static_cast<size_t>(info.st_size);
+  void *address = length ? mmap(nullptr, length, PROT_READ, MAP_SHARED, fd, 0) : nullptr;
+  if (address == MAP_FAILED)
+    return failure(ONAGER_OUT_OF_MEMORY, "cannot map " + name + ": " + strerror(errno));
+  bytes = static_cast<const char *>(address);
+  size = length;
+  return {};
 }
 
 /// Writes all bytes to a new anonymous file.
@@ -61,53 +78,33 @@ static int copyToMemory(const char *bytes, size_t size) {
   return fd;
 }
 
-Outcome Model::openFile(const char *path) {
+Outcome Model::openFile(const char *path, const char *weightsPath) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0)
     return failure(ONAGER_BAD_FILE, std::string("cannot open ") + path + ": " + strerror(errno));
-  Outcome outcome = openDescriptor(fd, path);
+  std::string beside = std::string(path) + ".weights";
+  Outcome outcome = openDescriptor(fd, path, weightsPath ? weightsPath : beside.c_str());
   close(fd);
   return outcome;
 }
 
-Outcome Model::openMemory(const void *data, size_t bytes) {
+Outcome Model::openMemory(const void *data, size_t bytes, const char *weightsPath) {
   int fd = copyToMemory(static_cast<const char *>(data), bytes);
   if (fd < 0)
     return failure(ONAGER_OUT_OF_MEMORY, "no memory for a copy of the artifact");
-  Outcome outcome = openDescriptor(fd, "the artifact");
+  Outcome outcome = openDescriptor(fd, "the artifact", weightsPath);
   close(fd);
   return outcome;
 }
 
-/// Checks the footer against the file; the reason where it does not fit.
-static const char *checkFooter(const Footer &footer, size_t size) {
-  if (footer.magic != kFooterMagic)
-    return "is not an Onager artifact, or was cut off";
-  if (footer.footerHash != hashBytes(&footer, offsetof(Footer, footerHash)))
-    return "has a damaged footer";
-  bool fits = footer.codeBytes >= sizeof(Elf64_Ehdr) && footer.codeBytes <= footer.weightStart && footer.weightStart % kWeightAlignment == 0 &&
-              footer.weightStart <= size && footer.weightBytes <= size - footer.weightStart &&
-              footer.weightStart + footer.weightBytes + sizeof(Footer) == size;
-  return fits ? nullptr : "has a length that its footer does not describe";
-}
-
-Outcome Model::openDescriptor(int fd, const std::string &name) {
-  struct stat info;
-  if (fstat(fd, &info) || !S_ISREG(info.st_mode))
-    return failure(ONAGER_BAD_FILE, name + " is not a regular file");
-  auto size = static_cast<size_t>(info.st_size);
-  if (size < sizeof(Footer) + sizeof(Elf64_Ehdr))
-    return failure(ONAGER_BAD_FILE, name + " is not an Onager artifact: it has only " + std::to_string(size) + " bytes");
-  void *address = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
-  if (address == MAP_FAILED)
-    return failure(ONAGER_OUT_OF_MEMORY, "cannot map " + name + ": " + strerror(errno));
-  mapped = address;
-  mappedBytes = size;
-  const char *bytes = static_cast<const char *>(address);
+Outcome Model::openDescriptor(int fd, const std::string &name, const char *weightsPath) {
+  if (Outcome outcome = file.map(fd, name); !outcome)
+    return outcome;
   Footer footer;
-  std::memcpy(&footer, bytes + size - sizeof footer, sizeof footer);
-  if (const char *reason = checkFooter(footer, size))
+  uint64_t start = 0;
+  if (const char *reason = findArtifact(file.bytes, file.size, footer, start))
     return failure(ONAGER_BAD_FILE, name + " " + reason);
+  const char *bytes = file.bytes + start;
   if (hashBytes(bytes, footer.codeBytes) != footer.codeHash)
     return failure(ONAGER_BAD_FILE, name + " is damaged: the checksum of its code differs");
   Elf64_Ehdr header;
@@ -120,9 +117,33 @@ Outcome Model::openDescriptor(int fd, const std::string &name) {
 #endif
   if (Outcome outcome = loadCode(bytes, footer.codeBytes, name); !outcome)
     return outcome;
+  if (!footer.weightBytes && manifest.weightBytes)
+    return openWeights(weightsPath, name);
   if (footer.weightBytes < manifest.weightBytes)
     return failure(ONAGER_BAD_FILE, name + " holds fewer weights than its manifest says");
   weights = bytes + footer.weightStart;
+  return {};
+}
+
+Outcome Model::openWeights(const char *path, const std::string &name) {
+  if (!path)
+    return failure(ONAGER_BAD_FILE, name + " carries no weights, and no file of weights is named");
+  std::string who = std::string("the file of weights ") + path;
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return failure(ONAGER_BAD_FILE, "cannot open " + who + ": " + strerror(errno));
+  Outcome outcome = weightsFile.map(fd, who);
+  close(fd);
+  if (!outcome)
+    return outcome;
+  WeightFooter footer{};
+  if (weightsFile.size >= sizeof footer)
+    std::memcpy(&footer, weightsFile.bytes + weightsFile.size - sizeof footer, sizeof footer);
+  if (footer.magic != kWeightFooterMagic || footer.footerHash != hashBytes(&footer, offsetof(WeightFooter, footerHash)))
+    return failure(ONAGER_BAD_FILE, who + " is none, or was cut off");
+  if (footer.manifestHash != manifestHash || footer.weightBytes != manifest.weightBytes || weightsFile.size != footer.weightBytes + sizeof footer)
+    return failure(ONAGER_BAD_FILE, who + " belongs to another model than " + name);
+  weights = weightsFile.bytes;
   return {};
 }
 
@@ -141,15 +162,13 @@ Outcome Model::loadCode(const char *code, size_t bytes, const std::string &name)
   return adopt(model, name);
 }
 
-Outcome Model::openLinked(const onager_model *model, const void *given) {
+Outcome Model::openLinked(const onager_model *model, const void *given, const char *weightsPath) {
   if (!model)
     return failure(ONAGER_BAD_ARGUMENT, "the model is NULL");
   if (Outcome outcome = adopt(model, "the linked model"); !outcome)
     return outcome;
   weights = given ? static_cast<const char *>(given) : model->weights;
-  if (!weights && manifest.weightBytes)
-    return failure(ONAGER_BAD_ARGUMENT, "the linked model carries no weights and none were given");
-  return {};
+  return !weights && manifest.weightBytes ? openWeights(weightsPath, "the linked model") : Outcome();
 }
 
 Outcome Model::adopt(const onager_model *model, const std::string &name) {
@@ -157,6 +176,7 @@ Outcome Model::adopt(const onager_model *model, const std::string &name) {
     return failure(ONAGER_BAD_FILE, name + " was made for version " + std::to_string(model->abi) + " of the interface, this runtime has version " +
                                         std::to_string(ONAGER_ABI_VERSION));
   std::string error;
+  manifestHash = hashBytes(model->manifest, model->manifest_bytes);
   if (!decode(model->manifest, model->manifest_bytes, manifest, error))
     return failure(ONAGER_BAD_FILE, name + ": " + error);
   if (std::string missing = findMissingFeature(manifest.features); !missing.empty())

@@ -15,29 +15,42 @@ struct Outcome {
 };
 inline Outcome failure(onager_status status, std::string message) { return {status, std::move(message)}; }
 
+/// A file mapped for reading.
+struct Mapping {
+  Mapping() = default;
+  Mapping(const Mapping &) = delete;
+  ~Mapping();
+  /// Maps the whole of a regular file.
+  Outcome map(int fd, const std::string &name);
+  const char *bytes = nullptr;
+  size_t size = 0;
+};
+
 class Model {
 public:
   Model() = default;
   Model(const Model &) = delete;
   ~Model();
   /// Opens a file once, checks it, loads the code from a private copy and maps the weights from the same descriptor.
-  Outcome openFile(const char *path);
-  Outcome openMemory(const void *data, size_t bytes);
-  Outcome openLinked(const onager_model *model, const void *weights);
+  /// `weightsPath` names the file of weights of an artifact without them; NULL: the artifact's path and `.weights`.
+  Outcome openFile(const char *path, const char *weightsPath);
+  Outcome openMemory(const void *data, size_t bytes, const char *weightsPath);
+  Outcome openLinked(const onager_model *model, const void *weights, const char *weightsPath);
 
   Manifest manifest;
   onager_main main = nullptr;
   const char *weights = nullptr;
 
 private:
-  Outcome openDescriptor(int fd, const std::string &name);
+  Outcome openDescriptor(int fd, const std::string &name, const char *weightsPath);
+  Outcome openWeights(const char *path, const std::string &name);
   Outcome loadCode(const char *code, size_t bytes, const std::string &name);
   Outcome adopt(const onager_model *model, const std::string &name);
 
   void *library = nullptr;
   int codeDescriptor = -1; ///< kept open: the loader knows the code by /proc/self/fd/N, which must stay unique while loaded
-  void *mapped = nullptr;
-  size_t mappedBytes = 0;
+  Mapping file, weightsFile;
+  uint64_t manifestHash = 0;
 };
 
 /// Returns the first feature of the list that this processor lacks, or an empty string.

@@ -1,8 +1,10 @@
 // Runs: binding symbols, planning memory, entering the gang.
 #include "runtime/core/session.h"
 #include "runtime/core/hostmath.h"
-#include <cstdlib>
+#include <cstdarg>
+#include <cstdio>
 #include <cstring>
+#include <ctime>
 
 namespace onager::rt {
 
@@ -23,6 +25,29 @@ const char *describeType(uint64_t dtype) {
   return dtype < sizeof names / sizeof *names ? names[dtype] : "unknown";
 }
 
+Session::Session(const onager_options &options, std::shared_ptr<Gang> shared, int threads)
+    : allocator(options.allocator ? *options.allocator : getSystemAllocator()), threadCount(threads), logLine(options.log), logUser(options.log_user) {
+  if (options.executor) {
+    executor = *options.executor;
+    threadCount = executor.concurrent ? threads : 1;
+    return;
+  }
+  gang = shared ? std::move(shared) : std::make_shared<Gang>(threads);
+  if (!options.threads || options.threads > gang->size())
+    threadCount = gang->size();
+}
+
+void Session::log(onager_level level, const char *format, ...) const {
+  if (!logLine)
+    return;
+  char line[512];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(line, sizeof line, format, arguments);
+  va_end(arguments);
+  logLine(logUser, level, line);
+}
+
 void Session::describe() {
   auto fill = [&](const std::vector<TensorInfo> &tensors, std::vector<Description> &out) {
     for (const TensorInfo &tensor : tensors) {
@@ -31,15 +56,15 @@ void Session::describe() {
         int64_t extent = -1;
         bool fixed = dim.isConstant(extent);
         description.dims.push_back(fixed ? extent : -1);
-        description.texts.push_back(fixed ? "" : dim.print(model.manifest.symbols));
+        description.texts.push_back(fixed ? "" : dim.print(model->manifest.symbols));
       }
       out.push_back(std::move(description));
       for (const std::string &text : out.back().texts)
         out.back().names.push_back(text.c_str());
     }
   };
-  fill(model.manifest.inputs, inputs);
-  fill(model.manifest.outputs, outputs);
+  fill(model->manifest.inputs, inputs);
+  fill(model->manifest.outputs, outputs);
   // The vectors are final now; strings may have moved with them.
   for (auto *list : {&inputs, &outputs})
     for (Description &description : *list)
@@ -47,48 +72,96 @@ void Session::describe() {
         description.names[k] = description.texts[k].c_str();
 }
 
-Context::Context(Session &session) : session(session), manifest(session.model.manifest) {
+Context::Context(Session &session) : session(session), manifest(session.model->manifest), arena(session.allocator) {
   host = {sizeof host, ONAGER_ABI_VERSION, kHostMath, kHostMath2, waitAtBarrier, growBlock, allocate, release};
   symbols.resize(manifest.symbols.size() + 1);
   bound.resize(manifest.symbols.size());
   offsets.resize(manifest.slots.size());
   sizes.resize(manifest.slots.size());
-  blocks.resize(manifest.blocks);
+  for (uint64_t k = 0; k < manifest.blocks; ++k)
+    blocks.emplace_back(session.allocator);
   blockPointers.resize(manifest.blocks + 1);
   inputPointers.resize(manifest.inputs.size() + 1);
   outputPointers.resize(manifest.outputs.size() + 1);
-  owned.resize(manifest.outputs.size());
   outputDims.resize(manifest.outputs.size());
-  for (size_t k = 0; k < manifest.outputs.size(); ++k)
+  outputBytes.resize(manifest.outputs.size());
+  for (size_t k = 0; k < manifest.outputs.size(); ++k) {
+    owned.emplace_back(session.allocator);
     outputDims[k].resize(manifest.outputs[k].dims.size());
+  }
   state.size = sizeof(onager_run);
   state.host = &host;
   state.inputs = inputPointers.data();
   state.outputs = outputPointers.data();
   state.offsets = offsets.data();
   state.blocks = blockPointers.data();
-  state.weights = session.model.weights;
+  state.weights = session.model->weights;
   state.symbols = symbols.data();
   state.context = this;
 }
 
-void Context::waitAtBarrier(onager_run *run, int32_t) { static_cast<HostRun *>(run)->context->barrier.wait(); }
+static int64_t nowNanoseconds() {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1'000'000'000LL + t.tv_nsec;
+}
+
+/// What `status` of a run holds where the runtime, not the model, has ended it.
+enum Ending : int32_t { kOutOfMemory = INT32_MAX, kCancelled = INT32_MAX - 1, kTooLate = INT32_MAX - 2 };
+
+static void setEnding(onager_run *run, int32_t ending) {
+  int32_t none = 0;
+  __atomic_compare_exchange_n(&run->status, &none, ending, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+/// Runs while all threads are in the barrier, so that they see the same status when they leave it.
+void Context::checkTime(void *argument) {
+  auto &context = *static_cast<Context *>(argument);
+  if (context.isCancelled.load(std::memory_order_relaxed))
+    setEnding(&context.state, kCancelled);
+  else if (context.deadline && nowNanoseconds() > context.deadline)
+    setEnding(&context.state, kTooLate);
+}
+
+void Context::waitAtBarrier(onager_run *run, int32_t) {
+  Context &context = *static_cast<HostRun *>(run)->context;
+  context.barrier.wait(checkTime, &context);
+}
 
 int32_t Context::growBlock(onager_run *run, int32_t block, int64_t bytes) {
   Context &context = *static_cast<HostRun *>(run)->context;
   Block &target = context.blocks[static_cast<size_t>(block)];
   if (bytes < 0 || !target.reserve(static_cast<uint64_t>(bytes), true)) {
     // Nobody may write beyond the old size: a negative or impossible size ends the run before the launch that needs it.
-    context.isOutOfMemory = true;
-    __atomic_store_n(&run->status, INT32_MAX, __ATOMIC_RELEASE);
+    __atomic_store_n(&run->status, kOutOfMemory, __ATOMIC_RELEASE);
     return 1;
   }
   context.blockPointers[static_cast<size_t>(block)] = target.get();
   return 0;
 }
 
-void *Context::allocate(onager_run *, size_t bytes) { return malloc(bytes); }
-void Context::release(onager_run *, void *memory) { free(memory); }
+/// The size goes before the memory, since allocators want it back.
+void *Context::allocate(onager_run *run, size_t bytes) {
+  const onager_allocator &allocator = static_cast<HostRun *>(run)->context->session.allocator;
+  size_t total;
+  if (__builtin_add_overflow(bytes, size_t(ONAGER_ALIGNMENT), &total))
+    return nullptr;
+  char *memory = static_cast<char *>(allocator.allocate(allocator.user, total, ONAGER_ALIGNMENT));
+  if (!memory)
+    return nullptr;
+  std::memcpy(memory, &total, sizeof total);
+  return memory + ONAGER_ALIGNMENT;
+}
+
+void Context::release(onager_run *run, void *memory) {
+  if (!memory)
+    return;
+  const onager_allocator &allocator = static_cast<HostRun *>(run)->context->session.allocator;
+  char *start = static_cast<char *>(memory) - ONAGER_ALIGNMENT;
+  size_t total;
+  std::memcpy(&total, start, sizeof total);
+  allocator.release(allocator.user, start, total, ONAGER_ALIGNMENT);
+}
 
 Outcome Context::bindDim(const TensorInfo &info, size_t dim, int64_t extent, std::vector<std::pair<size_t, size_t>> &) {
   int64_t expected = 0;
@@ -109,23 +182,24 @@ Outcome Context::bindDim(const TensorInfo &info, size_t dim, int64_t extent, std
                                           std::to_string(expected) + ", found " + std::to_string(extent));
 }
 
-static Outcome checkInput(const TensorInfo &info, const Description &description, const onager_tensor &tensor) {
-  std::string who = "input '" + info.name + "': ";
+static Outcome checkInput(const TensorInfo &info, const Description &description, const onager_tensor &tensor, bool needsData) {
+  // Text is made on failure alone: a run that is fine allocates nothing.
+  auto refuse = [&](const std::string &what) { return failure(ONAGER_BAD_ARGUMENT, "input '" + info.name + "': " + what); };
   if (static_cast<uint64_t>(tensor.dtype) != info.dtype)
-    return failure(ONAGER_BAD_ARGUMENT, who + "expected type " + describeType(info.dtype) + ", found " + describeType(static_cast<uint64_t>(tensor.dtype)));
+    return refuse(std::string("expected type ") + describeType(info.dtype) + ", found " + describeType(static_cast<uint64_t>(tensor.dtype)));
   if (tensor.rank < 0 || static_cast<size_t>(tensor.rank) != info.dims.size())
-    return failure(ONAGER_BAD_ARGUMENT, who + "expected rank " + std::to_string(info.dims.size()) + " " + describeDims(description.dims.data(), info.dims.size()) +
-                                            ", found rank " + std::to_string(tensor.rank));
+    return refuse("expected rank " + std::to_string(info.dims.size()) + " " + describeDims(description.dims.data(), info.dims.size()) + ", found rank " +
+                  std::to_string(tensor.rank));
   uint64_t bytes = onager_dtype_bytes(tensor.dtype);
   for (int32_t k = 0; k < tensor.rank; ++k)
     if (tensor.dims[k] < 0 || __builtin_mul_overflow(bytes, static_cast<uint64_t>(tensor.dims[k]), &bytes))
-      return failure(ONAGER_BAD_ARGUMENT, who + "dim " + std::to_string(k) + " is " + std::to_string(tensor.dims[k]));
-  if (tensor.bytes < bytes || (bytes && !tensor.data))
-    return failure(ONAGER_BAD_ARGUMENT, who + "expected " + std::to_string(bytes) + " bytes, found " + std::to_string(tensor.data ? tensor.bytes : 0));
+      return refuse("dim " + std::to_string(k) + " is " + std::to_string(tensor.dims[k]));
+  if (needsData && (tensor.bytes < bytes || (bytes && !tensor.data)))
+    return refuse("expected " + std::to_string(bytes) + " bytes, found " + std::to_string(tensor.data ? tensor.bytes : 0));
   return {};
 }
 
-Outcome Context::bindInputs(const onager_tensor *inputs, size_t count) {
+Outcome Context::bindInputs(const onager_tensor *inputs, size_t count, Data data) {
   if (count != manifest.inputs.size())
     return failure(ONAGER_BAD_ARGUMENT, "expected " + std::to_string(manifest.inputs.size()) + " inputs, found " + std::to_string(count));
   std::fill(symbols.begin(), symbols.end(), 0);
@@ -133,7 +207,7 @@ Outcome Context::bindInputs(const onager_tensor *inputs, size_t count) {
   later.clear();
   for (size_t k = 0; k < count; ++k) {
     const TensorInfo &info = manifest.inputs[k];
-    if (Outcome outcome = checkInput(info, session.inputs[k], inputs[k]); !outcome)
+    if (Outcome outcome = checkInput(info, session.inputs[k], inputs[k], data == Data::needed); !outcome)
       return outcome;
     for (size_t d = 0; d < info.dims.size(); ++d) {
       int64_t plain;
@@ -172,7 +246,7 @@ static bool countBytes(uint64_t dtype, const std::vector<int64_t> &dims, uint64_
   return true;
 }
 
-Outcome Context::describeOutputs(onager_tensor *outputs, size_t count) {
+Outcome Context::measureOutputs(size_t count) {
   if (count != manifest.outputs.size())
     return failure(ONAGER_BAD_ARGUMENT, "expected " + std::to_string(manifest.outputs.size()) + " outputs, found " + std::to_string(count));
   for (size_t k = 0; k < count; ++k) {
@@ -184,17 +258,25 @@ Outcome Context::describeOutputs(onager_tensor *outputs, size_t count) {
         return failure(ONAGER_BAD_ARGUMENT, "output '" + info.name + "': dim " + std::to_string(d) + " would be " + std::to_string(extent));
       outputDims[k][d] = info.block < 0 || info.dims[d].isConstant(extent) ? extent : -1;
     }
-    outputs[k].dtype = static_cast<int32_t>(info.dtype);
-    outputs[k].rank = static_cast<int32_t>(info.dims.size());
-    outputs[k].dims = outputDims[k].data();
   }
   return {};
 }
 
+void Context::describeOutputs(onager_tensor *outputs) const {
+  for (size_t k = 0; k < manifest.outputs.size(); ++k) {
+    outputs[k].dtype = static_cast<int32_t>(manifest.outputs[k].dtype);
+    outputs[k].rank = static_cast<int32_t>(outputDims[k].size());
+    outputs[k].dims = outputDims[k].data();
+  }
+}
+
 Outcome Context::prepare(const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t outputCount) {
-  if (Outcome outcome = bindInputs(inputs, count); !outcome)
+  if (Outcome outcome = bindInputs(inputs, count, Data::needed); !outcome)
     return outcome;
-  return describeOutputs(outputs, outputCount);
+  if (Outcome outcome = measureOutputs(outputCount); !outcome)
+    return outcome;
+  describeOutputs(outputs);
+  return {};
 }
 
 /// Rounds an extent up to the next of eight steps per power of two, so that growing shapes change the plan rarely.
@@ -205,42 +287,70 @@ static int64_t roundUp(int64_t extent) {
   return (extent + step - 1) / step * step;
 }
 
-Outcome Context::planArena() {
-  auto evaluate = [&](const Slot &slot, const int64_t *values, uint64_t &bytes) {
+bool Context::measureSlots(const int64_t *values, std::vector<uint64_t> &bytes) const {
+  for (size_t k = 0; k < manifest.slots.size(); ++k) {
     bool bad = false;
-    int64_t size = slot.bytes.evaluate(values, bad);
+    int64_t size = manifest.slots[k].bytes.evaluate(values, bad);
     if (bad || size < 0 || size > (int64_t(1) << 46))
       return false;
-    bytes = (static_cast<uint64_t>(size) + ONAGER_ALIGNMENT - 1) / ONAGER_ALIGNMENT * ONAGER_ALIGNMENT;
-    if (slot.perThread)
-      bytes *= static_cast<uint64_t>(session.gang.size());
-    return true;
-  };
-  bool fits = capacities.size() == sizes.size() && (arena.get() || sizes.empty());
-  for (size_t k = 0; k < sizes.size(); ++k) {
-    if (!evaluate(manifest.slots[k], symbols.data(), sizes[k]))
-      return failure(ONAGER_BAD_ARGUMENT, "the inputs' shapes lead to an intermediate tensor of negative or impossible size");
-    fits = fits && sizes[k] <= capacities[k];
+    bytes[k] = (static_cast<uint64_t>(size) + ONAGER_ALIGNMENT - 1) / ONAGER_ALIGNMENT * ONAGER_ALIGNMENT;
+    if (manifest.slots[k].perThread)
+      bytes[k] *= static_cast<uint64_t>(session.threads());
   }
-  if (fits)
-    return {};
+  return true;
+}
+
+/// Fills in what the slots take at the largest shapes of the bucket that the present ones lie in.
+void Context::measureBucket(std::vector<uint64_t> &bytes) {
   plannedSymbols.resize(symbols.size());
   for (size_t k = 0; k < symbols.size(); ++k)
     plannedSymbols[k] = roundUp(symbols[k]);
   bool bad = false;
   for (const Derived &derived : manifest.derived)
     plannedSymbols[derived.symbol] = derived.expr.evaluate(plannedSymbols.data(), bad);
-  capacities.resize(sizes.size());
-  for (size_t k = 0; k < sizes.size(); ++k) {
-    uint64_t rounded = 0;
-    capacities[k] = !bad && evaluate(manifest.slots[k], plannedSymbols.data(), rounded) && rounded > sizes[k] ? rounded : sizes[k];
-  }
+  bytes.assign(sizes.size(), 0);
+  bool isMeasured = !bad && measureSlots(plannedSymbols.data(), bytes);
+  for (size_t k = 0; k < sizes.size(); ++k)
+    bytes[k] = isMeasured && bytes[k] > sizes[k] ? bytes[k] : sizes[k];
+}
+
+static Outcome failSizes() { return failure(ONAGER_BAD_ARGUMENT, "the inputs' shapes lead to an intermediate tensor of negative or impossible size"); }
+
+Outcome Context::planArena() {
+  if (!measureSlots(symbols.data(), sizes))
+    return failSizes();
+  bool fits = capacities.size() == sizes.size() && (arena.get() || sizes.empty());
+  for (size_t k = 0; fits && k < sizes.size(); ++k)
+    fits = sizes[k] <= capacities[k];
+  if (fits)
+    return {};
+  measureBucket(capacities);
   uint64_t total = packSlots(manifest.slots, capacities, offsets);
   if (!arena.reserve(total, false)) {
     capacities.clear();
     return failure(ONAGER_OUT_OF_MEMORY, "no memory for " + std::to_string(total) + " bytes of intermediate tensors");
   }
+  session.log(ONAGER_LOG_DEBUG, "planned %llu bytes of intermediate tensors", static_cast<unsigned long long>(total));
   state.arena = arena.get();
+  return {};
+}
+
+Outcome Context::queryMemory(const onager_tensor *inputs, size_t count, uint64_t &bytes) {
+  if (Outcome outcome = bindInputs(inputs, count, Data::ignored); !outcome)
+    return outcome;
+  if (Outcome outcome = measureOutputs(manifest.outputs.size()); !outcome)
+    return outcome;
+  if (!measureSlots(symbols.data(), sizes))
+    return failSizes();
+  std::vector<uint64_t> bucket;
+  std::vector<int64_t> places(sizes.size());
+  measureBucket(bucket);
+  bytes = packSlots(manifest.slots, bucket, places);
+  for (size_t k = 0; k < outputDims.size(); ++k) {
+    uint64_t size = 0;
+    if (manifest.outputs[k].block < 0 && countBytes(manifest.outputs[k].dtype, outputDims[k], size))
+      bytes += (size + ONAGER_ALIGNMENT - 1) / ONAGER_ALIGNMENT * ONAGER_ALIGNMENT;
+  }
   return {};
 }
 
@@ -259,6 +369,10 @@ Outcome Context::placeOutputs(onager_tensor *outputs) {
       outputPointers[k] = outputs[k].data;
       continue;
     }
+    if (!bytes) {
+      outputPointers[k] = nothing;
+      continue;
+    }
     if (!owned[k].reserve(bytes, false))
       return failure(ONAGER_OUT_OF_MEMORY, "no memory for " + std::to_string(bytes) + " bytes of output '" + manifest.outputs[k].name + "'");
     outputPointers[k] = owned[k].get();
@@ -266,78 +380,107 @@ Outcome Context::placeOutputs(onager_tensor *outputs) {
   return {};
 }
 
-int Context::chooseThreads() {
-  if (session.gang.size() == 1)
+int Context::chooseThreads() const {
+  if (session.threads() == 1)
     return 1;
   bool bad = false;
   int64_t operations = manifest.work.evaluate(symbols.data(), bad);
-  return bad || operations < 0 || operations >= kFewestOperations ? session.gang.size() : 1;
+  return bad || operations < 0 || operations >= kFewestOperations ? session.threads() : 1;
 }
 
 Outcome Context::fail() const {
-  if (isOutOfMemory)
+  if (state.status == kOutOfMemory)
     return failure(ONAGER_OUT_OF_MEMORY, "no memory for a tensor whose size was found while running, or its size is negative");
+  if (state.status == kCancelled)
+    return failure(ONAGER_CANCELLED, "the run was cancelled");
+  if (state.status == kTooLate)
+    return failure(ONAGER_TOO_LATE, "the run took longer than " + std::to_string(allowedSeconds) + " s");
   auto index = static_cast<size_t>(state.status) - 1;
   std::string text = index < manifest.errors.size() ? manifest.errors[index] : "error " + std::to_string(state.status);
   return failure(ONAGER_RUN_FAILED, text);
 }
 
 Outcome Context::finishOutputs(onager_tensor *outputs) {
+  // All is checked before the first descriptor changes.
   for (size_t k = 0; k < manifest.outputs.size(); ++k) {
     const TensorInfo &info = manifest.outputs[k];
     bool bad = false;
     for (size_t d = 0; d < info.dims.size(); ++d)
       outputDims[k][d] = info.dims[d].evaluate(symbols.data(), bad);
-    uint64_t bytes = 0;
-    if (bad || !countBytes(info.dtype, outputDims[k], bytes))
+    if (bad || !countBytes(info.dtype, outputDims[k], outputBytes[k]))
       return failure(ONAGER_RUN_FAILED, "output '" + info.name + "' has shape " + describeDims(outputDims[k].data(), outputDims[k].size()));
-    const void *from = info.block < 0 ? outputPointers[k] : blockPointers[static_cast<size_t>(info.block)];
-    outputs[k].dims = outputDims[k].data();
+    if (info.block >= 0 && outputs[k].data && outputs[k].bytes < outputBytes[k])
+      return failure(ONAGER_BAD_ARGUMENT, "output '" + info.name + "': expected room for " + std::to_string(outputBytes[k]) + " bytes, found " +
+                                              std::to_string(outputs[k].bytes));
+  }
+  describeOutputs(outputs);
+  for (size_t k = 0; k < manifest.outputs.size(); ++k) {
+    int64_t block = manifest.outputs[k].block;
+    const void *from = block < 0 ? outputPointers[k] : blockPointers[static_cast<size_t>(block)];
     if (!outputs[k].data) {
       outputs[k].data = const_cast<void *>(from);
-      outputs[k].bytes = bytes;
-    } else if (info.block >= 0) {
-      if (outputs[k].bytes < bytes)
-        return failure(ONAGER_BAD_ARGUMENT, "output '" + info.name + "': expected room for " + std::to_string(bytes) + " bytes, found " + std::to_string(outputs[k].bytes));
-      if (bytes)
-        std::memcpy(outputs[k].data, from, bytes);
+      outputs[k].bytes = outputBytes[k];
+    } else if (block >= 0 && outputBytes[k]) {
+      std::memcpy(outputs[k].data, from, outputBytes[k]);
     }
   }
   return {};
 }
 
 Outcome Context::run(const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t outputCount) {
-  if (Outcome outcome = prepare(inputs, count, outputs, outputCount); !outcome)
+  if (Outcome outcome = bindInputs(inputs, count, Data::needed); !outcome)
+    return outcome;
+  if (Outcome outcome = measureOutputs(outputCount); !outcome)
     return outcome;
   if (Outcome outcome = planArena(); !outcome)
     return outcome;
   if (Outcome outcome = placeOutputs(outputs); !outcome)
     return outcome;
-  for (size_t k = 0; k < blocks.size(); ++k) {
-    if (!blocks[k].reserve(ONAGER_ALIGNMENT, true))
-      return failure(ONAGER_OUT_OF_MEMORY, "no memory");
-    blockPointers[k] = blocks[k].get();
-  }
-  isOutOfMemory = false;
-  state.status = 0;
+  if (Outcome outcome = makeBlocks(); !outcome)
+    return outcome;
+  state.status = isCancelled.load() ? kCancelled : 0;
   state.profile = profile.empty() ? nullptr : profile.data();
-  bool isTaken = session.gang.tryTake();
-  lastThreads = isTaken ? chooseThreads() : 1;
-  state.threads = lastThreads;
-  barrier.reset(lastThreads);
-  auto share = [](void *argument, int thread) {
-    auto *run = static_cast<HostRun *>(argument);
-    run->context->session.model.main(run, thread);
-  };
-  if (isTaken) {
-    session.gang.run(share, &state, lastThreads);
-  } else {
-    FloatEnvironment environment;
-    share(&state, 0);
-  }
+  deadline = allowedSeconds > 0 ? nowNanoseconds() + static_cast<int64_t>(allowedSeconds * 1e9) : 0;
+  if (!state.status)
+    execute();
+  isCancelled.store(false);
   if (state.status)
     return fail();
   return finishOutputs(outputs);
+}
+
+Outcome Context::makeBlocks() {
+  for (size_t k = 0; k < blocks.size(); ++k) {
+    if (!blocks[k].reserve(ONAGER_ALIGNMENT, true))
+      return failure(ONAGER_OUT_OF_MEMORY, "no memory for the values whose size is found while running");
+    blockPointers[k] = blocks[k].get();
+  }
+  return {};
+}
+
+void Context::execute() {
+  auto share = [](void *argument, int32_t thread) {
+    FloatEnvironment environment;
+    auto *run = static_cast<HostRun *>(argument);
+    run->context->session.model->main(run, thread);
+  };
+  state.threads = chooseThreads();
+  bool isTaken = state.threads > 1 && session.gang && session.gang->tryTake();
+  if (session.gang && !isTaken)
+    state.threads = 1;
+  if (isTaken) {
+    int wanted = state.threads;
+    state.threads = session.gang->prepare(wanted);
+    if (state.threads != wanted)
+      session.log(ONAGER_LOG_WARNING, "cannot start %d threads; the run has one", wanted - 1);
+  }
+  barrier.reset(state.threads);
+  if (isTaken)
+    session.gang->run(share, &state, state.threads);
+  else if (state.threads > 1)
+    session.executor.run(session.executor.user, state.threads, share, &state);
+  else
+    share(&state, 0);
 }
 
 uint64_t Context::memory() const {
@@ -348,10 +491,10 @@ uint64_t Context::memory() const {
   return total;
 }
 
-void Context::setProfiling(bool on) { profile.assign(on ? manifest.launches.size() * 2 * static_cast<size_t>(session.gang.size()) : 0, 0); }
+void Context::setProfiling(bool on) { profile.assign(on ? manifest.launches.size() * 2 * static_cast<size_t>(session.threads()) : 0, 0); }
 
 Outcome Context::launchAt(size_t index, int thread, onager_launch &launch) const {
-  if (profile.empty() || index >= manifest.launches.size() || thread < 0 || thread >= session.gang.size())
+  if (profile.empty() || index >= manifest.launches.size() || thread < 0 || thread >= session.threads())
     return failure(ONAGER_BAD_ARGUMENT, "no profile, or no such launch or thread");
   size_t count = manifest.launches.size();
   uint64_t origin = UINT64_MAX;

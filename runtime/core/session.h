@@ -15,22 +15,35 @@ struct Description {
   std::vector<const char *> names;
 };
 
+/// An open model and what its runs use. The model is shared by sessions that were opened on one another.
 class Session {
 public:
-  explicit Session(int threads) : gang(threads) {}
+  /// REQUIRES: the options were checked and `threads` is at least 1. `shared`: the threads of a pool, null for the session's own.
+  Session(const onager_options &options, std::shared_ptr<Gang> shared, int threads);
   /// Finishes opening: descriptions of the signature.
   void describe();
+  /// How many threads a run may have.
+  int threads() const { return threadCount; }
+  /// Gives a line to the caller's log.
+  [[gnu::format(printf, 3, 4)]] void log(onager_level level, const char *format, ...) const;
 
-  Model model;
-  Gang gang;
+  std::shared_ptr<Model> model = std::make_shared<Model>();
+  std::shared_ptr<Gang> gang;  ///< null where runs use the executor
+  onager_executor executor{};  ///< zero where runs use the gang
+  onager_allocator allocator{};
   std::vector<Description> inputs, outputs;
+
+private:
+  int threadCount;
+  void (*logLine)(void *user, int32_t level, const char *line) = nullptr;
+  void *logUser = nullptr;
 };
 
-/// Memory that grows and is kept; aligned to 64 bytes.
+/// Memory that grows and is kept; aligned to 64 bytes, or to pages where it is large.
 class Block {
 public:
-  Block() = default;
-  Block(Block &&other) noexcept : address(other.address), size(other.size) { other.address = nullptr; }
+  explicit Block(const onager_allocator &allocator) : allocator(&allocator) {}
+  Block(Block &&other) noexcept : allocator(other.allocator), address(other.address), size(other.size), alignment(other.alignment) { other.address = nullptr; }
   Block(const Block &) = delete;
   ~Block();
   /// Makes room for `bytes`; false where there is no memory. Contents stay where `keep` is set.
@@ -39,9 +52,14 @@ public:
   uint64_t bytes() const { return size; }
 
 private:
+  const onager_allocator *allocator;
   void *address = nullptr;
   uint64_t size = 0;
+  size_t alignment = ONAGER_ALIGNMENT;
 };
+
+/// Returns posix_memalign and free.
+onager_allocator getSystemAllocator();
 
 /// The memory of one run. Everything is allocated for a bucket of shapes (each symbol rounded up) and reused inside it.
 class Context {
@@ -50,6 +68,10 @@ public:
   Outcome prepare(const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t outputCount);
   Outcome run(const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t outputCount);
   uint64_t memory() const;
+  /// May be called by any thread.
+  void cancel() { isCancelled.store(true); }
+  void setDeadline(double seconds) { allowedSeconds = seconds; }
+  Outcome queryMemory(const onager_tensor *inputs, size_t count, uint64_t &bytes);
   size_t launches() const { return manifest.launches.size(); }
   void setProfiling(bool on);
   Outcome launchAt(size_t index, int thread, onager_launch &launch) const;
@@ -63,15 +85,22 @@ private:
   static void *allocate(onager_run *run, size_t bytes);
   static void release(onager_run *run, void *memory);
 
-  Outcome bindInputs(const onager_tensor *inputs, size_t count);
+  enum class Data { needed, ignored };
+  Outcome bindInputs(const onager_tensor *inputs, size_t count, Data data);
   Outcome bindDim(const TensorInfo &info, size_t dim, int64_t extent, std::vector<std::pair<size_t, size_t>> &later);
   Outcome checkLater(const onager_tensor *inputs, const std::vector<std::pair<size_t, size_t>> &later);
-  Outcome describeOutputs(onager_tensor *outputs, size_t count);
+  Outcome measureOutputs(size_t count);
+  void describeOutputs(onager_tensor *outputs) const;
+  bool measureSlots(const int64_t *values, std::vector<uint64_t> &bytes) const;
+  void measureBucket(std::vector<uint64_t> &bytes);
   Outcome planArena();
+  Outcome makeBlocks();
+  void execute();
+  static void checkTime(void *context);
   Outcome placeOutputs(onager_tensor *outputs);
   Outcome finishOutputs(onager_tensor *outputs);
   Outcome fail() const;
-  int chooseThreads();
+  int chooseThreads() const;
 
   Session &session;
   const Manifest &manifest;
@@ -90,10 +119,12 @@ private:
   std::vector<const void *> inputPointers;
   std::vector<void *> outputPointers;
   std::vector<std::vector<int64_t>> outputDims;
+  std::vector<uint64_t> outputBytes;
   std::vector<uint64_t> profile;
-  bool isOutOfMemory = false;
-  int lastThreads = 1;
-  alignas(64) char nothing[64] = {}; ///< stands for empty inputs
+  std::atomic<bool> isCancelled{false};
+  double allowedSeconds = 0;
+  int64_t deadline = 0; ///< of the run in progress, in nanoseconds of the monotonic clock; 0: none
+  alignas(64) char nothing[64] = {}; ///< stands for empty inputs and outputs
 };
 
 /// Places slots in an arena so that slots that live at the same time do not overlap; returns the arena's size.

@@ -80,7 +80,8 @@ TEST(Arena, ManySlotsPackFast) {
 }
 
 TEST(Block, GrowsAndKeeps) {
-  Block block;
+  onager_allocator allocator = getSystemAllocator();
+  Block block(allocator);
   ASSERT_TRUE(block.reserve(100, true));
   std::fill(block.get(), block.get() + 100, 'x');
   ASSERT_TRUE(block.reserve(10'000'000, true));
@@ -92,7 +93,8 @@ TEST(Block, GrowsAndKeeps) {
 }
 
 TEST(Block, ImpossibleSizesFail) {
-  Block block;
+  onager_allocator allocator = getSystemAllocator();
+  Block block(allocator);
   ASSERT_TRUE(block.reserve(64, true));
   for (uint64_t bytes : {UINT64_MAX, UINT64_MAX / 2, uint64_t(1) << 62})
     EXPECT_FALSE(block.reserve(bytes, true));

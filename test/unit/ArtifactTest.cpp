@@ -130,7 +130,7 @@ TEST_F(Artifact, FooterThatLiesIsRefused) {
 TEST_F(Artifact, MissingWeightsAreRefused) {
   rt::Footer changed = footer;
   changed.weightBytes = 0;
-  expectRefused(withFooter(bytes.substr(0, footer.weightStart), changed), "fewer weights");
+  expectRefused(withFooter(bytes.substr(0, footer.weightStart), changed), "weights");
 }
 
 /// An ELF file with a right checksum that is no model must not be mistaken for one.

@@ -40,7 +40,7 @@ struct Relay {
     barrier.reset(threads);
     if (!gang.tryTake())
       return false;
-    gang.run(share, this, threads);
+    gang.run(share, this, gang.prepare(threads));
     return wrong == 0 && visits == threads;
   }
 };
@@ -77,6 +77,7 @@ TEST(Gang, IsTakenByOneCallerAtATime) {
   Gang gang(2);
   ASSERT_TRUE(gang.tryTake());
   EXPECT_FALSE(gang.tryTake());
+  ASSERT_EQ(gang.prepare(2), 2);
   gang.run([](void *, int) {}, nullptr, 2);
   EXPECT_TRUE(gang.tryTake());
 }
@@ -151,6 +152,7 @@ TEST(Gang, FloatEnvironmentIsSetAndRestored) {
   wrong = 0;
   Gang gang(2);
   ASSERT_TRUE(gang.tryTake());
+  ASSERT_EQ(gang.prepare(2), 2);
   gang.run([](void *, int) { wrong += (_mm_getcsr() & 0xffc0) != 0x1f80; }, nullptr, 2);
   EXPECT_EQ(wrong, 0);
   EXPECT_EQ(_mm_getcsr() & 0x8040, 0x8040u);

@@ -160,7 +160,9 @@ TEST_F(Api, Nulls) {
 TEST_F(Api, BadThreadCounts) {
   for (int32_t threads : {-1, 1025, INT32_MAX, INT32_MIN}) {
     onager_session *session = nullptr;
-    onager_options options{sizeof options, threads};
+    onager_options options{};
+    options.size = sizeof options;
+    options.threads = threads;
     EXPECT_EQ(onager_session_open(path.c_str(), &options, &session), ONAGER_BAD_ARGUMENT) << threads;
     EXPECT_EQ(session, nullptr);
   }

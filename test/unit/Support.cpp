@@ -90,7 +90,9 @@ onager_tensor Tensor::view() {
 }
 
 Opened::Opened(const std::string &path, int threads) {
-  onager_options options{sizeof options, threads};
+  onager_options options{};
+  options.size = sizeof options;
+  options.threads = threads;
   EXPECT_EQ(onager_session_open(path.c_str(), &options, &session), ONAGER_OK) << onager_last_error();
   if (session)
     EXPECT_EQ(onager_context_create(session, &context), ONAGER_OK) << onager_last_error();

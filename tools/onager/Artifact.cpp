@@ -67,19 +67,16 @@ static T unwrap(llvm::Expected<T> value, const std::string &who) {
   return *value;
 }
 
-/// Returns the ELF file at the artifact's start, after checking the footer.
+/// Returns the ELF file at the artifact's start, after checking the footer and the code.
 static StringRef findCode(StringRef bytes, const std::string &who) {
   rt::Footer footer;
-  if (bytes.size() < sizeof footer)
-    throw Failure(Status::badFile, who + " is not an Onager artifact, or was cut off");
-  std::memcpy(&footer, bytes.data() + bytes.size() - sizeof footer, sizeof footer);
-  if (footer.magic != rt::kFooterMagic)
-    throw Failure(Status::badFile, who + " is not an Onager artifact, or was cut off");
-  bool isSound = footer.footerHash == rt::hashBytes(&footer, offsetof(rt::Footer, footerHash)) && footer.codeBytes <= bytes.size() &&
-                 footer.codeHash == rt::hashBytes(bytes.data(), footer.codeBytes);
-  if (!isSound)
-    throw Failure(Status::badFile, who + " is damaged: its checksums differ");
-  return bytes.take_front(footer.codeBytes);
+  uint64_t start = 0;
+  if (const char *reason = rt::findArtifact(bytes.data(), bytes.size(), footer, start))
+    throw Failure(Status::badFile, who + " " + reason);
+  StringRef code = bytes.substr(start, footer.codeBytes);
+  if (footer.codeHash != rt::hashBytes(code.data(), code.size()))
+    throw Failure(Status::badFile, who + " is damaged: the checksum of its code differs");
+  return code;
 }
 
 /// Returns the address of the exported onager_model, 0 where there is none.

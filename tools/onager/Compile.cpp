@@ -42,7 +42,10 @@ static Status runCompile(const CompileArguments &arguments) {
     report.emplace(arguments.report);
   showProgress("compiling " + source.shown);
   CompileResult result;
-  if (isText || isSpecialFile(arguments.output)) {
+  bool isSpecial = !isText && isSpecialFile(arguments.output);
+  if (isSpecial && (options.emit == "obj" || options.emit == "lib" || options.weights == "separate"))
+    throw Failure(Status::badOption, "'" + arguments.output + "' is no regular file, and more than one file is to be written; use -o FILE");
+  if (isText || isSpecial) {
     // The compiler renames its file to the output's path, which must not happen to a device or a pipe.
     StagedFile output(arguments.output.empty() ? "-" : arguments.output);
     TemporaryPath artifact(TemporaryPath::file, "so");

@@ -31,8 +31,9 @@ void CompilerArguments::addCommon(CLI::App &app) {
 
 void CompilerArguments::addAll(CLI::App &app) {
   addCommon(app);
-  addValue(app, pairs, "--emit", "emit", "KIND", "so (default), obj, llvm or mlir");
-  addValue(app, pairs, "--name", "name", "NAME", "Prefix of the symbols of an object file");
+  addValue(app, pairs, "--emit", "emit", "KIND", "so (default): a shared object; exe: a program that runs the model on files;\nobj, lib: an object or a static library, with NAME.h beside it; llvm, mlir: text");
+  addValue(app, pairs, "--name", "name", "NAME", "Prefix of the symbols of an object or library, and name of its header");
+  addValue(app, pairs, "--weights", "weights", "WHERE", "inside (default): with the code; separate: in FILE.weights");
   addValue(app, pairs, "--stop-after", "stop-after", "STAGE", describeStages());
   addValue(app, pairs, "--print-after", "print-after", "PASS", "Print the IR to standard error after each run of a pass");
   app.add_flag_callback("--timing", [this] { pairs.emplace_back("timing", "true"); }, "Print the time of every pass to standard error");

@@ -1,7 +1,6 @@
 // Inputs by name, by folder, and at random.
 #include "Inputs.h"
 #include "Files.h"
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/FileSystem.h"
 #include <CLI/CLI.hpp>
@@ -24,14 +23,6 @@ void InputArguments::addFiles(CLI::App &app) {
 
 void InputArguments::addFolder(CLI::App &app) {
   app.add_option("--inputs", folder, "Folder of input_K.pb or NAME.npy; random inputs without it")->type_name("DIR");
-}
-
-std::string makeFileName(const std::string &name) {
-  std::string file = name;
-  for (char &c : file)
-    if (!llvm::isAlnum(c) && c != '-' && c != '_' && c != '.')
-      c = '_';
-  return file.empty() || file[0] == '.' ? "_" + file : file;
 }
 
 static int findInput(const rt::Manifest &manifest, StringRef name) {
@@ -74,7 +65,7 @@ void InputArguments::readFiles(const rt::Manifest &manifest, Slots &slots, std::
   }
   for (const std::string &argument : files) {
     if (StringRef(argument).ends_with(".npz") && argument.find('=') == std::string::npos) {
-      for (auto &[name, tensor] : parseNpz(readFile(argument), "'" + argument + "'")) {
+      for (auto &[name, tensor] : readArchive(argument)) {
         int index = findInput(manifest, name);
         if (index < 0)
           throw Failure(Status::badFile, "'" + argument + "' holds '" + name + "', which is no input; the model has " + listInputs(manifest));

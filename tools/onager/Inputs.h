@@ -35,9 +35,6 @@ private:
   bool needsFiles = false;
 };
 
-/// Turns an input's or output's name into a file name.
-std::string makeFileName(const std::string &name);
-
 } // namespace onager::cli
 
 #endif

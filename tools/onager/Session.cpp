@@ -12,7 +12,9 @@ void checkCall(onager_status status) {
 }
 
 Session::Session(const std::string &path, int threads) {
-  onager_options options{sizeof options, threads};
+  onager_options options{};
+  options.size = sizeof options;
+  options.threads = threads;
   checkCall(onager_session_open(path.c_str(), &options, &session));
   onager_status status = onager_context_create(session, &context);
   if (status != ONAGER_OK)
@@ -50,13 +52,15 @@ std::vector<Tensor> Session::copyOutputs() const {
 }
 
 std::string Session::getInputName(size_t index) const {
-  onager_info info;
+  onager_info info{};
+  info.size = sizeof info;
   checkCall(onager_session_input(session, index, &info));
   return info.name;
 }
 
 std::string Session::getOutputName(size_t index) const {
-  onager_info info;
+  onager_info info{};
+  info.size = sizeof info;
   checkCall(onager_session_output(session, index, &info));
   return info.name;
 }

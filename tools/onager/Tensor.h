@@ -1,59 +1,21 @@
-// Tensors in the tool's memory and the file formats that hold them. Everything read is checked; bad files throw Failure.
+// Tensors and their files under the tool's names, and random ones.
 #ifndef ONAGER_TOOLS_TENSOR_H
 #define ONAGER_TOOLS_TENSOR_H
 
-#include "onager-rt/api.h"
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
+#include "runtime/formats/Tensor.h"
 
 namespace onager::cli {
 
-/// A dense row-major tensor, laid out as the runtime wants it: 4- and 2-bit elements take a byte each.
-struct Tensor {
-  int32_t dtype = 0; ///< onager_dtype; 0: elements of `elementBytes` bytes whose type the file does not tell
-  size_t elementBytes = 0;
-  std::vector<int64_t> dims;
-  std::vector<char> data;
-
-  size_t size() const { return elementBytes ? data.size() / elementBytes : 0; }
-};
-
-/// Returns a type's name ("float32") and its descriptor in .npy files ("<f4").
-const char *getTypeName(int32_t dtype);
-const char *getTypeDescriptor(int32_t dtype);
-
-/// Returns the number of elements; nothing for negative dims and overflow.
-std::optional<uint64_t> countElements(const std::vector<int64_t> &dims);
-
-/// Returns a tensor of zeros; fails where the dims are negative or too many.
-Tensor makeTensor(int32_t dtype, std::vector<int64_t> dims);
-
-/// Prints dims as [1, 3, 224].
-std::string describeDims(const std::vector<int64_t> &dims);
-
-/// Returns one element; exact for all element types.
-long double getElement(const Tensor &tensor, size_t index);
-
-/// Gives elements that a file stores as plain bytes the type that the model expects, where it has the same size; checks the range of
-/// bool, 4- and 2-bit elements. Other mismatches are left to the runtime, which names them.
-void adaptType(Tensor &tensor, int32_t expected, const std::string &who);
-
-/// Read and write NumPy's .npy format, versions 1 to 3: little-endian, C order.
-Tensor parseNpy(std::string_view bytes, const std::string &who);
-std::string formatNpy(const Tensor &tensor);
-
-/// Reads the arrays of a .npz archive, stored or deflated.
-std::vector<std::pair<std::string, Tensor>> parseNpz(std::string_view bytes, const std::string &who);
-
-/// Reads a serialised onnx.TensorProto.
-Tensor parseTensorProto(std::string_view bytes, const std::string &who);
-
-/// Reads a .npy or .pb file.
-Tensor readTensor(const std::string &path);
+using formats::adaptType;
+using formats::describeDims;
+using formats::formatNpy;
+using formats::getElement;
+using formats::getTypeName;
+using formats::makeFileName;
+using formats::makeTensor;
+using formats::readArchive;
+using formats::readTensor;
+using formats::Tensor;
 
 /// Fills a tensor: floats in [-1, 1), 8-bit integers of the whole range, wider ones in [0, 10) since they are mostly indices.
 /// The same state gives the same numbers on every machine.

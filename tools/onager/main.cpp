@@ -2,6 +2,7 @@
 #include "Cli.h"
 #include "Files.h"
 #include "onager-rt/api.h"
+#include "runtime/formats/Tensor.h"
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
@@ -78,6 +79,8 @@ int main(int argc, char **argv) {
     return runMain(argc, argv);
   } catch (const Failure &failure) {
     return fail(failure.status, failure.what());
+  } catch (const formats::FileError &error) {
+    return fail(Status::badFile, error.what());
   } catch (const std::bad_alloc &) {
     return fail(Status::internal, "out of memory");
   } catch (const std::exception &exception) {

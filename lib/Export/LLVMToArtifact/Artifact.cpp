@@ -1,118 +1,137 @@
-// Linking in process by lld, and the artifact file.
+// Writes what Artifact.h describes: links, streams weights behind the code, renames when all is written.
 #include "lib/Export/LLVMToArtifact/Artifact.h"
-#include "lld/Common/Driver.h"
+#include "lib/Export/LLVMToArtifact/Link.h"
+#include "lib/Export/LLVMToArtifact/ObjectFile.h"
+#include "lib/Export/LLVMToArtifact/OutputFile.h"
 #include "runtime/core/manifest.h"
-#include "llvm/ADT/ScopeExit.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/Signals.h"
-#include "llvm/Support/raw_ostream.h"
-#include <mutex>
+#include <memory>
 
-LLD_HAS_DRIVER(elf)
-
-extern "C" const char onager_ops_archive_begin[], onager_ops_archive_end[];
+extern "C" const char onager_runner_begin[], onager_runner_end[];
 
 using namespace llvm;
 
 namespace onager {
 
-/// Writes bytes to a new temporary file.
-static bool writeTemporary(StringRef suffix, ArrayRef<char> bytes, SmallString<128> &path, std::string &error) {
-  int fd;
-  if (std::error_code code = sys::fs::createTemporaryFile("onager", suffix, fd, path)) {
-    error = "cannot create a temporary file: " + code.message();
-    return false;
-  }
-  raw_fd_ostream out(fd, /*shouldClose=*/true);
-  out.write(bytes.data(), bytes.size());
-  out.flush();
-  if (out.has_error()) {
-    error = "cannot write " + path.str().str() + ": " + out.error().message();
-    out.clear_error();
-    return false;
-  }
-  return true;
-}
+static bool isLinkedLater(const Product &product) { return product.emit == "obj" || product.emit == "lib"; }
 
-SmallVector<char, 0> linkSharedObject(ArrayRef<char> object, const std::string &modelName, std::string &error) {
-  // Two threads inside lld crash, and a linker that has failed badly must not be called again.
-  static std::mutex lock;
-  static bool usable = true;
-  std::lock_guard<std::mutex> guard(lock);
-  SmallString<128> input, archive, output;
-  auto cleanup = make_scope_exit([&] {
-    for (const SmallString<128> &path : {input, archive, output})
-      if (!path.empty())
-        sys::fs::remove(path);
-  });
-  if (!usable) {
-    error = "the linker failed before in this process";
-    return {};
-  }
-  ArrayRef<char> ops(onager_ops_archive_begin, onager_ops_archive_end);
-  if (!writeTemporary("o", object, input, error) || !writeTemporary("a", ops, archive, error) || !writeTemporary("so", {}, output, error))
-    return {};
-  std::string soname = "-soname=" + modelName + ".so";
-  std::vector<const char *> args{"ld.lld", "-shared", "--threads=1", "--no-undefined", "--gc-sections", "-Bsymbolic", "--hash-style=gnu", "--build-id=none",
-                                 "-z", "noexecstack", "-z", "now", soname.c_str(), input.c_str(), archive.c_str(), "-o", output.c_str()};
-  std::string messages;
-  raw_string_ostream err(messages), out(messages);
-  lld::Result result = lld::lldMain(args, out, err, {{lld::Gnu, &lld::elf::link}});
-  usable = result.canRunAgain;
-  if (result.retCode) {
-    error = "linking failed: " + messages;
-    return {};
-  }
-  auto linked = MemoryBuffer::getFile(output);
-  if (!linked) {
-    error = "cannot read the linked code: " + linked.getError().message();
-    return {};
-  }
-  StringRef bytes = (*linked)->getBuffer();
-  return SmallVector<char, 0>(bytes.begin(), bytes.end());
-}
+std::string getSymbolPrefix(const Product &product) { return isLinkedLater(product) ? product.modelName : "onager"; }
 
-bool writeArtifact(const std::string &path, ArrayRef<char> code, uint64_t weightBytes, WeightSource weights, std::string &error) {
-  SmallString<128> model(path), temporary;
-  model += ".tmp-%%%%%%%%";
-  int fd;
-  if (std::error_code status = sys::fs::createUniqueFile(model, fd, temporary, sys::fs::OF_None, 0755)) {
-    error = "cannot create a file beside " + path + ": " + status.message();
-    return false;
+bool refersToWeights(const Product &product) { return isLinkedLater(product) && !product.separateWeights && product.weightBytes; }
+
+namespace {
+
+/// Writes one product's files.
+class ProductWriter {
+public:
+  ProductWriter(const Product &product, WeightSource weights, std::string &error) : product(product), weights(weights), error(error) {}
+
+  bool write(ArrayRef<char> object) {
+    SmallVector<char, 0> linked = isLinkedLater(product) ? linkRelocatable(object, product.modelName, error) : linkSharedObject(object, product.modelName, error);
+    if (linked.empty())
+      return false;
+    bool isWritten = isLinkedLater(product) ? writeObject(linked) && writeHeader() : writeArtifact(linked);
+    if (!isWritten || (product.separateWeights && !writeWeights()))
+      return false;
+    for (std::unique_ptr<OutputFile> &file : files)
+      if (!file->commit(error))
+        return false;
+    return true;
   }
-  sys::RemoveFileOnSignal(temporary);
-  bool written = [&] {
-    raw_fd_ostream out(fd, /*shouldClose=*/true);
-    out.write(code.data(), code.size());
-    rt::Footer footer{rt::kFooterMagic, code.size(), rt::hashBytes(code.data(), code.size()), alignTo(code.size(), rt::kWeightAlignment), weightBytes, 0};
-    out.write_zeros(footer.weightStart - code.size());
-    bool complete = weights([&](ArrayRef<char> bytes) {
+
+private:
+  /// Makes a file that is committed with the others; null where it cannot be made.
+  OutputFile *create(const std::string &path, unsigned mode) {
+    auto file = std::make_unique<OutputFile>(path, mode);
+    if (!file->open(error))
+      return nullptr;
+    files.push_back(std::move(file));
+    return files.back().get();
+  }
+
+  bool stream(raw_ostream &out) {
+    bool isComplete = weights([&](ArrayRef<char> bytes) {
       out.write(bytes.data(), bytes.size());
-      return !out.has_error();
+      return true;
     });
+    if (!isComplete)
+      error = "the weights could not be computed";
+    return isComplete;
+  }
+
+  bool writeArtifact(ArrayRef<char> code) {
+    OutputFile *file = create(product.path, 0755);
+    if (!file)
+      return false;
+    raw_ostream &out = file->stream();
+    if (product.emit == "exe") {
+      size_t runnerBytes = onager_runner_end - onager_runner_begin;
+      out.write(onager_runner_begin, runnerBytes);
+      out.write_zeros(alignTo(runnerBytes, rt::kWeightAlignment) - runnerBytes);
+    }
+    out.write(code.data(), code.size());
+    rt::Footer footer{rt::kFooterMagic, code.size(), rt::hashBytes(code.data(), code.size()), alignTo(code.size(), rt::kWeightAlignment),
+                      product.separateWeights ? 0 : product.weightBytes, 0};
+    out.write_zeros(footer.weightStart - code.size());
+    if (footer.weightBytes && !stream(out))
+      return false;
     footer.footerHash = rt::hashBytes(&footer, offsetof(rt::Footer, footerHash));
     out.write(reinterpret_cast<const char *>(&footer), sizeof footer);
-    out.flush();
-    if (out.has_error()) {
-      error = "cannot write " + path + ": " + out.error().message();
-      out.clear_error();
+    return file->close(error);
+  }
+
+  bool writeWeights() {
+    OutputFile *file = create(product.path + ".weights", 0644);
+    if (!file || !stream(file->stream()))
       return false;
-    }
-    if (!complete && error.empty())
-      error = "the weights could not be computed";
-    return complete;
-  }();
-  if (written)
-    if (std::error_code status = sys::fs::rename(temporary, path)) {
-      error = "cannot rename to " + path + ": " + status.message();
-      written = false;
-    }
-  if (!written)
-    sys::fs::remove(temporary);
-  sys::DontRemoveFileOnSignal(temporary);
-  return written;
+    rt::WeightFooter footer{rt::kWeightFooterMagic, product.weightBytes, product.manifestHash, 0};
+    footer.footerHash = rt::hashBytes(&footer, offsetof(rt::WeightFooter, footerHash));
+    file->stream().write(reinterpret_cast<const char *>(&footer), sizeof footer);
+    return file->close(error);
+  }
+
+  bool writeObject(ArrayRef<char> object) {
+    // A library is made of the finished object, which then is only on its way.
+    OutputFile inner(product.path, 0644);
+    bool isLibrary = product.emit == "lib";
+    if (isLibrary && !inner.open(error))
+      return false;
+    OutputFile *file = create(product.path, 0644);
+    if (!file)
+      return false;
+    OutputFile &target = isLibrary ? inner : *file;
+    if (!refersToWeights(product))
+      target.stream().write(object.data(), object.size());
+    else if (!appendWeights(object, product.modelName, product.weightBytes, weights, target.stream(), error))
+      return false;
+    if (!target.close(error))
+      return false;
+    if (!isLibrary)
+      return true;
+    return writeStaticLibrary(inner.temporaryPath(), product.modelName + ".o", file->stream(), error) && file->close(error);
+  }
+
+  bool writeHeader() {
+    SmallString<128> path(sys::path::parent_path(product.path));
+    sys::path::append(path, product.modelName + ".h");
+    OutputFile *file = create(path.str().str(), 0644);
+    if (!file)
+      return false;
+    file->stream() << product.header;
+    return file->close(error);
+  }
+
+  const Product &product;
+  WeightSource weights;
+  std::string &error;
+  SmallVector<std::unique_ptr<OutputFile>> files;
+};
+
+} // namespace
+
+bool writeProduct(const Product &product, ArrayRef<char> object, WeightSource weights, std::string &error) {
+  return ProductWriter(product, weights, error).write(object);
 }
 
 } // namespace onager

@@ -112,7 +112,7 @@ SmallVector<char, 0> emitObject(Module &module, const Target &target) {
   return object;
 }
 
-void addModelSymbol(Module &module, StringRef name, StringRef manifest) {
+void addModelSymbol(Module &module, StringRef name, StringRef manifest, bool linkedWeights) {
   LLVMContext &context = module.getContext();
   Type *i32 = Type::getInt32Ty(context), *i64 = Type::getInt64Ty(context);
   PointerType *ptr = PointerType::get(context, 0);
@@ -122,10 +122,16 @@ void addModelSymbol(Module &module, StringRef name, StringRef manifest) {
   Function *main = module.getFunction("onager_main");
   main->setVisibility(GlobalValue::HiddenVisibility);
   main->setName((name + "_main").str());
+  Constant *weights = ConstantPointerNull::get(ptr);
+  if (linkedWeights) {
+    auto *section = new GlobalVariable(module, Type::getInt8Ty(context), true, GlobalValue::ExternalLinkage, nullptr, (name + "_weights").str());
+    section->setVisibility(GlobalValue::HiddenVisibility);
+    weights = section;
+  }
   StructType *type = StructType::get(context, {i32, i32, ptr, i64, ptr, ptr});
   Constant *value = ConstantStruct::get(type, {ConstantInt::get(i32, sizeof(onager_model)), ConstantInt::get(i32, ONAGER_ABI_VERSION), blob,
-                                               ConstantInt::get(i64, manifest.size()), main, ConstantPointerNull::get(ptr)});
-  new GlobalVariable(module, type, false, GlobalValue::ExternalLinkage, value, (name + "_model").str());
+                                               ConstantInt::get(i64, manifest.size()), main, weights});
+  new GlobalVariable(module, type, true, GlobalValue::ExternalLinkage, value, (name + "_model").str());
 }
 
 } // namespace onager

@@ -16,8 +16,9 @@ std::unique_ptr<llvm::Module> translateToLLVMIR(mlir::ModuleOp module, llvm::LLV
 void optimize(llvm::Module &module, const Target &target, int level);
 /// Emits an ELF object.
 llvm::SmallVector<char, 0> emitObject(llvm::Module &module, const Target &target);
-/// Adds the exported `<name>_model` that the runtime looks up, with the manifest's bytes.
-void addModelSymbol(llvm::Module &module, llvm::StringRef name, llvm::StringRef manifest);
+/// Adds the exported `<name>_model` that the runtime looks up, with the manifest's bytes. `linkedWeights`: it points to `<name>_weights`, which
+/// the object file gets later.
+void addModelSymbol(llvm::Module &module, llvm::StringRef name, llvm::StringRef manifest, bool linkedWeights);
 
 } // namespace onager
 

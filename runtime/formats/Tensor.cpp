@@ -1,14 +1,13 @@
 // Element types and conversions between them.
-#include "Tensor.h"
-#include "Cli.h"
-#include "Files.h"
-#include "llvm/ADT/APFloat.h"
-#include "llvm/ADT/StringRef.h"
+#include "runtime/formats/Tensor.h"
+#include <cctype>
+#include <cerrno>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <limits>
 
-namespace onager::cli {
+namespace onager::formats {
 
 namespace {
 
@@ -59,10 +58,31 @@ double decodeBrain(uint16_t bits) {
   return value;
 }
 
-double decodeSmall(const llvm::fltSemantics &semantics, unsigned width, uint8_t bits) {
-  llvm::APFloat value(semantics, llvm::APInt(width, bits & ((1u << width) - 1)));
-  return value.convertToDouble();
+/// How a float of at most 8 bits is laid out, and which of its codes are no finite numbers.
+struct SmallFloat {
+  int exponentBits, fractionBits, bias;
+  enum { none, lastIsNan, zeroIsNan, ieee } special; ///< no such codes; S.11..1; negative zero; infinities and NaNs as in IEEE 754
+};
+constexpr SmallFloat kF8E4M3FN{4, 3, 7, SmallFloat::lastIsNan}, kF8E4M3FNUZ{4, 3, 8, SmallFloat::zeroIsNan}, kF8E5M2{5, 2, 15, SmallFloat::ieee},
+    kF8E5M2FNUZ{5, 2, 16, SmallFloat::zeroIsNan}, kF4E2M1{2, 1, 1, SmallFloat::none};
+
+double decodeSmall(const SmallFloat &format, uint8_t bits) {
+  int width = format.exponentBits + format.fractionBits, magnitude = bits & ((1 << width) - 1);
+  int exponent = magnitude >> format.fractionBits, fraction = magnitude & ((1 << format.fractionBits) - 1);
+  bool isNegative = bits >> width & 1, isLast = exponent == (1 << format.exponentBits) - 1;
+  if (format.special == SmallFloat::ieee && isLast && !fraction)
+    return isNegative ? -std::numeric_limits<double>::infinity() : std::numeric_limits<double>::infinity();
+  bool isNan = (format.special == SmallFloat::ieee && isLast) || (format.special == SmallFloat::lastIsNan && magnitude == (1 << width) - 1) ||
+               (format.special == SmallFloat::zeroIsNan && isNegative && !magnitude);
+  if (isNan)
+    return std::numeric_limits<double>::quiet_NaN();
+  int significand = exponent ? fraction + (1 << format.fractionBits) : fraction;
+  double value = std::ldexp(significand, (exponent ? exponent : 1) - format.bias - format.fractionBits);
+  return isNegative ? -value : value;
 }
+
+/// A power of two alone.
+double decodeScale(uint8_t bits) { return bits == 255 ? std::numeric_limits<double>::quiet_NaN() : std::ldexp(1.0, bits - 127); }
 
 } // namespace
 
@@ -92,7 +112,7 @@ Tensor makeTensor(int32_t dtype, std::vector<int64_t> dims) {
   Tensor tensor{dtype, onager_dtype_bytes(dtype), std::move(dims), {}};
   std::optional<uint64_t> count = countElements(tensor.dims);
   if (!count || !tensor.elementBytes || *count > kMostBytes / tensor.elementBytes)
-    throw Failure(Status::badFile, std::string("cannot make a tensor of ") + getTypeName(dtype) + " " + describeDims(tensor.dims));
+    throw FileError(std::string("cannot make a tensor of ") + getTypeName(dtype) + " " + describeDims(tensor.dims));
   tensor.data.resize(*count * tensor.elementBytes);
   return tensor;
 }
@@ -117,12 +137,12 @@ long double getElement(const Tensor &tensor, size_t index) {
   case ONAGER_U32: return load<uint32_t>(tensor, index);
   case ONAGER_I64: return load<int64_t>(tensor, index);
   case ONAGER_U64: return load<uint64_t>(tensor, index);
-  case ONAGER_F8E4M3FN: return decodeSmall(llvm::APFloat::Float8E4M3FN(), 8, load<uint8_t>(tensor, index));
-  case ONAGER_F8E4M3FNUZ: return decodeSmall(llvm::APFloat::Float8E4M3FNUZ(), 8, load<uint8_t>(tensor, index));
-  case ONAGER_F8E5M2: return decodeSmall(llvm::APFloat::Float8E5M2(), 8, load<uint8_t>(tensor, index));
-  case ONAGER_F8E5M2FNUZ: return decodeSmall(llvm::APFloat::Float8E5M2FNUZ(), 8, load<uint8_t>(tensor, index));
-  case ONAGER_F8E8M0: return decodeSmall(llvm::APFloat::Float8E8M0FNU(), 8, load<uint8_t>(tensor, index));
-  case ONAGER_F4E2M1: return decodeSmall(llvm::APFloat::Float4E2M1FN(), 4, load<uint8_t>(tensor, index));
+  case ONAGER_F8E4M3FN: return decodeSmall(kF8E4M3FN, load<uint8_t>(tensor, index));
+  case ONAGER_F8E4M3FNUZ: return decodeSmall(kF8E4M3FNUZ, load<uint8_t>(tensor, index));
+  case ONAGER_F8E5M2: return decodeSmall(kF8E5M2, load<uint8_t>(tensor, index));
+  case ONAGER_F8E5M2FNUZ: return decodeSmall(kF8E5M2FNUZ, load<uint8_t>(tensor, index));
+  case ONAGER_F8E8M0: return decodeScale(load<uint8_t>(tensor, index));
+  case ONAGER_F4E2M1: return decodeSmall(kF4E2M1, load<uint8_t>(tensor, index));
   default: return load<uint8_t>(tensor, index);
   }
 }
@@ -142,23 +162,48 @@ void adaptType(Tensor &tensor, int32_t expected, const std::string &who) {
   if (facts && tensor.dtype != expected && canStandFor(tensor, *facts))
     tensor.dtype = expected;
   if (!tensor.dtype)
-    throw Failure(Status::badFile, who + ": expected type " + getTypeName(expected) + ", found raw elements of " + std::to_string(tensor.elementBytes) + " bytes");
+    throw FileError(who + ": expected type " + getTypeName(expected) + ", found raw elements of " + std::to_string(tensor.elementBytes) + " bytes");
   facts = findType(tensor.dtype);
   if (facts->low == facts->high)
     return;
   for (char byte : tensor.data) {
     int value = facts->descriptor[1] == 'i' ? static_cast<int8_t>(byte) : static_cast<uint8_t>(byte);
     if (value < facts->low || value > facts->high)
-      throw Failure(Status::badFile, who + ": " + std::to_string(value) + " is no value of type " + facts->name);
+      throw FileError(who + ": " + std::to_string(value) + " is no value of type " + facts->name);
   }
 }
 
+static std::string readFile(const std::string &path) {
+  std::FILE *file = std::fopen(path.c_str(), "rbe");
+  if (!file)
+    throw FileError("cannot open '" + path + "': " + std::strerror(errno));
+  std::string bytes;
+  char chunk[1 << 16];
+  while (size_t count = std::fread(chunk, 1, sizeof chunk, file))
+    bytes.append(chunk, count);
+  int error = std::ferror(file) ? errno : 0;
+  std::fclose(file);
+  if (error)
+    throw FileError("cannot read '" + path + "': " + std::strerror(error));
+  return bytes;
+}
+
+std::vector<std::pair<std::string, Tensor>> readArchive(const std::string &path) { return parseNpz(readFile(path), "'" + path + "'"); }
+
 Tensor readTensor(const std::string &path) {
-  llvm::StringRef name = path;
+  std::string_view name = path;
   if (!name.ends_with(".npy") && !name.ends_with(".pb"))
-    throw Failure(Status::badFile, "'" + path + "' is neither a .npy nor a .pb file");
+    throw FileError("'" + path + "' is neither a .npy nor a .pb file");
   std::string bytes = readFile(path);
   return name.ends_with(".npy") ? parseNpy(bytes, "'" + path + "'") : parseTensorProto(bytes, "'" + path + "'");
 }
 
-} // namespace onager::cli
+std::string makeFileName(const std::string &name) {
+  std::string file = name;
+  for (char &c : file)
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '-' && c != '_' && c != '.')
+      c = '_';
+  return file.empty() || file[0] == '.' ? "_" + file : file;
+}
+
+} // namespace onager::formats

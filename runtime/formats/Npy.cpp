@@ -2,39 +2,41 @@
 //
 // file   := "\x93NUMPY", major:u8, minor:u8, length:u16 (version 1) or u32 (2 and 3), header, data
 // header := a Python dict: {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }
-#include "Cli.h"
-#include "Tensor.h"
-#include "llvm/ADT/StringRef.h"
+#include "runtime/formats/Tensor.h"
+#include <charconv>
 #include <cstring>
 
-using llvm::StringRef;
+using std::string_view;
 
-namespace onager::cli {
+namespace onager::formats {
 
-static constexpr StringRef kMagic("\x93NUMPY", 6);
+static constexpr string_view kMagic("\x93NUMPY", 6);
 
 namespace {
 
 /// Reads the header's dict; `bad` is set at the first thing that does not fit.
 struct HeaderReader {
-  StringRef rest;
+  string_view rest;
   bool bad = false;
 
-  bool take(StringRef token) {
-    rest = rest.ltrim();
-    return rest.consume_front(token);
+  void skipSpace() { rest.remove_prefix(std::min(rest.find_first_not_of(" \t\n\v\f\r"), rest.size())); }
+  bool take(string_view token) {
+    skipSpace();
+    bool isThere = rest.starts_with(token);
+    rest.remove_prefix(isThere ? token.size() : 0);
+    return isThere;
   }
-  void expect(StringRef token) { bad |= !take(token); }
-  StringRef text() {
-    rest = rest.ltrim();
-    StringRef quote = rest.take_front(1);
+  void expect(string_view token) { bad |= !take(token); }
+  string_view text() {
+    skipSpace();
+    string_view quote = rest.substr(0, 1);
     bad |= quote != "'" && quote != "\"";
-    size_t end = bad ? StringRef::npos : rest.find(quote, 1);
-    bad |= end == StringRef::npos;
+    size_t end = bad ? string_view::npos : rest.find(quote, 1);
+    bad |= end == string_view::npos;
     if (bad)
       return {};
-    StringRef value = rest.slice(1, end);
-    rest = rest.drop_front(end + 1);
+    string_view value = rest.substr(1, end - 1);
+    rest.remove_prefix(end + 1);
     return value;
   }
   bool truth() {
@@ -47,9 +49,11 @@ struct HeaderReader {
     std::vector<int64_t> items;
     expect("(");
     while (!bad && !take(")")) {
-      rest = rest.ltrim();
+      skipSpace();
       int64_t item = 0;
-      bad |= rest.consumeInteger(10, item) || item < 0;
+      auto [end, failure] = std::from_chars(rest.data(), rest.data() + rest.size(), item);
+      bad |= failure != std::errc() || item < 0;
+      rest.remove_prefix(static_cast<size_t>(end - rest.data()));
       take("L"); // Python 2 wrote long integers so
       items.push_back(item);
       if (!take(",")) {
@@ -69,62 +73,63 @@ struct Header {
 
 } // namespace
 
-static bool parseHeader(StringRef text, Header &header) {
+static bool parseHeader(string_view text, Header &header) {
   HeaderReader reader{text};
   unsigned seen = 0;
   reader.expect("{");
   while (!reader.bad && !reader.take("}")) {
-    StringRef key = reader.text();
+    string_view key = reader.text();
     reader.expect(":");
     if (key == "descr")
-      header.descriptor = reader.text().str(), seen |= 1;
+      header.descriptor = reader.text(), seen |= 1;
     else if (key == "fortran_order")
       header.isFortran = reader.truth(), seen |= 2;
     else if (key == "shape")
       header.dims = reader.tuple(), seen |= 4;
     else
       reader.bad = true;
-    if (!reader.take(",") && !reader.rest.ltrim().starts_with("}"))
+    reader.skipSpace();
+    if (!reader.take(",") && !reader.rest.starts_with("}"))
       reader.bad = true;
   }
-  return !reader.bad && seen == 7 && reader.rest.trim(" \n").empty();
+  reader.skipSpace();
+  return !reader.bad && seen == 7 && reader.rest.empty();
 }
 
 /// Finds the element type of a descriptor.
 static Tensor parseDescriptor(const std::string &descriptor, const std::string &who) {
-  StringRef rest = descriptor;
   unsigned bytes = 0;
-  char order = rest.empty() ? ' ' : rest.front(), kind = rest.size() < 2 ? ' ' : rest[1];
-  bool isNumber = rest.size() > 2 && StringRef("<>|=").contains(order) && !rest.drop_front(2).getAsInteger(10, bytes);
+  char order = descriptor.empty() ? ' ' : descriptor.front(), kind = descriptor.size() < 2 ? ' ' : descriptor[1];
+  const char *end = descriptor.data() + descriptor.size();
+  bool isNumber = descriptor.size() > 2 && string_view("<>|=").find(order) != string_view::npos && std::from_chars(descriptor.data() + 2, end, bytes).ptr == end;
   if (isNumber && order == '>' && bytes > 1)
-    throw Failure(Status::badFile, who + ": big-endian elements ('" + descriptor + "') are not supported");
+    throw FileError(who + ": big-endian elements ('" + descriptor + "') are not supported");
   if (isNumber && kind == 'V' && (bytes == 1 || bytes == 2))
     return {0, bytes, {}, {}};
   for (int32_t dtype = 1; isNumber && kind != 'V' && dtype <= ONAGER_I2; ++dtype)
     if (onager_dtype_bytes(dtype) == bytes && getTypeDescriptor(dtype)[1] == kind)
       return {dtype, bytes, {}, {}};
-  throw Failure(Status::badFile, who + ": elements of type '" + descriptor + "' are not supported");
+  throw FileError(who + ": elements of type '" + descriptor + "' are not supported");
 }
 
 Tensor parseNpy(std::string_view bytes, const std::string &who) {
-  StringRef rest(bytes.data(), bytes.size());
-  bool isKnown = rest.consume_front(kMagic) && rest.size() >= 6 && rest[0] >= 1 && rest[0] <= 3;
-  if (!isKnown)
-    throw Failure(Status::badFile, who + " is not a .npy file of version 1 to 3");
+  string_view rest = bytes.starts_with(kMagic) ? bytes.substr(kMagic.size()) : string_view();
+  if (rest.size() < 6 || rest[0] < 1 || rest[0] > 3)
+    throw FileError(who + " is not a .npy file of version 1 to 3");
   size_t lengthBytes = rest[0] == 1 ? 2 : 4;
   uint32_t length = 0;
   std::memcpy(&length, rest.data() + 2, lengthBytes);
-  rest = rest.drop_front(2 + lengthBytes);
+  rest.remove_prefix(2 + lengthBytes);
   Header header;
-  if (length > rest.size() || !parseHeader(rest.take_front(length), header))
-    throw Failure(Status::badFile, who + ": the header of the .npy file is damaged, or describes a structured array");
-  rest = rest.drop_front(length);
+  if (length > rest.size() || !parseHeader(rest.substr(0, length), header))
+    throw FileError(who + ": the header of the .npy file is damaged, or describes a structured array");
+  rest.remove_prefix(length);
   Tensor tensor = parseDescriptor(header.descriptor, who);
   if (header.isFortran && header.dims.size() > 1)
-    throw Failure(Status::badFile, who + ": Fortran order is not supported; save numpy.ascontiguousarray(x)");
+    throw FileError(who + ": Fortran order is not supported; save numpy.ascontiguousarray(x)");
   std::optional<uint64_t> count = countElements(header.dims);
   if (!count || *count > rest.size() / tensor.elementBytes || *count * tensor.elementBytes != rest.size())
-    throw Failure(Status::badFile, who + ": shape " + describeDims(header.dims) + " of '" + header.descriptor + "' does not fit " +
+    throw FileError(who + ": shape " + describeDims(header.dims) + " of '" + header.descriptor + "' does not fit " +
                                        std::to_string(rest.size()) + " bytes of data");
   tensor.dims = std::move(header.dims);
   tensor.data.assign(rest.begin(), rest.end());
@@ -144,7 +149,7 @@ std::string formatNpy(const Tensor &tensor) {
   constexpr size_t kPrefix = 10;
   header.append(63 - (kPrefix + header.size()) % 64, ' ');
   header += '\n';
-  std::string bytes = kMagic.str() + std::string("\1\0", 2);
+  std::string bytes = std::string(kMagic) + std::string("\1\0", 2);
   bytes += static_cast<char>(header.size() & 255);
   bytes += static_cast<char>(header.size() >> 8);
   bytes += header;
@@ -152,4 +157,4 @@ std::string formatNpy(const Tensor &tensor) {
   return bytes;
 }
 
-} // namespace onager::cli
+} // namespace onager::formats

@@ -2,34 +2,42 @@
 //
 // archive := (local header, data)*, central header*, end record
 // The end record (last 22 bytes and a comment) tells where the central headers are; they tell all about each file.
-#include "Cli.h"
-#include "Tensor.h"
-#include "llvm/ADT/StringRef.h"
-#include "llvm/Support/Endian.h"
+#include "runtime/formats/Tensor.h"
+#include <cstring>
 #include <zlib.h>
 
-using llvm::StringRef;
-using llvm::support::endian::read16le;
-using llvm::support::endian::read32le;
+using std::string_view;
 
-namespace onager::cli {
+namespace onager::formats {
 
 namespace {
 
-constexpr StringRef kLocal("PK\3\4", 4), kCentral("PK\1\2", 4), kEnd("PK\5\6", 4);
+constexpr string_view kLocal("PK\3\4", 4), kCentral("PK\1\2", 4), kEnd("PK\5\6", 4);
 constexpr size_t kLocalBytes = 30, kCentralBytes = 46, kEndBytes = 22;
+
+/// Read a little-endian number.
+uint16_t read16le(const char *at) {
+  uint16_t value;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
+uint32_t read32le(const char *at) {
+  uint32_t value;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
 
 /// One file of the archive, as its central header tells.
 struct Entry {
-  StringRef name;
+  string_view name;
   uint16_t flags, method;
   uint32_t checksum, packedBytes, bytes, offset;
 };
 
-[[noreturn]] void fail(const std::string &who, const std::string &reason) { throw Failure(Status::badFile, who + ": " + reason); }
+[[noreturn]] void fail(const std::string &who, const std::string &reason) { throw FileError(who + ": " + reason); }
 
 /// Inflates raw deflate data to exactly the given number of bytes.
-bool inflateAll(StringRef packed, std::string &bytes) {
+bool inflateAll(string_view packed, std::string &bytes) {
   z_stream stream{};
   if (inflateInit2(&stream, -MAX_WBITS) != Z_OK)
     return false;
@@ -44,7 +52,7 @@ bool inflateAll(StringRef packed, std::string &bytes) {
 }
 
 /// Reads one central header and moves past it.
-bool takeEntry(StringRef &rest, Entry &entry) {
+bool takeEntry(string_view &rest, Entry &entry) {
   if (rest.size() < kCentralBytes || !rest.starts_with(kCentral))
     return false;
   const char *p = rest.data();
@@ -52,13 +60,13 @@ bool takeEntry(StringRef &rest, Entry &entry) {
   if (rest.size() < kCentralBytes + nameBytes + extraBytes)
     return false;
   entry = {rest.substr(kCentralBytes, nameBytes), read16le(p + 8), read16le(p + 10), read32le(p + 16), read32le(p + 20), read32le(p + 24), read32le(p + 42)};
-  rest = rest.drop_front(kCentralBytes + nameBytes + extraBytes);
+  rest.remove_prefix(kCentralBytes + nameBytes + extraBytes);
   return true;
 }
 
 /// Returns the packed bytes of an entry, which lie behind its local header.
-StringRef findData(StringRef archive, const Entry &entry, const std::string &who) {
-  StringRef local = archive.drop_front(std::min<size_t>(entry.offset, archive.size()));
+string_view findData(string_view archive, const Entry &entry, const std::string &who) {
+  string_view local = archive.substr(std::min<size_t>(entry.offset, archive.size()));
   if (local.size() < kLocalBytes || !local.starts_with(kLocal))
     fail(who, "damaged archive");
   size_t skip = kLocalBytes + read16le(local.data() + 26) + read16le(local.data() + 28);
@@ -67,14 +75,14 @@ StringRef findData(StringRef archive, const Entry &entry, const std::string &who
   return local.substr(skip, entry.packedBytes);
 }
 
-std::string unpack(StringRef archive, const Entry &entry, const std::string &who) {
+std::string unpack(string_view archive, const Entry &entry, const std::string &who) {
   if (entry.flags & 1)
     fail(who, "encrypted archives are not supported");
   if (entry.packedBytes == UINT32_MAX || entry.bytes == UINT32_MAX || entry.offset == UINT32_MAX)
     fail(who, "archives beyond 4 GiB are not supported");
   if (entry.method != 0 && entry.method != 8)
     fail(who, "compression method " + std::to_string(entry.method) + " is not supported");
-  StringRef packed = findData(archive, entry, who);
+  string_view packed = findData(archive, entry, who);
   // Deflate shrinks by a factor of 1032 at most; more is a lie that would only cost memory.
   bool isPlausible = entry.method ? entry.bytes / 1032 <= packed.size() : entry.bytes == packed.size();
   std::string bytes;
@@ -82,34 +90,35 @@ std::string unpack(StringRef archive, const Entry &entry, const std::string &who
     bytes.resize(entry.bytes);
     isPlausible = inflateAll(packed, bytes);
   } else if (isPlausible) {
-    bytes = packed.str();
+    bytes = packed;
   }
   if (!isPlausible || crc32(0, reinterpret_cast<const Bytef *>(bytes.data()), static_cast<uInt>(bytes.size())) != entry.checksum)
-    fail(who, "'" + entry.name.str() + "' in the archive is damaged");
+    fail(who, "'" + std::string(entry.name) + "' in the archive is damaged");
   return bytes;
 }
 
 } // namespace
 
 std::vector<std::pair<std::string, Tensor>> parseNpz(std::string_view bytes, const std::string &who) {
-  StringRef archive(bytes.data(), bytes.size());
+  string_view archive = bytes;
   size_t end = archive.rfind(kEnd);
-  if (end == StringRef::npos || archive.size() - end < kEndBytes)
+  if (end == string_view::npos || archive.size() - end < kEndBytes)
     fail(who, "not a .npz archive");
   size_t count = read16le(archive.data() + end + 10), start = read32le(archive.data() + end + 16);
   if (start > end)
     fail(who, "damaged archive, or one beyond 4 GiB");
-  StringRef rest = archive.slice(start, end);
+  string_view rest = archive.substr(start, end - start);
   std::vector<std::pair<std::string, Tensor>> arrays;
   for (size_t k = 0; k < count; ++k) {
     Entry entry;
     if (!takeEntry(rest, entry))
       fail(who, "damaged archive");
-    StringRef name = entry.name;
-    name.consume_back(".npy");
-    arrays.emplace_back(name.str(), parseNpy(unpack(archive, entry, who), who + " '" + name.str() + "'"));
+    std::string name(entry.name);
+    if (name.ends_with(".npy"))
+      name.resize(name.size() - 4);
+    arrays.emplace_back(name, parseNpy(unpack(archive, entry, who), who + " '" + name + "'"));
   }
   return arrays;
 }
 
-} // namespace onager::cli
+} // namespace onager::formats

@@ -1,0 +1,115 @@
+// Linking in process by lld; hiding what one model's object must not share with another's.
+#include "lib/Export/LLVMToArtifact/Link.h"
+#include "lld/Common/Driver.h"
+#include "llvm/ADT/ScopeExit.h"
+#include "llvm/ADT/SmallString.h"
+#include "llvm/ObjCopy/ConfigManager.h"
+#include "llvm/ObjCopy/ObjCopy.h"
+#include "llvm/Object/ObjectFile.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/raw_ostream.h"
+#include <mutex>
+
+LLD_HAS_DRIVER(elf)
+
+extern "C" const char onager_ops_archive_begin[], onager_ops_archive_end[];
+
+using namespace llvm;
+
+namespace onager {
+
+/// Writes bytes to a new temporary file.
+static bool writeTemporary(StringRef suffix, ArrayRef<char> bytes, SmallString<128> &path, std::string &error) {
+  int fd;
+  if (std::error_code code = sys::fs::createTemporaryFile("onager", suffix, fd, path)) {
+    error = "cannot create a temporary file: " + code.message();
+    return false;
+  }
+  raw_fd_ostream out(fd, /*shouldClose=*/true);
+  out.write(bytes.data(), bytes.size());
+  out.flush();
+  if (out.has_error()) {
+    error = "cannot write " + path.str().str() + ": " + out.error().message();
+    out.clear_error();
+    return false;
+  }
+  return true;
+}
+
+/// Runs lld over the object and the archive of runtime/ops.
+static SmallVector<char, 0> link(ArrayRef<char> object, ArrayRef<const char *> flags, std::string &error) {
+  // Two threads inside lld crash, and a linker that has failed badly must not be called again.
+  static std::mutex lock;
+  static bool usable = true;
+  std::lock_guard<std::mutex> guard(lock);
+  SmallString<128> input, archive, output;
+  auto cleanup = make_scope_exit([&] {
+    for (const SmallString<128> &path : {input, archive, output})
+      if (!path.empty())
+        sys::fs::remove(path);
+  });
+  if (!usable) {
+    error = "the linker failed before in this process";
+    return {};
+  }
+  ArrayRef<char> ops(onager_ops_archive_begin, onager_ops_archive_end);
+  if (!writeTemporary("o", object, input, error) || !writeTemporary("a", ops, archive, error) || !writeTemporary("so", {}, output, error))
+    return {};
+  SmallVector<const char *> args{"ld.lld", "--threads=1", "--build-id=none"};
+  args.append(flags.begin(), flags.end());
+  args.append({input.c_str(), archive.c_str(), "-o", output.c_str()});
+  std::string messages;
+  raw_string_ostream err(messages), out(messages);
+  lld::Result result = lld::lldMain(args, out, err, {{lld::Gnu, &lld::elf::link}});
+  usable = result.canRunAgain;
+  if (result.retCode) {
+    error = "linking failed: " + messages;
+    return {};
+  }
+  auto linked = MemoryBuffer::getFile(output);
+  if (!linked) {
+    error = "cannot read the linked code: " + linked.getError().message();
+    return {};
+  }
+  StringRef bytes = (*linked)->getBuffer();
+  return SmallVector<char, 0>(bytes.begin(), bytes.end());
+}
+
+SmallVector<char, 0> linkSharedObject(ArrayRef<char> object, const std::string &modelName, std::string &error) {
+  std::string soname = "-soname=" + modelName + ".so";
+  return link(object, {"-shared", "--no-undefined", "--gc-sections", "-Bsymbolic", "--hash-style=gnu", "-z", "noexecstack", "-z", "now", soname.c_str()}, error);
+}
+
+/// Makes every defined symbol local but the model's own.
+static Expected<SmallVector<char, 0>> hideSymbols(ArrayRef<char> object, const std::string &modelName) {
+  objcopy::ConfigManager config;
+  config.Common.OutputFilename = "object";
+  auto keep = [&](const std::string &symbol) {
+    return config.Common.SymbolsToKeepGlobal.addMatcher(objcopy::NameOrPattern::create(symbol, objcopy::MatchStyle::Literal, [](Error failure) { return failure; }));
+  };
+  std::string model = modelName + "_model";
+  if (Error failure = keep(model))
+    return failure;
+  auto binary = object::ObjectFile::createObjectFile(MemoryBufferRef(StringRef(object.data(), object.size()), "object"));
+  if (!binary)
+    return binary.takeError();
+  SmallVector<char, 0> hidden;
+  raw_svector_ostream out(hidden);
+  if (Error failure = objcopy::executeObjcopyOnBinary(config, **binary, out))
+    return failure;
+  return hidden;
+}
+
+SmallVector<char, 0> linkRelocatable(ArrayRef<char> object, const std::string &modelName, std::string &error) {
+  SmallVector<char, 0> merged = link(object, {"-r"}, error);
+  if (merged.empty())
+    return merged;
+  auto hidden = hideSymbols(merged, modelName);
+  if (hidden)
+    return std::move(*hidden);
+  error = "cannot hide the object's symbols: " + toString(hidden.takeError());
+  return {};
+}
+
+} // namespace onager
