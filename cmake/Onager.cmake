@@ -17,19 +17,13 @@ function(onager_configure_target name)
   endif()
 endfunction()
 
-# Lets a target include LLVM's headers with the assertions of ours and the layouts of LLVM's libraries.
-function(onager_use_llvm name)
-  target_include_directories(${name} SYSTEM PUBLIC ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
-  target_compile_definitions(${name} PRIVATE ${onager_llvm_definitions})
-  target_compile_options(${name} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-include ${PROJECT_SOURCE_DIR}/cmake/MatchLLVM.h>")
-endfunction()
-
 # A static library of the compiler: MLIR's headers, no exceptions.
 function(onager_add_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK;DEPENDS" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   onager_configure_target(${name})
-  onager_use_llvm(${name})
+  target_include_directories(${name} SYSTEM PUBLIC ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
+  target_compile_definitions(${name} PRIVATE ${onager_llvm_definitions})
   target_compile_options(${name} PRIVATE -fno-exceptions)
   target_link_libraries(${name} PUBLIC ${ARG_LINK} MLIR LLVM)
   if(ARG_DEPENDS)
@@ -37,11 +31,17 @@ function(onager_add_library name)
   endif()
 endfunction()
 
+# For a library whose passes count what they did (Statistic<> in Passes.td): gives the counters the layout that LLVM's libraries expect.
+function(onager_count_passes name)
+  target_compile_options(${name} PRIVATE "SHELL:-include ${PROJECT_SOURCE_DIR}/cmake/MatchLLVM.h")
+endfunction()
+
 # An executable in build/bin that links the compiler.
 function(onager_add_tool name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   onager_configure_target(${name})
-  onager_use_llvm(${name})
+  target_include_directories(${name} SYSTEM PRIVATE ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
+  target_compile_definitions(${name} PRIVATE ${onager_llvm_definitions})
   target_link_libraries(${name} PRIVATE ${ARG_LINK})
 endfunction()
