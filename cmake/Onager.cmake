@@ -31,6 +31,11 @@ function(onager_add_library name)
   endif()
 endfunction()
 
+# For a library whose passes count what they did (Statistic<> in Passes.td): gives the counters the layout that LLVM's libraries expect.
+function(onager_count_passes name)
+  target_compile_options(${name} PRIVATE "SHELL:-include ${PROJECT_SOURCE_DIR}/cmake/MatchLLVM.h")
+endfunction()
+
 # An executable in build/bin that links the compiler.
 function(onager_add_tool name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
