@@ -133,6 +133,27 @@ def GraphRaiseSoftmax : Pass<"graph-raise-softmax", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numRaised", "raised", "softmaxes recognised">];
 }
 
+def GraphWidenFloats : Pass<"graph-widen-floats", "::mlir::func::FuncOp"> {
+  let summary = "Computes f16 and bf16 in f32 from end to end";
+  let description = [{
+    Operations that compute or move f16 or bf16 elements work on f32 instead; casts stand where narrow values enter (inputs, constants) and
+    where they are needed (results, control flow, library kernels). Constants are cast at compile time. Rationale: arithmetic is in f32 on
+    this machine anyway, and without the casts in between neighbours fuse and heroes read their operands directly. Casts, recurrent cells, calls and
+    operations without narrow results stay as they are.
+
+    ```mlir
+    %1 = graph.relu %0 : (tensor<8xf16>) -> tensor<8xf16>
+    // becomes
+    %w = graph.cast %0 : (tensor<8xf16>) -> tensor<8xf32>
+    %r = graph.relu %w : (tensor<8xf32>) -> tensor<8xf32>
+    %1 = graph.cast %r : (tensor<8xf32>) -> tensor<8xf16>
+    ```
+    May change numbers: values between operations keep f32's range and precision.
+  }];
+  let dependentDialects = ["::onager::graph::GraphDialect"];
+  let statistics = [Statistic<"numWidened", "widened", "operations that work on f32">];
+}
+
 def VerifyGraph : Pass<"verify-graph", "::mlir::func::FuncOp"> {
   let summary = "Checks what the graph stage promises to the stages behind it";
   let description = [{

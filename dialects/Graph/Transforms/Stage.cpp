@@ -22,6 +22,10 @@ void addGraphStage(OpPassManager &passes, bool exact) {
   // Behind simplification: identities between a convolution and its scale are gone.
   function.addPass(createGraphFoldScale());
   function.addPass(createCSEPass());
+  // Behind all patterns, which then need to know one float type each; the last simplification takes the casts between operations.
+  function.addPass(createGraphWidenFloats());
+  function.addPass(createGraphSimplify());
+  function.addPass(createCSEPass());
 }
 
 } // namespace onager::graph

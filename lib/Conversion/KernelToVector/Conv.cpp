@@ -1,10 +1,12 @@
 // Convolution as an implicit gemm: filters [output channel][sum] times image panels [sum][16 pixels].
 //
-// Work items: (image, group, run of panel pairs). A share gathers the input under its pixels into scratch, panel by panel
+// Work items: (image, group, block of output channels, run of panel pairs). A share gathers the input under its pixels into scratch, panel by panel
 //   panel := for each channel, tap: 16 floats, one per pixel, 0 outside of the image
 // and sweeps the output channels over them. Pixels are numbered over all spatial dims. Where 16 pixels read 16 neighbours inside the image, the
 // row of a panel is one vector load, else a masked gather.
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
+#include "lib/Conversion/KernelToVector/Plane.h"
+#include "llvm/Support/MathExtras.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -23,7 +25,21 @@ struct ConvShape {
   AffineExpr depth, pixels, channels, outChannels;
   int64_t width;  ///< pixels of a tile
   int64_t tiles;  ///< tiles that one work item gathers before it sweeps the filters
+  int64_t blocks, blockChannels; ///< blocks of a group's output channels, and channels of one
 };
+
+/// Work items that share out well, and output channels that are worth gathering the pixels once more.
+constexpr int64_t kFewestItems = 8, kFewestChannels = 96;
+
+/// Splits the output channels where there are few pixels: each block gathers them anew.
+void splitChannels(ConvShape &s, int64_t tileRows) {
+  int64_t channels = *graph::getConstant(s.outChannels);
+  std::optional<int64_t> pixels = graph::getConstant(s.pixels);
+  int64_t runs = pixels ? llvm::divideCeil(llvm::divideCeil(*pixels, s.width), s.tiles) : kFewestItems;
+  int64_t wanted = std::clamp<int64_t>(kFewestItems / std::max<int64_t>(runs, 1), 1, std::max<int64_t>(channels / kFewestChannels, 1));
+  s.blockChannels = static_cast<int64_t>(llvm::alignTo(llvm::divideCeil(channels, wanted), tileRows));
+  s.blocks = std::max<int64_t>(llvm::divideCeil(channels, s.blockChannels), 1);
+}
 
 ConvShape getShape(kernel::UnitOp unit, const TargetInfo &target) {
   ConvShape s;
@@ -42,6 +58,7 @@ ConvShape getShape(kernel::UnitOp unit, const TargetInfo &target) {
   s.tiles = std::clamp<int64_t>(target.l2Bytes / 2 / tileBytes, 1, 8);
   if (std::optional<int64_t> pixels = graph::getConstant(s.pixels))
     s.tiles = std::clamp<int64_t>(*pixels / s.width / 4, 1, s.tiles);
+  splitChannels(s, getTileRows(target));
   return s;
 }
 
@@ -49,6 +66,7 @@ struct ConvEmitter {
   UnitEmitter &e;
   ConvShape s;
   Value tile, scratch;
+  bool asOne; ///< pixels are walked as one dim
   VectorType i64s, f32s, bools;
 
   ConvEmitter(UnitEmitter &e, ConvShape shape) : e(e), s(shape) {
@@ -57,6 +75,7 @@ struct ConvEmitter {
     bools = VectorType::get({kLanes}, e.b.getI1Type());
     tile = e.stackBuffer(e.b.getF32Type(), getTileRows(e.options.target) * s.width);
     scratch = e.getScratch();
+    asOne = walksPixelsAsOne(e.unit, s.op.getResult(), {s.op.getX(), s.op.getFilter()});
   }
 
   Value splat(Value x) { return vector::BroadcastOp::create(e.b, VectorType::get({kLanes}, x.getType()), x); }
@@ -141,44 +160,11 @@ struct ConvEmitter {
     gatherChannels(image, panel, number, offset, inside, false);
   }
 
-  /// Index of an epilogue element. Spatial dims are walked as one, which is exact where every tensor of the unit has all or none of them.
-  Index indexOf(Value image, Value channel, Value pixel) {
-    Index index{image, channel};
-    if (spatialTogether()) {
-      index.resize(1 + s.spatial.size(), e.i64(0));
-      index[1] = channel;
-      index.push_back(pixel);
-    } else {
-      llvm::append_range(index, e.delinearize(pixel, s.spatial));
-    }
-    return index;
-  }
-
-  bool spatialTogether() {
-    // The pixel stands in for the last dim's index, which nobody reads where that dim has extent 1.
-    bool isPoint = llvm::all_of(s.spatial, [](AffineExpr dim) { return graph::isConstant(dim, 1); });
-    if (graph::isConstant(s.spatial.back(), 1) && !isPoint)
-      return false;
-    SmallVector<Value> tensors(e.unit.getBody().getArguments());
-    for (Operation &op : e.unit.getBody().front().without_terminator())
-      if (!isa<graph::ConvOp>(op))
-        tensors.append(op.result_begin(), op.result_end());
-    return llvm::all_of(tensors, [&](Value tensor) {
-      if (tensor == s.op.getX() || tensor == s.op.getFilter())
-        return true;
-      graph::Dims dims = graph::getDims(tensor);
-      size_t count = std::min(dims.size(), s.spatial.size());
-      ArrayRef<AffineExpr> tail = ArrayRef(dims).take_back(count);
-      bool none = llvm::all_of(tail, [](AffineExpr dim) { return graph::isConstant(dim, 1); });
-      return none || tail == ArrayRef(s.spatial);
-    });
-  }
-
   void epilogue(Value image, Value channel, Value pixel, int64_t rows, Value columns) {
     e.forEach(e.i64(0), e.i64(rows), 1, [&](Value i) {
       Value base = e.mul(i, e.i64(s.width)), row = e.add(channel, i);
       e.forEachParallel(e.i64(0), columns, [&](Value j) {
-        Index index = indexOf(image, row, e.add(pixel, j));
+        Index index = getPixelIndex(e, {image, row}, e.add(pixel, j), s.spatial, asOne);
         e.overrideElement(s.op.getResult(), [&](ArrayRef<Value>) { return e.load(e.b.getF32Type(), tile, e.add(base, j)); });
         storeResults(e, index, e.linearize(index, s.out));
         e.clearOverrides();
@@ -186,23 +172,46 @@ struct ConvEmitter {
     });
   }
 
-  /// Sweeps the filters of one group over the gathered panels.
-  void sweep(Value image, Value group, Value firstTile, Value lastTile) {
+  /// Computes rows of output channels for one tile of pixels, of which `columns` exist.
+  void emitTile(Value image, Value channel, Value filter, int64_t rows, Value pixel, Value panel, Value columns, int64_t panels, int64_t width) {
+    Value depth = e.extent(s.depth);
+    TileOperands t{filter, depth, panel, e.mul(depth, e.i64(kLanes)), tile, e.i64(s.width), depth};
+    callMicroKernel(e, rows, panels, t, width);
+    epilogue(image, channel, pixel, rows, columns);
+  }
+
+  /// Calls `tile` with the panels and lanes of the narrowest tile that holds the last pixels.
+  void forTail(Value columns, function_ref<void(Value columns, int64_t panels, int64_t width)> tile) {
+    std::optional<int64_t> known = graph::getConstant(s.pixels);
+    struct { int64_t above, most, panels, width; } kinds[] = {{0, kLanes / 2, 1, kLanes / 2}, {kLanes / 2, kLanes, 1, kLanes}, {kLanes, s.width, s.width / kLanes, kLanes}};
+    for (auto &kind : kinds) {
+      if (kind.above >= s.width)
+        continue;
+      if (known) {
+        if (int64_t rest = *known % s.width; rest > kind.above && rest <= kind.most)
+          tile(e.i64(rest), kind.panels, kind.width);
+        continue;
+      }
+      Value fits = arith::AndIOp::create(e.b, e.compare("sgt", columns, e.i64(kind.above)), e.compare("sle", columns, e.i64(kind.most)));
+      e.ifThen(fits, [&] { tile(columns, kind.panels, kind.width); });
+    }
+  }
+
+  /// Sweeps filters [firstRow, firstRow + count) of one group over the gathered panels.
+  void sweep(Value image, Value firstChannel, Value count, Value firstTile, Value lastTile) {
     Type f32 = e.b.getF32Type();
-    Value depth = e.extent(s.depth), outChannels = e.extent(s.outChannels), firstChannel = e.mul(group, outChannels);
-    Value filter = e.address(f32, e.getBuffer(s.op.getFilter()), e.mul(firstChannel, depth));
-    Value panelSize = e.mul(depth, e.i64(kLanes)), tileSize = e.mul(depth, e.i64(s.width));
-    forRowTiles(e, outChannels, [&](Value row, int64_t rows) {
-      e.forEach(firstTile, lastTile, 1, [&](Value number) {
-        Value pixel = e.mul(number, e.i64(s.width));
-        Value columns = e.minSigned(e.i64(s.width), e.sub(e.extent(s.pixels), pixel));
-        TileOperands t{e.address(f32, filter, e.mul(row, depth)), depth, e.address(f32, scratch, e.mul(e.sub(number, firstTile), tileSize)),
-                       panelSize, tile, e.i64(s.width), depth};
-        callMicroKernel(e, rows, s.width / kLanes, t);
-        Value channel = e.add(firstChannel, row);
-        Value full = e.compare("eq", columns, e.i64(s.width));
-        e.ifThen(full, [&] { epilogue(image, channel, pixel, rows, e.i64(s.width)); });
-        e.ifThen(e.compare("slt", columns, e.i64(s.width)), [&] { epilogue(image, channel, pixel, rows, columns); });
+    Value depth = e.extent(s.depth), pixels = e.extent(s.pixels), tileSize = e.mul(depth, e.i64(s.width));
+    Value filters = e.getBuffer(s.op.getFilter()), fullTiles = e.minSigned(lastTile, e.floorDiv(pixels, e.i64(s.width)));
+    forRowTiles(e, count, [&](Value row, int64_t rows) {
+      Value channel = e.add(firstChannel, row), filter = e.address(f32, filters, e.mul(channel, depth));
+      auto at = [&](Value number, Value columns, int64_t panels, int64_t width) {
+        Value panel = e.address(f32, scratch, e.mul(e.sub(number, firstTile), tileSize));
+        emitTile(image, channel, filter, rows, e.mul(number, e.i64(s.width)), panel, columns, panels, width);
+      };
+      e.forEach(firstTile, fullTiles, 1, [&](Value number) { at(number, e.i64(s.width), s.width / kLanes, kLanes); });
+      e.ifThen(e.compare("slt", e.maxSigned(fullTiles, firstTile), lastTile), [&] {
+        Value number = e.sub(lastTile, e.i64(1));
+        forTail(e.sub(pixels, e.mul(number, e.i64(s.width))), [&](Value columns, int64_t panels, int64_t width) { at(number, columns, panels, width); });
       });
     });
   }
@@ -211,20 +220,24 @@ struct ConvEmitter {
     Type f32 = e.b.getF32Type();
     Value tiles = e.extent(s.pixels.ceilDiv(s.width)), runs = e.extent(s.pixels.ceilDiv(s.width).ceilDiv(s.tiles));
     Value groups = e.i64(s.op.getGroup()), imageSize = e.extent(graph::getNumElements(e.b.getContext(), ArrayRef(s.x).drop_front()));
-    Value groupSize = e.floorDiv(imageSize, groups);
-    Value panelSize = e.mul(e.extent(s.depth), e.i64(kLanes));
+    Value groupSize = e.floorDiv(imageSize, groups), blocks = e.i64(s.blocks), outChannels = e.extent(s.outChannels);
+    Value panelSize = e.mul(e.extent(s.depth), e.i64(kLanes)), panels = e.extent(s.pixels.ceilDiv(kLanes));
     e.forEach(e.begin, e.end, 1, [&](Value item) {
-      Value run = e.rem(item, runs), rest = e.floorDiv(item, runs);
+      Value run = e.rem(item, runs), rest = e.floorDiv(item, runs), block = e.rem(rest, blocks);
+      rest = e.floorDiv(rest, blocks);
       Value group = e.rem(rest, groups), image = e.floorDiv(rest, groups);
       Value firstTile = e.mul(run, e.i64(s.tiles)), lastTile = e.minSigned(tiles, e.add(firstTile, e.i64(s.tiles)));
       Value input = e.address(f32, e.getBuffer(s.op.getX()), e.add(e.mul(image, imageSize), e.mul(group, groupSize)));
       int64_t perTile = s.width / kLanes;
       Value firstPanel = e.mul(firstTile, e.i64(perTile));
-      e.forEach(firstPanel, e.mul(lastTile, e.i64(perTile)), 1, [&](Value panel) {
+      e.forEach(firstPanel, e.minSigned(panels, e.mul(lastTile, e.i64(perTile))), 1, [&](Value panel) {
         Value target = e.address(f32, scratch, e.mul(e.sub(panel, firstPanel), panelSize));
         gatherTaps(input, target, coordinates(e.mul(panel, e.i64(kLanes))), {}, e.i64(0));
       });
-      sweep(image, group, firstTile, lastTile);
+      Value first = e.mul(block, e.i64(s.blockChannels)), count = e.minSigned(e.i64(s.blockChannels), e.sub(outChannels, first));
+      if (s.blocks == 1 || *graph::getConstant(s.outChannels) % s.blockChannels == 0)
+        count = s.blocks == 1 ? outChannels : e.i64(s.blockChannels);
+      sweep(image, e.add(e.mul(group, outChannels), first), count, firstTile, lastTile);
     });
   }
 };
@@ -236,7 +249,7 @@ void emitConv(UnitEmitter &e) { ConvEmitter(e, getShape(e.unit, e.options.target
 WorkInfo getConvWork(kernel::UnitOp unit, const EmitOptions &options) {
   ConvShape s = getShape(unit, options.target);
   MLIRContext *context = unit.getContext();
-  AffineExpr items = s.x[0] * static_cast<int64_t>(s.op.getGroup()) * s.pixels.ceilDiv(s.width).ceilDiv(s.tiles);
+  AffineExpr items = s.x[0] * (static_cast<int64_t>(s.op.getGroup()) * s.blocks) * s.pixels.ceilDiv(s.width).ceilDiv(s.tiles);
   return {items, graph::getNumElements(context, s.out) * s.depth, s.depth * (s.tiles * s.width * 4)};
 }
 

@@ -12,6 +12,9 @@ namespace onager {
 
 static constexpr int64_t kLanes = kernel::kPanelWidth;
 
+/// Steps of the sum that panels are prefetched ahead: 4 KB. Below these rows the panels stream at memory speed, which prefetching disturbs.
+static constexpr int64_t kPrefetchSteps = 32, kFewestRowsToPrefetch = 4;
+
 int64_t getTileRows(const TargetInfo &target) { return target.vectorBytes >= 64 ? 12 : 6; }
 int64_t getTilePanels(const TargetInfo &target) { return target.vectorBytes >= 64 ? 2 : 1; }
 
@@ -37,6 +40,8 @@ struct TileBuilder {
     for (int64_t j = 0; j < panels; ++j) {
       Value offset = plus(times(panelStride, j), times(k, kLanes));
       columns.push_back(LLVM::LoadOp::create(b, lanes, at(panel, offset), 4));
+      if (rows >= kFewestRowsToPrefetch)
+        LLVM::Prefetch::create(b, at(panel, plus(offset, c(kPrefetchSteps * kLanes))), /*rw=*/0, /*hint=*/3, /*cache=*/1);
     }
     for (int64_t i = 0; i < rows; ++i) {
       Value scalar = LLVM::LoadOp::create(b, b.getF32Type(), at(a, plus(times(rowStride, i), k)), 4);
@@ -69,9 +74,9 @@ struct TileBuilder {
   }
 };
 
-func::FuncOp getMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels) {
+func::FuncOp getMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, int64_t lanes) {
   auto module = e.function->getParentOfType<ModuleOp>();
-  std::string name = "gemm_f32_" + std::to_string(rows) + "x" + std::to_string(panels * kLanes);
+  std::string name = "gemm_f32_" + std::to_string(rows) + "x" + std::to_string(panels * lanes);
   if (auto found = module.lookupSymbol<func::FuncOp>(name))
     return found;
   OpBuilder::InsertionGuard guard(e.b);
@@ -80,15 +85,15 @@ func::FuncOp getMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels) {
   auto function = func::FuncOp::create(e.b, name, e.b.getFunctionType({ptr, i64, ptr, i64, ptr, i64, i64}, {}));
   function->setAttr("passthrough", e.b.getArrayAttr({e.b.getStringAttr("noinline")}));
   function->setAttr("llvm.linkage", LLVM::LinkageAttr::get(e.b.getContext(), LLVM::Linkage::Internal));
-  TileBuilder builder{ImplicitLocOpBuilder(e.b.getLoc(), e.b), rows, panels, VectorType::get({kLanes}, e.b.getF32Type()), function.addEntryBlock()};
+  TileBuilder builder{ImplicitLocOpBuilder(e.b.getLoc(), e.b), rows, panels, VectorType::get({lanes}, e.b.getF32Type()), function.addEntryBlock()};
   builder.build();
   return function;
 }
 
 } // namespace
 
-void callMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, const TileOperands &t) {
-  func::FuncOp callee = getMicroKernel(e, rows, panels);
+void callMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, const TileOperands &t, int64_t lanes) {
+  func::FuncOp callee = getMicroKernel(e, rows, panels, lanes);
   func::CallOp::create(e.b, callee, ValueRange{t.a, t.rowStride, t.b, t.panelStride, t.c, t.columnStride, t.depth});
 }
 

@@ -19,8 +19,9 @@ struct TileOperands {
   mlir::Value depth;          ///< length of the sum
 };
 
-/// Calls the shared function that computes a tile of `rows` x (16 * `panels`): one chain of fused multiply-adds per element.
-void callMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, const TileOperands &operands);
+/// Calls the shared function that computes a tile of `rows` x (`lanes` * `panels`): one chain of fused multiply-adds per element. Fewer lanes than
+/// a panel has columns leave the others out.
+void callMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, const TileOperands &operands, int64_t lanes = kernel::kPanelWidth);
 /// Emits the tiles of `rows` rows (dynamic): full ones, then the rest by halves; `tile` gets the first row and the (static) size.
 void forRowTiles(UnitEmitter &e, mlir::Value rows, llvm::function_ref<void(mlir::Value first, int64_t size)> tile);
 
