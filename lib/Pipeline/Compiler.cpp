@@ -10,6 +10,7 @@
 #include "lib/Export/LLVMToArtifact/Header.h"
 #include "lib/Pipeline/BuildManifest.h"
 #include "lib/Pipeline/ConstantUnits.h"
+#include "lib/Pipeline/SaveTemps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -23,6 +24,7 @@
 #include "onager/Import.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/Path.h"
+#include <atomic>
 #include <chrono>
 
 using namespace mlir;
@@ -34,7 +36,7 @@ namespace {
 /// One compilation: the context, the module and what the stages hand on.
 class Compilation {
 public:
-  Compilation(const CompileOptions &options, CompileResult &result) : options(options), result(result), context(MLIRContext::Threading::DISABLED) {
+  Compilation(const CompileOptions &options, CompileResult &result) : options(options), result(result), context(MLIRContext::Threading::DISABLED), temps(options.saveTemps) {
     context.loadDialect<graph::GraphDialect, kernel::KernelDialect, func::FuncDialect, scf::SCFDialect, arith::ArithDialect, math::MathDialect,
                         vector::VectorDialect, cf::ControlFlowDialect, LLVM::LLVMDialect>();
     context.getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
@@ -53,7 +55,7 @@ private:
     return false;
   }
   bool import();
-  bool runStage(StringRef stage, function_ref<void(OpPassManager &)> add);
+  bool runStage(const char *stage, function_ref<void(OpPassManager &)> add);
   bool stopsAfter(StringRef stage);
   bool checkPrinted();
   void printModule();
@@ -68,10 +70,13 @@ private:
   Target target;
   rt::Manifest manifest;
   ConstantUnits constants;
+  SaveTemps temps;
   std::vector<std::pair<std::string, double>> seconds;
   std::string diagnosed;   ///< the first error that MLIR reported
   bool hasPrinted = false; ///< the pass of printAfter has run
 };
+
+std::atomic<const char *> latestStage{"start"};
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -96,7 +101,8 @@ bool Compilation::checkPrinted() {
   return fail(Status::badOption, "option 'print-after': no pass '" + options.printAfter + "' has run");
 }
 
-bool Compilation::runStage(StringRef stage, function_ref<void(OpPassManager &)> add) {
+bool Compilation::runStage(const char *stage, function_ref<void(OpPassManager &)> add) {
+  latestStage.store(stage);
   double start = now();
   PassManager passes(&context);
   passes.enableVerifier(options.verifyEach);
@@ -112,12 +118,14 @@ bool Compilation::runStage(StringRef stage, function_ref<void(OpPassManager &)> 
                             false, false, false, llvm::errs());
   add(passes);
   if (failed(passes.run(*module)))
-    return fail(Status::internal, "stage '" + stage.str() + "' failed");
-  seconds.push_back({stage.str(), now() - start});
+    return fail(Status::internal, "stage '" + std::string(stage) + "' failed");
+  temps.save(stage, *module);
+  seconds.push_back({stage, now() - start});
   return true;
 }
 
 bool Compilation::import() {
+  latestStage.store("import");
   double start = now();
   module = importOnnx({options.model, StringRef(options.bytes.data(), options.bytes.size())}, {options.shapes}, context, imported);
   if (!module) {
@@ -126,11 +134,13 @@ bool Compilation::import() {
       joined += (joined.empty() ? "" : "\n") + error.toString();
     return fail(imported.refused ? Status::refused : Status::badFile, joined);
   }
+  temps.save("import", *module);
   seconds.push_back({"import", now() - start});
   return true;
 }
 
 bool Compilation::emitCode() {
+  latestStage.store("artifact");
   double start = now();
   if (options.emit == "mlir") {
     printModule();
@@ -148,13 +158,16 @@ bool Compilation::emitCode() {
   Product product{options.output, options.emit, options.name, formatHeader(manifest, isSeparate), isSeparate, manifest.weightBytes,
                   rt::hashBytes(encoded.data(), encoded.size())};
   addModelSymbol(*code, getSymbolPrefix(product), encoded, refersToWeights(product));
+  temps.save("translated", *code);
   optimize(*code, target, options.optLevel);
+  temps.save("optimized", *code);
   if (options.emit == "llvm") {
     llvm::raw_string_ostream(result.text) << *code;
     return true;
   }
   llvm::SmallVector<char, 0> object = emitObject(*code, target);
   code.reset();
+  temps.save("code", object);
   seconds.push_back({"codegen", now() - start});
   start = now();
   auto weights = module->getOperation()->getAttrOfType<ArrayAttr>(kernel::kWeightsAttr);
@@ -163,7 +176,8 @@ bool Compilation::emitCode() {
   bool written = writeProduct(product, object, [&](WeightSink sink) { return constants.stream(weights, offsets, sink, streamError); }, error);
   seconds.push_back({"artifact", now() - start});
   if (!written)
-    return fail(streamError.empty() ? Status::badFile : Status::refused, streamError.empty() ? error : streamError);
+    return fail(!streamError.empty() ? Status::refused : StringRef(error).starts_with("linking") ? Status::internal : Status::badFile,
+                streamError.empty() ? error : streamError);
   return true;
 }
 
@@ -239,11 +253,16 @@ void Compilation::run() {
     return;
   if (options.output.empty() && options.emit != "llvm" && options.emit != "mlir")
     return void(fail(Status::badOption, "no output file given"));
-  if (checkPrinted() && emitCode())
-    writeReport();
+  if (!checkPrinted() || !emitCode())
+    return;
+  writeReport();
+  if (!temps.getError().empty())
+    fail(Status::badFile, temps.getError());
 }
 
 } // namespace
+
+const char *getStage() { return latestStage.load(); }
 
 CompileResult compile(const CompileOptions &options) {
   CompileResult result;
