@@ -26,7 +26,7 @@ def test_bench_compares_launches_with_peaks(artifact):
     done = subprocess.run([ONAGER, "bench", artifact, "--dim", "N=64", "--seconds", "0.1", "--threads", "1", "--json"], capture_output=True, text=True, check=True, timeout=120)
     result = json.loads(done.stdout)
     assert result["peak_gflops"] > 0 and result["peak_gbytes_per_second"] > 0 and result["gbytes_per_second"] > 0
-    product = next(launch for launch in result["launches"] if "product" in launch["nodes"])
+    product = max((launch for launch in result["launches"] if "product" in launch["nodes"]), key=lambda launch: launch["flops"])
     assert product["flops"] >= 2 * 64 * 256 * 256
     assert product["bytes"] >= 4 * (64 * 256 + 256 * 256)
     for launch in result["launches"]:
