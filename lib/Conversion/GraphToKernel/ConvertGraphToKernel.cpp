@@ -18,12 +18,17 @@ static bool isScalarConstant(Value value) {
   return graph::getConstantValue(value) && type.hasStaticShape() && type.getNumElements() == 1;
 }
 
+/// True where the unit keeps the operand's constant inside; the emitters of contractions read their operands from memory.
+static bool isInlined(Operation *op, Value operand) {
+  return isScalarConstant(operand) && !isa<graph::ConvOp, graph::ConvTransposeOp, graph::MatmulOp, graph::RecurrentOp, kernel::GemmOp>(op);
+}
+
 /// Values that the cluster reads from outside, in order of first use.
 static llvm::SetVector<Value> getInputs(const Cluster &cluster, bool keepConstantsOutside) {
   llvm::SetVector<Value> inputs;
   for (Operation *op : cluster.ops)
     for (Value operand : op->getOperands())
-      if (!llvm::is_contained(cluster.ops, operand.getDefiningOp()) && (keepConstantsOutside || !isScalarConstant(operand)))
+      if (!llvm::is_contained(cluster.ops, operand.getDefiningOp()) && (keepConstantsOutside || !isInlined(op, operand)))
         inputs.insert(operand);
   return inputs;
 }
@@ -43,6 +48,7 @@ struct ConvertGraphToKernel : impl::ConvertGraphToKernelBase<ConvertGraphToKerne
   using ConvertGraphToKernelBase::ConvertGraphToKernelBase;
 
   void runOnOperation() override {
+    nextUnit = 0;
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       SmallVector<Block *> blocks;
       function.walk([&](Block *block) { blocks.push_back(block); });
@@ -83,7 +89,8 @@ struct ConvertGraphToKernel : impl::ConvertGraphToKernelBase<ConvertGraphToKerne
     OpBuilder builder(&getContext());
     builder.setInsertionPointToEnd(getOperation().getBody());
     Location loc = builder.getFusedLoc(locations);
-    std::string name = "unit" + std::to_string(numUnits++);
+    std::string name = "unit" + std::to_string(nextUnit++);
+    ++numUnits;
     auto unit = kernel::UnitOp::create(builder, loc, name, getHero(root, fuse));
     fillUnit(unit, cluster, inputs.getArrayRef(), outputs);
     builder.setInsertionPoint(block.getTerminator());
@@ -114,6 +121,8 @@ struct ConvertGraphToKernel : impl::ConvertGraphToKernelBase<ConvertGraphToKerne
       results.push_back(mapping.lookup(output));
     kernel::YieldOp::create(builder, unit.getLoc(), results);
   }
+
+  unsigned nextUnit = 0; ///< not the statistic, which starts anywhere where LLVM was built without statistics
 };
 } // namespace
 } // namespace onager
