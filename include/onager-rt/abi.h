@@ -82,6 +82,16 @@ typedef struct onager_view {
 /* Runs the model's share of one thread. Returns run->status. */
 typedef int32_t (*onager_main)(onager_run *run, int32_t thread);
 
+/* One form of a model's code, for processors that have the features in its manifest. */
+typedef struct onager_variant {
+  uint32_t size;
+  uint32_t reserved;
+  const uint8_t *manifest;
+  uint64_t manifest_bytes;
+  onager_main main;
+  uint64_t weight_start; /* of its weights, in the weight section */
+} onager_variant;
+
 /* What the one exported symbol of an artifact, `<name>_model`, points to. */
 typedef struct onager_model {
   uint32_t size;
@@ -90,6 +100,10 @@ typedef struct onager_model {
   uint64_t manifest_bytes;
   onager_main main;
   const char *weights; /* NULL where the weights lie behind the code in the file */
+  /* All forms, the most general, which the fields above hold as well, first. The last whose features a processor has is run. The entries' distance
+     is their size field. Models whose size ends before these fields have one form. */
+  const onager_variant *variants;
+  uint64_t variant_count;
 } onager_model;
 
 #ifdef __cplusplus

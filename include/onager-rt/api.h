@@ -168,6 +168,7 @@ typedef struct onager_launch {
   const char *hero;
   double begin, end; /* seconds since the first launch; of the thread asked for */
   double flops;      /* floating-point operations of the whole launch at the last run's shapes */
+  double bytes;      /* of all tensors that the launch reads and writes, each once */
 } onager_launch;
 
 /* Turns time stamps on or off for later runs. */

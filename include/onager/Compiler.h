@@ -27,6 +27,7 @@ struct CompileOptions {
   std::string printAfter;          ///< a pass: its IR goes to stderr
   bool exposeAll = false;          ///< return every value inside the model as an output as well
   std::vector<int64_t> exposed;    ///< return the values at these positions, see the pass graph-expose-values
+  std::string saveTemps;           ///< a folder for the IR that leaves each stage, LLVM IR and the object file
   bool verifyEach = false;         ///< verify the IR after every pass
   bool timing = false;             ///< print the time of every pass to stderr
   std::map<std::string, std::vector<int64_t>> shapes; ///< fixed shapes of inputs
@@ -42,6 +43,9 @@ struct CompileResult {
 
 /// Compiles a model. Thread-safe; never throws; leaves no file behind on failure.
 CompileResult compile(const CompileOptions &options);
+
+/// Returns the stage that this process's latest compilation has entered, "start" before the first. Safe in a signal handler, for crash reports.
+const char *getStage();
 
 /// Reads one `key=value` option, with the names of the command line ('-' or '_'). False and a reason for unknown or malformed ones.
 bool setOption(CompileOptions &options, const std::string &key, const std::string &value, std::string &error);

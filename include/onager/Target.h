@@ -15,7 +15,8 @@ struct Target {
   unsigned vectorBytes = 16;         ///< width of a vector register
 };
 
-/// Returns the target of a `--target` option: native, portable, x86-64-v2, x86-64-v3 or x86-64-v4. False for others.
+/// Returns the target of a `--target` option: native, x86-64-v2, x86-64-v3 or x86-64-v4. False for others, and for portable,
+/// which is several targets.
 bool getTarget(const std::string &name, Target &target);
 
 } // namespace onager

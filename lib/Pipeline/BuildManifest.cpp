@@ -3,6 +3,7 @@
 #include "dialects/Graph/IR/Shapes.h"
 #include "dialects/Kernel/IR/Kernel.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 
@@ -135,7 +136,19 @@ static void addSymbols(func::FuncOp main, rt::Manifest &manifest) {
   }
 }
 
-static void addLaunches(ModuleOp module, func::FuncOp main, rt::Manifest &manifest) {
+/// The bytes of the buffers that a launch reads and writes, each counted once.
+static AffineExpr countBytes(Operation *launch, ArrayAttr buffers) {
+  llvm::SmallSetVector<int64_t, 8> touched;
+  for (StringRef list : {"operand_buffers", "buffers"})
+    for (int64_t number : launch->getAttrOfType<DenseI64ArrayAttr>(list).asArrayRef())
+      touched.insert(number);
+  AffineExpr sum = getAffineConstantExpr(0, launch->getContext());
+  for (int64_t number : touched)
+    sum = sum + cast<kernel::BufferAttr>(buffers[number]).getBytes().getValue().getResult(0);
+  return sum;
+}
+
+static void addLaunches(ModuleOp module, func::FuncOp main, ArrayAttr buffers, rt::Manifest &manifest) {
   SymbolTable symbols(module);
   manifest.launches.resize(module->getAttrOfType<IntegerAttr>("kernel.launches").getInt());
   AffineExpr work = getAffineConstantExpr(0, module.getContext());
@@ -151,6 +164,7 @@ static void addLaunches(ModuleOp module, func::FuncOp main, rt::Manifest &manife
       AffineExpr operations = unit->getAttrOfType<AffineMapAttr>("operations").getValue().getResult(0);
       launch.hero = kernel::stringifyHero(unit.getHero()).str();
       launch.flops = makeExpr(operations * 2);
+      launch.bytes = makeExpr(countBytes(op, buffers));
       if (op->getParentOp() == main)
         work = work + operations;
     }
@@ -180,7 +194,7 @@ rt::Manifest buildManifest(ModuleOp module) {
       manifest.slots.push_back({makeExpr(buffer.getBytes().getValue().getResult(0)), static_cast<uint64_t>(buffer.getFirst()),
                                 static_cast<uint64_t>(buffer.getLast()), buffer.getPerThread()});
   }
-  addLaunches(module, main, manifest);
+  addLaunches(module, main, buffers, manifest);
   return manifest;
 }
 

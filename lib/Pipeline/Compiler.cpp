@@ -10,6 +10,7 @@
 #include "lib/Export/LLVMToArtifact/Header.h"
 #include "lib/Pipeline/BuildManifest.h"
 #include "lib/Pipeline/ConstantUnits.h"
+#include "lib/Pipeline/SaveTemps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -23,6 +24,7 @@
 #include "onager/Import.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/Path.h"
+#include <atomic>
 #include <chrono>
 
 using namespace mlir;
@@ -31,10 +33,25 @@ namespace onager {
 
 namespace {
 
+/// One form of the code, for processors of one level.
+struct Level {
+  std::string manifest; ///< encoded
+  llvm::SmallVector<char, 0> object;
+  std::unique_ptr<ConstantUnits> constants;
+  ArrayAttr weights;
+  DenseI64ArrayAttr offsets;
+  uint64_t start = 0;    ///< of its weights in the section
+  bool isShared = false; ///< its weights are those of a level before
+};
+
 /// One compilation: the context, the module and what the stages hand on.
 class Compilation {
 public:
-  Compilation(const CompileOptions &options, CompileResult &result) : options(options), result(result), context(MLIRContext::Threading::DISABLED) {
+  Compilation(const CompileOptions &options, CompileResult &result) : options(options), result(result), context(MLIRContext::Threading::DISABLED), temps(options.saveTemps) {
+    product.path = options.output;
+    product.emit = options.emit;
+    product.modelName = options.name;
+    product.separateWeights = options.weights == "separate";
     context.loadDialect<graph::GraphDialect, kernel::KernelDialect, func::FuncDialect, scf::SCFDialect, arith::ArithDialect, math::MathDialect,
                         vector::VectorDialect, cf::ControlFlowDialect, LLVM::LLVMDialect>();
     context.getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
@@ -49,15 +66,19 @@ private:
   bool fail(Status status, const std::string &error) {
     result.status = status;
     if (result.error.empty())
-      result.error = llvm::json::fixUTF8(error + (diagnosed.empty() ? "" : ": " + diagnosed));
+      result.error = error + (diagnosed.empty() ? "" : ": " + diagnosed);
     return false;
   }
   bool import();
-  bool runStage(StringRef stage, function_ref<void(OpPassManager &)> add);
+  bool runStage(const char *stage, function_ref<void(OpPassManager &)> add);
   bool stopsAfter(StringRef stage);
   bool checkPrinted();
   void printModule();
-  bool emitCode();
+  bool lower();
+  bool emitCode(bool isLast);
+  void addLevel();
+  void addModel(llvm::Module &code);
+  bool writeFiles();
   void writeReport();
 
   const CompileOptions &options;
@@ -67,11 +88,16 @@ private:
   OwningOpRef<ModuleOp> module;
   Target target;
   rt::Manifest manifest;
-  ConstantUnits constants;
+  std::unique_ptr<ConstantUnits> constants;
+  std::vector<Level> levels; ///< what is compiled so far, the most general level first
+  Product product;
+  SaveTemps temps;
   std::vector<std::pair<std::string, double>> seconds;
   std::string diagnosed;   ///< the first error that MLIR reported
   bool hasPrinted = false; ///< the pass of printAfter has run
 };
+
+std::atomic<const char *> latestStage{"start"};
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -96,7 +122,8 @@ bool Compilation::checkPrinted() {
   return fail(Status::badOption, "option 'print-after': no pass '" + options.printAfter + "' has run");
 }
 
-bool Compilation::runStage(StringRef stage, function_ref<void(OpPassManager &)> add) {
+bool Compilation::runStage(const char *stage, function_ref<void(OpPassManager &)> add) {
+  latestStage.store(stage);
   double start = now();
   PassManager passes(&context);
   passes.enableVerifier(options.verifyEach);
@@ -112,12 +139,14 @@ bool Compilation::runStage(StringRef stage, function_ref<void(OpPassManager &)> 
                             false, false, false, llvm::errs());
   add(passes);
   if (failed(passes.run(*module)))
-    return fail(Status::internal, "stage '" + stage.str() + "' failed");
-  seconds.push_back({stage.str(), now() - start});
+    return fail(Status::internal, "stage '" + std::string(stage) + "' failed");
+  temps.save(stage, *module);
+  seconds.push_back({stage, now() - start});
   return true;
 }
 
 bool Compilation::import() {
+  latestStage.store("import");
   double start = now();
   module = importOnnx({options.model, StringRef(options.bytes.data(), options.bytes.size())}, {options.shapes}, context, imported);
   if (!module) {
@@ -126,11 +155,13 @@ bool Compilation::import() {
       joined += (joined.empty() ? "" : "\n") + error.toString();
     return fail(imported.refused ? Status::refused : Status::badFile, joined);
   }
+  temps.save("import", *module);
   seconds.push_back({"import", now() - start});
   return true;
 }
 
-bool Compilation::emitCode() {
+bool Compilation::emitCode(bool isLast) {
+  latestStage.store("artifact");
   double start = now();
   if (options.emit == "mlir") {
     printModule();
@@ -143,28 +174,71 @@ bool Compilation::emitCode() {
   std::unique_ptr<llvm::Module> code = translateToLLVMIR(*module, llvmContext, target);
   if (!code)
     return fail(Status::internal, "translation to LLVM IR failed");
-  std::string encoded = rt::encode(manifest);
-  bool isSeparate = options.weights == "separate";
-  Product product{options.output, options.emit, options.name, formatHeader(manifest, isSeparate), isSeparate, manifest.weightBytes,
-                  rt::hashBytes(encoded.data(), encoded.size())};
-  addModelSymbol(*code, getSymbolPrefix(product), encoded, refersToWeights(product));
+  addLevel();
+  exportMain(*code, getSymbolPrefix(product) + "_main" + std::to_string(levels.size() - 1));
+  if (isLast)
+    addModel(*code);
+  temps.save("translated", *code);
   optimize(*code, target, options.optLevel);
+  temps.save("optimized", *code);
   if (options.emit == "llvm") {
     llvm::raw_string_ostream(result.text) << *code;
     return true;
   }
-  llvm::SmallVector<char, 0> object = emitObject(*code, target);
-  code.reset();
+  levels.back().object = emitObject(*code, target);
+  temps.save("code", levels.back().object);
   seconds.push_back({"codegen", now() - start});
-  start = now();
-  auto weights = module->getOperation()->getAttrOfType<ArrayAttr>(kernel::kWeightsAttr);
-  auto offsets = module->getOperation()->getAttrOfType<DenseI64ArrayAttr>("kernel.weight_offsets").asArrayRef();
-  std::string error, streamError;
-  bool written = writeProduct(product, object, [&](WeightSink sink) { return constants.stream(weights, offsets, sink, streamError); }, error);
-  seconds.push_back({"artifact", now() - start});
-  if (!written)
-    return fail(streamError.empty() ? Status::badFile : Status::refused, streamError.empty() ? error : streamError);
   return true;
+}
+
+void Compilation::addLevel() {
+  Level level;
+  level.manifest = rt::encode(manifest);
+  level.weights = module->getOperation()->getAttrOfType<ArrayAttr>(kernel::kWeightsAttr);
+  level.offsets = module->getOperation()->getAttrOfType<DenseI64ArrayAttr>("kernel.weight_offsets");
+  // Levels lay weights out alike; those of another layout would follow in the same section.
+  level.start = product.weightBytes;
+  for (const Level &other : levels)
+    if (other.weights == level.weights && other.offsets == level.offsets) {
+      level.start = other.start;
+      level.isShared = true;
+    }
+  if (!level.isShared)
+    product.weightBytes += manifest.weightBytes;
+  level.constants = std::move(constants);
+  if (levels.empty()) {
+    product.header = formatHeader(manifest, product.separateWeights);
+    product.manifestHash = rt::hashBytes(level.manifest.data(), level.manifest.size());
+  }
+  levels.push_back(std::move(level));
+}
+
+void Compilation::addModel(llvm::Module &code) {
+  std::vector<Variant> variants;
+  for (size_t k = 0; k < levels.size(); ++k)
+    variants.push_back({levels[k].manifest, getSymbolPrefix(product) + "_main" + std::to_string(k), levels[k].start});
+  addModelSymbol(code, getSymbolPrefix(product), variants, refersToWeights(product));
+}
+
+bool Compilation::writeFiles() {
+  double start = now();
+  std::string error, streamError;
+  auto streamAll = [&](WeightSink sink) {
+    for (Level &level : levels)
+      if (!level.isShared && !level.constants->stream(level.weights, level.offsets.asArrayRef(), sink, streamError))
+        return false;
+    return true;
+  };
+  SmallVector<ArrayRef<char>> objects;
+  for (const Level &level : levels)
+    objects.push_back(level.object);
+  bool written = writeProduct(product, objects, streamAll, error);
+  seconds.push_back({"artifact", now() - start});
+  if (written)
+    return true;
+  if (!streamError.empty())
+    return fail(Status::refused, streamError);
+  return fail(StringRef(error).starts_with("linking") ? Status::internal : Status::badFile, error);
 }
 
 void Compilation::writeReport() {
@@ -178,27 +252,21 @@ void Compilation::writeReport() {
                             {"launches", std::move(launches)}, {"seconds", std::move(times)}};
   if (options.optLevel > 0)
     report["numerics"] = "f32 sums are reassociated into vector lanes; f16 and bf16 compute in f32; exp, log, tanh and erf of f32 are polynomials";
+  if (options.target == "portable" || !llvm::is_contained(target.required, "fma"))
+    report["levels"] = "x86-64-v2 has no fused multiply-add: its products are rounded before they are added, unlike those of the levels above";
   llvm::raw_string_ostream(result.report) << llvm::formatv("{0:2}", llvm::json::Value(std::move(report)));
 }
 
-void Compilation::run() {
+/// The levels of code that an option stands for, the most general first.
+std::vector<std::string> getLevels(const std::string &target) {
+  if (target == "portable")
+    return {"x86-64-v2", "x86-64-v3", "x86-64-v4"};
+  return {target};
+}
+
+/// Runs the stages from graph operations to the LLVM dialect. Each ends with a pass that checks its exit contract.
+bool Compilation::lower() {
   bool exact = options.optLevel == 0;
-  if (!getTarget(options.target, target))
-    return void(fail(Status::badOption, "unknown target '" + options.target + "'; expected native, portable, x86-64-v2, x86-64-v3 or x86-64-v4"));
-  if (!import() || stopsAfter("import"))
-    return;
-  // Each stage ends with a pass that checks its exit contract.
-  bool simplified = runStage("graph", [&](OpPassManager &passes) {
-    if (options.exposeAll || !options.exposed.empty()) {
-      graph::GraphExposeValuesOptions exposure;
-      exposure.positions.assign(options.exposed.begin(), options.exposed.end());
-      passes.addNestedPass<func::FuncOp>(graph::createGraphExposeValues(exposure));
-    }
-    graph::addGraphStage(passes, exact);
-    passes.addNestedPass<func::FuncOp>(graph::createVerifyGraph());
-  });
-  if (!simplified || stopsAfter("graph"))
-    return;
   bool formed = runStage("kernel", [&](OpPassManager &passes) {
     if (!exact)
       passes.addNestedPass<func::FuncOp>(createConvertMatmulToGemm());
@@ -215,18 +283,19 @@ void Compilation::run() {
     passes.addPass(kernel::createVerifyKernel());
   });
   if (!formed || stopsAfter("kernel"))
-    return;
+    return false;
   bool planned = runStage("plan", [](OpPassManager &passes) {
     passes.addPass(kernel::createKernelPlanBuffers());
     passes.addPass(kernel::createVerifyPlan());
   });
   if (!planned || stopsAfter("plan"))
-    return;
+    return false;
   manifest = buildManifest(*module);
   std::string error;
   double start = now();
-  if (!constants.compile(*module, error))
-    return void(fail(Status::internal, error));
+  constants = std::make_unique<ConstantUnits>();
+  if (!constants->compile(*module, error))
+    return fail(Status::internal, error);
   seconds.push_back({"constants", now() - start});
   bool vectors = runStage("vector", [&](OpPassManager &passes) {
     ConvertKernelToVectorOptions conversion;
@@ -236,7 +305,7 @@ void Compilation::run() {
     passes.addPass(createVerifyVector());
   });
   if (!vectors || stopsAfter("vector"))
-    return;
+    return false;
   bool lowered = runStage("llvm", [&](OpPassManager &passes) {
     addVectorToLLVM(passes);
     NameNodesOptions naming;
@@ -245,15 +314,49 @@ void Compilation::run() {
     passes.addPass(createNameNodes(naming));
     passes.addPass(createVerifyLLVM());
   });
-  if (!lowered || stopsAfter("llvm"))
+  return lowered && !stopsAfter("llvm");
+}
+
+void Compilation::run() {
+  std::vector<std::string> names = getLevels(options.target);
+  if (!getTarget(names.front(), target))
+    return void(fail(Status::badOption, "unknown target '" + options.target + "'; expected native, portable, x86-64-v2, x86-64-v3 or x86-64-v4"));
+  if (!import() || stopsAfter("import"))
     return;
-  if (options.output.empty() && options.emit != "llvm" && options.emit != "mlir")
-    return void(fail(Status::badOption, "no output file given"));
-  if (checkPrinted() && emitCode())
-    writeReport();
+  auto addGraph = [&](OpPassManager &passes) {
+    if (options.exposeAll || !options.exposed.empty()) {
+      graph::GraphExposeValuesOptions exposure;
+      exposure.positions.assign(options.exposed.begin(), options.exposed.end());
+      passes.addNestedPass<func::FuncOp>(graph::createGraphExposeValues(exposure));
+    }
+    graph::addGraphStage(passes, options.optLevel == 0);
+    passes.addNestedPass<func::FuncOp>(graph::createVerifyGraph());
+  };
+  if (!runStage("graph", addGraph) || stopsAfter("graph"))
+    return;
+  bool isText = options.emit == "llvm" || options.emit == "mlir";
+  OwningOpRef<ModuleOp> graphs = std::move(module);
+  for (const std::string &name : names) {
+    bool isLast = &name == &names.back();
+    getTarget(name, target);
+    module = isLast ? std::move(graphs) : OwningOpRef<ModuleOp>(graphs->clone());
+    if (!lower())
+      return;
+    if (options.output.empty() && !isText)
+      return void(fail(Status::badOption, "no output file given"));
+    if (!checkPrinted() || !emitCode(isLast))
+      return;
+  }
+  if (!isText && !writeFiles())
+    return;
+  writeReport();
+  if (!temps.getError().empty())
+    fail(Status::badFile, temps.getError());
 }
 
 } // namespace
+
+const char *getStage() { return latestStage.load(); }
 
 CompileResult compile(const CompileOptions &options) {
   CompileResult result;

@@ -104,6 +104,12 @@ bool setOption(CompileOptions &options, const std::string &rawKey, const std::st
       error = "option 'stop-after': unknown stage '" + value + "'";
     return error.empty();
   }
+  if (key == "save-temps") {
+    options.saveTemps = value;
+    if (value.empty())
+      error = "option 'save-temps': expected a folder, found nothing";
+    return error.empty();
+  }
   if (key == "name") {
     options.name = value;
     bool valid = !value.empty() && !llvm::isDigit(value[0]) && llvm::all_of(value, [](char c) { return llvm::isAlnum(c) || c == '_'; });

@@ -245,6 +245,7 @@ std::string encode(const Manifest &m) {
     w.text(x.name);
     w.text(x.hero);
     w.expr(x.flops);
+    w.expr(x.bytes);
   });
   w.list(m.errors, [&](const std::string &x) { w.text(x); });
   w.number(m.weightBytes);
@@ -278,10 +279,11 @@ bool decode(const uint8_t *data, size_t size, Manifest &m, std::string &error) {
     return x;
   });
   m.blocks = r.number();
-  m.launches = r.list<Launch>(24, [&] {
-    Launch x{r.text(), {}, {}};
+  m.launches = r.list<Launch>(32, [&] {
+    Launch x{r.text(), {}, {}, {}};
     x.hero = r.text();
     x.flops = r.expr();
+    x.bytes = r.expr();
     return x;
   });
   m.errors = r.list<std::string>(8, [&] { return r.text(); });

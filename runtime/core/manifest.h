@@ -8,7 +8,7 @@
 // tensor    := name:string, dtype:u64 (ONNX's number), dims: list of expr, block:i64
 // derived   := list of (symbol:u64, expr)         evaluated in order after the inputs' symbols are known
 // slots     := list of (bytes:expr, first:u64, last:u64, perThread:u64)
-// launches  := list of (name:string, hero:string, flops:expr)
+// launches  := list of (name:string, hero:string, flops:expr, bytes:expr)
 // errors    := list of string
 // expr      := list of (op:u64, value:i64)        a program for a stack machine, see Expr
 // All numbers are little-endian.
@@ -59,6 +59,7 @@ struct Slot {
 struct Launch {
   std::string name, hero;
   Expr flops;
+  Expr bytes; ///< of all tensors that it reads and writes, each once
 };
 
 struct Derived {

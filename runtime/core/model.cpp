@@ -136,9 +136,9 @@ Outcome Model::openDescriptor(int fd, const std::string &name, const char *weigh
     return outcome;
   if (!footer.weightBytes && manifest.weightBytes)
     return openWeights(weightsPath, name);
-  if (footer.weightBytes < manifest.weightBytes)
+  if (footer.weightBytes < weightStart + manifest.weightBytes)
     return failure(ONAGER_BAD_FILE, name + " holds fewer weights than its manifest says");
-  weights = bytes + footer.weightStart;
+  weights = bytes + footer.weightStart + weightStart;
   return {};
 }
 
@@ -158,9 +158,9 @@ Outcome Model::openWeights(const char *path, const std::string &name) {
     std::memcpy(&footer, weightsFile.bytes + weightsFile.size - sizeof footer, sizeof footer);
   if (footer.magic != kWeightFooterMagic || footer.footerHash != hashBytes(&footer, offsetof(WeightFooter, footerHash)))
     return failure(ONAGER_BAD_FILE, who + " is none, or was cut off");
-  if (footer.manifestHash != manifestHash || footer.weightBytes != manifest.weightBytes || weightsFile.size != footer.weightBytes + sizeof footer)
+  if (footer.manifestHash != manifestHash || footer.weightBytes < weightStart + manifest.weightBytes || weightsFile.size != footer.weightBytes + sizeof footer)
     return failure(ONAGER_BAD_FILE, who + " belongs to another model than " + name);
-  weights = weightsFile.bytes;
+  weights = weightsFile.bytes + weightStart;
   return {};
 }
 
@@ -189,22 +189,41 @@ Outcome Model::openLinked(const onager_model *model, const void *given, const ch
     return failure(ONAGER_BAD_ARGUMENT, "the model is NULL");
   if (Outcome outcome = adopt(model, "the linked model"); !outcome)
     return outcome;
-  weights = given ? static_cast<const char *>(given) : model->weights;
+  const char *section = given ? static_cast<const char *>(given) : model->weights;
+  weights = section ? section + weightStart : nullptr;
   return !weights && manifest.weightBytes ? openWeights(weightsPath, "the linked model") : Outcome();
 }
 
+/// Describes a variant of a model; the first stands in the model's own fields.
+static onager_variant getVariant(const onager_model &model, uint64_t index) {
+  if (index == 0)
+    return {sizeof(onager_variant), 0, model.manifest, model.manifest_bytes, model.main, 0};
+  const char *table = reinterpret_cast<const char *>(model.variants);
+  onager_variant variant{};
+  std::memcpy(&variant, table + index * model.variants->size, sizeof variant);
+  return variant;
+}
+
 Outcome Model::adopt(const onager_model *model, const std::string &name) {
-  if (model->size < sizeof(onager_model) || model->abi != ONAGER_ABI_VERSION)
+  if (model->size < offsetof(onager_model, variants) || model->abi != ONAGER_ABI_VERSION)
     return failure(ONAGER_BAD_FILE, name + " was made for version " + std::to_string(model->abi) + " of the interface, this runtime has version " +
                                         std::to_string(ONAGER_ABI_VERSION));
-  std::string error;
   manifestHash = hashBytes(model->manifest, model->manifest_bytes);
-  if (!decode(model->manifest, model->manifest_bytes, manifest, error))
-    return failure(ONAGER_BAD_FILE, name + ": " + error);
-  if (std::string missing = findMissingFeature(manifest.features); !missing.empty())
-    return failure(ONAGER_BAD_MACHINE, name + " needs a processor with " + missing + "; compile it with --target=portable");
-  main = model->main;
-  return {};
+  bool hasVariants = model->size >= sizeof(onager_model) && model->variants && model->variants->size >= sizeof(onager_variant);
+  std::string missing;
+  for (uint64_t k = hasVariants ? model->variant_count : 1; k-- > 0;) {
+    onager_variant variant = getVariant(*model, k);
+    std::string error;
+    if (manifest = {}; !decode(variant.manifest, variant.manifest_bytes, manifest, error))
+      return failure(ONAGER_BAD_FILE, name + ": " + error);
+    missing = findMissingFeature(manifest.features);
+    if (!missing.empty())
+      continue;
+    main = variant.main;
+    weightStart = variant.weight_start;
+    return {};
+  }
+  return failure(ONAGER_BAD_MACHINE, name + " needs a processor with " + missing + (hasVariants && model->variant_count > 1 ? "" : "; compile it with --target=portable"));
 }
 
 } // namespace onager::rt

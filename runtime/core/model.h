@@ -51,6 +51,7 @@ private:
   int codeDescriptor = -1; ///< kept open: the loader knows the code by /proc/PID/fd/N, which must stay unique while loaded
   Mapping file, weightsFile;
   uint64_t manifestHash = 0;
+  uint64_t weightStart = 0; ///< of the variant's weights in the section
 };
 
 /// Returns the first feature of the list that this processor lacks, or an empty string.

@@ -498,9 +498,9 @@ Outcome Context::launchAt(size_t index, int thread, onager_launch &launch) const
     return failure(ONAGER_BAD_ARGUMENT, "no profile, or no such launch or thread");
   size_t count = manifest.launches.size();
   uint64_t origin = UINT64_MAX;
-  for (size_t k = 0; k < count; ++k)
-    if (profile[2 * k] && profile[2 * k] < origin)
-      origin = profile[2 * k];
+  for (size_t k = 0; k < profile.size(); k += 2) // of any thread: the first to begin need not be thread 0
+    if (profile[k] && profile[k] < origin)
+      origin = profile[k];
   const uint64_t *stamps = &profile[2 * (static_cast<size_t>(thread) * count + index)];
   bool bad = false;
   launch.nodes = manifest.launches[index].name.c_str();
@@ -509,6 +509,7 @@ Outcome Context::launchAt(size_t index, int thread, onager_launch &launch) const
   launch.begin = stamps[0] ? static_cast<double>(stamps[0] - origin) / second : 0;
   launch.end = stamps[1] ? static_cast<double>(stamps[1] - origin) / second : 0;
   launch.flops = static_cast<double>(manifest.launches[index].flops.evaluate(symbols.data(), bad));
+  launch.bytes = static_cast<double>(manifest.launches[index].bytes.evaluate(symbols.data(), bad));
   return {};
 }
 

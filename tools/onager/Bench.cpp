@@ -49,15 +49,16 @@ static Times measure(Session &session, double seconds, size_t fewest) {
   return times;
 }
 
-static void printResult(const Session &session, const Times &times, const std::vector<LaunchTimes> &launches) {
+static void printResult(const Session &session, const Times &times, const std::vector<LaunchTimes> &launches, const Peaks &peaks) {
   double median = times.getQuantile(0.5);
-  printFormatted("%zu runs with %d threads: min %.3f ms, median %.3f ms, p99 %.3f ms, %.2f GFLOP/s, %.1f MiB of memory beside weights\n", times.sorted.size(),
-                 session.getThreads(), times.sorted[0] * 1e3, median * 1e3, times.getQuantile(0.99) * 1e3, sumFlops(launches) / median * 1e-9,
+  printFormatted("%zu runs with %d threads: min %.3f ms, median %.3f ms, p99 %.3f ms, %.2f GFLOP/s, %.2f GB/s, %.1f MiB of memory beside weights\n", times.sorted.size(),
+                 session.getThreads(), times.sorted[0] * 1e3, median * 1e3, times.getQuantile(0.99) * 1e3, sumFlops(launches) / median * 1e-9, sumBytes(launches) / median * 1e-9,
                  static_cast<double>(onager_context_memory(session.getContext())) / (1 << 20));
-  print(formatTable(launches));
+  printFormatted("peaks of this machine: %.2f GFLOP/s, %.2f GB/s\n", peaks.flops * 1e-9, peaks.bytes * 1e-9);
+  print(formatTable(launches, peaks));
 }
 
-static json::Value describe(const Session &session, const Times &times, const std::vector<LaunchTimes> &launches) {
+static json::Value describe(const Session &session, const Times &times, const std::vector<LaunchTimes> &launches, const Peaks &peaks) {
   double median = times.getQuantile(0.5);
   return json::Object{{"threads", session.getThreads()},
                       {"runs", static_cast<int64_t>(times.sorted.size())},
@@ -65,8 +66,11 @@ static json::Value describe(const Session &session, const Times &times, const st
                       {"median_ms", median * 1e3},
                       {"p99_ms", times.getQuantile(0.99) * 1e3},
                       {"gflops", sumFlops(launches) / median * 1e-9},
+                      {"gbytes_per_second", sumBytes(launches) / median * 1e-9},
+                      {"peak_gflops", peaks.flops * 1e-9},
+                      {"peak_gbytes_per_second", peaks.bytes * 1e-9},
                       {"memory_bytes", static_cast<int64_t>(onager_context_memory(session.getContext()))},
-                      {"launches", describeLaunches(launches)}};
+                      {"launches", describeLaunches(launches, peaks)}};
 }
 
 static Status runBench(const BenchArguments &arguments) {
@@ -76,15 +80,16 @@ static Status runBench(const BenchArguments &arguments) {
   Session session(artifact.path, arguments.threads);
   session.bind(inputs);
   showProgress("measuring " + source.shown);
+  Peaks peaks = measurePeaks(session.getThreads());
   measure(session, std::min(1.0, arguments.seconds / 4), /*fewest=*/2);
   Times times = measure(session, arguments.seconds, /*fewest=*/5);
   std::vector<LaunchTimes> launches = profileLaunches(session, /*mostRuns=*/50, std::min(1.0, arguments.seconds / 4));
   if (!arguments.profile.empty())
     writeFile(arguments.profile, formatTrace(launches));
   if (arguments.isJson)
-    print(formatJson(describe(session, times, launches)));
+    print(formatJson(describe(session, times, launches, peaks)));
   else
-    printResult(session, times, launches);
+    printResult(session, times, launches, peaks);
   return Status::ok;
 }
 

@@ -1,5 +1,6 @@
 // onager compile: a model becomes an artifact, or the IR of a stage.
 #include "Artifact.h"
+#include "CrashReport.h"
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <optional>
@@ -37,6 +38,7 @@ static Status runCompile(const CompileArguments &arguments) {
   ModelSource source = openSource(arguments.model);
   options.model = source.path;
   options.bytes = source.bytes;
+  rememberInput(source.bytes);
   std::optional<StagedFile> report;
   if (!arguments.report.empty())
     report.emplace(arguments.report);

@@ -24,7 +24,7 @@ static std::string describeStages() {
 }
 
 void CompilerArguments::addCommon(CLI::App &app) {
-  addValue(app, pairs, "--target", "target", "CPU", "native (default), portable, x86-64-v2, x86-64-v3 or x86-64-v4");
+  addValue(app, pairs, "--target", "target", "CPU", "native (default), x86-64-v2, x86-64-v3, x86-64-v4, or portable: code for all three in one file");
   addValue(app, pairs, "-O,--opt-level", "opt-level", "LEVEL", "0 (reference form) to 3 (default)");
   addValue(app, pairs, "--shape", "shape", "NAME=1x3x224x224", "Fix the shape of an input; may be repeated");
 }
@@ -34,6 +34,7 @@ void CompilerArguments::addAll(CLI::App &app) {
   addValue(app, pairs, "--emit", "emit", "KIND", "so (default): a shared object; exe: a program that runs the model on files;\nobj, lib: an object or a static library, with NAME.h beside it; llvm, mlir: text");
   addValue(app, pairs, "--name", "name", "NAME", "Prefix of the symbols of an object or library, and name of its header");
   addValue(app, pairs, "--weights", "weights", "WHERE", "inside (default): with the code; separate: in FILE.weights");
+  addValue(app, pairs, "--save-temps", "save-temps", "DIR", "Save the IR that leaves each stage, LLVM IR and the object file in a folder");
   addValue(app, pairs, "--expose", "expose", "all|K,K", "Return values inside the model as outputs as well, by position in program order");
   addValue(app, pairs, "--stop-after", "stop-after", "STAGE", describeStages());
   addValue(app, pairs, "--print-after", "print-after", "PASS", "Print the IR to standard error after each run of a pass");

@@ -1,5 +1,6 @@
 // The command line: picks a subcommand, turns every failure into a line on stderr and an exit status.
 #include "Cli.h"
+#include "CrashReport.h"
 #include "Files.h"
 #include "onager-rt/api.h"
 #include "runtime/formats/Tensor.h"
@@ -40,6 +41,7 @@ void isolate() {
 }
 
 int runMain(int argc, char **argv) {
+  installCrashReport(argc, argv);
   CLI::App app("Onager: compiles ONNX models ahead of time and runs what it compiled.\nModels are files, or - for standard input; they may be ONNX text.", "onager");
   app.set_version_flag("--version", onager_version());
   app.require_subcommand(1);

@@ -25,6 +25,7 @@ struct ConvShape {
   AffineExpr depth, pixels, channels, outChannels;
   int64_t width;  ///< pixels of a tile
   int64_t tiles;  ///< tiles that one work item gathers before it sweeps the filters
+  bool isPointwise; ///< each pixel reads one: full tiles need no gathering
   int64_t blocks, blockChannels; ///< blocks of a group's output channels, and channels of one
 };
 
@@ -58,6 +59,9 @@ ConvShape getShape(kernel::UnitOp unit, const TargetInfo &target) {
   s.tiles = std::clamp<int64_t>(target.l2Bytes / 2 / tileBytes, 1, 8);
   if (std::optional<int64_t> pixels = graph::getConstant(s.pixels))
     s.tiles = std::clamp<int64_t>(*pixels / s.width / 4, 1, s.tiles);
+  s.isPointwise = graph::getConstant(s.depth) == graph::getConstant(s.channels) && llvm::all_of(s.op.getStrides(), [](int64_t stride) { return stride == 1; }) &&
+                  ArrayRef(s.x).drop_front(2) == ArrayRef(s.spatial) &&
+                  llvm::all_of(s.op.getPads().getResults(), [](AffineExpr pad) { return graph::isConstant(pad, 0); });
   splitChannels(s, getTileRows(target));
   return s;
 }
@@ -67,10 +71,10 @@ struct ConvEmitter {
   ConvShape s;
   Value tile, scratch;
   bool asOne; ///< pixels are walked as one dim
-  VectorType i64s, f32s, bools;
+  VectorType positions, f32s, bools;
 
   ConvEmitter(UnitEmitter &e, ConvShape shape) : e(e), s(shape) {
-    i64s = VectorType::get({kLanes}, e.b.getI64Type());
+    positions = VectorType::get({kLanes}, e.b.getI32Type());
     f32s = VectorType::get({kLanes}, e.b.getF32Type());
     bools = VectorType::get({kLanes}, e.b.getI1Type());
     tile = e.stackBuffer(e.b.getF32Type(), getTileRows(e.options.target) * s.width);
@@ -79,60 +83,84 @@ struct ConvEmitter {
   }
 
   Value splat(Value x) { return vector::BroadcastOp::create(e.b, VectorType::get({kLanes}, x.getType()), x); }
-  Value lanes() {
-    SmallVector<int64_t> numbers;
+  /// A position inside a plane in all lanes; planes have fewer than 2^31 pixels.
+  Value spread(Value x) { return splat(arith::TruncIOp::create(e.b, e.b.getI32Type(), x)); }
+  /// 0, step, 2 step ...
+  Value lanes(int64_t step = 1) {
+    SmallVector<int32_t> numbers;
     for (int64_t k = 0; k < kLanes; ++k)
-      numbers.push_back(k);
-    return arith::ConstantOp::create(e.b, DenseElementsAttr::get(i64s, ArrayRef(numbers)));
+      numbers.push_back(static_cast<int32_t>(k * step));
+    return arith::ConstantOp::create(e.b, DenseElementsAttr::get(positions, ArrayRef(numbers)));
   }
 
   /// First input coordinate under each pixel of a panel, per spatial dim.
   SmallVector<Value> coordinates(Value firstPixel) {
-    Value last = splat(e.maxSigned(e.sub(e.extent(s.pixels), e.i64(1)), e.i64(0)));
-    Value rest = arith::MinSIOp::create(e.b, arith::AddIOp::create(e.b, splat(firstPixel), lanes()), last);
+    Value last = spread(e.maxSigned(e.sub(e.extent(s.pixels), e.i64(1)), e.i64(0)));
+    Value rest = arith::MinSIOp::create(e.b, arith::AddIOp::create(e.b, spread(firstPixel), lanes()), last);
     SmallVector<Value> result(s.spatial.size());
     for (size_t d = s.spatial.size(); d-- > 0;) {
       Value position = rest;
       if (d > 0) {
-        Value size = splat(e.maxSigned(e.extent(s.spatial[d]), e.i64(1)));
+        Value size = spread(e.maxSigned(e.extent(s.spatial[d]), e.i64(1)));
         position = arith::RemUIOp::create(e.b, rest, size);
         rest = arith::DivUIOp::create(e.b, rest, size);
       }
-      Value scaled = arith::MulIOp::create(e.b, position, splat(e.i64(s.op.getStrides()[d])));
-      result[d] = arith::SubIOp::create(e.b, scaled, splat(e.extent(s.op.getPads().getResult(d))));
+      Value scaled = arith::MulIOp::create(e.b, position, spread(e.i64(s.op.getStrides()[d])));
+      result[d] = arith::SubIOp::create(e.b, scaled, spread(e.extent(s.op.getPads().getResult(d))));
     }
     return result;
   }
 
   /// Offsets into a channel's plane that a tap reads for each pixel, and which lie inside.
   std::pair<Value, Value> offsets(ArrayRef<Value> start, ArrayRef<Value> tap) {
-    Value offset = splat(e.i64(0)), inside = splat(arith::ConstantIntOp::create(e.b, 1, 1));
+    Value offset = spread(e.i64(0)), inside = splat(arith::ConstantIntOp::create(e.b, 1, 1));
     for (size_t d = 0; d < start.size(); ++d) {
-      Value at = arith::AddIOp::create(e.b, start[d], splat(e.mul(tap[d], e.i64(s.op.getDilations()[d]))));
-      Value size = splat(e.extent(s.x[2 + d]));
+      Value at = arith::AddIOp::create(e.b, start[d], spread(e.mul(tap[d], e.i64(s.op.getDilations()[d]))));
+      Value size = spread(e.extent(s.x[2 + d]));
       inside = arith::AndIOp::create(e.b, inside, arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, at, size));
       offset = arith::AddIOp::create(e.b, arith::MulIOp::create(e.b, offset, size), at);
     }
     return {offset, inside};
   }
 
-  /// Gathers one row of the panel for every channel; `contiguous` where lanes read neighbours.
-  void gatherChannels(Value image, Value panel, Value tapNumber, Value offset, Value inside, bool contiguous) {
+  /// How the lanes of a panel's row lie in a channel's plane.
+  enum class Run { contiguous, everySecond, scattered };
+
+  /// Loads one row of a panel from a plane; lanes that are not `inside` become 0.
+  Value loadRow(Value plane, Value first, Value offset, Value inside, Run run) {
     Type f32 = e.b.getF32Type(), ptr = LLVM::LLVMPointerType::get(e.b.getContext());
+    Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(f32s));
+    if (run == Run::contiguous)
+      return LLVM::MaskedLoadOp::create(e.b, f32s, e.address(f32, plane, first), inside, zero, 4u);
+    if (run == Run::scattered) {
+      Value pointers = LLVM::GEPOp::create(e.b, VectorType::get({kLanes}, ptr), f32, plane, ArrayRef<LLVM::GEPArg>{offset});
+      return LLVM::masked_gather::create(e.b, f32s, pointers, inside, ValueRange{zero}, e.b.getI32IntegerAttr(4));
+    }
+    Value none = arith::ConstantOp::create(e.b, e.b.getZeroAttr(bools));
+    auto half = [&](int64_t number) -> Value {
+      SmallVector<int64_t> spreadLanes;
+      for (int64_t k = 0; k < kLanes; ++k)
+        spreadLanes.push_back(k % 2 ? kLanes : number * kLanes / 2 + k / 2);
+      Value mask = vector::ShuffleOp::create(e.b, inside, none, spreadLanes);
+      return LLVM::MaskedLoadOp::create(e.b, f32s, e.address(f32, plane, e.add(first, e.i64(number * kLanes))), mask, zero, 4u);
+    };
+    SmallVector<int64_t> even;
+    for (int64_t k = 0; k < kLanes; ++k)
+      even.push_back(2 * k);
+    return vector::ShuffleOp::create(e.b, half(0), half(1), even);
+  }
+
+  /// Gathers one row of the panel for every channel.
+  void gatherChannels(Value image, Value panel, Value tapNumber, Value offset, Value inside, Run run) {
+    Type f32 = e.b.getF32Type();
     Value plane = e.i64(1), taps = e.i64(1);
     for (size_t d = 2; d < s.x.size(); ++d) {
       plane = e.mul(plane, e.extent(s.x[d]));
       taps = e.mul(taps, e.extent(s.filter[d]));
     }
-    Value first = vector::ExtractOp::create(e.b, offset, ArrayRef<int64_t>{0});
+    Value first = arith::ExtSIOp::create(e.b, e.b.getI64Type(), vector::ExtractOp::create(e.b, offset, ArrayRef<int64_t>{0}).getResult());
     e.forEach(e.i64(0), e.extent(s.channels), 1, [&](Value channel) {
-      Value base = e.address(f32, image, e.mul(channel, plane)), values;
-      if (contiguous) {
-        values = LLVM::LoadOp::create(e.b, f32s, e.address(f32, base, first), 4);
-      } else {
-        Value pointers = LLVM::GEPOp::create(e.b, VectorType::get({kLanes}, ptr), f32, base, ArrayRef<LLVM::GEPArg>{offset});
-        values = LLVM::masked_gather::create(e.b, f32s, pointers, inside, ValueRange{arith::ConstantOp::create(e.b, e.b.getZeroAttr(f32s))}, e.b.getI32IntegerAttr(4));
-      }
+      Value values = loadRow(e.address(f32, image, e.mul(channel, plane)), first, offset, inside, run);
       Value row = e.add(e.mul(channel, taps), tapNumber);
       LLVM::StoreOp::create(e.b, values, e.address(f32, panel, e.mul(row, e.i64(kLanes))), 4);
     });
@@ -149,15 +177,18 @@ struct ConvEmitter {
       return;
     }
     auto [offset, inside] = offsets(start, tap);
+    int64_t stride = s.op.getStrides().back();
+    if (stride > 2)
+      return gatherChannels(image, panel, number, offset, inside, Run::scattered);
     Value first = vector::ExtractOp::create(e.b, offset, ArrayRef<int64_t>{0});
-    Value straight = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, offset, arith::AddIOp::create(e.b, splat(first), lanes()));
-    Value all = vector::ReductionOp::create(e.b, vector::CombiningKind::AND, arith::AndIOp::create(e.b, straight, inside));
+    Value isStraight = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, offset, arith::AddIOp::create(e.b, splat(first), lanes(stride)));
+    Value all = vector::ReductionOp::create(e.b, vector::CombiningKind::AND, isStraight);
     auto branch = scf::IfOp::create(e.b, all, true);
     OpBuilder::InsertionGuard guard(e.b);
     e.b.setInsertionPointToStart(branch.thenBlock());
-    gatherChannels(image, panel, number, offset, inside, true);
+    gatherChannels(image, panel, number, offset, inside, stride == 1 ? Run::contiguous : Run::everySecond);
     e.b.setInsertionPointToStart(branch.elseBlock());
-    gatherChannels(image, panel, number, offset, inside, false);
+    gatherChannels(image, panel, number, offset, inside, Run::scattered);
   }
 
   void epilogue(Value image, Value channel, Value pixel, int64_t rows, Value columns) {
@@ -173,9 +204,11 @@ struct ConvEmitter {
   }
 
   /// Computes rows of output channels for one tile of pixels, of which `columns` exist.
-  void emitTile(Value image, Value channel, Value filter, int64_t rows, Value pixel, Value panel, Value columns, int64_t panels, int64_t width) {
+  void emitTile(Value image, Value channel, Value filter, int64_t rows, Value pixel, Value panel, Value columns, int64_t panels, int64_t width, bool isDirect) {
     Value depth = e.extent(s.depth);
-    TileOperands t{filter, depth, panel, e.mul(depth, e.i64(kLanes)), tile, e.i64(s.width), depth};
+    TileOperands t{filter, depth, panel, isDirect ? e.i64(kLanes) : e.mul(depth, e.i64(kLanes)), tile, e.i64(s.width), depth};
+    if (isDirect)
+      t.step = e.extent(s.pixels);
     callMicroKernel(e, rows, panels, t, width);
     epilogue(image, channel, pixel, rows, columns);
   }
@@ -198,20 +231,21 @@ struct ConvEmitter {
   }
 
   /// Sweeps filters [firstRow, firstRow + count) of one group over the gathered panels.
-  void sweep(Value image, Value firstChannel, Value count, Value firstTile, Value lastTile) {
+  void sweep(Value image, Value input, Value firstChannel, Value count, Value firstTile, Value lastTile) {
     Type f32 = e.b.getF32Type();
     Value depth = e.extent(s.depth), pixels = e.extent(s.pixels), tileSize = e.mul(depth, e.i64(s.width));
     Value filters = e.getBuffer(s.op.getFilter()), fullTiles = e.minSigned(lastTile, e.floorDiv(pixels, e.i64(s.width)));
     forRowTiles(e, count, [&](Value row, int64_t rows) {
       Value channel = e.add(firstChannel, row), filter = e.address(f32, filters, e.mul(channel, depth));
-      auto at = [&](Value number, Value columns, int64_t panels, int64_t width) {
-        Value panel = e.address(f32, scratch, e.mul(e.sub(number, firstTile), tileSize));
-        emitTile(image, channel, filter, rows, e.mul(number, e.i64(s.width)), panel, columns, panels, width);
+      auto at = [&](Value number, Value columns, int64_t panels, int64_t width, bool isDirect) {
+        Value pixel = e.mul(number, e.i64(s.width));
+        Value panel = isDirect ? e.address(f32, input, pixel) : e.address(f32, scratch, s.isPointwise ? e.i64(0) : e.mul(e.sub(number, firstTile), tileSize));
+        emitTile(image, channel, filter, rows, pixel, panel, columns, panels, width, isDirect);
       };
-      e.forEach(firstTile, fullTiles, 1, [&](Value number) { at(number, e.i64(s.width), s.width / kLanes, kLanes); });
+      e.forEach(firstTile, fullTiles, 1, [&](Value number) { at(number, e.i64(s.width), s.width / kLanes, kLanes, s.isPointwise); });
       e.ifThen(e.compare("slt", e.maxSigned(fullTiles, firstTile), lastTile), [&] {
         Value number = e.sub(lastTile, e.i64(1));
-        forTail(e.sub(pixels, e.mul(number, e.i64(s.width))), [&](Value columns, int64_t panels, int64_t width) { at(number, columns, panels, width); });
+        forTail(e.sub(pixels, e.mul(number, e.i64(s.width))), [&](Value columns, int64_t panels, int64_t width) { at(number, columns, panels, width, false); });
       });
     });
   }
@@ -229,7 +263,9 @@ struct ConvEmitter {
       Value firstTile = e.mul(run, e.i64(s.tiles)), lastTile = e.minSigned(tiles, e.add(firstTile, e.i64(s.tiles)));
       Value input = e.address(f32, e.getBuffer(s.op.getX()), e.add(e.mul(image, imageSize), e.mul(group, groupSize)));
       int64_t perTile = s.width / kLanes;
-      Value firstPanel = e.mul(firstTile, e.i64(perTile));
+      // Full tiles of a pointwise convolution read the image itself; what the last one lacks must not be read.
+      Value firstGathered = s.isPointwise ? e.maxSigned(firstTile, e.floorDiv(e.extent(s.pixels), e.i64(s.width))) : firstTile;
+      Value firstPanel = e.mul(firstGathered, e.i64(perTile));
       e.forEach(firstPanel, e.minSigned(panels, e.mul(lastTile, e.i64(perTile))), 1, [&](Value panel) {
         Value target = e.address(f32, scratch, e.mul(e.sub(panel, firstPanel), panelSize));
         gatherTaps(input, target, coordinates(e.mul(panel, e.i64(kLanes))), {}, e.i64(0));
@@ -237,7 +273,7 @@ struct ConvEmitter {
       Value first = e.mul(block, e.i64(s.blockChannels)), count = e.minSigned(e.i64(s.blockChannels), e.sub(outChannels, first));
       if (s.blocks == 1 || *graph::getConstant(s.outChannels) % s.blockChannels == 0)
         count = s.blocks == 1 ? outChannels : e.i64(s.blockChannels);
-      sweep(image, e.add(e.mul(group, outChannels), first), count, firstTile, lastTile);
+      sweep(image, input, e.add(e.mul(group, outChannels), first), count, firstTile, lastTile);
     });
   }
 };
@@ -250,7 +286,7 @@ WorkInfo getConvWork(kernel::UnitOp unit, const EmitOptions &options) {
   ConvShape s = getShape(unit, options.target);
   MLIRContext *context = unit.getContext();
   AffineExpr items = s.x[0] * (static_cast<int64_t>(s.op.getGroup()) * s.blocks) * s.pixels.ceilDiv(s.width).ceilDiv(s.tiles);
-  return {items, graph::getNumElements(context, s.out) * s.depth, s.depth * (s.tiles * s.width * 4)};
+  return {items, graph::getNumElements(context, s.out) * s.depth, s.depth * ((s.isPointwise ? 1 : s.tiles) * s.width * 4)};
 }
 
 } // namespace onager

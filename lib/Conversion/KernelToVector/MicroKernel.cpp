@@ -25,6 +25,8 @@ struct TileBuilder {
   int64_t rows, panels;
   VectorType lanes;
   Block *entry;
+  bool isStrided; ///< the step of b is an argument
+  Value step = {};
 
   Value c(int64_t value) { return arith::ConstantIntOp::create(b, value, 64); }
   Value at(Value base, Value offset) {
@@ -34,14 +36,14 @@ struct TileBuilder {
   Value plus(Value x, Value y) { return arith::AddIOp::create(b, x, y); }
 
   /// One step of the sum for all accumulators.
-  SmallVector<Value> step(Value k, ValueRange sums) {
+  SmallVector<Value> advance(Value k, ValueRange sums) {
     Value a = entry->getArgument(0), rowStride = entry->getArgument(1), panel = entry->getArgument(2), panelStride = entry->getArgument(3);
     SmallVector<Value> columns, next;
     for (int64_t j = 0; j < panels; ++j) {
-      Value offset = plus(times(panelStride, j), times(k, kLanes));
+      Value offset = plus(times(panelStride, j), arith::MulIOp::create(b, k, step));
       columns.push_back(LLVM::LoadOp::create(b, lanes, at(panel, offset), 4));
       if (rows >= kFewestRowsToPrefetch)
-        LLVM::Prefetch::create(b, at(panel, plus(offset, c(kPrefetchSteps * kLanes))), /*rw=*/0, /*hint=*/3, /*cache=*/1);
+        LLVM::Prefetch::create(b, at(panel, plus(offset, times(step, kPrefetchSteps))), /*rw=*/0, /*hint=*/3, /*cache=*/1);
     }
     for (int64_t i = 0; i < rows; ++i) {
       Value scalar = LLVM::LoadOp::create(b, b.getF32Type(), at(a, plus(times(rowStride, i), k)), 4);
@@ -54,6 +56,7 @@ struct TileBuilder {
 
   void build() {
     b.setInsertionPointToStart(entry);
+    step = isStrided ? entry->getArgument(7) : c(kLanes);
     Value zero = arith::ConstantOp::create(b, b.getZeroAttr(lanes));
     SmallVector<Value> sums(rows * panels, zero);
     auto loop = scf::ForOp::create(b, c(0), entry->getArgument(6), c(1), sums);
@@ -63,7 +66,7 @@ struct TileBuilder {
     {
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(loop.getBody());
-      scf::YieldOp::create(b, step(loop.getInductionVar(), loop.getRegionIterArgs()));
+      scf::YieldOp::create(b, advance(loop.getInductionVar(), loop.getRegionIterArgs()));
     }
     for (int64_t i = 0; i < rows; ++i)
       for (int64_t j = 0; j < panels; ++j) {
@@ -74,18 +77,21 @@ struct TileBuilder {
   }
 };
 
-func::FuncOp getMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, int64_t lanes) {
+func::FuncOp getMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, int64_t lanes, bool isStrided) {
   auto module = e.function->getParentOfType<ModuleOp>();
-  std::string name = "gemm_f32_" + std::to_string(rows) + "x" + std::to_string(panels * lanes);
+  std::string name = "gemm_f32_" + std::to_string(rows) + "x" + std::to_string(panels * lanes) + (isStrided ? "_strided" : "");
   if (auto found = module.lookupSymbol<func::FuncOp>(name))
     return found;
   OpBuilder::InsertionGuard guard(e.b);
   e.b.setInsertionPointToStart(module.getBody());
   Type ptr = LLVM::LLVMPointerType::get(e.b.getContext()), i64 = e.b.getI64Type();
-  auto function = func::FuncOp::create(e.b, name, e.b.getFunctionType({ptr, i64, ptr, i64, ptr, i64, i64}, {}));
+  SmallVector<Type> types{ptr, i64, ptr, i64, ptr, i64, i64};
+  if (isStrided)
+    types.push_back(i64);
+  auto function = func::FuncOp::create(e.b, name, e.b.getFunctionType(types, {}));
   function->setAttr("passthrough", e.b.getArrayAttr({e.b.getStringAttr("noinline")}));
   function->setAttr("llvm.linkage", LLVM::LinkageAttr::get(e.b.getContext(), LLVM::Linkage::Internal));
-  TileBuilder builder{ImplicitLocOpBuilder(e.b.getLoc(), e.b), rows, panels, VectorType::get({lanes}, e.b.getF32Type()), function.addEntryBlock()};
+  TileBuilder builder{ImplicitLocOpBuilder(e.b.getLoc(), e.b), rows, panels, VectorType::get({lanes}, e.b.getF32Type()), function.addEntryBlock(), isStrided};
   builder.build();
   return function;
 }
@@ -93,8 +99,11 @@ func::FuncOp getMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, int64_
 } // namespace
 
 void callMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, const TileOperands &t, int64_t lanes) {
-  func::FuncOp callee = getMicroKernel(e, rows, panels, lanes);
-  func::CallOp::create(e.b, callee, ValueRange{t.a, t.rowStride, t.b, t.panelStride, t.c, t.columnStride, t.depth});
+  func::FuncOp callee = getMicroKernel(e, rows, panels, lanes, static_cast<bool>(t.step));
+  SmallVector<Value> operands{t.a, t.rowStride, t.b, t.panelStride, t.c, t.columnStride, t.depth};
+  if (t.step)
+    operands.push_back(t.step);
+  func::CallOp::create(e.b, callee, operands);
 }
 
 void forRowTiles(UnitEmitter &e, Value rows, function_ref<void(Value, int64_t)> tile) {

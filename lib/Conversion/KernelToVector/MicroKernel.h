@@ -17,6 +17,7 @@ struct TileOperands {
   mlir::Value b, panelStride; ///< panel j, sum index k, lane l at b[j * panelStride + k * 16 + l]
   mlir::Value c, columnStride; ///< row i, column n at c[i * columnStride + n]
   mlir::Value depth;          ///< length of the sum
+  mlir::Value step = {};      ///< elements from one k to the next in b; a panel's width where null
 };
 
 /// Calls the shared function that computes a tile of `rows` x (`lanes` * `panels`): one chain of fused multiply-adds per element. Fewer lanes than

@@ -27,8 +27,8 @@ class ProductWriter {
 public:
   ProductWriter(const Product &product, WeightSource weights, std::string &error) : product(product), weights(weights), error(error) {}
 
-  bool write(ArrayRef<char> object) {
-    SmallVector<char, 0> linked = isLinkedLater(product) ? linkRelocatable(object, product.modelName, error) : linkSharedObject(object, product.modelName, error);
+  bool write(ArrayRef<ArrayRef<char>> objects) {
+    SmallVector<char, 0> linked = isLinkedLater(product) ? linkRelocatable(objects, product.modelName, error) : linkSharedObject(objects, product.modelName, error);
     if (linked.empty())
       return false;
     bool isWritten = isLinkedLater(product) ? writeObject(linked) && writeHeader() : writeArtifact(linked);
@@ -130,8 +130,8 @@ private:
 
 } // namespace
 
-bool writeProduct(const Product &product, ArrayRef<char> object, WeightSource weights, std::string &error) {
-  return ProductWriter(product, weights, error).write(object);
+bool writeProduct(const Product &product, ArrayRef<ArrayRef<char>> objects, WeightSource weights, std::string &error) {
+  return ProductWriter(product, weights, error).write(objects);
 }
 
 } // namespace onager

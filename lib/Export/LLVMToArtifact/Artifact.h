@@ -34,9 +34,9 @@ std::string getSymbolPrefix(const Product &product);
 /// True where the object must refer to `<modelName>_weights`.
 bool refersToWeights(const Product &product);
 
-/// Links the object and writes all files of the product, each by way of a temporary file beside it. False and a reason on failure; then no file
+/// Links the objects and writes all files of the product, each by way of a temporary file beside it. False and a reason on failure; then no file
 /// has been written in part.
-bool writeProduct(const Product &product, llvm::ArrayRef<char> object, WeightSource weights, std::string &error);
+bool writeProduct(const Product &product, llvm::ArrayRef<llvm::ArrayRef<char>> objects, WeightSource weights, std::string &error);
 
 } // namespace onager
 

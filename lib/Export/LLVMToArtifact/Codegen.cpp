@@ -5,7 +5,9 @@
 #include "mlir/Target/LLVMIR/Export.h"
 #include "onager-rt/abi.h"
 #include "llvm/IR/Constants.h"
-#include "llvm/IR/Intrinsics.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
@@ -36,7 +38,7 @@ bool getTarget(const std::string &name, Target &target) {
     target.vectorBytes = host.lookup("avx512vl") ? 64 : host.lookup("avx2") ? 32 : 16;
     return true;
   }
-  target.cpu = name == "portable" ? "x86-64-v2" : name;
+  target.cpu = name;
   if (target.cpu != "x86-64-v2" && target.cpu != "x86-64-v3" && target.cpu != "x86-64-v4")
     return false;
   append(v2);
@@ -62,15 +64,18 @@ static std::unique_ptr<TargetMachine> createMachine(const Target &target) {
   return std::unique_ptr<TargetMachine>(backend->createTargetMachine(triple, target.cpu, target.features, options, Reloc::PIC_, std::nullopt, CodeGenOptLevel::Default));
 }
 
-/// Lets the target multiply and add in two steps where it has no instruction for both: artifacts have no library to call for exact ones.
-static void relaxMultiplyAdds(Module &module, const Target &target) {
-  if (is_contained(target.required, "fma"))
-    return;
-  for (Function &function : make_early_inc_range(module)) {
-    if (function.getIntrinsicID() != Intrinsic::fma)
-      continue;
-    function.replaceAllUsesWith(Intrinsic::getOrInsertDeclaration(&module, Intrinsic::fmuladd, {function.getReturnType()}));
-    function.eraseFromParent();
+/// Lets multiply-adds round twice, where one rounding would be a call into libm for each lane.
+static void splitMultiplyAdds(Module &module) {
+  SmallVector<IntrinsicInst *> calls;
+  for (Function &function : module)
+    for (Instruction &instruction : instructions(function))
+      if (auto *call = dyn_cast<IntrinsicInst>(&instruction); call && call->getIntrinsicID() == Intrinsic::fma)
+        calls.push_back(call);
+  for (IntrinsicInst *call : calls) {
+    IRBuilder<> builder(call);
+    Value *product = builder.CreateFMul(call->getArgOperand(0), call->getArgOperand(1));
+    call->replaceAllUsesWith(builder.CreateFAdd(product, call->getArgOperand(2)));
+    call->eraseFromParent();
   }
 }
 
@@ -83,7 +88,8 @@ std::unique_ptr<Module> translateToLLVMIR(mlir::ModuleOp module, LLVMContext &co
   std::unique_ptr<TargetMachine> machine = createMachine(target);
   result->setTargetTriple(machine->getTargetTriple());
   result->setDataLayout(machine->createDataLayout());
-  relaxMultiplyAdds(*result, target);
+  if (!is_contained(target.required, "fma"))
+    splitMultiplyAdds(*result);
   for (Function &function : *result) {
     if (function.isDeclaration())
       continue;
@@ -126,26 +132,53 @@ SmallVector<char, 0> emitObject(Module &module, const Target &target) {
   return object;
 }
 
-void addModelSymbol(Module &module, StringRef name, StringRef manifest, bool linkedWeights) {
+void exportMain(Module &module, const std::string &name) {
+  Function *main = module.getFunction("onager_main");
+  main->setVisibility(GlobalValue::HiddenVisibility);
+  main->setName(name);
+}
+
+/// Adds a manifest's bytes.
+static Constant *addManifest(Module &module, const std::string &manifest, const Twine &name) {
+  Constant *bytes = ConstantDataArray::getString(module.getContext(), manifest, /*AddNull=*/false);
+  auto *blob = new GlobalVariable(module, bytes->getType(), true, GlobalValue::InternalLinkage, bytes, name);
+  blob->setAlignment(Align(8));
+  return blob;
+}
+
+/// Finds a driver, which may lie in another object.
+static Constant *findMain(Module &module, const std::string &name) {
+  LLVMContext &context = module.getContext();
+  Type *i32 = Type::getInt32Ty(context);
+  auto *main = cast<Function>(module.getOrInsertFunction(name, FunctionType::get(i32, {PointerType::get(context, 0), i32}, false)).getCallee());
+  main->setVisibility(GlobalValue::HiddenVisibility);
+  return main;
+}
+
+void addModelSymbol(Module &module, StringRef name, ArrayRef<Variant> variants, bool linkedWeights) {
   LLVMContext &context = module.getContext();
   Type *i32 = Type::getInt32Ty(context), *i64 = Type::getInt64Ty(context);
   PointerType *ptr = PointerType::get(context, 0);
-  Constant *bytes = ConstantDataArray::getString(context, manifest, /*AddNull=*/false);
-  auto *blob = new GlobalVariable(module, bytes->getType(), true, GlobalValue::InternalLinkage, bytes, (name + "_manifest").str());
-  blob->setAlignment(Align(8));
-  Function *main = module.getFunction("onager_main");
-  main->setVisibility(GlobalValue::HiddenVisibility);
-  main->setName((name + "_main").str());
+  auto number = [&](Type *type, uint64_t value) { return ConstantInt::get(type, value); };
+  SmallVector<Constant *> entries;
+  StructType *entryType = StructType::get(context, {i32, i32, ptr, i64, ptr, i64});
+  for (auto [k, variant] : enumerate(variants))
+    entries.push_back(ConstantStruct::get(entryType, {number(i32, sizeof(onager_variant)), number(i32, 0), addManifest(module, variant.manifest, name + "_manifest" + Twine(k)),
+                                                      number(i64, variant.manifest.size()), findMain(module, variant.main), number(i64, variant.weightStart)}));
+  ArrayType *tableType = ArrayType::get(entryType, entries.size());
+  auto *table = new GlobalVariable(module, tableType, true, GlobalValue::InternalLinkage, ConstantArray::get(tableType, entries), name + "_variants");
   Constant *weights = ConstantPointerNull::get(ptr);
   if (linkedWeights) {
-    auto *section = new GlobalVariable(module, Type::getInt8Ty(context), true, GlobalValue::ExternalLinkage, nullptr, (name + "_weights").str());
+    auto *section = new GlobalVariable(module, Type::getInt8Ty(context), true, GlobalValue::ExternalLinkage, nullptr, name + "_weights");
     section->setVisibility(GlobalValue::HiddenVisibility);
     weights = section;
   }
-  StructType *type = StructType::get(context, {i32, i32, ptr, i64, ptr, ptr});
-  Constant *value = ConstantStruct::get(type, {ConstantInt::get(i32, sizeof(onager_model)), ConstantInt::get(i32, ONAGER_ABI_VERSION), blob,
-                                               ConstantInt::get(i64, manifest.size()), main, weights});
-  new GlobalVariable(module, type, true, GlobalValue::ExternalLinkage, value, (name + "_model").str());
+  // Readers that know no variants find the first in the fields before them.
+  StructType *type = StructType::get(context, {i32, i32, ptr, i64, ptr, ptr, ptr, i64});
+  auto *first = cast<ConstantStruct>(entries.front());
+  Constant *value = ConstantStruct::get(type, {number(i32, sizeof(onager_model)), number(i32, ONAGER_ABI_VERSION), first->getOperand(2), first->getOperand(3),
+                                               first->getOperand(4), weights, table, number(i64, entries.size())});
+  new GlobalVariable(module, type, true, GlobalValue::ExternalLinkage, value, name + "_model");
 }
 
 } // namespace onager

@@ -7,6 +7,7 @@
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/IR/Module.h"
 #include <memory>
+#include <string>
 
 namespace onager {
 
@@ -16,9 +17,19 @@ std::unique_ptr<llvm::Module> translateToLLVMIR(mlir::ModuleOp module, llvm::LLV
 void optimize(llvm::Module &module, const Target &target, int level);
 /// Emits an ELF object.
 llvm::SmallVector<char, 0> emitObject(llvm::Module &module, const Target &target);
-/// Adds the exported `<name>_model` that the runtime looks up, with the manifest's bytes. `linkedWeights`: it points to `<name>_weights`, which
-/// the object file gets later.
-void addModelSymbol(llvm::Module &module, llvm::StringRef name, llvm::StringRef manifest, bool linkedWeights);
+/// Gives the driver a name under which the other objects of an artifact find it.
+void exportMain(llvm::Module &module, const std::string &name);
+
+/// One form of a model's code.
+struct Variant {
+  std::string manifest; ///< encoded
+  std::string main;     ///< symbol of its driver, in this module or another object
+  uint64_t weightStart; ///< of its weights in the section
+};
+
+/// Adds the exported `<name>_model` that the runtime looks up, with all variants, the most general first. `linkedWeights`: it points to
+/// `<name>_weights`, which the object file gets later.
+void addModelSymbol(llvm::Module &module, llvm::StringRef name, llvm::ArrayRef<Variant> variants, bool linkedWeights);
 
 } // namespace onager
 

@@ -37,15 +37,16 @@ static bool writeTemporary(StringRef suffix, ArrayRef<char> bytes, SmallString<1
   return true;
 }
 
-/// Runs lld over the object and the archive of runtime/ops.
-static SmallVector<char, 0> link(ArrayRef<char> object, ArrayRef<const char *> flags, std::string &error) {
+/// Runs lld over the objects and the archive of runtime/ops.
+static SmallVector<char, 0> link(ArrayRef<ArrayRef<char>> objects, ArrayRef<const char *> flags, std::string &error) {
   // Two threads inside lld crash, and a linker that has failed badly must not be called again.
   static std::mutex lock;
   static bool usable = true;
   std::lock_guard<std::mutex> guard(lock);
-  SmallString<128> input, archive, output;
+  SmallVector<SmallString<128>, 4> inputs(objects.size());
+  SmallString<128> archive, output;
   auto cleanup = make_scope_exit([&] {
-    for (const SmallString<128> &path : {input, archive, output})
+    for (const auto &path : concat<SmallString<128>>(inputs, MutableArrayRef(archive), MutableArrayRef(output)))
       if (!path.empty())
         sys::fs::remove(path);
   });
@@ -54,11 +55,16 @@ static SmallVector<char, 0> link(ArrayRef<char> object, ArrayRef<const char *> f
     return {};
   }
   ArrayRef<char> ops(onager_ops_archive_begin, onager_ops_archive_end);
-  if (!writeTemporary("o", object, input, error) || !writeTemporary("a", ops, archive, error) || !writeTemporary("so", {}, output, error))
+  for (auto [object, input] : zip(objects, inputs))
+    if (!writeTemporary("o", object, input, error))
+      return {};
+  if (!writeTemporary("a", ops, archive, error) || !writeTemporary("so", {}, output, error))
     return {};
   SmallVector<const char *> args{"ld.lld", "--threads=1", "--build-id=none"};
   args.append(flags.begin(), flags.end());
-  args.append({input.c_str(), archive.c_str(), "-o", output.c_str()});
+  for (SmallString<128> &input : inputs)
+    args.push_back(input.c_str());
+  args.append({archive.c_str(), "-o", output.c_str()});
   std::string messages;
   raw_string_ostream err(messages), out(messages);
   lld::Result result = lld::lldMain(args, out, err, {{lld::Gnu, &lld::elf::link}});
@@ -76,9 +82,9 @@ static SmallVector<char, 0> link(ArrayRef<char> object, ArrayRef<const char *> f
   return SmallVector<char, 0>(bytes.begin(), bytes.end());
 }
 
-SmallVector<char, 0> linkSharedObject(ArrayRef<char> object, const std::string &modelName, std::string &error) {
+SmallVector<char, 0> linkSharedObject(ArrayRef<ArrayRef<char>> objects, const std::string &modelName, std::string &error) {
   std::string soname = "-soname=" + modelName + ".so";
-  return link(object, {"-shared", "--no-undefined", "--gc-sections", "-Bsymbolic", "--hash-style=gnu", "-z", "noexecstack", "-z", "now", soname.c_str()}, error);
+  return link(objects, {"-shared", "--no-undefined", "--gc-sections", "-Bsymbolic", "--hash-style=gnu", "-z", "noexecstack", "-z", "now", soname.c_str()}, error);
 }
 
 /// Makes every defined symbol local but the model's own.
@@ -101,8 +107,8 @@ static Expected<SmallVector<char, 0>> hideSymbols(ArrayRef<char> object, const s
   return hidden;
 }
 
-SmallVector<char, 0> linkRelocatable(ArrayRef<char> object, const std::string &modelName, std::string &error) {
-  SmallVector<char, 0> merged = link(object, {"-r"}, error);
+SmallVector<char, 0> linkRelocatable(ArrayRef<ArrayRef<char>> objects, const std::string &modelName, std::string &error) {
+  SmallVector<char, 0> merged = link(objects, {"-r"}, error);
   if (merged.empty())
     return merged;
   auto hidden = hideSymbols(merged, modelName);

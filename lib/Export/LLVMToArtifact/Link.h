@@ -8,12 +8,12 @@
 
 namespace onager {
 
-/// Links an object and what it needs of runtime/ops into a closed shared object. Empty and a reason in `error` on failure.
-llvm::SmallVector<char, 0> linkSharedObject(llvm::ArrayRef<char> object, const std::string &modelName, std::string &error);
+/// Links objects and what they need of runtime/ops into a closed shared object. Empty and a reason in `error` on failure.
+llvm::SmallVector<char, 0> linkSharedObject(llvm::ArrayRef<llvm::ArrayRef<char>> objects, const std::string &modelName, std::string &error);
 
-/// Links an object and what it needs of runtime/ops into one relocatable object whose only global symbols are `<modelName>_model` and, undefined,
+/// Links objects and what they need of runtime/ops into one relocatable object whose only global symbols are `<modelName>_model` and, undefined,
 /// `<modelName>_weights`, so that any number of models can be linked into one program. Empty and a reason in `error` on failure.
-llvm::SmallVector<char, 0> linkRelocatable(llvm::ArrayRef<char> object, const std::string &modelName, std::string &error);
+llvm::SmallVector<char, 0> linkRelocatable(llvm::ArrayRef<llvm::ArrayRef<char>> objects, const std::string &modelName, std::string &error);
 
 } // namespace onager
 

@@ -1,0 +1,48 @@
+"""What `onager bench` and --profile tell: rates beside the machine's peaks, a row for each thread."""
+import json
+import subprocess
+
+import pytest
+
+from support.places import ONAGER
+
+MODEL = """<ir_version: 10, opset_import: ["" : 21]>
+net (float[N,256] x, float[256,256] w) => (float[N,256] y)
+{
+  [product] a = MatMul(x, w)
+  [rows] y = Softmax(a)
+}"""
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bench")
+    (folder / "net.onnx").write_text(MODEL)
+    subprocess.run([ONAGER, "compile", folder / "net.onnx", "-o", folder / "net.so"], check=True, timeout=120)
+    return folder / "net.so"
+
+
+def test_bench_compares_launches_with_peaks(artifact):
+    done = subprocess.run([ONAGER, "bench", artifact, "--dim", "N=64", "--seconds", "0.1", "--threads", "1", "--json"], capture_output=True, text=True, check=True, timeout=120)
+    result = json.loads(done.stdout)
+    assert result["peak_gflops"] > 0 and result["peak_gbytes_per_second"] > 0 and result["gbytes_per_second"] > 0
+    product = max((launch for launch in result["launches"] if "product" in launch["nodes"]), key=lambda launch: launch["flops"])
+    assert product["flops"] >= 2 * 64 * 256 * 256
+    assert product["bytes"] >= 4 * (64 * 256 + 256 * 256)
+    for launch in result["launches"]:
+        peaks = (launch["gflops"] / result["peak_gflops"], launch["gbytes_per_second"] / result["peak_gbytes_per_second"])
+        assert launch["peak_share"] == pytest.approx(max(peaks))
+    table = subprocess.run([ONAGER, "bench", artifact, "--dim", "N=64", "--seconds", "0.1"], capture_output=True, text=True, check=True, timeout=120).stdout
+    assert "peaks of this machine: " in table and "GB/s" in table and "product" in table
+
+
+def test_trace_has_a_row_for_each_thread(artifact, tmp_path):
+    subprocess.run([ONAGER, "run", artifact, "--input", "random", "--dim", "N=512", "--threads", "2", "--profile", tmp_path / "trace.json"], check=True,
+                   capture_output=True, timeout=120)
+    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    rows = {event["tid"]: event["args"]["name"] for event in events if event["ph"] == "M"}
+    assert rows == {0: "thread 0", 1: "thread 1"}
+    spans = [event for event in events if event["ph"] == "X"]
+    assert {span["tid"] for span in spans} == {0, 1}
+    # Every span lies in the run, whichever thread began first.
+    assert all(span["ts"] >= 0 and 0 <= span["dur"] < 60e6 and span["ts"] < 60e6 for span in spans)

@@ -1,0 +1,77 @@
+// Which form of a model's code runs on a processor, and what is said where none does.
+#include "runtime/core/manifest.h"
+#include "runtime/core/model.h"
+#include <cstddef>
+#include <gtest/gtest.h>
+
+using namespace onager::rt;
+
+namespace {
+
+template <int number> int32_t runForm(onager_run *, int32_t) { return number; }
+
+/// A linked model of forms that each need one feature.
+struct Forms {
+  std::vector<std::string> manifests;
+  std::vector<onager_variant> variants;
+  onager_model model{};
+
+  explicit Forms(const std::vector<std::vector<std::string>> &features) {
+    static constexpr onager_main mains[] = {runForm<0>, runForm<1>, runForm<2>};
+    for (const auto &needed : features) {
+      Manifest manifest;
+      manifest.name = "form" + std::to_string(manifests.size());
+      manifest.features = needed;
+      manifest.work.tokens = {{Expr::Const, 1}};
+      manifests.push_back(encode(manifest));
+    }
+    for (size_t k = 0; k < manifests.size(); ++k)
+      variants.push_back({sizeof(onager_variant), 0, reinterpret_cast<const uint8_t *>(manifests[k].data()), manifests[k].size(), mains[k], 64 * k});
+    model = {sizeof model, ONAGER_ABI_VERSION, variants[0].manifest, variants[0].manifest_bytes, mains[0], nullptr, variants.data(), variants.size()};
+  }
+  /// The number of the form that is chosen; -1 and a message where none is.
+  int choose(std::string *message = nullptr, onager_status *status = nullptr) const {
+    static const char weights[256] = {};
+    Model opened;
+    Outcome outcome = opened.openLinked(&model, weights, nullptr);
+    if (message)
+      *message = outcome.message;
+    if (status)
+      *status = outcome.status;
+    if (!outcome)
+      return -1;
+    int form = opened.main(nullptr, 0);
+    EXPECT_EQ(opened.manifest.name, "form" + std::to_string(form));
+    EXPECT_EQ(opened.weights, weights + 64 * form);
+    return form;
+  }
+};
+
+} // namespace
+
+TEST(Variants, TheLastThatTheProcessorCanRunIsChosen) {
+  EXPECT_EQ(Forms({{}, {}, {}}).choose(), 2);
+  EXPECT_EQ(Forms({{}, {}, {"teleportation"}}).choose(), 1);
+  EXPECT_EQ(Forms({{}, {"telepathy"}, {"teleportation"}}).choose(), 0);
+  EXPECT_EQ(Forms({{"sse4.2"}, {"sse4.2", "telepathy"}}).choose(), 0);
+}
+
+TEST(Variants, NoneThatFitsIsAnErrorThatNamesTheFeature) {
+  std::string message;
+  onager_status status;
+  EXPECT_EQ(Forms({{"telepathy"}, {"teleportation"}}).choose(&message, &status), -1);
+  EXPECT_EQ(status, ONAGER_BAD_MACHINE);
+  EXPECT_NE(message.find("needs a processor with telepathy"), std::string::npos) << message;
+  EXPECT_EQ(message.find("--target=portable"), std::string::npos) << "it is portable already: " << message;
+  EXPECT_EQ(Forms({{"telepathy"}}).choose(&message, &status), -1);
+  EXPECT_NE(message.find("--target=portable"), std::string::npos) << message;
+}
+
+TEST(Variants, ModelsFromBeforeHaveOneForm) {
+  Forms forms({{}, {}});
+  forms.model.size = offsetof(onager_model, variants);
+  EXPECT_EQ(forms.choose(), 0);
+  forms.model.size -= 8;
+  std::string message;
+  EXPECT_EQ(forms.choose(&message), -1);
+}
