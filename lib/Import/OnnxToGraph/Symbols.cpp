@@ -20,6 +20,9 @@ AffineExpr Symbols::freshSigned() {
   return symbol;
 }
 
+/// Texts longer than this are taken for names: expressions are walked by recursion, and no exporter writes such.
+static constexpr size_t kLongestExpression = 1024;
+
 bool Symbols::fix(StringRef name, int64_t extent) { return fixed.try_emplace(name, extent).first->second == extent; }
 
 AffineExpr Symbols::named(StringRef name) {
@@ -133,7 +136,7 @@ AffineExpr Symbols::parseDim(StringRef text, const llvm::StringSet<> &known) {
   text = text.trim();
   if (isAnonymous(text))
     return fresh();
-  if (isName(text))
+  if (isName(text) || text.size() > kLongestExpression)
     return named(text);
   if (AffineExpr expr = DimParser(*this, text, known, context).parse())
     return normalize(expr);
