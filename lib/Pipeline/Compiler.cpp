@@ -294,7 +294,7 @@ bool Compilation::lower() {
   std::string error;
   double start = now();
   constants = std::make_unique<ConstantUnits>();
-  if (!constants->compile(*module, error))
+  if (!constants->compile(*module, target.vectorBytes, error))
     return fail(Status::internal, error);
   seconds.push_back({"constants", now() - start});
   bool vectors = runStage("vector", [&](OpPassManager &passes) {

@@ -21,7 +21,7 @@ static int64_t sizeOf(Type type) {
   return tensor.getNumElements() * graph::getElementBytes(tensor.getElementType());
 }
 
-bool ConstantUnits::compile(ModuleOp module, std::string &error) {
+bool ConstantUnits::compile(ModuleOp module, unsigned vectorBytes, std::string &error) {
   llvm::StringSet<> constant, runtime;
   module.walk([&](kernel::LaunchOp launch) { (launch->hasAttr("constant") ? constant : runtime).insert(launch.getUnit()); });
   units = ModuleOp::create(module.getLoc());
@@ -32,6 +32,7 @@ bool ConstantUnits::compile(ModuleOp module, std::string &error) {
       b.clone(*unit);
       auto count = unit->getAttrOfType<AffineMapAttr>("items").getValue().getResult(0);
       items[name] = *graph::getConstant(count);
+      scratchBytes[name] = *graph::getConstant(unit->getAttrOfType<AffineMapAttr>("scratch").getValue().getResult(0));
       for (Value value : unit.getBody().front().getTerminator()->getOperands())
         resultBytes[name].push_back(sizeOf(value.getType()));
     }
@@ -44,7 +45,7 @@ bool ConstantUnits::compile(ModuleOp module, std::string &error) {
   getTarget("native", host);
   PassManager passes(module.getContext());
   ConvertKernelToVectorOptions options;
-  options.vectorBytes = host.vectorBytes;
+  options.vectorBytes = vectorBytes;
   passes.addPass(createConvertKernelToVector(options));
   addVectorToLLVM(passes);
   if (failed(passes.run(*units))) {
@@ -112,9 +113,8 @@ bool ConstantUnits::compute(ArrayAttr weights, int64_t index, SmallVectorImpl<ch
     target.resize_for_overwrite(std::max<int64_t>(size, 64));
     arguments.push_back(target.data());
   }
-  // Heroes of constant units need at most a row or panel of scratch; rows of weights are short.
-  std::vector<char> scratch(8 << 20);
-  arguments.push_back(scratch.data());
+  std::unique_ptr<char[], decltype(&std::free)> scratch(static_cast<char *>(std::aligned_alloc(ONAGER_ALIGNMENT, llvm::alignTo(std::max<int64_t>(scratchBytes[unit], 1), ONAGER_ALIGNMENT))), &std::free);
+  arguments.push_back(scratch.get());
   onager_host host{sizeof(onager_host), ONAGER_ABI_VERSION, rt::kHostMath, rt::kHostMath2, nullptr, nullptr, nullptr, nullptr};
   onager_run run{};
   run.size = sizeof run;

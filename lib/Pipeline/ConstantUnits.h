@@ -21,8 +21,9 @@ class ConstantUnits {
 public:
   ConstantUnits();
   ~ConstantUnits();
-  /// Takes the units that only constant launches use out of a planned module and compiles them for this machine.
-  bool compile(mlir::ModuleOp module, std::string &error);
+  /// Takes the units that only constant launches use out of a planned module and compiles them for this machine. `vectorBytes` is what their
+  /// work was counted for: that of the artifact's target.
+  bool compile(mlir::ModuleOp module, unsigned vectorBytes, std::string &error);
   /// Streams the stored weights in order of their offsets. REQUIRES: compile succeeded and the driver laid out the weights.
   bool stream(mlir::ArrayAttr weights, llvm::ArrayRef<int64_t> offsets, llvm::function_ref<bool(llvm::ArrayRef<char>)> sink, std::string &error);
 
@@ -30,7 +31,7 @@ private:
   bool compute(mlir::ArrayAttr weights, int64_t index, llvm::SmallVectorImpl<char> &storage, llvm::ArrayRef<char> &bytes, std::string &error);
   std::unique_ptr<llvm::orc::LLJIT> jit;
   mlir::OwningOpRef<mlir::ModuleOp> units;
-  llvm::StringMap<int64_t> items;
+  llvm::StringMap<int64_t> items, scratchBytes;
   llvm::StringMap<llvm::SmallVector<int64_t>> resultBytes;
 };
 

@@ -168,6 +168,11 @@ void ClusterBuilder::merge(unsigned source, unsigned target) {
 
 static bool sameShape(ArrayRef<AffineExpr> a, ArrayRef<AffineExpr> b) { return a == b; }
 
+/// True where the cluster walks all its tensors alike, as the epilogue of a hero does.
+bool ClusterBuilder::isPlain(unsigned number) {
+  return llvm::all_of(clusters[number].ops, [&](Operation *op) { return getRole(op, fuse) == Role::elementwise; });
+}
+
 bool ClusterBuilder::join(Operation *op, ArrayRef<unsigned> reads, bool constant) {
   graph::Dims shape = graph::getDims(op->getResult(0));
   SmallVector<unsigned> candidates;
@@ -182,7 +187,7 @@ bool ClusterBuilder::join(Operation *op, ArrayRef<unsigned> reads, bool constant
   for (unsigned target : candidates) {
     SmallVector<unsigned> absorbed;
     for (unsigned other : candidates)
-      if (other != target && !clusters[other].hero && isOnlyReadBy(other, op, target) &&
+      if (other != target && !clusters[other].hero && (!clusters[target].hero || isPlain(other)) && isOnlyReadBy(other, op, target) &&
           clusters[other].ops.size() + clusters[target].ops.size() < kLargestCluster)
         absorbed.push_back(other);
     SmallVector<unsigned> allReads(reads);

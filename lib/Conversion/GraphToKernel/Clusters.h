@@ -49,6 +49,7 @@ private:
   void merge(unsigned source, unsigned target);
   void refresh(unsigned number);
   bool readsConstantsOnly(mlir::Operation *op);
+  bool isPlain(unsigned number);
   bool isOnlyReadBy(unsigned number, mlir::Operation *op, unsigned target);
 
   mlir::Block &block;

@@ -1,6 +1,7 @@
 // Convolution as an implicit gemm: filters [output channel][sum] times image panels [sum][16 pixels].
 //
 // Work items: (image, group, block of output channels, run of panel pairs). A share gathers the input under its pixels into scratch, panel by panel
+//   scratch := panels, row tile of the filter where its rows are aliased
 //   panel := for each channel, tap: 16 floats, one per pixel, 0 outside of the image
 // and sweeps the output channels over them. Pixels are numbered over all spatial dims. Where 16 pixels read 16 neighbours inside the image, the
 // row of a panel is one vector load, else a masked gather.
@@ -25,9 +26,14 @@ struct ConvShape {
   AffineExpr depth, pixels, channels, outChannels;
   int64_t width;  ///< pixels of a tile
   int64_t tiles;  ///< tiles that one work item gathers before it sweeps the filters
-  bool isPointwise; ///< each pixel reads one: full tiles need no gathering
+  bool hasAliasedRows; ///< rows of the filter start in the same sets of the first-level cache: each row tile is copied apart
+  bool isDirect; ///< full tiles of pixels are read where they lie in the image
+  AffineExpr getPanelFloats() const { return depth * ((isDirect ? 1 : tiles) * width); }
   int64_t blocks, blockChannels; ///< blocks of a group's output channels, and channels of one
 };
+
+/// Rows this far apart share few sets of a cache of 4 KiB a way; copies of them are `kApart` floats further apart than they are long.
+constexpr int64_t kAliasedBytes = 4096, kApart = kLanes;
 
 /// Work items that share out well, and output channels that are worth gathering the pixels once more.
 constexpr int64_t kFewestItems = 8, kFewestChannels = 96;
@@ -56,10 +62,16 @@ ConvShape getShape(kernel::UnitOp unit, const TargetInfo &target) {
   s.outChannels = getAffineConstantExpr(*graph::getConstant(s.filter[0]) / static_cast<int64_t>(s.op.getGroup()), context);
   s.width = getTilePanels(target) * kLanes;
   int64_t tileBytes = *graph::getConstant(s.depth) * s.width * 4;
-  s.tiles = std::clamp<int64_t>(target.l2Bytes / 2 / tileBytes, 1, 8);
-  if (std::optional<int64_t> pixels = graph::getConstant(s.pixels))
-    s.tiles = std::clamp<int64_t>(*pixels / s.width / 4, 1, s.tiles);
-  s.isPointwise = graph::getConstant(s.depth) == graph::getConstant(s.channels) && llvm::all_of(s.op.getStrides(), [](int64_t stride) { return stride == 1; }) &&
+  s.tiles = std::clamp<int64_t>(target.l2Bytes * 3 / 4 / tileBytes, 1, 8);
+  if (std::optional<int64_t> pixels = graph::getConstant(s.pixels)) {
+    // Few channels cannot be shared out: runs of pixels are.
+    int64_t most = llvm::divideCeil(*pixels, s.width) / (*graph::getConstant(s.outChannels) < 2 * kFewestChannels ? 4 : 1);
+    s.tiles = std::clamp<int64_t>(most, 1, s.tiles);
+  }
+  s.hasAliasedRows = *graph::getConstant(s.depth) * 4 % kAliasedBytes == 0;
+  // One tap, and so few uses of each element that gathering them would cost more than strides through memory do.
+  bool isShort = *graph::getConstant(s.depth) <= 8 || *graph::getConstant(s.outChannels) <= 2 * getTileRows(target);
+  s.isDirect = isShort && graph::getConstant(s.depth) == graph::getConstant(s.channels) && llvm::all_of(s.op.getStrides(), [](int64_t stride) { return stride == 1; }) &&
                   ArrayRef(s.x).drop_front(2) == ArrayRef(s.spatial) &&
                   llvm::all_of(s.op.getPads().getResults(), [](AffineExpr pad) { return graph::isConstant(pad, 0); });
   splitChannels(s, getTileRows(target));
@@ -206,46 +218,66 @@ struct ConvEmitter {
   /// Computes rows of output channels for one tile of pixels, of which `columns` exist.
   void emitTile(Value image, Value channel, Value filter, int64_t rows, Value pixel, Value panel, Value columns, int64_t panels, int64_t width, bool isDirect) {
     Value depth = e.extent(s.depth);
-    TileOperands t{filter, depth, panel, isDirect ? e.i64(kLanes) : e.mul(depth, e.i64(kLanes)), tile, e.i64(s.width), depth};
+    TileOperands t{filter, s.hasAliasedRows ? e.add(depth, e.i64(kApart)) : depth, panel, isDirect ? e.i64(kLanes) : e.mul(depth, e.i64(kLanes)), tile, e.i64(s.width), depth};
     if (isDirect)
       t.step = e.extent(s.pixels);
     callMicroKernel(e, rows, panels, t, width);
     epilogue(image, channel, pixel, rows, columns);
   }
 
-  /// Calls `tile` with the panels and lanes of the narrowest tile that holds the last pixels.
-  void forTail(Value columns, function_ref<void(Value columns, int64_t panels, int64_t width)> tile) {
-    std::optional<int64_t> known = graph::getConstant(s.pixels);
-    struct { int64_t above, most, panels, width; } kinds[] = {{0, kLanes / 2, 1, kLanes / 2}, {kLanes / 2, kLanes, 1, kLanes}, {kLanes, s.width, s.width / kLanes, kLanes}};
-    for (auto &kind : kinds) {
-      if (kind.above >= s.width)
-        continue;
-      if (known) {
-        if (int64_t rest = *known % s.width; rest > kind.above && rest <= kind.most)
-          tile(e.i64(rest), kind.panels, kind.width);
-        continue;
-      }
-      Value fits = arith::AndIOp::create(e.b, e.compare("sgt", columns, e.i64(kind.above)), e.compare("sle", columns, e.i64(kind.most)));
-      e.ifThen(fits, [&] { tile(columns, kind.panels, kind.width); });
+  /// Copies rows of the filter into scratch, `kApart` floats apart.
+  Value copyRows(Value filter, int64_t rows) {
+    Type f32 = e.b.getF32Type();
+    Value depth = e.extent(s.depth), target = e.address(f32, scratch, e.extent(s.getPanelFloats()));
+    e.forEach(e.i64(0), e.i64(rows), 1, [&](Value row) {
+      Value from = e.mul(row, depth), to = e.mul(row, e.add(depth, e.i64(kApart)));
+      e.forEachParallel(e.i64(0), depth, [&](Value k) { e.store(f32, target, e.add(to, k), e.load(f32, filter, e.add(from, k))); });
+    });
+    return target;
+  }
+
+  using TailTile = function_ref<void(Value pixel, Value columns, int64_t panels, int64_t width)>;
+
+  /// Covers the last `columns` pixels from `pixel` on by the narrowest tiles: whole panels, then half a panel where that is enough.
+  void forTail(Value pixel, Value columns, TailTile tile) {
+    if (std::optional<int64_t> known = graph::getConstant(s.pixels))
+      return emitTail(pixel, *known % s.width, tile);
+    for (int64_t rest = kLanes / 2; rest <= s.width; rest += kLanes / 2) {
+      Value fits = arith::AndIOp::create(e.b, e.compare("sgt", columns, e.i64(rest - kLanes / 2)), e.compare("sle", columns, e.i64(rest)));
+      e.ifThen(fits, [&] { emitTail(pixel, rest, tile, columns); });
     }
+  }
+
+  /// As forTail for at most `most` pixels, whose number is `columns` where it is not exactly `most`.
+  void emitTail(Value pixel, int64_t most, TailTile tile, Value columns = {}) {
+    int64_t panels = most / kLanes, rest = most % kLanes;
+    if (rest > kLanes / 2)
+      ++panels, rest = 0;
+    int64_t covered = std::min(panels * kLanes, most);
+    if (panels)
+      tile(pixel, rest || !columns ? e.i64(covered) : columns, panels, kLanes);
+    if (rest)
+      tile(e.add(pixel, e.i64(covered)), columns ? e.sub(columns, e.i64(covered)) : e.i64(rest), 1, kLanes / 2);
   }
 
   /// Sweeps filters [firstRow, firstRow + count) of one group over the gathered panels.
   void sweep(Value image, Value input, Value firstChannel, Value count, Value firstTile, Value lastTile) {
     Type f32 = e.b.getF32Type();
-    Value depth = e.extent(s.depth), pixels = e.extent(s.pixels), tileSize = e.mul(depth, e.i64(s.width));
+    Value depth = e.extent(s.depth), pixels = e.extent(s.pixels);
     Value filters = e.getBuffer(s.op.getFilter()), fullTiles = e.minSigned(lastTile, e.floorDiv(pixels, e.i64(s.width)));
     forRowTiles(e, count, [&](Value row, int64_t rows) {
       Value channel = e.add(firstChannel, row), filter = e.address(f32, filters, e.mul(channel, depth));
-      auto at = [&](Value number, Value columns, int64_t panels, int64_t width, bool isDirect) {
-        Value pixel = e.mul(number, e.i64(s.width));
-        Value panel = isDirect ? e.address(f32, input, pixel) : e.address(f32, scratch, s.isPointwise ? e.i64(0) : e.mul(e.sub(number, firstTile), tileSize));
+      if (s.hasAliasedRows)
+        filter = copyRows(filter, rows);
+      auto at = [&](Value pixel, Value columns, int64_t panels, int64_t width, bool isDirect) {
+        Value first = e.mul(s.isDirect ? fullTiles : firstTile, e.i64(s.width));
+        Value panel = isDirect ? e.address(f32, input, pixel) : e.address(f32, scratch, e.mul(e.sub(pixel, first), depth));
         emitTile(image, channel, filter, rows, pixel, panel, columns, panels, width, isDirect);
       };
-      e.forEach(firstTile, fullTiles, 1, [&](Value number) { at(number, e.i64(s.width), s.width / kLanes, kLanes, s.isPointwise); });
+      e.forEach(firstTile, fullTiles, 1, [&](Value number) { at(e.mul(number, e.i64(s.width)), e.i64(s.width), s.width / kLanes, kLanes, s.isDirect); });
       e.ifThen(e.compare("slt", e.maxSigned(fullTiles, firstTile), lastTile), [&] {
-        Value number = e.sub(lastTile, e.i64(1));
-        forTail(e.sub(pixels, e.mul(number, e.i64(s.width))), [&](Value columns, int64_t panels, int64_t width) { at(number, columns, panels, width, false); });
+        Value pixel = e.mul(e.sub(lastTile, e.i64(1)), e.i64(s.width));
+        forTail(pixel, e.sub(pixels, pixel), [&](Value start, Value columns, int64_t panels, int64_t width) { at(start, columns, panels, width, false); });
       });
     });
   }
@@ -263,8 +295,8 @@ struct ConvEmitter {
       Value firstTile = e.mul(run, e.i64(s.tiles)), lastTile = e.minSigned(tiles, e.add(firstTile, e.i64(s.tiles)));
       Value input = e.address(f32, e.getBuffer(s.op.getX()), e.add(e.mul(image, imageSize), e.mul(group, groupSize)));
       int64_t perTile = s.width / kLanes;
-      // Full tiles of a pointwise convolution read the image itself; what the last one lacks must not be read.
-      Value firstGathered = s.isPointwise ? e.maxSigned(firstTile, e.floorDiv(e.extent(s.pixels), e.i64(s.width))) : firstTile;
+      // What the last tile lacks must not be read: it is gathered even where others are read directly.
+      Value firstGathered = s.isDirect ? e.maxSigned(firstTile, e.floorDiv(e.extent(s.pixels), e.i64(s.width))) : firstTile;
       Value firstPanel = e.mul(firstGathered, e.i64(perTile));
       e.forEach(firstPanel, e.minSigned(panels, e.mul(lastTile, e.i64(perTile))), 1, [&](Value panel) {
         Value target = e.address(f32, scratch, e.mul(e.sub(panel, firstPanel), panelSize));
@@ -286,7 +318,7 @@ WorkInfo getConvWork(kernel::UnitOp unit, const EmitOptions &options) {
   ConvShape s = getShape(unit, options.target);
   MLIRContext *context = unit.getContext();
   AffineExpr items = s.x[0] * (static_cast<int64_t>(s.op.getGroup()) * s.blocks) * s.pixels.ceilDiv(s.width).ceilDiv(s.tiles);
-  return {items, graph::getNumElements(context, s.out) * s.depth, s.depth * ((s.isPointwise ? 1 : s.tiles) * s.width * 4)};
+  return {items, graph::getNumElements(context, s.out) * s.depth, (s.getPanelFloats() + (s.hasAliasedRows ? (s.depth + kApart) * getTileRows(options.target) : s.depth * 0)) * 4};
 }
 
 } // namespace onager
