@@ -1,4 +1,4 @@
-/* Kernels that compiled models call through graph.call: sorting, selection. Freestanding; one thread runs them.
+/* Kernels that compiled models call through graph.call: sorting, selection, trees, Fourier transforms. Freestanding; one thread runs them.
  *
  * Each takes views of its inputs and outputs, the operation's integer parameters, and the symbols that it binds, and returns 0, or 1 for
  * values that it cannot work with. Outputs whose extents it decides have -1 there and room for the capacity that the operation states.

@@ -260,6 +260,19 @@ def Graph_IotaOp : Graph_PureOp<"iota"> {
   let results = (outs AnyRankedTensor:$result);
   let hasVerifier = 1;
 }
+def Graph_RandomOp : Graph_PureOp<"random"> {
+  let summary = "numbers drawn evenly from (0, 1): a hash of the seed, the stream and the element's row-major position";
+  let description = [{
+    The same operands give the same numbers, in any order of evaluation. Where the operation runs several times (in a loop), `stream`,
+    an i64 scalar, tells the times apart. f32 numbers are odd multiples of 2^-24, f64 numbers of 2^-53.
+    ```mlir
+    %0 = graph.random {seed = 7 : i64} : () -> tensor<4xf32>
+    ```
+  }];
+  let arguments = (ins Optional<AnyRankedTensor>:$stream, I64Attr:$seed);
+  let results = (outs AnyRankedTensor:$result);
+  let hasVerifier = 1;
+}
 def Graph_GatherOp : Graph_PureOp<"gather"> {
   let summary = "x's slices along `axis` at the indices: shape x[:axis] + indices + x[axis+1:]; negative indices count from the end";
   let description = [{

@@ -212,6 +212,14 @@ static LogicalResult verifyIndices(Operation *op, StringRef id, Value indices) {
   return success();
 }
 
+LogicalResult RandomOp::verify() {
+  if (!getElement(getResult()).isF32() && !getElement(getResult()).isF64())
+    return emitOpError("[random_c1] expected f32 or f64 elements, found ") << getType();
+  if (getStream() && (getRank(getStream()) != 0 || !getElement(getStream()).isInteger(64)))
+    return emitOpError("[random_c2] expected an i64 scalar as the stream, found ") << getStream().getType();
+  return success();
+}
+
 LogicalResult GatherOp::verify() {
   int64_t expected = getRank(getX()) - 1 + getRank(getIndices());
   if (getRank(getResult()) != expected)

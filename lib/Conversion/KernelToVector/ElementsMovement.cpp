@@ -3,6 +3,7 @@
 // Indices read from tensors may be out of range: they are clamped before memory is touched, and the run fails with the node's name.
 #include "lib/Conversion/KernelToVector/UnitEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include <cmath>
 
 using namespace mlir;
 
@@ -160,6 +161,26 @@ Value emitGatherND(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> inde
   return e.element(gather.getX(), from);
 }
 
+/// A number in (0, 1): the upper bits of a mix (SplitMix64's) of seed, stream and position, and a half, scaled by a power of two.
+Value emitRandom(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
+  auto random = cast<graph::RandomOp>(op);
+  auto word = [&](uint64_t value) { return e.i64(static_cast<int64_t>(value)); };
+  auto mixShift = [&](Value x, int64_t by) { return Value(arith::XOrIOp::create(e.b, x, arith::ShRUIOp::create(e.b, x, e.i64(by)))); };
+  auto mix = [&](Value x) {
+    x = arith::MulIOp::create(e.b, mixShift(x, 30), word(0xbf58476d1ce4e5b9));
+    return mixShift(arith::MulIOp::create(e.b, mixShift(x, 27), word(0x94d049bb133111eb)), 31);
+  };
+  Value state = mix(word(static_cast<uint64_t>(random.getSeed()) + 0x9e3779b97f4a7c15));
+  if (random.getStream())
+    state = mix(arith::AddIOp::create(e.b, state, e.indexElement(random.getStream(), {})));
+  Value position = e.linearize(index, graph::getDims(random.getResult()));
+  Value bits = mix(arith::AddIOp::create(e.b, state, arith::MulIOp::create(e.b, position, word(0x9e3779b97f4a7c15))));
+  Type storage = cast<RankedTensorType>(random.getType()).getElementType(), compute = e.computeType(storage);
+  int64_t kept = storage.isF64() ? 52 : 23;
+  Value number = arith::UIToFPOp::create(e.b, compute, arith::ShRUIOp::create(e.b, bits, e.i64(64 - kept)));
+  return arith::MulFOp::create(e.b, arith::AddFOp::create(e.b, number, e.constant(compute, 0.5)), e.constant(compute, std::ldexp(1.0, static_cast<int>(-kept))));
+}
+
 Value emitReverseSequence(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
   auto reverse = cast<graph::ReverseSequenceOp>(op);
   Value time = index[reverse.getTimeAxis()];
@@ -199,6 +220,7 @@ void registerMovement(llvm::StringMap<OpElementFn> &table) {
   table["graph.tile"] = emitTile;
   table["graph.pad"] = emitPad;
   table["graph.iota"] = emitIota;
+  table["graph.random"] = emitRandom;
   table["graph.gather"] = emitGather;
   table["graph.gather_elements"] = emitGatherElements;
   table["graph.gather_nd"] = emitGatherND;

@@ -155,24 +155,25 @@ void importQuickGelu(Node &node) {
   node.set(0, node.e.mul(x, node.e.unary<SigmoidOp>(node.e.mulNumber(x, node.getFloat("alpha", 1.702)))));
 }
 
-/// Dropout at inference passes its input on; the mask holds true everywhere.
+/// Dropout at inference passes its input on; the mask holds true everywhere. In training mode, known or given while running, elements drop out.
 void importDropout(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0);
   if (!x)
     return;
-  if (node.opset >= 12 && node.has(2)) {
-    std::optional<Ints> training = e.constants(node.in(2));
-    if (!training || training->size() != 1 || (*training)[0] != 0) {
-      e.fail("dropout in training mode is not supported");
-      return;
-    }
+  if (node.opset < 7 && node.hasAttribute("is_test") && !node.getInt("is_test", 0))
+    e.fail("dropout in training mode is not supported before opset 7");
+  Value all = e.splat(e.scalar(1, node.opset < 10 ? Emitter::elementOf(x) : e.i1()), Emitter::dimsOf(x)), y = x, mask = all;
+  Value training = node.opset >= 12 && node.has(2) ? e.reshape(node.in(2), {}) : Value();
+  std::optional<Ints> known = e.constants(training);
+  if (training && (!known || (*known)[0])) {
+    y = dropElements(node, x, node.has(1) ? e.reshape(node.in(1), {}) : e.scalar(0.5, e.f32()), mask);
+    y = known ? y : e.select(training, y, x);
+    mask = known ? mask : e.select(training, mask, all);
   }
-  if (node.opset < 7 && node.opset >= 1 && node.hasAttribute("is_test") && !node.getInt("is_test", 0))
-    e.fail("dropout in training mode is not supported");
-  node.set(0, x);
+  node.set(0, y);
   if (node.wants(1))
-    node.set(1, e.splat(e.scalar(1, node.opset < 10 ? Emitter::elementOf(x) : e.i1()), Emitter::dimsOf(x)));
+    node.set(1, mask);
 }
 
 } // namespace

@@ -1,29 +1,17 @@
-// If, Loop and Scan become regions. A dim of a result that is not the same expression on all ways there is a symbol that the operation binds.
-#include "lib/Import/OnnxToGraph/Importer.h"
+// Loop and Scan become regions. A dim of a result that is not the same expression on all ways there is a symbol that the operation binds.
+#include "lib/Import/OnnxToGraph/Control.h"
 
 using namespace mlir;
 using namespace onager::graph;
 
 namespace onager::frontend {
-namespace {
-
-/// A subgraph imported into a region of its own.
-struct Body {
-  Region region;
-  Values values;
-  unsigned firstSymbol = 0; ///< symbols from this one on were bound inside
-  bool isWhole = false;
-};
-
-/// True where every symbol of the expression is bound outside the body.
 bool isOuter(AffineExpr expr, const Body &body) {
   bool outer = true;
   forEachSymbol(expr, [&](unsigned symbol) { outer &= symbol < body.firstSymbol; });
   return outer;
 }
 
-/// Imports a subgraph; its inputs are arguments of the given types.
-void importBody(Node &node, const onnx::GraphProto &graph, ArrayRef<Type> arguments, function_ref<void(Scope &, Block &)> bind, Body &body) {
+void fillBody(Node &node, ArrayRef<Type> arguments, function_ref<std::vector<Datum>(Scope &, Block &)> fill, Body &body) {
   Emitter &e = node.e;
   OpBuilder::InsertionGuard guard(e.builder);
   SmallVector<Location> locations(arguments.size(), e.location);
@@ -31,11 +19,11 @@ void importBody(Node &node, const onnx::GraphProto &graph, ArrayRef<Type> argume
   Scope scope;
   scope.parent = &node.scope;
   scope.frame = node.scope.frame;
+  scope.splits = node.scope.splits;
   body.firstSymbol = e.symbols.size();
   e.enterRegion();
-  bind(scope, *block);
   size_t errors = node.importer.countErrors();
-  std::vector<Datum> outputs = node.importer.importSubgraph(graph, scope);
+  std::vector<Datum> outputs = fill(scope, *block);
   e.leaveRegion();
   body.isWhole = node.importer.countErrors() == errors && !e.hasFailed();
   for (const Datum &datum : outputs) {
@@ -54,75 +42,12 @@ void closeBody(Node &node, Body &body, ArrayRef<Value> values) {
   YieldOp::create(node.e.builder, node.e.location, values);
 }
 
-/// Marks outputs as hanging on a failure that was reported inside.
 void poisonOutputs(Node &node) {
   for (unsigned k = 0; k < node.numOutputs(); ++k)
     node.setDatum(k, Datum::poison());
 }
 
-void importTakenBranch(Node &node, const onnx::GraphProto &branch) {
-  Scope scope;
-  scope.parent = &node.scope;
-  scope.frame = node.scope.frame;
-  std::vector<Datum> outputs = node.importer.importSubgraph(branch, scope);
-  for (unsigned k = 0; k < node.numOutputs(); ++k)
-    node.setDatum(k, k < outputs.size() ? outputs[k] : Datum::poison());
-}
-
-/// The type of a result that both branches give; dims that differ become symbols.
-Type joinBranches(Node &node, Value a, Value b, const Body &thenBody, const Body &elseBody, SmallVector<int64_t> &symbols, Exprs &thenExprs, Exprs &elseExprs) {
-  Emitter &e = node.e;
-  if (Emitter::elementOf(a) != Emitter::elementOf(b) || Emitter::rankOf(a) != Emitter::rankOf(b)) {
-    e.fail("the branches give values of different rank or element type");
-    return {};
-  }
-  Dims x = Emitter::dimsOf(a), y = Emitter::dimsOf(b), dims;
-  for (auto [p, q] : llvm::zip(x, y)) {
-    if (areEqual(p, q) && isOuter(p, thenBody)) {
-      dims.push_back(p);
-      continue;
-    }
-    dims.push_back(e.symbols.fresh());
-    symbols.push_back(cast<AffineSymbolExpr>(dims.back()).getPosition());
-    thenExprs.push_back(p);
-    elseExprs.push_back(q);
-  }
-  return e.tensorType(dims, Emitter::elementOf(a));
-}
-
-void importIf(Node &node) {
-  Emitter &e = node.e;
-  const onnx::GraphProto *thenGraph = node.getGraph("then_branch"), *elseGraph = node.getGraph("else_branch");
-  Value condition = e.reshape(node.in(0), {});
-  if (!condition || !thenGraph || !elseGraph)
-    return void(e.fail("a branch or the condition is missing"));
-  if (std::optional<Ints> known = e.constants(condition))
-    return importTakenBranch(node, (*known)[0] ? *thenGraph : *elseGraph);
-  Body thenBody, elseBody;
-  auto nothing = [](Scope &, Block &) {};
-  importBody(node, *thenGraph, {}, nothing, thenBody);
-  if (e.hasFailed())
-    return; // the reason is this node's, not that of the other branch's first node
-  importBody(node, *elseGraph, {}, nothing, elseBody);
-  if (!thenBody.isWhole || !elseBody.isWhole)
-    return poisonOutputs(node);
-  if (thenBody.values.size() != node.numOutputs() || elseBody.values.size() != node.numOutputs())
-    return void(e.fail("the branches give another number of values than the node has outputs"));
-  SmallVector<int64_t> symbols;
-  SmallVector<Type> types;
-  Exprs thenExprs, elseExprs;
-  for (auto [a, b] : llvm::zip(thenBody.values, elseBody.values))
-    types.push_back(joinBranches(node, a, b, thenBody, elseBody, symbols, thenExprs, elseExprs));
-  if (e.hasFailed())
-    return;
-  closeBody(node, thenBody, thenBody.values);
-  closeBody(node, elseBody, elseBody.values);
-  auto op = IfOp::create(e.builder, e.location, types, condition, symbols, e.exprs(thenExprs), e.exprs(elseExprs));
-  op.getThenRegion().takeBody(thenBody.region);
-  op.getElseRegion().takeBody(elseBody.region);
-  for (unsigned k = 0; k < node.numOutputs(); ++k)
-    node.set(k, op->getResult(k));
-}
+namespace {
 
 /// A loop under construction: what is common to Loop and Scan.
 struct LoopPlan {
@@ -161,9 +86,13 @@ bool tryLoop(Node &node, const LoopPlan &plan, Varying &varying, LoopAttempt &at
     }
     types.push_back(e.tensorType(dims, Emitter::elementOf(init)));
   }
-  importBody(node, *plan.graph, types, [&](Scope &scope, Block &block) {
+  fillBody(node, types, [&](Scope &scope, Block &block) {
     Values carried(block.getArguments().drop_front(2));
     plan.bind(scope, block.getArgument(0), block.getArgument(1), carried);
+    e.iterations.push_back(block.getArgument(0));
+    std::vector<Datum> outputs = node.importer.importSubgraph(*plan.graph, scope);
+    e.iterations.pop_back();
+    return outputs;
   }, attempt.body);
   if (!attempt.body.isWhole)
     return true;
@@ -372,7 +301,7 @@ void importBatchedScan(Node &node) { node.e.fail("Scan of opset 8 is not support
 } // namespace
 
 void addControl(OperatorTable &table) {
-  table.add("If", importIf);
+  addBranches(table);
   table.add("Loop", importLoop);
   table.add("Scan", importBatchedScan);
   table.add("Scan", importScan, 9);

@@ -138,6 +138,9 @@ void importBitCast(Node &node) {
   Type type = getTargetType(node, node.getInt("to", 0));
   if (!x || !type)
     return;
+  // A boolean is a byte of 0 or 1.
+  if (Emitter::elementOf(x).isInteger(1) && type.getIntOrFloatBitWidth() == 8 && isa<IntegerType>(type))
+    return node.set(0, node.e.cast(x, type));
   if (type.getIntOrFloatBitWidth() != Emitter::elementOf(x).getIntOrFloatBitWidth()) {
     node.e.fail("a bit cast between types of different width");
     return;

@@ -37,6 +37,10 @@ public:
   mlir::Location location;
   /// Names the node in messages of graph.require.
   std::string nodeName;
+  /// Iteration numbers of the loops around, outermost first: random numbers differ from one iteration to the next.
+  llvm::SmallVector<mlir::Value> iterations;
+  /// Draws of random numbers so far: those of one node differ.
+  uint64_t draws = 0;
 
   // Failure
   mlir::Value fail(const llvm::Twine &reason);

@@ -39,6 +39,13 @@ void Importer::reportFile(std::string reason) {
   result.errors.push_back(std::move(error));
 }
 
+std::string Importer::withdrawErrors(ErrorMark mark) {
+  std::string first = result.errors.size() > mark.count ? result.errors[mark.count].toString() : "";
+  result.errors.resize(mark.count);
+  result.refused = mark.refused;
+  return first;
+}
+
 const onnx::FunctionProto *Importer::findModelFunction(const onnx::NodeProto &node) const {
   std::string domain = getDomain(node.domain()).str();
   if (const auto *found = functions.lookup(domain + ":" + node.op_type() + ":" + node.overload()))
@@ -96,6 +103,8 @@ void Importer::importNode(const onnx::NodeProto &proto, Scope &scope) {
     e.fail(reason);
   if (!e.hasFailed() && !isPoisoned)
     dispatch(node);
+  if (node.isLast && !e.hasFailed())
+    return;
   bool failed = e.hasFailed();
   if (failed)
     report(proto, node.opset, e.takeReason());
@@ -184,6 +193,7 @@ void Importer::importFunction(Node &node, const onnx::NodeProto &call, const onn
   scope.frame = &frame;
   for (int k = 0; k < body.input_size(); ++k)
     scope.values[body.input(k)] = static_cast<size_t>(k) < node.inputs.size() ? node.inputs[k] : Datum();
+  scope.results.assign(body.output().begin(), body.output().end());
   size_t errors = countErrors();
   importNodes(body.node(), scope);
   bool isWhole = countErrors() == errors;
@@ -196,11 +206,12 @@ void Importer::importFunction(Node &node, const onnx::NodeProto &call, const onn
   }
 }
 
-void Importer::importNodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &nodes, Scope &scope) {
-  for (const onnx::NodeProto &node : nodes) {
+void Importer::importNodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &nodes, Scope &scope, int first) {
+  scope.nodes = &nodes;
+  for (scope.next = first; scope.next < nodes.size();) {
     Location location = e.location;
     std::string name = e.nodeName;
-    importNode(node, scope);
+    importNode(nodes.Get(scope.next++), scope);
     e.location = location;
     e.nodeName = name;
   }
@@ -208,6 +219,8 @@ void Importer::importNodes(const google::protobuf::RepeatedPtrField<onnx::NodePr
 
 std::vector<Datum> Importer::importSubgraph(const onnx::GraphProto &graph, Scope &scope) {
   importInitializers(graph, scope, /*isMain=*/false);
+  for (const auto &output : graph.output())
+    scope.results.push_back(output.name());
   importNodes(graph.node(), scope);
   std::vector<Datum> outputs;
   for (const auto &output : graph.output()) {
@@ -265,6 +278,8 @@ OwningOpRef<ModuleOp> Importer::run() {
   scope.frame = &frame;
   importInitializers(graph, scope, /*isMain=*/true);
   importInputs(graph, scope, function);
+  for (const auto &output : graph.output())
+    scope.results.push_back(output.name());
   importNodes(graph.node(), scope);
   finish(graph, scope, function);
   if (!result.errors.empty())

@@ -43,6 +43,11 @@ struct Scope {
   Scope *parent = nullptr;
   const FunctionFrame *frame = nullptr;
   llvm::StringMap<Datum> values;
+  // What is left of the graph while one of its nodes is imported, for a node that takes the rest into its branches.
+  const google::protobuf::RepeatedPtrField<onnx::NodeProto> *nodes = nullptr;
+  int next = 0;                     ///< number of the node behind the one that is imported
+  std::vector<std::string> results; ///< names of what the graph gives
+  unsigned splits = 0;              ///< nodes around that took the rest into their branches
 
   /// Returns the value of a name, or null where it is not defined.
   const Datum *find(llvm::StringRef name) const;
@@ -88,6 +93,7 @@ public:
 
   std::vector<Datum> inputs;
   std::vector<Datum> outputs;
+  bool isLast = false; ///< the node took the rest of the graph with it; its outputs are defined inside
 };
 
 using ImportFunction = void (*)(Node &);
@@ -131,9 +137,14 @@ void addSignal(OperatorTable &table);
 void addVision(OperatorTable &table);
 void addRandom(OperatorTable &table);
 void addMl(OperatorTable &table);
-void addMicrosoft(OperatorTable &table);
+void addTrees(OperatorTable &table);
+void addMicrosoftAttention(OperatorTable &table);
+void addMicrosoftFused(OperatorTable &table);
+void addSampling(OperatorTable &table);
 void addLegacy(OperatorTable &table);
 
+/// Sets elements of x to 0 with probability `ratio` and scales the others by 1 / (1 - ratio); `mask` tells those that are kept.
+mlir::Value dropElements(Node &node, mlir::Value x, mlir::Value ratio, mlir::Value &mask);
 /// Returns the MLIR type of an ONNX element type, or null where it is not supported.
 mlir::Type convertElementType(int32_t type, mlir::MLIRContext *context);
 /// Returns the ONNX element type of an MLIR type.
@@ -148,8 +159,8 @@ public:
   mlir::OwningOpRef<mlir::ModuleOp> run();
 
   Emitter &emitter() { return e; }
-  /// Imports the nodes of a graph in order.
-  void importNodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &nodes, Scope &scope);
+  /// Imports the nodes of a graph in order, from the given one on.
+  void importNodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &nodes, Scope &scope, int first = 0);
   /// Imports initialisers and nodes of a subgraph into the current block and returns its outputs.
   std::vector<Datum> importSubgraph(const onnx::GraphProto &graph, Scope &scope);
   /// Makes a constant from a TensorProto; null with the emitter failed where it is refused. `raw` replaces raw_data where given.
@@ -159,6 +170,14 @@ public:
   void importFunction(Node &node, const onnx::NodeProto &call, const onnx::FunctionProto &body);
   /// Counts errors so far: tells whether a subgraph was imported whole.
   size_t countErrors() const { return result.errors.size(); }
+  /// A place in the list of errors to go back to.
+  struct ErrorMark {
+    size_t count;
+    bool refused;
+  };
+  ErrorMark markErrors() const { return {result.errors.size(), result.refused}; }
+  /// Forgets the errors since the mark and returns the first of them as text; empty where there is none.
+  std::string withdrawErrors(ErrorMark mark);
 
 private:
   void report(const onnx::NodeProto &node, int64_t opset, std::string reason);

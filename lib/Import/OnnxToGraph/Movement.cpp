@@ -104,9 +104,70 @@ std::optional<Ints> readAxes(Node &node, unsigned input, int64_t since, bool &is
   return axes;
 }
 
+/// 1 at each of the axes that are known only while the model runs, in a vector with one element per dim.
+Value flagAxes(Emitter &e, Value axes, int64_t rank) {
+  Value at = e.cast(axes, e.i64()), zeros = e.ints(Ints(rank, 0));
+  return at ? e.scatterElements(zeros, at, e.ints(Ints(cast<RankedTensorType>(at.getType()).getNumElements(), 1)), 0, ScatterKind::none) : Value();
+}
+
+/// How many axes a vector names that is known only while the model runs; nullopt after a failure.
+std::optional<int64_t> countAxes(Emitter &e, Value axes) {
+  if (axes && Emitter::rankOf(axes) == 1)
+    if (std::optional<int64_t> count = graph::getConstant(Emitter::dimsOf(axes)[0]))
+      return count;
+  e.fail("the number of axes is not known when the model is compiled");
+  return std::nullopt;
+}
+
+/// The place of each dim among those that are not flagged.
+Value countUnflagged(Emitter &e, Value flags, int64_t rank) {
+  Value kept = e.sub(e.ints(Ints(rank, 1)), flags);
+  return kept ? e.make<CumulateOp>(Emitter::dimsOf(kept), e.i64(), kept, ReduceKind::sum, int64_t(0), /*exclusive=*/true, /*reverse=*/false) : Value();
+}
+
+/// The dims that are left are found with tensors: dim d goes to its place among those that are not flagged.
+Value squeezeDynamically(Emitter &e, Value x, Value axes) {
+  int64_t rank = Emitter::rankOf(x);
+  std::optional<int64_t> count = countAxes(e, axes);
+  if (!count || *count > rank)
+    return count ? e.fail(Twine(*count) + " axes for rank " + Twine(rank)) : Value();
+  Value flags = flagAxes(e, axes, rank), place = flags ? countUnflagged(e, flags, rank) : Value(), extents = e.indexVector(Emitter::dimsOf(x));
+  if (!place || rank == *count)
+    return place ? e.reshape(x, {}) : Value();
+  Value isHere = e.compare<EqualOp>(e.unsqueeze(place, {0}), e.iota(e.numbers({rank - *count, 1}), 0, e.i64()));
+  isHere = e.binary<AndOp>(isHere, e.compare<EqualOp>(flags, e.integerScalar(0, e.i64())));
+  Exprs dims = e.contentsOrBind(e.reduce(ReduceKind::sum, e.select(isHere, extents, e.integerScalar(0, e.i64())), {1}, /*keepDims=*/false));
+  for (AffineExpr &dim : dims)
+    dim = e.maxOf(dim, e.number(0));
+  return e.reshape(x, dims);
+}
+
+/// A flagged dim is 1, each other one the next of x.
+Value unsqueezeDynamically(Emitter &e, Value x, Value axes) {
+  std::optional<int64_t> count = countAxes(e, axes);
+  if (!x || !count)
+    return {};
+  int64_t rank = Emitter::rankOf(x) + *count;
+  Value flags = flagAxes(e, axes, rank), place = flags ? countUnflagged(e, flags, rank) : Value();
+  if (!place)
+    return {};
+  Dims have = Emitter::dimsOf(x);
+  have.push_back(e.number(1)); // read where the last dims are flagged
+  Value extents = e.gather(e.indexVector(have), place, 0);
+  Exprs dims = e.contentsOrBind(e.select(e.compare<EqualOp>(flags, e.integerScalar(1, e.i64())), e.integerScalar(1, e.i64()), extents));
+  for (AffineExpr &dim : dims)
+    dim = e.maxOf(dim, e.number(0));
+  return e.reshape(x, dims);
+}
+
+/// True where the axes are an input whose elements are not known.
+bool hasDynamicAxes(Node &node) { return node.opset >= 13 && !node.hasAttribute("axes") && node.has(1) && !node.e.constants(node.in(1)); }
+
 void importSqueeze(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0);
+  if (x && hasDynamicAxes(node))
+    return node.set(0, squeezeDynamically(e, x, node.in(1)));
   bool isGiven = false;
   std::optional<Ints> axes = readAxes(node, 1, 13, isGiven);
   if (!x || e.hasFailed())
@@ -128,6 +189,8 @@ void importSqueeze(Node &node) {
 void importUnsqueeze(Node &node) {
   bool isGiven = false;
   Value x = node.in(0);
+  if (x && hasDynamicAxes(node))
+    return node.set(0, unsqueezeDynamically(node.e, x, node.in(1)));
   std::optional<Ints> axes = readAxes(node, 1, 13, isGiven);
   if (!isGiven)
     node.e.fail("axes are missing");

@@ -38,6 +38,14 @@ static OperatorTable makeTable() {
   addControl(table);
   addSorting(table);
   addVision(table);
+  addMl(table);
+  addTrees(table);
+  addLegacy(table);
+  addRandom(table);
+  addSampling(table);
+  addSignal(table);
+  addMicrosoftAttention(table);
+  addMicrosoftFused(table);
   return table;
 }
 

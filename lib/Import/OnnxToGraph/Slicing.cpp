@@ -181,6 +181,17 @@ std::optional<PadMode> getPadMode(Node &node) {
   return std::nullopt;
 }
 
+/// Pads for all dims from those of axes that are known only while the model runs.
+Exprs spreadPads(Node &node, int64_t rank) {
+  Emitter &e = node.e;
+  Value pads = node.in(1), axes = node.in(3);
+  if (!pads || !axes)
+    return {};
+  AffineExpr count = Emitter::dimsOf(axes)[0];
+  Value none = e.ints(Ints(rank, 0)), low = spread(e, none, axes, e.sliceAxis(pads, 0, e.number(0), count));
+  return e.contentsOrBind(e.concat({low, spread(e, none, axes, e.sliceAxis(pads, 0, count, count))}, 0));
+}
+
 void importPad(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0), value;
@@ -195,16 +206,12 @@ void importPad(Node &node) {
     pads = Exprs(e.numbers(list.value_or(Ints())));
     value = e.scalar(node.getFloat("value", 0), Emitter::elementOf(x));
   } else {
-    if (node.has(3)) {
-      std::optional<Ints> given = e.constants(node.in(3));
-      if (!given) {
-        e.fail("the axes are not known when the model is compiled");
-        return;
-      }
+    std::optional<Ints> given = node.has(3) ? e.constants(node.in(3)) : std::nullopt;
+    if (given) {
       axes = *given;
       e.axesOf(axes, rank);
     }
-    pads = e.contentsOrBind(node.in(1));
+    pads = node.has(3) && !given ? spreadPads(node, rank) : e.contentsOrBind(node.in(1));
     value = node.has(2) ? e.reshape(node.in(2), {}) : e.scalar(0, Emitter::elementOf(x));
   }
   if (!e.hasFailed() && pads.size() != 2 * axes.size())

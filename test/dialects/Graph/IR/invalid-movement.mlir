@@ -366,3 +366,19 @@ func.func @resize_c2(%x: tensor<3x4xf32>, %s: tensor<2xf32>) {
   %0 = graph.resize %x, %s, %s {antialias = false, coordinates = "half_pixel", cubic_coeff = -7.5e-01 : f64, exclude_outside = false, extrapolation = 0.0 : f64, mode = #graph.resize_mode<linear>, rounding = "floor", operandSegmentSizes = array<i32: 1, 1>} : (tensor<3x4xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<3x8xf32>
   return
 }
+
+// -----
+
+func.func @random_c1() {
+  // expected-error @below {{[random_c1] expected f32 or f64 elements, found 'tensor<4xi64>'}}
+  %0 = graph.random {seed = 7 : i64} : () -> tensor<4xi64>
+  return
+}
+
+// -----
+
+func.func @random_c2(%s: tensor<1xi64>) {
+  // expected-error @below {{[random_c2] expected an i64 scalar as the stream, found 'tensor<1xi64>'}}
+  %0 = graph.random %s {seed = 7 : i64} : (tensor<1xi64>) -> tensor<4xf32>
+  return
+}

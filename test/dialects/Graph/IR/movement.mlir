@@ -20,6 +20,8 @@ func.func @shapes(%x: tensor<2x3x4xf32>, %one: tensor<2x1x4xf32>, %s: tensor<f32
   %6 = graph.tile %x : (tensor<2x3x4xf32>) -> tensor<2x6x4xf32>
   // CHECK: graph.iota %{{.+}}, %{{.+}} {axis = 0 : i64} : (tensor<f32>, tensor<f32>) -> tensor<8xf32>
   %7 = graph.iota %s, %s {axis = 0 : i64} : (tensor<f32>, tensor<f32>) -> tensor<8xf32>
+  // CHECK: graph.random {seed = 7 : i64} : () -> tensor<8xf32>
+  %random = graph.random {seed = 7 : i64} : () -> tensor<8xf32>
   // CHECK: graph.resize %{{.+}}, %{{.+}} {antialias = false, coordinates = "half_pixel", cubic_coeff = -7.500000e-01 : f64, exclude_outside = false, extrapolation = 0.000000e+00 : f64, mode = #graph.resize_mode<linear>, rounding = "floor"} : (tensor<2x1x4xf32>, tensor<3xf32>) -> tensor<2x1x8xf32>
   %8 = graph.resize %one, %scales {antialias = false, coordinates = "half_pixel", cubic_coeff = -7.500000e-01 : f64, exclude_outside = false, extrapolation = 0.000000e+00 : f64, mode = #graph.resize_mode<linear>, rounding = "floor"} : (tensor<2x1x4xf32>, tensor<3xf32>) -> tensor<2x1x8xf32>
   return

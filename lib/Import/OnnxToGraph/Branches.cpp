@@ -1,0 +1,167 @@
+// If becomes a region per branch. A dim of a result that the branches give differently is a symbol that the operation binds.
+//
+// Where the branches differ in rank or element type, what is left of the graph is imported into both of them, so that each sees tensors of known
+// rank; the operation then gives the graph's results. A way that cannot be imported becomes an error at run time, if the other can:
+//
+//   y = If(c) {squeeze(x)} {x};  z = f(y)   ->   z = If(c) {f(squeeze(x))} {f(x)}
+#include "lib/Import/OnnxToGraph/Control.h"
+
+using namespace mlir;
+using namespace onager::graph;
+
+namespace onager::frontend {
+namespace {
+
+/// What is left of a graph is imported into branches at most this deep: each level doubles it.
+constexpr unsigned kMaxSplits = 6;
+
+void importTakenBranch(Node &node, const onnx::GraphProto &branch) {
+  Scope scope;
+  scope.parent = &node.scope;
+  scope.frame = node.scope.frame;
+  scope.splits = node.scope.splits;
+  std::vector<Datum> outputs = node.importer.importSubgraph(branch, scope);
+  for (unsigned k = 0; k < node.numOutputs(); ++k)
+    node.setDatum(k, k < outputs.size() ? outputs[k] : Datum::poison());
+}
+
+bool areAlike(Value a, Value b) { return Emitter::elementOf(a) == Emitter::elementOf(b) && Emitter::rankOf(a) == Emitter::rankOf(b); }
+
+/// An If under construction: types of its results; dims that differ between the branches become symbols.
+struct BranchJoin {
+  SmallVector<int64_t> symbols;
+  SmallVector<Type> types;
+  Exprs thenExprs, elseExprs;
+
+  void add(Emitter &e, Value a, Value b, const Body &thenBody) {
+    Dims x = Emitter::dimsOf(a), y = Emitter::dimsOf(b), dims;
+    for (auto [p, q] : llvm::zip(x, y)) {
+      if (areEqual(p, q) && isOuter(p, thenBody)) {
+        dims.push_back(p);
+        continue;
+      }
+      dims.push_back(e.symbols.fresh());
+      symbols.push_back(cast<AffineSymbolExpr>(dims.back()).getPosition());
+      thenExprs.push_back(p);
+      elseExprs.push_back(q);
+    }
+    types.push_back(e.tensorType(dims, Emitter::elementOf(a)));
+  }
+};
+
+/// Makes the operation of two whole bodies whose values are alike; null after a failure.
+IfOp buildIf(Node &node, Value condition, Body &thenBody, Body &elseBody) {
+  Emitter &e = node.e;
+  BranchJoin join;
+  for (auto [a, b] : llvm::zip(thenBody.values, elseBody.values))
+    join.add(e, a, b, thenBody);
+  if (e.hasFailed())
+    return {};
+  closeBody(node, thenBody, thenBody.values);
+  closeBody(node, elseBody, elseBody.values);
+  auto op = IfOp::create(e.builder, e.location, join.types, condition, join.symbols, e.exprs(join.thenExprs), e.exprs(join.elseExprs));
+  op.getThenRegion().takeBody(thenBody.region);
+  op.getElseRegion().takeBody(elseBody.region);
+  return op;
+}
+
+/// Imports one branch and, behind it, what is left of the node's graph; its values are the graph's results.
+std::vector<Datum> importWay(Node &node, const onnx::GraphProto &branch, Scope &scope) {
+  Scope inner;
+  inner.parent = &scope;
+  inner.frame = scope.frame;
+  std::vector<Datum> outputs = node.importer.importSubgraph(branch, inner);
+  for (unsigned k = 0; k < node.numOutputs(); ++k)
+    if (node.wants(k))
+      scope.values[node.proto.output(static_cast<int>(k))] = k < outputs.size() ? outputs[k] : Datum::poison();
+  scope.results = node.scope.results;
+  scope.splits = node.scope.splits + 1;
+  node.importer.importNodes(*node.scope.nodes, scope, node.scope.next);
+  std::vector<Datum> results;
+  for (const std::string &name : scope.results) {
+    const Datum *datum = scope.find(name);
+    results.push_back(datum ? *datum : Datum::poison());
+  }
+  return results;
+}
+
+/// Replaces a way that cannot be imported by one that stops the run with the reason; its values only have the other way's types.
+void stopWay(Node &node, Body &body, const Body &other, const std::string &reason) {
+  Emitter &e = node.e;
+  OpBuilder::InsertionGuard guard(e.builder);
+  body.region.getBlocks().clear();
+  e.builder.createBlock(&body.region);
+  RequireOp::create(e.builder, e.location, e.exprs({e.number(0), e.number(1)}), reason);
+  body.values.clear();
+  for (Value value : other.values) {
+    Dims dims = Emitter::dimsOf(value);
+    for (AffineExpr &dim : dims)
+      dim = graph::getConstant(dim) ? dim : e.number(1);
+    body.values.push_back(e.splat(e.scalar(0, Emitter::elementOf(value)), dims));
+  }
+  body.isWhole = !e.hasFailed();
+}
+
+/// Imports a way; gives the reason where it cannot be imported, which is then not reported.
+std::string tryWay(Node &node, const onnx::GraphProto &branch, Body &body) {
+  Importer::ErrorMark mark = node.importer.markErrors();
+  fillBody(node, {}, [&](Scope &scope, Block &) { return importWay(node, branch, scope); }, body);
+  if (body.isWhole)
+    return "";
+  std::string reason = node.importer.withdrawErrors(mark), own = node.e.takeReason();
+  return reason.empty() ? "node '" + node.e.nodeName + "': " + (own.empty() ? "a value is missing" : own) : reason;
+}
+
+/// The branches differ: both take what is left of the graph, and the operation gives the graph's results.
+void splitGraph(Node &node, Value condition, const onnx::GraphProto &thenGraph, const onnx::GraphProto &elseGraph) {
+  Emitter &e = node.e;
+  Body thenBody, elseBody;
+  std::string thenReason = tryWay(node, thenGraph, thenBody), elseReason = tryWay(node, elseGraph, elseBody);
+  if (!thenReason.empty() && !elseReason.empty())
+    return void(e.fail("the branches give values of different rank or element type"));
+  if (!thenReason.empty())
+    stopWay(node, thenBody, elseBody, thenReason);
+  if (!elseReason.empty())
+    stopWay(node, elseBody, thenBody, elseReason);
+  for (auto [a, b] : llvm::zip(thenBody.values, elseBody.values))
+    if (!areAlike(a, b))
+      return void(e.fail("the branches give values of different rank or element type"));
+  IfOp op = buildIf(node, condition, thenBody, elseBody);
+  if (!op)
+    return;
+  for (auto [name, result] : llvm::zip(node.scope.results, op->getResults()))
+    node.scope.values.insert_or_assign(name, Datum::of(result));
+  node.scope.next = node.scope.nodes->size();
+  node.isLast = true;
+}
+
+void importIf(Node &node) {
+  Emitter &e = node.e;
+  const onnx::GraphProto *thenGraph = node.getGraph("then_branch"), *elseGraph = node.getGraph("else_branch");
+  Value condition = e.reshape(node.in(0), {});
+  if (!condition || !thenGraph || !elseGraph)
+    return void(e.fail("a branch or the condition is missing"));
+  if (std::optional<Ints> known = e.constants(condition))
+    return importTakenBranch(node, (*known)[0] ? *thenGraph : *elseGraph);
+  Body thenBody, elseBody;
+  fillBody(node, {}, [&](Scope &scope, Block &) { return node.importer.importSubgraph(*thenGraph, scope); }, thenBody);
+  fillBody(node, {}, [&](Scope &scope, Block &) { return node.importer.importSubgraph(*elseGraph, scope); }, elseBody);
+  if (!thenBody.isWhole || !elseBody.isWhole)
+    return poisonOutputs(node);
+  if (thenBody.values.size() != node.numOutputs() || elseBody.values.size() != node.numOutputs())
+    return void(e.fail("the branches give another number of values than the node has outputs"));
+  if (!llvm::all_of(llvm::zip(thenBody.values, elseBody.values), [](auto pair) { return areAlike(std::get<0>(pair), std::get<1>(pair)); })) {
+    if (node.scope.splits >= kMaxSplits)
+      return void(e.fail("the branches give values of different rank or element type, as those of " + Twine(kMaxSplits) + " nodes before"));
+    return splitGraph(node, condition, *thenGraph, *elseGraph);
+  }
+  IfOp op = buildIf(node, condition, thenBody, elseBody);
+  for (unsigned k = 0; op && k < node.numOutputs(); ++k)
+    node.set(k, op->getResult(k));
+}
+
+} // namespace
+
+void addBranches(OperatorTable &table) { table.add("If", importIf); }
+
+} // namespace onager::frontend

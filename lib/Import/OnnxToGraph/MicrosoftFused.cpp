@@ -1,0 +1,159 @@
+// Fused and block-quantised operators of the domain com.microsoft, written out in what they fuse.
+#include "lib/Import/OnnxToGraph/Quantization.h"
+#include "lib/Import/OnnxToGraph/Window.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace onager::graph;
+
+namespace onager::frontend {
+namespace {
+
+/// Numbers of `bits` bits, packed into the bytes of the last dim from the lowest bits up, one element each.
+Value unpackBits(Emitter &e, Value packed, int64_t bits) {
+  if (!packed || bits == 8)
+    return packed;
+  Type type = Emitter::elementOf(packed);
+  Dims dims = Emitter::dimsOf(packed);
+  std::vector<double> shifts;
+  for (int64_t shift = 0; shift < 8; shift += bits)
+    shifts.push_back(static_cast<double>(shift));
+  auto rank = static_cast<int64_t>(dims.size());
+  Value parts = e.binary<ShiftRightOp>(e.unsqueeze(packed, {rank}), e.tensor(shifts, {8 / bits}, type));
+  dims.back() = normalize(dims.back() * (8 / bits));
+  return e.reshape(e.binary<AndOp>(parts, e.integerScalar((1 << bits) - 1, type)), dims);
+}
+
+/// A weight [K, N] from blocks of quantised numbers [N, blocks, bytes] with one scale and zero point each.
+Value dequantizeBlocks(Node &node, Type type, int64_t bits, int64_t block, int64_t inner, int64_t columns) {
+  Emitter &e = node.e;
+  Value packed = node.in(1), scales = node.in(2);
+  int64_t blocks = (inner + block - 1) / block;
+  if (!packed || !scales)
+    return {};
+  Value numbers = unpackBits(e, e.reshape(packed, e.numbers({columns, blocks, block * bits / 8})), bits), zero;
+  Dims each = e.numbers({columns, blocks, 1});
+  if (Value given = node.opt(3); given && isa<IntegerType>(Emitter::elementOf(given))) {
+    Value all = unpackBits(e, e.reshape(given, e.numbers({columns, (blocks * bits + 7) / 8})), bits);
+    zero = e.reshape(e.cast(e.sliceAxis(all, 1, 0, blocks), type), each);
+  } else {
+    zero = given ? e.reshape(e.cast(given, type), each) : e.scalar(static_cast<double>(1 << (bits - 1)), type);
+  }
+  Value weight = e.mul(e.sub(e.cast(numbers, type), zero), e.reshape(e.cast(scales, type), each));
+  weight = e.sliceAxis(e.reshape(weight, e.numbers({columns, blocks * block})), 1, 0, inner);
+  return e.transpose(weight, {1, 0});
+}
+
+void importMatMulNBits(Node &node) {
+  Emitter &e = node.e;
+  Value x = node.in(0);
+  int64_t inner = node.getInt("K", 0), columns = node.getInt("N", 0), bits = node.getInt("bits", 4), block = node.getInt("block_size", 0);
+  if (!x)
+    return;
+  if (inner < 1 || columns < 1 || block < 16 || (block & (block - 1)) || (bits != 2 && bits != 4 && bits != 8))
+    return void(e.fail("K is " + Twine(inner) + ", N " + Twine(columns) + ", bits " + Twine(bits) + ", block_size " + Twine(block)));
+  if (node.has(4))
+    return void(e.fail("g_idx is not supported"));
+  Type type = Emitter::elementOf(x), wide = type.getIntOrFloatBitWidth() < 32 ? e.f32() : type;
+  Value y = e.matmul(e.cast(x, wide), dequantizeBlocks(node, wide, bits, block, inner, columns));
+  y = node.has(5) ? e.add(y, e.cast(node.in(5), wide)) : y;
+  node.set(0, e.cast(y, type));
+}
+
+/// Repeats each element `block` times along an axis, up to `extent`.
+Value repeatAlong(Emitter &e, Value x, int64_t axis, int64_t block, AffineExpr extent) {
+  if (!x)
+    return {};
+  Dims split = Emitter::dimsOf(x), repeated = split, merged = split;
+  split.insert(split.begin() + axis + 1, e.number(1));
+  repeated.insert(repeated.begin() + axis + 1, e.number(block));
+  merged[axis] = normalize(merged[axis] * block);
+  return e.sliceAxis(e.reshape(e.broadcast(e.reshape(x, split), repeated), merged), axis, e.number(0), extent);
+}
+
+void importGatherBlockQuantized(Node &node) {
+  Emitter &e = node.e;
+  Value data = node.in(0), indices = node.in(1), scales = node.in(2), zero = node.opt(3);
+  if (!data || !indices || !scales)
+    return;
+  int64_t rank = Emitter::rankOf(data), bits = node.getInt("bits", 4), block = node.getInt("block_size", 128);
+  int64_t axis = e.axisOf(node.getInt("quantize_axis", 1), rank), gathered = e.axisOf(node.getInt("gather_axis", 0), rank);
+  bool isPacked = Emitter::elementOf(data).isUnsignedInteger(8);
+  if (block < 16 || (bits != 4 && bits != 8) || (isPacked && axis != rank - 1) || e.hasFailed())
+    return void(e.fail("bits is " + Twine(bits) + ", block_size " + Twine(block) + ", quantize_axis " + Twine(axis)));
+  Value numbers = isPacked ? unpackBits(e, data, bits) : data;
+  if (!numbers)
+    return;
+  AffineExpr extent = Emitter::dimsOf(numbers)[axis];
+  Type type = Emitter::elementOf(scales), wide = e.f32();
+  Value offset = e.scalar(isPacked ? static_cast<double>(1 << (bits - 1)) : 0, wide);
+  if (zero) {
+    zero = isPacked ? e.sliceAxis(unpackBits(e, zero, bits), axis, e.number(0), Emitter::dimsOf(scales)[axis]) : zero;
+    offset = repeatAlong(e, e.cast(zero, wide), axis, block, extent);
+  }
+  Value spread = repeatAlong(e, e.cast(scales, wide), axis, block, extent);
+  Value all = e.cast(e.mul(e.sub(e.cast(numbers, wide), offset), spread), type);
+  node.set(0, all ? e.gather(all, indices, gathered) : Value());
+}
+
+/// The activation of a fused operator, with its parameters.
+Value activate(Node &node, Value x) {
+  Emitter &e = node.e;
+  std::string name = node.getString("activation", "");
+  std::vector<double> params = node.getFloats("activation_params").value_or(std::vector<double>());
+  auto param = [&](size_t k, double otherwise) { return k < params.size() ? params[k] : otherwise; };
+  if (name.empty() || !x)
+    return x;
+  Type type = Emitter::elementOf(x);
+  auto clamp = [&](Value value, double low, double high) { return e.minimum(e.maximum(value, e.scalar(low, type)), e.scalar(high, type)); };
+  if (name == "Relu")
+    return e.unary<ReluOp>(x);
+  if (name == "Tanh")
+    return e.unary<TanhOp>(x);
+  if (name == "Sigmoid")
+    return e.unary<SigmoidOp>(x);
+  if (name == "LeakyRelu")
+    return e.select(e.compare<LessOp>(x, e.scalar(0, type)), e.mulNumber(x, param(0, 0.01)), x);
+  if (name == "Clip")
+    return clamp(x, param(0, -INFINITY), param(1, INFINITY));
+  if (name == "HardSigmoid")
+    return clamp(e.addNumber(e.mulNumber(x, param(0, 0.2)), param(1, 0.5)), 0, 1);
+  return e.fail("activation is '" + name + "'");
+}
+
+void importFusedConv(Node &node) {
+  Emitter &e = node.e;
+  Value x = node.in(0), filter = node.in(1);
+  if (!x || !filter || !e.checkBinary(x, filter))
+    return;
+  Value y = convolve(node, x, filter, Emitter::elementOf(x));
+  y = node.has(2) ? addChannelBias(e, y, node.in(2)) : y;
+  node.set(0, activate(node, node.has(3) ? e.add(y, node.in(3)) : y));
+}
+
+void importBiasAdd(Node &node) { node.set(0, node.e.add(node.e.add(node.in(0), node.in(1)), node.in(2))); }
+
+/// x + bias in two halves: the first times GELU of the second.
+void importBiasSplitGelu(Node &node) {
+  Emitter &e = node.e;
+  Value x = e.add(node.in(0), node.in(1));
+  if (!x)
+    return;
+  int64_t last = Emitter::rankOf(x) - 1;
+  AffineExpr half = e.truncDiv(Emitter::dimsOf(x)[last], e.number(2));
+  Value first = e.sliceAxis(x, last, e.number(0), half), second = e.sliceAxis(x, last, half, half);
+  Value bell = e.addNumber(e.unary<ErfOp>(e.mulNumber(second, M_SQRT1_2)), 1);
+  node.set(0, e.mul(first, e.mul(e.mulNumber(second, 0.5), bell)));
+}
+
+} // namespace
+
+void addMicrosoftFused(OperatorTable &table) {
+  table.addIn("com.microsoft", "MatMulNBits", importMatMulNBits);
+  table.addIn("com.microsoft", "GatherBlockQuantized", importGatherBlockQuantized);
+  table.addIn("com.microsoft", "FusedConv", importFusedConv);
+  table.addIn("com.microsoft", "BiasAdd", importBiasAdd);
+  table.addIn("com.microsoft", "BiasSplitGelu", importBiasSplitGelu);
+}
+
+} // namespace onager::frontend
