@@ -1,3 +1,4 @@
+// Artifacts, arrays and temporary files that several unit tests need.
 #include "test/unit/Support.h"
 #include <chrono>
 #include <cstdlib>

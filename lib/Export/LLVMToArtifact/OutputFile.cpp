@@ -8,6 +8,9 @@ using namespace llvm;
 namespace onager {
 
 OutputFile::~OutputFile() {
+  // What is buffered still goes out when the stream ends, which may fail as what came before it did.
+  if (out && !isClosed)
+    out->close();
   if (out)
     out->clear_error();
   out.reset();
@@ -31,6 +34,7 @@ bool OutputFile::open(std::string &error) {
 
 bool OutputFile::close(std::string &error) {
   out->close();
+  isClosed = true;
   if (!out->has_error())
     return true;
   error = "cannot write " + path + ": " + out->error().message();

@@ -31,6 +31,7 @@ private:
   unsigned mode;
   llvm::SmallString<128> temporary;
   std::optional<llvm::raw_fd_ostream> out;
+  bool isClosed = false;
 };
 
 } // namespace onager

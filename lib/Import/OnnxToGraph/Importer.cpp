@@ -140,7 +140,7 @@ void Importer::dispatch(Node &node) {
     return importFunction(node, node.proto, *function);
   if (ImportFunction function = OperatorTable::get().find(getDomain(node.proto.domain()), node.proto.op_type(), node.opset)) {
     function(node);
-    for (unsigned k = 0; k < node.numOutputs() && !e.hasFailed(); ++k)
+    for (unsigned k = 0; !node.isLast && k < node.numOutputs() && !e.hasFailed(); ++k)
       if (node.wants(k) && k >= node.outputs.size())
         e.fail("output " + Twine(k) + " is not supported");
     return;

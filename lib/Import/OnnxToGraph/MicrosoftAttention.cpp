@@ -75,7 +75,7 @@ void importRotaryEmbedding(Node &node) {
   AffineExpr length = Emitter::dimsOf(split)[2];
   positions = e.cast(positions, e.i64());
   // One number is the offset of the first position.
-  if (positions && Emitter::rankOf(positions) == 1)
+  if (positions && Emitter::rankOf(positions) <= 1)
     positions = e.add(e.iota({e.number(1), length}, 1, e.i64()), e.reshape(positions, {}));
   Value y = rotate(e, split, pickAngles(e, cosines, positions), pickAngles(e, sines, positions), width, node.getInt("interleaved", 0) != 0);
   node.set(0, hasHeads ? y : mergeHeads(e, y));
