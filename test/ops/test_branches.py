@@ -16,21 +16,21 @@ SQUEEZE = """one = Constant<value_ints = [1]>()
 def _open(text: str):
     import onager
 
-    return onager.InferenceSession(parse(HEAD + text).SerializeToString())
+    return onager.InferenceSession(parse(text).SerializeToString())
 
 
 def test_both_ways_reach_the_result():
-    session = _open(f"g (float[N,M] x) => (float[K] y) {{ {SQUEEZE}\n s = Neg(r)\n minus = Constant<value_ints = [-1]>()\n y = Reshape(s, minus) }}")
+    session = _open(f"(float[N,M] x) => (float[K] y) {{ {SQUEEZE}\n s = Neg(r)\n minus = Constant<value_ints = [-1]>()\n y = Reshape(s, minus) }}")
     for shape in ((3, 1), (3, 2)):
         x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
         np.testing.assert_array_equal(session.run(None, {"x": x})[0], -x.ravel())
 
 
 def test_a_way_that_does_not_fit_stops_the_run():
-    session = _open(f"g (float[N,M] x, float[3,3] w) => (float[K,L] y) {{ {SQUEEZE}\n zero = Constant<value_ints = [0]>()\n s = Concat<axis = 1>(r, w)\n y = Neg(s) }}")
+    session = _open(f"(float[N,M] x, float[3,3] w) => (float[K,L] y) {{ {SQUEEZE}\n zero = Constant<value_ints = [0]>()\n s = Concat<axis = 1>(r, w)\n y = Neg(s) }}")
     x, w = np.ones((3, 2), np.float32), np.zeros((3, 3), np.float32)
     np.testing.assert_array_equal(session.run(None, {"x": x, "w": w})[0], -np.hstack([x, w]))
-    with pytest.raises(Exception, match="concatenated tensors differ in rank"):
+    with pytest.raises(Exception, match="axis 1 is outside rank 1"):
         session.run(None, {"x": x[:, :1], "w": w})
 
 
@@ -38,4 +38,4 @@ def test_results_of_different_rank_are_refused():
     import onager
 
     with pytest.raises(onager.CompileError, match="different rank or element type"):
-        _open(f"g (float[N,M] x) => (float[K,L] y) {{ {SQUEEZE}\n y = Neg(r) }}")
+        _open(f"(float[N,M] x) => (float[K,L] y) {{ {SQUEEZE}\n y = Neg(r) }}")

@@ -4,17 +4,15 @@ import pytest
 
 from support.samples import parse
 
-HEAD = '<ir_version: 10, opset_import: ["" : 21]>'
-
 
 def _run(text: str, feeds: dict, threads: int = 1, **options):
     import onager
 
-    return onager.InferenceSession(parse(HEAD + text).SerializeToString(), threads=threads, **options).run(None, feeds)
+    return onager.InferenceSession(parse(text).SerializeToString(), threads=threads, **options).run(None, feeds)
 
 
 def test_same_numbers_on_any_threads():
-    text = "g (float[N] x) => (float[N] u, float[N] n) { u = RandomUniformLike(x)\n n = RandomNormalLike<seed = 3.0>(x) }"
+    text = "(float[N] x) => (float[N] u, float[N] n) { u = RandomUniformLike(x)\n n = RandomNormalLike<seed = 3.0>(x) }"
     x = np.zeros(100_003, np.float32)
     first = _run(text, {"x": x})
     for threads in (2, 3):
@@ -28,7 +26,7 @@ def test_same_numbers_on_any_threads():
 
 
 def test_nodes_and_seeds_differ():
-    text = ("g (float[4] x) => (float[64] a, float[64] b, float[64] c, float[64] d) { a = RandomUniform<shape = [64]>()\n b = RandomUniform<shape = [64]>()\n"
+    text = ("(float[4] x) => (float[64] a, float[64] b, float[64] c, float[64] d) { a = RandomUniform<shape = [64]>()\n b = RandomUniform<shape = [64]>()\n"
             " c = RandomUniform<shape = [64], seed = 5.0>()\n d = RandomUniform<shape = [64], seed = 5.0, low = -2.0, high = 2.0>() }")
     a, b, c, d = _run(text, {"x": np.zeros(4, np.float32)})
     assert not np.array_equal(a, b) and not np.array_equal(a, c)
@@ -36,7 +34,7 @@ def test_nodes_and_seeds_differ():
 
 
 def test_iterations_differ():
-    text = """g (int64 trips, float[1] x) => (float[1] last, float[M,8] drawn) {
+    text = """(int64 trips, float[1] x) => (float[1] last, float[M,8] drawn) {
       last, drawn = Loop<body = body (int64 i, bool go, float[1] carried) => (bool more, float[1] next, float[8] slice) {
         more = Identity(go)
         next = Identity(carried)
@@ -49,7 +47,7 @@ def test_iterations_differ():
 
 @pytest.mark.parametrize("level", [0, 3])
 def test_dropout_in_training(level):
-    text = "g (float[N] x, float ratio, bool training) => (float[N] y, bool[N] mask) { y, mask = Dropout(x, ratio, training) }"
+    text = "(float[N] x, float ratio, bool training) => (float[N] y, bool[N] mask) { y, mask = Dropout(x, ratio, training) }"
     x = np.linspace(1, 2, 20_000, dtype=np.float32)
     feeds = {"x": x, "ratio": np.float32(0.25), "training": np.bool_(True)}
     y, mask = _run(text, feeds, opt_level=level)
@@ -61,7 +59,7 @@ def test_dropout_in_training(level):
 
 
 def test_multinomial_follows_the_weights():
-    text = "g (float[B,C] x) => (int64[B,20000] y) { y = Multinomial<sample_size = 20000, dtype = 7>(x) }"
+    text = "(float[B,C] x) => (int64[B,20000] y) { y = Multinomial<sample_size = 20000, dtype = 7>(x) }"
     shares = np.array([[0.5, 0.3, 0.2], [0.1, 0.0, 0.9]], np.float64)
     with np.errstate(divide="ignore"):
         (y,) = _run(text, {"x": np.log(shares).astype(np.float32)})
@@ -70,6 +68,6 @@ def test_multinomial_follows_the_weights():
 
 
 def test_bernoulli_follows_the_probabilities():
-    text = "g (float[N] p) => (double[N] y) { y = Bernoulli<dtype = 11>(p) }"
+    text = "(float[N] p) => (double[N] y) { y = Bernoulli<dtype = 11>(p) }"
     (y,) = _run(text, {"p": np.repeat(np.float32([0, 0.25, 1]), 10_000)})
     np.testing.assert_allclose(y.reshape(3, -1).mean(axis=1), [0, 0.25, 1], atol=0.02)

@@ -42,6 +42,8 @@ void isolate() {
 
 int runMain(int argc, char **argv) {
   installCrashReport(argc, argv);
+  // Behind the crash report, which takes all signals that end a process.
+  isolate();
   CLI::App app("Onager: compiles ONNX models ahead of time and runs what it compiled.\nModels are files, or - for standard input; they may be ONNX text.", "onager");
   app.set_version_flag("--version", onager_version());
   app.require_subcommand(1);
@@ -76,7 +78,6 @@ int runMain(int argc, char **argv) {
 } // namespace
 
 int main(int argc, char **argv) {
-  isolate();
   try {
     return runMain(argc, argv);
   } catch (const Failure &failure) {

@@ -145,6 +145,9 @@ void importIf(Node &node) {
     return importTakenBranch(node, (*known)[0] ? *thenGraph : *elseGraph);
   Body thenBody, elseBody;
   fillBody(node, {}, [&](Scope &scope, Block &) { return node.importer.importSubgraph(*thenGraph, scope); }, thenBody);
+  // A reason that is this node's own must not be taken for that of a node in the other branch.
+  if (e.hasFailed())
+    return;
   fillBody(node, {}, [&](Scope &scope, Block &) { return node.importer.importSubgraph(*elseGraph, scope); }, elseBody);
   if (!thenBody.isWhole || !elseBody.isWhole)
     return poisonOutputs(node);
