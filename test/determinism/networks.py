@@ -16,6 +16,8 @@ NETWORKS = {
     "reductions": ("(float[N,33,21] x) => (y, z, m) { last = Constant<value_ints = [2]>()\n middle = Constant<value_ints = [1]>()\n both = Constant<value_ints = [1, 2]>()\n"
                    " y = ReduceSum(x, last)\n z = ReduceMean(x, middle)\n m = ReduceL2(x, both) }", {}, {"x": (33, 21)}, 0),
     "recurrent": ("(float[5,N,12] x) => (y) { y, h = GRU<hidden_size = 16>(x, w, r, b) }", {"w": (1, 48, 12), "r": (1, 48, 16), "b": (1, 96)}, {"x": (5, 12)}, 1),
+    "short rows": ("(float[N,5,33,3] x) => (y, z, m) { y = Softmax(x)\n z = LogSoftmax<axis = 3>(y)\n m = LayerNormalization(x, scale) }",
+                   {"scale": (3,)}, {"x": (5, 33, 3)}, 0),
     "elementwise": ("(float[N,1000] x) => (y, z) { a = Erf(x)\n b = Tanh(a)\n c = Exp(b)\n y = Mul(c, x)\n z = Sigmoid(y) }", {}, {"x": (1000,)}, 0),
 }
 

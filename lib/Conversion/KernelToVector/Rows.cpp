@@ -4,6 +4,8 @@
 //
 //   softmax    s = x, top = max s      s = e^(s - top), sum = sum s      y = s / sum
 //   normalize  s = x, mean = sum s / n  var = sum (s - mean)^2 / n       y = (s - mean) / sqrt(var + epsilon)
+//
+// Rows of a few elements, known when compiling, stay in registers instead: the row is unrolled and LLVM makes vectors over rows.
 #include "lib/Conversion/KernelToVector/Accumulate.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -110,11 +112,121 @@ struct RowEmitter {
   }
 };
 
+/// The longest row that is unrolled: 16 rows of it and of its results fit the vector registers.
+constexpr int64_t maxShortRow = 8;
+
+/// Whether rows are few elements of a known number, and more than one of them may lie in a line of the last outer dim.
+bool hasShortRows(const RowHero &hero) {
+  int64_t count = 1;
+  for (AffineExpr dim : hero.inner) {
+    std::optional<int64_t> size = graph::getConstant(dim);
+    if (!size || *size < 1 || *size > maxShortRow)
+      return false;
+    count *= *size;
+  }
+  return count <= maxShortRow && !hero.outer.empty() && !graph::isConstant(hero.outer.back(), 1);
+}
+
+/// One row in registers. Sums are plain chains, without leave to reassociate: a row in a vector body and one in its remainder
+/// get the same bits.
+struct ShortRowEmitter {
+  UnitEmitter &e;
+  const RowHero &hero;
+  Type compute;
+  SmallVector<Index> positions; ///< in the tensor
+  SmallVector<Value> s;
+
+  Value sum(ArrayRef<Value> terms) {
+    Value total = e.constant(compute, 0);
+    for (Value term : terms)
+      total = arith::AddFOp::create(e.b, total, term);
+    return total;
+  }
+  void readFrom(ArrayRef<Value> row, Index inner) {
+    if (inner.size() < hero.inner.size()) {
+      for (int64_t k = 0; k < *graph::getConstant(hero.inner[inner.size()]); ++k) {
+        Index next(inner);
+        next.push_back(e.i64(k));
+        readFrom(row, next);
+      }
+      return;
+    }
+    positions.push_back(join(hero, row, inner));
+    s.push_back(e.element(hero.x, positions.back()));
+  }
+  void softmax(bool log) {
+    Value top = s.front();
+    for (Value x : ArrayRef(s).drop_front())
+      top = arith::MaximumFOp::create(e.b, top, x);
+    SmallVector<Value> powers;
+    for (Value x : s)
+      powers.push_back(e.math("exp", arith::SubFOp::create(e.b, x, top)));
+    Value total = sum(powers);
+    if (log) {
+      Value shift = arith::AddFOp::create(e.b, top, e.math("log", total));
+      for (Value &x : s)
+        x = arith::SubFOp::create(e.b, x, shift);
+      return;
+    }
+    Value scale = arith::DivFOp::create(e.b, e.constant(compute, 1), total);
+    for (auto [x, power] : llvm::zip_equal(s, powers))
+      x = arith::MulFOp::create(e.b, power, scale);
+  }
+  void normalize(graph::NormalizeOp op) {
+    Value size = e.constant(compute, static_cast<double>(s.size()));
+    if (!op.getRms()) {
+      Value mean = arith::DivFOp::create(e.b, sum(s), size);
+      for (Value &x : s)
+        x = arith::SubFOp::create(e.b, x, mean);
+    }
+    SmallVector<Value> squares;
+    for (Value x : s)
+      squares.push_back(arith::MulFOp::create(e.b, x, x));
+    Value variance = arith::AddFOp::create(e.b, arith::DivFOp::create(e.b, sum(squares), size), e.constant(compute, op.getEpsilon().convertToDouble()));
+    Value scale = arith::DivFOp::create(e.b, e.constant(compute, 1), e.math("sqrt", variance));
+    for (Value &x : s)
+      x = arith::MulFOp::create(e.b, x, scale);
+  }
+  void emitRow(ArrayRef<Value> row) {
+    readFrom(row, {});
+    if (auto op = dyn_cast<graph::SoftmaxOp>(hero.op))
+      softmax(op.getLog());
+    else
+      normalize(cast<graph::NormalizeOp>(hero.op));
+    for (auto [position, x] : llvm::zip_equal(positions, s)) {
+      e.overrideElement(hero.result, [x = x](ArrayRef<Value>) { return x; });
+      storeResults(e, position, e.linearize(position, graph::getDims(hero.result)));
+    }
+    e.clearOverrides();
+  }
+};
+
+/// Walks the rows [begin, end) line by line of the last outer dim, so that the innermost loop runs over neighbouring rows.
+void emitShortRows(UnitEmitter &e, const RowHero &hero, Type compute) {
+  ArrayRef<AffineExpr> lines = ArrayRef(hero.outer).drop_back();
+  Value width = e.extent(hero.outer.back()), divisor = e.maxSigned(width, e.i64(1));
+  Value first = e.floorDiv(e.begin, divisor), last = e.floorDiv(e.add(e.end, e.sub(divisor, e.i64(1))), divisor);
+  auto emitLine = [&](ArrayRef<Value> index, Value line) {
+    Value base = e.mul(line, width);
+    Value from = e.maxSigned(e.sub(e.begin, base), e.i64(0)), to = e.minSigned(e.sub(e.end, base), width);
+    e.forEachParallel(from, to, [&](Value column) {
+      Index row(index.begin(), index.end());
+      row.push_back(column);
+      ShortRowEmitter{e, hero, compute, {}, {}}.emitRow(row);
+    });
+  };
+  if (lines.empty())
+    return emitLine({}, e.i64(0));
+  forRows(e, lines, first, last, emitLine);
+}
+
 } // namespace
 
 void emitRows(UnitEmitter &e) {
   RowHero hero = getRowHero(e.unit);
   Type storage = cast<RankedTensorType>(hero.x.getType()).getElementType();
+  if (!e.options.exact && hasShortRows(hero))
+    return emitShortRows(e, hero, e.computeType(storage));
   RowEmitter rows{e, hero, storage, e.computeType(storage), e.getScratch()};
   forRows(e, hero.outer, e.begin, e.end, [&](ArrayRef<Value> row, Value) {
     if (isa<graph::SoftmaxOp>(hero.op))
