@@ -308,10 +308,8 @@ bool Compilation::lower() {
     return false;
   bool lowered = runStage("llvm", [&](OpPassManager &passes) {
     addVectorToLLVM(passes);
-    NameNodesOptions naming;
-    if (!options.model.empty())
-      naming.model = llvm::sys::path::filename(options.model).str();
-    passes.addPass(createNameNodes(naming));
+    // By its default name: the same model gives the same bytes wherever it lies.
+    passes.addPass(createNameNodes());
     passes.addPass(createVerifyLLVM());
   });
   return lowered && !stopsAfter("llvm");

@@ -37,7 +37,7 @@ def compile(model: Model, output: str | os.PathLike | None = None, *, report: li
     from . import _compiler
 
     data = bytes(model) if isinstance(model, (bytes, bytearray, memoryview)) else b""
-    path = "" if data else os.fspath(model)
+    path = "" if isinstance(model, (bytes, bytearray, memoryview)) else os.fspath(model)
     pairs = _pairs(options)
     if output is None:
         digest = hashlib.sha256(data or os.path.abspath(path).encode())

@@ -51,7 +51,7 @@ class InferenceSession:
 
     def __init__(self, model: Model, threads: int | None = None, **options: object):
         data = bytes(model) if isinstance(model, (bytes, bytearray, memoryview)) else b""
-        path = "" if data else os.fspath(model)
+        path = "" if isinstance(model, (bytes, bytearray, memoryview)) else os.fspath(model)
         if not _is_artifact(path, data):
             path, data = compile(data or path, **options), b""
         self._session = _runtime.Session(path, data, threads or 0)
@@ -86,7 +86,7 @@ class InferenceSession:
 
 
 def _is_artifact(path: str, data: bytes) -> bool:
-    if data:
+    if not path:
         return data[:4] == b"\x7fELF"
     with open(path, "rb") as file:
         return file.read(4) == b"\x7fELF"

@@ -7,8 +7,16 @@
 
 namespace nb = nanobind;
 
+/// Text for Python; names in a damaged model need not be UTF-8.
+static nb::str decode(const std::string &text) {
+  PyObject *object = PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace");
+  if (!object)
+    throw nb::python_error();
+  return nb::steal<nb::str>(object);
+}
+
 /// compile(path, data, output, [(option, value)]) -> (status, error, report, text). Releases the GIL.
-static std::tuple<int, std::string, std::string, std::string> compile(const std::string &path, nb::bytes data, const std::string &output,
+static nb::tuple compile(const std::string &path, nb::bytes data, const std::string &output,
                                                                      const std::vector<std::tuple<std::string, std::string>> &pairs) {
   onager::CompileOptions options;
   options.model = path;
@@ -17,10 +25,13 @@ static std::tuple<int, std::string, std::string, std::string> compile(const std:
   std::string error;
   for (const auto &[key, value] : pairs)
     if (!onager::setOption(options, key, value, error))
-      return {static_cast<int>(onager::Status::badOption), error, "", ""};
-  nb::gil_scoped_release release;
-  onager::CompileResult result = onager::compile(options);
-  return {static_cast<int>(result.status), result.error, result.report, result.text};
+      return nb::make_tuple(static_cast<int>(onager::Status::badOption), decode(error), "", "");
+  onager::CompileResult result;
+  {
+    nb::gil_scoped_release release;
+    result = onager::compile(options);
+  }
+  return nb::make_tuple(static_cast<int>(result.status), decode(result.error), decode(result.report), decode(result.text));
 }
 
 NB_MODULE(_compiler, m) { m.def("compile", &compile, nb::arg("path"), nb::arg("data"), nb::arg("output"), nb::arg("options")); }

@@ -60,14 +60,31 @@ struct RowEmitter {
   Value sweep(Value init, function_ref<Value(ArrayRef<Value>, Value, Value)> body) {
     return reduceNest(e, hero.inner, init, [&](ArrayRef<Value> inner, Value carried) { return body(inner, e.linearize(inner, hero.inner), carried); }, true);
   }
-  /// Reads the row into scratch and reduces it.
-  Value readRow(ArrayRef<Value> row, ReduceKind kind) {
-    return sweep(getIdentity(e, kind, storage), [&](ArrayRef<Value> inner, Value linear, Value carried) {
+  /// Sums over the row. Lines of the last dims are summed in the compute type, their sums in f64: long rows would lose digits otherwise.
+  Value sum(function_ref<Value(ArrayRef<Value>, Value, Value)> body) {
+    Value zero = e.constant(compute, 0);
+    if (hero.inner.size() < 2 || !compute.isF32())
+      return sweep(zero, body);
+    Type f64 = e.b.getF64Type();
+    Value total = e.forLoop(e.i64(0), e.extent(hero.inner[0]), 1, e.constant(f64, 0), [&](Value first, ValueRange running) {
+      Value line = reduceNest(e, ArrayRef(hero.inner).drop_front(), zero, [&](ArrayRef<Value> rest, Value carried) {
+        Index inner{first};
+        llvm::append_range(inner, rest);
+        return body(inner, e.linearize(inner, hero.inner), carried);
+      }, true);
+      return SmallVector<Value>{arith::AddFOp::create(e.b, running[0], arith::ExtFOp::create(e.b, f64, line))};
+    })[0];
+    return arith::TruncFOp::create(e.b, compute, total);
+  }
+  /// One step of reading the row into scratch and reducing it.
+  auto reader(ArrayRef<Value> row, ReduceKind kind) {
+    return [this, row, kind](ArrayRef<Value> inner, Value linear, Value carried) {
       Value x = e.element(hero.x, join(hero, row, inner));
       e.store(compute, scratch, linear, x);
       return accumulate(e, kind, storage, carried, x);
-    });
+    };
   }
+  Value readRow(ArrayRef<Value> row, ReduceKind kind) { return sweep(getIdentity(e, kind, storage), reader(row, kind)); }
   /// Writes the unit's results, given the hero's element as a function of the scratch element.
   void writeRow(ArrayRef<Value> row, function_ref<Value(Value)> finish) {
     graph::Dims dims = graph::getDims(hero.result);
@@ -100,10 +117,10 @@ struct RowEmitter {
     for (AffineExpr dim : hero.inner)
       count = e.mul(count, e.extent(dim));
     Value size = arith::SIToFPOp::create(e.b, compute, count);
-    Value mean = arith::DivFOp::create(e.b, readRow(row, ReduceKind::sum), size);
+    Value mean = arith::DivFOp::create(e.b, sum(reader(row, ReduceKind::sum)), size);
     if (normalize.getRms())
       mean = e.constant(compute, 0);
-    Value squares = sweep(e.constant(compute, 0), [&](ArrayRef<Value>, Value linear, Value carried) {
+    Value squares = sum([&](ArrayRef<Value>, Value linear, Value carried) {
       return accumulate(e, ReduceKind::sum_square, storage, carried, arith::SubFOp::create(e.b, at(linear), mean));
     });
     Value variance = arith::AddFOp::create(e.b, arith::DivFOp::create(e.b, squares, size), e.constant(compute, normalize.getEpsilon().convertToDouble()));
