@@ -245,6 +245,9 @@ void Importer::importInitializers(const onnx::GraphProto &graph, Scope &scope, b
     bool hasRaw = isMain && static_cast<size_t>(k) < model.rawData.size();
     const onnx::TensorProto &tensor = graph.initializer(k);
     e.location = NameLoc::get(builder.getStringAttr(llvm::json::fixUTF8(tensor.name())));
+    // A type that ONNX knows is a model's right, and ours to refuse; others are damage.
+    result.refused |= tensor.data_type() != onnx::TensorProto::UNDEFINED && onnx::TensorProto::DataType_IsValid(tensor.data_type()) &&
+                      !convertElementType(tensor.data_type(), e.context());
     define(tensor.name(), importTensor(tensor, hasRaw ? model.rawData[k] : StringRef()));
   }
   for (const auto &sparse : graph.sparse_initializer())
