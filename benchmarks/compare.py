@@ -148,6 +148,7 @@ def measure_all(arguments) -> dict:
             print(f"{case.name}, threads {count}: {shown}", flush=True)
         results["cases"].append(entry)
         if arguments.output:
+            arguments.output.parent.mkdir(parents=True, exist_ok=True)
             arguments.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     return results
 

@@ -43,7 +43,7 @@ def test_addresses_have_lines(artifact):
     lines = {}
     for name, function, place in zip(symbols, done[::2], done[1::2]):
         assert function == name
-        match = re.fullmatch(r"net\.onnx:(\d+)", place.split(" (")[0])
+        match = re.fullmatch(r"model\.onnx:(\d+)", place.split(" (")[0])
         assert match, place
         lines[name] = int(match[1])
     assert min(lines.values()) == 1
@@ -57,7 +57,7 @@ def test_debugger_stops_at_a_node(artifact):
     done = subprocess.run(["gdb", "-batch", "-ex", "set breakpoint pending on", "-ex", f"break {name}", "-ex", "run", "-ex", "backtrace", "--args", ONAGER, "run",
                            artifact, "--input", "random", "--threads", "1"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
                           env={**os.environ, "DEBUGINFOD_URLS": ""})
-    assert re.search(rf"#0 .*{name} .*net\.onnx:\d+", done.stdout), done.stdout + done.stderr
+    assert re.search(rf"#0 .*{name} .*model\.onnx:\d+", done.stdout), done.stdout + done.stderr
 
 
 def test_code_is_kept_in_a_folder_on_request(artifact, tmp_path):
