@@ -27,6 +27,13 @@ def _pairs(options: dict[str, object]) -> list[tuple[str, str]]:
     return pairs
 
 
+def split_model(model: Model) -> tuple[str, bytes]:
+    """Returns (path, bytes) of what a caller gives as a model; one of them is empty."""
+    if isinstance(model, (bytes, bytearray, memoryview)):
+        return "", bytes(model)
+    return os.fspath(model), b""
+
+
 def compile(model: Model, output: str | os.PathLike | None = None, *, report: list[str] | None = None, **options: object) -> str:
     """Compiles a model (a path or its bytes) and returns the path of the artifact.
 
@@ -36,8 +43,7 @@ def compile(model: Model, output: str | os.PathLike | None = None, *, report: li
     """
     from . import _compiler
 
-    data = bytes(model) if isinstance(model, (bytes, bytearray, memoryview)) else b""
-    path = "" if isinstance(model, (bytes, bytearray, memoryview)) else os.fspath(model)
+    path, data = split_model(model)
     pairs = _pairs(options)
     if output is None:
         digest = hashlib.sha256(data or os.path.abspath(path).encode())

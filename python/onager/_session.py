@@ -1,12 +1,11 @@
 """Sessions shaped like ONNX Runtime's."""
-import os
 from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _runtime
-from ._compile import Model, compile
+from ._compile import Model, compile, split_model
 
 _NAMES = {1: "float", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "double", 12: "uint32", 13: "uint64",
           16: "bfloat16", 17: "float8e4m3fn", 18: "float8e4m3fnuz", 19: "float8e5m2", 20: "float8e5m2fnuz", 21: "uint4", 22: "int4", 23: "float4e2m1",
@@ -50,8 +49,7 @@ class InferenceSession:
     """
 
     def __init__(self, model: Model, threads: int | None = None, **options: object):
-        data = bytes(model) if isinstance(model, (bytes, bytearray, memoryview)) else b""
-        path = "" if isinstance(model, (bytes, bytearray, memoryview)) else os.fspath(model)
+        path, data = split_model(model)
         if not _is_artifact(path, data):
             path, data = compile(data or path, **options), b""
         self._session = _runtime.Session(path, data, threads or 0)

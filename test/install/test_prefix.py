@@ -3,21 +3,14 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 
 import pytest
 
 from support.places import BUILD
+from support.tool import run_command as run
 
 HERE = pathlib.Path(__file__).parent
 TOOLS = BUILD / "venv" / "bin"
-
-
-def run(*command, **options) -> str:
-    """Returns what a command printed; fails with it where the command fails."""
-    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
-    assert result.returncode == 0, f"{command[0]}: {result.stdout}\n{result.stderr}"
-    return result.stdout
 
 
 @pytest.fixture(scope="module")

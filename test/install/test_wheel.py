@@ -1,13 +1,13 @@
 """`pip install .`: the wheel goes into a fresh environment and works there, away from the checkout."""
 import os
 import pathlib
-import subprocess
 import sys
 import zipfile
 
 import pytest
 
 from support.places import BUILD, ROOT
+from support.tool import run_command as run
 
 PROGRAM = """
 import pathlib, sys
@@ -23,12 +23,6 @@ try:
 except onager.CompileError as error:
     print("refused with status", error.status)
 """
-
-
-def run(*command, **options) -> str:
-    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
-    assert result.returncode == 0, f"{command[0]}: {result.stdout}\n{result.stderr}"
-    return result.stdout
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,13 @@ def run_onager(*arguments, input: bytes = b"", seconds: float = 60, **options) -
     return found
 
 
+def run_command(*command, **options) -> str:
+    """Returns what a command printed; fails with it where the command fails."""
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+    assert result.returncode == 0, f"{command[0]}: {result.stdout}\n{result.stderr}"
+    return result.stdout
+
+
 def expect_error(found: subprocess.CompletedProcess, status: int, *parts: str) -> None:
     """Asserts a clean failure: the status, an error on every line, each of the parts."""
     assert found.returncode == status, (found.returncode, found.stderr, found.stdout)

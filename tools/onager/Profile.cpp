@@ -65,21 +65,17 @@ std::vector<LaunchTimes> profileLaunches(Session &session, int mostRuns, double 
   return launches;
 }
 
-double sumFlops(const std::vector<LaunchTimes> &launches) {
+/// Sums a field over the launches that the run reached.
+static double sumReached(const std::vector<LaunchTimes> &launches, double LaunchTimes::*field) {
   double sum = 0;
   for (const LaunchTimes &launch : launches)
     if (launch.seconds > 0)
-      sum += launch.flops;
+      sum += launch.*field;
   return sum;
 }
 
-double sumBytes(const std::vector<LaunchTimes> &launches) {
-  double sum = 0;
-  for (const LaunchTimes &launch : launches)
-    if (launch.seconds > 0)
-      sum += launch.bytes;
-  return sum;
-}
+double sumFlops(const std::vector<LaunchTimes> &launches) { return sumReached(launches, &LaunchTimes::flops); }
+double sumBytes(const std::vector<LaunchTimes> &launches) { return sumReached(launches, &LaunchTimes::bytes); }
 
 static double sumSeconds(const std::vector<LaunchTimes> &launches) {
   double sum = 0;

@@ -25,4 +25,10 @@ void GraphDialect::initialize() {
 
 mlir::OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
 
+mlir::Value lookThroughViews(mlir::Value value) {
+  while (auto view = value.getDefiningOp<ReshapeOp>())
+    value = view.getX();
+  return value;
+}
+
 } // namespace onager::graph

@@ -32,4 +32,11 @@ public:
 #define GET_OP_CLASSES
 #include "dialects/Graph/IR/GraphOps.h.inc"
 
+namespace onager::graph {
+
+/// Returns the value whose buffer `value` looks at: what stands before reshapes.
+mlir::Value lookThroughViews(mlir::Value value);
+
+} // namespace onager::graph
+
 #endif

@@ -123,15 +123,10 @@ struct ExpandConvTranspose : impl::GraphExpandConvTransposeBase<ExpandConvTransp
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<ExpandTransposed>(&getContext());
-    int64_t before = count();
+    int64_t before = countOps<ConvTransposeOp>(getOperation());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
-    numExpanded += before - count();
-  }
-  int64_t count() {
-    int64_t found = 0;
-    getOperation().walk([&](ConvTransposeOp) { ++found; });
-    return found;
+    numExpanded += before - countOps<ConvTransposeOp>(getOperation());
   }
 };
 

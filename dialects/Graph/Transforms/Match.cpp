@@ -8,8 +8,7 @@ namespace onager::graph {
 Type getElement(Value value) { return cast<RankedTensorType>(value.getType()).getElementType(); }
 
 std::optional<double> getScalar(Value value) {
-  while (auto view = value.getDefiningOp<ReshapeOp>())
-    value = view.getX();
+  value = lookThroughViews(value);
   ElementsAttr constant = getConstantValue(value);
   auto type = cast<RankedTensorType>(value.getType());
   if (!constant || !type.hasStaticShape() || type.getNumElements() != 1)

@@ -14,6 +14,13 @@ mlir::Type getElement(mlir::Value value);
 std::optional<double> getScalar(mlir::Value value);
 /// Makes a constant of one element of a float type, of the shape of `type`.
 mlir::Value makeScalar(mlir::OpBuilder &builder, mlir::Location loc, mlir::RankedTensorType type, double number);
+/// Counts the operations of these kinds below `root`.
+template <typename... Ops>
+int64_t countOps(mlir::Operation *root) {
+  int64_t count = 0;
+  root->walk([&](mlir::Operation *op) { count += mlir::isa<Ops...>(op); });
+  return count;
+}
 /// Splits a commutative operation into a constant of one element and the other operand.
 template <typename Op>
 std::optional<std::pair<mlir::Value, double>> splitScalar(mlir::Value value) {

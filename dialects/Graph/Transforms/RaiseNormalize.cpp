@@ -83,15 +83,10 @@ struct RaiseNormalizePass : impl::GraphRaiseNormalizeBase<RaiseNormalizePass> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<RaiseNormalize<DivOp>, RaiseNormalize<MulOp>>(&getContext());
-    int64_t before = count();
+    int64_t before = countOps<NormalizeOp>(getOperation());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
-    numRaised += count() - before;
-  }
-  int64_t count() {
-    int64_t raised = 0;
-    getOperation().walk([&](NormalizeOp) { ++raised; });
-    return raised;
+    numRaised += countOps<NormalizeOp>(getOperation()) - before;
   }
 };
 

@@ -35,15 +35,10 @@ struct RaiseSoftmaxPass : impl::GraphRaiseSoftmaxBase<RaiseSoftmaxPass> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<RaiseSoftmax>(&getContext());
-    int64_t before = count();
+    int64_t before = countOps<SoftmaxOp>(getOperation());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
-    numRaised += count() - before;
-  }
-  int64_t count() {
-    int64_t raised = 0;
-    getOperation().walk([&](SoftmaxOp) { ++raised; });
-    return raised;
+    numRaised += countOps<SoftmaxOp>(getOperation()) - before;
   }
 };
 

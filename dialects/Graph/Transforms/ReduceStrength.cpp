@@ -61,17 +61,12 @@ struct DivideByPowerOfTwo : OpRewritePattern<DivOp> {
 
 struct ReduceStrength : impl::GraphReduceStrengthBase<ReduceStrength> {
   void runOnOperation() override {
-    auto count = [&] {
-      int64_t costly = 0;
-      getOperation().walk([&](Operation *op) { costly += isa<PowOp, DivOp>(op); });
-      return costly;
-    };
-    int64_t before = count();
+    int64_t before = countOps<PowOp, DivOp>(getOperation());
     RewritePatternSet patterns(&getContext());
     patterns.add<ExpandPower, DivideByPowerOfTwo>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
-    numReduced += before - count();
+    numReduced += before - countOps<PowOp, DivOp>(getOperation());
   }
 };
 

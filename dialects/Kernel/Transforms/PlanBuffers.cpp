@@ -19,13 +19,6 @@ namespace onager::kernel {
 
 namespace {
 
-/// Follows views to the value that owns the buffer.
-Value getRoot(Value value) {
-  while (auto view = value.getDefiningOp<graph::ReshapeOp>())
-    value = view.getX();
-  return value;
-}
-
 /// True for operations that run and take time: launches, calls, and control flow (which moves values).
 bool isTimed(Operation *op) { return (isa<LaunchOp>(op) && !op->hasAttr("constant")) || isa<graph::CallOp, graph::IfOp, graph::LoopOp, graph::BindOp>(op); }
 
@@ -82,7 +75,7 @@ void Plan::run() {
     bufferOf[argument] = create(BufferKind::input, k, getBytes(argument));
   for (auto [k, value] : llvm::enumerate(body.getTerminator()->getOperands()))
     if (isEntryKnown(getBytes(value)))
-      bufferOf[getRoot(value)] = create(BufferKind::output, k, getBytes(value));
+      bufferOf[graph::lookThroughViews(value)] = create(BufferKind::output, k, getBytes(value));
   assignBlock(body);
   llvm::DenseSet<int64_t> fresh;
   placeBarriers(body, fresh);
@@ -110,7 +103,7 @@ void Plan::copyReturned() {
   OpBuilder builder(terminator);
   llvm::DenseSet<Value> seen;
   for (OpOperand &operand : terminator->getOpOperands()) {
-    Value root = getRoot(operand.get());
+    Value root = graph::lookThroughViews(operand.get());
     Operation *op = root.getDefiningOp();
     bool owned = op && isTimed(op) && op->getBlock() == terminator->getBlock() && seen.insert(root).second;
     if (owned)
@@ -130,7 +123,7 @@ void Plan::copyYielded() {
     Operation *yield = body.getTerminator();
     OpBuilder builder(yield);
     for (OpOperand &operand : yield->getOpOperands().slice(1, loop.getInits().size())) {
-      auto argument = dyn_cast<BlockArgument>(getRoot(operand.get()));
+      auto argument = dyn_cast<BlockArgument>(graph::lookThroughViews(operand.get()));
       if (!argument || argument.getOwner() != &body || argument.getArgNumber() == operand.getOperandNumber() + 1)
         continue;
       std::string name = "copy_carried" + std::to_string(copies++);
@@ -181,7 +174,7 @@ void Plan::assignConstantLaunch(LaunchOp launch) {
   Builder b(context);
   SmallVector<int64_t> inputs;
   for (Value input : launch.getInputs())
-    inputs.push_back(buffers[bufferOf[getRoot(input)]].index);
+    inputs.push_back(buffers[bufferOf[graph::lookThroughViews(input)]].index);
   for (auto [k, result] : llvm::enumerate(launch.getResults()))
     assignWeight(result, b.getDictionaryAttr({b.getNamedAttr("unit", launch.getUnitAttr()), b.getNamedAttr("inputs", b.getDenseI64ArrayAttr(inputs)),
                                               b.getNamedAttr("result", b.getI64IntegerAttr(k)),
@@ -200,7 +193,7 @@ void Plan::assignOp(Operation &op) {
     for (auto [result, capacity] : llvm::zip(call.getResults(), call.getCapacity()->getResults())) {
       AffineExpr bytes = capacity * graph::getElementBytes(cast<RankedTensorType>(result.getType()).getElementType());
       // A result of the model is handed out by size: it needs a buffer that the runtime can describe after the run.
-      bool isReturned = llvm::any_of(main.getBody().front().getTerminator()->getOperands(), [&, result = result](Value value) { return getRoot(value) == result; });
+      bool isReturned = llvm::any_of(main.getBody().front().getTerminator()->getOperands(), [&, result = result](Value value) { return graph::lookThroughViews(value) == result; });
       if (isReturned && !bufferOf.contains(result))
         bufferOf[result] = create(BufferKind::block, blocks++, bytes);
       else
@@ -240,7 +233,7 @@ void Plan::number(Block &block) {
 /// Decides whether `op` waits for the others first. `fresh` holds the buffers written since the last barrier.
 void Plan::visitBarrier(Operation &op, llvm::DenseSet<int64_t> &fresh) {
   bool grows = llvm::any_of(op.getResults(), [&](Value result) { return buffers[bufferOf[result]].kind == BufferKind::block; });
-  bool waits = grows || op.getNumRegions() || llvm::any_of(op.getOperands(), [&](Value operand) { return fresh.contains(bufferOf[getRoot(operand)]); });
+  bool waits = grows || op.getNumRegions() || llvm::any_of(op.getOperands(), [&](Value operand) { return fresh.contains(bufferOf[graph::lookThroughViews(operand)]); });
   if (waits) {
     fresh.clear();
     barrierTimes.push_back(op.getAttrOfType<IntegerAttr>("ordinal").getInt());
@@ -271,7 +264,7 @@ int64_t Plan::getSafeEnd(int64_t at) {
 
 /// Extends the life of a value's slot to `at` and on to the next barrier.
 void Plan::touch(Value value, int64_t at) {
-  Buffer &buffer = buffers[bufferOf[getRoot(value)]];
+  Buffer &buffer = buffers[bufferOf[graph::lookThroughViews(value)]];
   buffer.last = std::max(buffer.last, getSafeEnd(at));
 }
 
@@ -290,7 +283,7 @@ void Plan::computeLifetimes() {
     if (at < 0)
       at = end = op->getParentOp()->getAttrOfType<IntegerAttr>("end").getInt();
     auto write = [&](Value value) {
-      Buffer &buffer = buffers[bufferOf[getRoot(value)]];
+      Buffer &buffer = buffers[bufferOf[graph::lookThroughViews(value)]];
       buffer.first = std::min(buffer.first, at);
       touch(value, end);
     };
@@ -299,7 +292,7 @@ void Plan::computeLifetimes() {
       for (BlockArgument argument : region.getArguments())
         write(argument);
     for (Value operand : op->getOperands()) {
-      Value root = getRoot(operand);
+      Value root = graph::lookThroughViews(operand);
       int64_t until = end;
       for (Operation *parent = op->getParentOp(); parent != main; parent = parent->getParentOp())
         if (!parent->isAncestor(root.getParentBlock()->getParentOp()))
@@ -315,7 +308,7 @@ void Plan::annotate() {
   auto lookup = [&](ValueRange values) {
     SmallVector<int64_t> numbers;
     for (Value value : values)
-      numbers.push_back(bufferOf[getRoot(value)]);
+      numbers.push_back(bufferOf[graph::lookThroughViews(value)]);
     return b.getDenseI64ArrayAttr(numbers);
   };
   main.walk([&](Operation *op) {

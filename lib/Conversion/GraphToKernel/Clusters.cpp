@@ -95,10 +95,7 @@ bool ClusterBuilder::readsConstantsOnly(Operation *op) {
   int64_t inputBytes = 0;
   for (Value operand : op->getOperands()) {
     auto type = cast<RankedTensorType>(operand.getType());
-    // Views share the buffer of what they look at.
-    Value source = operand;
-    while (auto view = source.getDefiningOp<graph::ReshapeOp>())
-      source = view.getX();
+    Value source = graph::lookThroughViews(operand);
     std::optional<unsigned> number = clusterOf(source);
     bool constant = number ? clusters[*number].constant : graph::getConstantValue(source) != nullptr;
     if (!constant || !type.hasStaticShape())

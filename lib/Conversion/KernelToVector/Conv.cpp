@@ -3,8 +3,8 @@
 // Work items: (image, group, block of output channels, run of panel pairs). A share gathers the input under its pixels into scratch, panel by panel
 //   scratch := panels, row tile of the filter where its rows are aliased
 //   panel := for each channel, tap: 16 floats, one per pixel, 0 outside of the image
-// and sweeps the output channels over them. Pixels are numbered over all spatial dims. Where 16 pixels read 16 neighbours inside the image, the
-// row of a panel is one vector load, else a masked gather.
+// and sweeps the output channels over them. Pixels are numbered over all spatial dims. Where 16 pixels read 16 neighbours, the row of a panel is one
+// masked load; where they read every second of 32, it is two; else a masked gather.
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
 #include "lib/Conversion/KernelToVector/Plane.h"
 #include "llvm/Support/MathExtras.h"
@@ -28,8 +28,8 @@ struct ConvShape {
   int64_t tiles;  ///< tiles that one work item gathers before it sweeps the filters
   bool hasAliasedRows; ///< rows of the filter start in the same sets of the first-level cache: each row tile is copied apart
   bool isDirect; ///< full tiles of pixels are read where they lie in the image
-  AffineExpr getPanelFloats() const { return depth * ((isDirect ? 1 : tiles) * width); }
   int64_t blocks, blockChannels; ///< blocks of a group's output channels, and channels of one
+  AffineExpr getPanelFloats() const { return depth * ((isDirect ? 1 : tiles) * width); }
 };
 
 /// Rows this far apart share few sets of a cache of 4 KiB a way; copies of them are `kApart` floats further apart than they are long.
@@ -72,8 +72,8 @@ ConvShape getShape(kernel::UnitOp unit, const TargetInfo &target) {
   // One tap, and so few uses of each element that gathering them would cost more than strides through memory do.
   bool isShort = *graph::getConstant(s.depth) <= 8 || *graph::getConstant(s.outChannels) <= 2 * getTileRows(target);
   s.isDirect = isShort && graph::getConstant(s.depth) == graph::getConstant(s.channels) && llvm::all_of(s.op.getStrides(), [](int64_t stride) { return stride == 1; }) &&
-                  ArrayRef(s.x).drop_front(2) == ArrayRef(s.spatial) &&
-                  llvm::all_of(s.op.getPads().getResults(), [](AffineExpr pad) { return graph::isConstant(pad, 0); });
+               ArrayRef(s.x).drop_front(2) == ArrayRef(s.spatial) &&
+               llvm::all_of(s.op.getPads().getResults(), [](AffineExpr pad) { return graph::isConstant(pad, 0); });
   splitChannels(s, getTileRows(target));
   return s;
 }
@@ -83,10 +83,9 @@ struct ConvEmitter {
   ConvShape s;
   Value tile, scratch;
   bool asOne; ///< pixels are walked as one dim
-  VectorType positions, f32s, bools;
+  VectorType f32s, bools;
 
   ConvEmitter(UnitEmitter &e, ConvShape shape) : e(e), s(shape) {
-    positions = VectorType::get({kLanes}, e.b.getI32Type());
     f32s = VectorType::get({kLanes}, e.b.getF32Type());
     bools = VectorType::get({kLanes}, e.b.getI1Type());
     tile = e.stackBuffer(e.b.getF32Type(), getTileRows(e.options.target) * s.width);
@@ -94,16 +93,9 @@ struct ConvEmitter {
     asOne = walksPixelsAsOne(e.unit, s.op.getResult(), {s.op.getX(), s.op.getFilter()});
   }
 
-  Value splat(Value x) { return vector::BroadcastOp::create(e.b, VectorType::get({kLanes}, x.getType()), x); }
   /// A position inside a plane in all lanes; planes have fewer than 2^31 pixels.
-  Value spread(Value x) { return splat(arith::TruncIOp::create(e.b, e.b.getI32Type(), x)); }
-  /// 0, step, 2 step ...
-  Value lanes(int64_t step = 1) {
-    SmallVector<int32_t> numbers;
-    for (int64_t k = 0; k < kLanes; ++k)
-      numbers.push_back(static_cast<int32_t>(k * step));
-    return arith::ConstantOp::create(e.b, DenseElementsAttr::get(positions, ArrayRef(numbers)));
-  }
+  Value spread(Value x) { return splat(e, arith::TruncIOp::create(e.b, e.b.getI32Type(), x)); }
+  Value lanes(int64_t step = 1) { return getLaneNumbers(e, e.b.getI32Type(), step); }
 
   /// First input coordinate under each pixel of a panel, per spatial dim.
   SmallVector<Value> coordinates(Value firstPixel) {
@@ -125,7 +117,7 @@ struct ConvEmitter {
 
   /// Offsets into a channel's plane that a tap reads for each pixel, and which lie inside.
   std::pair<Value, Value> offsets(ArrayRef<Value> start, ArrayRef<Value> tap) {
-    Value offset = spread(e.i64(0)), inside = splat(arith::ConstantIntOp::create(e.b, 1, 1));
+    Value offset = spread(e.i64(0)), inside = splat(e, arith::ConstantIntOp::create(e.b, 1, 1));
     for (size_t d = 0; d < start.size(); ++d) {
       Value at = arith::AddIOp::create(e.b, start[d], spread(e.mul(tap[d], e.i64(s.op.getDilations()[d]))));
       Value size = spread(e.extent(s.x[2 + d]));
@@ -156,10 +148,8 @@ struct ConvEmitter {
       Value mask = vector::ShuffleOp::create(e.b, inside, none, spreadLanes);
       return LLVM::MaskedLoadOp::create(e.b, f32s, e.address(f32, plane, e.add(first, e.i64(number * kLanes))), mask, zero, 4u);
     };
-    SmallVector<int64_t> even;
-    for (int64_t k = 0; k < kLanes; ++k)
-      even.push_back(2 * k);
-    return vector::ShuffleOp::create(e.b, half(0), half(1), even);
+    Value low = half(0), high = half(1);
+    return takeEvenLanes(e, low, high);
   }
 
   /// Gathers one row of the panel for every channel.
@@ -193,7 +183,7 @@ struct ConvEmitter {
     if (stride > 2)
       return gatherChannels(image, panel, number, offset, inside, Run::scattered);
     Value first = vector::ExtractOp::create(e.b, offset, ArrayRef<int64_t>{0});
-    Value isStraight = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, offset, arith::AddIOp::create(e.b, splat(first), lanes(stride)));
+    Value isStraight = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, offset, arith::AddIOp::create(e.b, splat(e, first), lanes(stride)));
     Value all = vector::ReductionOp::create(e.b, vector::CombiningKind::AND, isStraight);
     auto branch = scf::IfOp::create(e.b, all, true);
     OpBuilder::InsertionGuard guard(e.b);
@@ -302,9 +292,9 @@ struct ConvEmitter {
         Value target = e.address(f32, scratch, e.mul(e.sub(panel, firstPanel), panelSize));
         gatherTaps(input, target, coordinates(e.mul(panel, e.i64(kLanes))), {}, e.i64(0));
       });
-      Value first = e.mul(block, e.i64(s.blockChannels)), count = e.minSigned(e.i64(s.blockChannels), e.sub(outChannels, first));
-      if (s.blocks == 1 || *graph::getConstant(s.outChannels) % s.blockChannels == 0)
-        count = s.blocks == 1 ? outChannels : e.i64(s.blockChannels);
+      Value first = e.mul(block, e.i64(s.blockChannels)), count = outChannels;
+      if (s.blocks > 1)
+        count = *graph::getConstant(s.outChannels) % s.blockChannels == 0 ? e.i64(s.blockChannels) : e.minSigned(e.i64(s.blockChannels), e.sub(outChannels, first));
       sweep(image, input, e.add(e.mul(group, outChannels), first), count, firstTile, lastTile);
     });
   }

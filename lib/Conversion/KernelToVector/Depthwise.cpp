@@ -62,13 +62,13 @@ void emitDepthwise(UnitEmitter &e) {
     planes.copyInside(input, padded, top, left);
     SmallVector<Value> weights;
     for (int64_t tap = 0; tap < s.windows.getTaps(); ++tap)
-      weights.push_back(planes.splat(e.load(f32, filter, e.add(e.mul(plane[1], e.i64(s.windows.getTaps())), e.i64(tap)), true)));
+      weights.push_back(splat(e, e.load(f32, filter, e.add(e.mul(plane[1], e.i64(s.windows.getTaps())), e.i64(tap)), true)));
     Value blocks = e.floorDiv(e.add(rows, e.sub(step, e.i64(1))), step);
     e.forEach(e.i64(0), blocks, 1, [&](Value number) {
       Value row = e.mul(number, step), count = e.minSigned(step, e.sub(rows, row));
       Plane source = padded;
       source.base = e.address(f32, padded.base, e.mul(e.mul(row, e.i64(s.windows.strides[0])), padded.pitch));
-      planes.reduceWindows(source, {block, count, columns, columns}, s.windows, planes.splat(zero),
+      planes.reduceWindows(source, {block, count, columns, columns}, s.windows, splat(e, zero),
                            [&](Value sum, Value x, int64_t tap) -> Value { return vector::FMAOp::create(e.b, x, weights[tap], sum); });
       emitPlaneEpilogue(e, s.op.getResult(), plane, row, count, block, [](Value value, Value) { return value; });
     });

@@ -48,14 +48,24 @@ AffineExpr getBlockRows(ArrayRef<AffineExpr> spatial) {
 
 PlaneEmitter::PlaneEmitter(UnitEmitter &e) : e(e), lanes(VectorType::get({kLanes}, e.b.getF32Type())) {}
 
-Value PlaneEmitter::splat(Value scalar) { return vector::BroadcastOp::create(e.b, VectorType::get({kLanes}, scalar.getType()), scalar); }
+Value splat(UnitEmitter &e, Value scalar) { return vector::BroadcastOp::create(e.b, VectorType::get({kLanes}, scalar.getType()), scalar); }
+
+Value getLaneNumbers(UnitEmitter &e, IntegerType type, int64_t step) {
+  SmallVector<Attribute> numbers;
+  for (int64_t k = 0; k < kLanes; ++k)
+    numbers.push_back(e.b.getIntegerAttr(type, k * step));
+  return arith::ConstantOp::create(e.b, DenseElementsAttr::get(VectorType::get({kLanes}, type), numbers));
+}
+
+Value takeEvenLanes(UnitEmitter &e, Value low, Value high) {
+  SmallVector<int64_t> even;
+  for (int64_t k = 0; k < kLanes; ++k)
+    even.push_back(2 * k);
+  return vector::ShuffleOp::create(e.b, low, high, even);
+}
 
 Value PlaneEmitter::getMask(Value count) {
-  SmallVector<int64_t> numbers(kLanes);
-  std::iota(numbers.begin(), numbers.end(), 0);
-  VectorType type = VectorType::get({kLanes}, e.b.getI64Type());
-  Value steps = arith::ConstantOp::create(e.b, DenseElementsAttr::get(type, ArrayRef(numbers)));
-  return arith::CmpIOp::create(e.b, arith::CmpIPredicate::slt, steps, splat(count));
+  return arith::CmpIOp::create(e.b, arith::CmpIPredicate::slt, getLaneNumbers(e, e.b.getI64Type()), splat(e, count));
 }
 
 /// Calls `body` with each vector of a row: full ones without a mask, then the rest.
@@ -96,11 +106,9 @@ Value PlaneEmitter::load(Value address, int64_t stride) {
   auto at = [&](int64_t offset) -> Value { return LLVM::LoadOp::create(e.b, lanes, e.address(f32, address, e.i64(offset)), 4); };
   if (stride == 1)
     return at(0);
-  SmallVector<int64_t> numbers;
   if (stride == 2) {
-    for (int64_t k = 0; k < kLanes; ++k)
-      numbers.push_back(2 * k);
-    return vector::ShuffleOp::create(e.b, at(0), at(kLanes), numbers);
+    Value low = at(0), high = at(kLanes);
+    return takeEvenLanes(e, low, high);
   }
   SmallVector<Value> elements;
   for (int64_t k = 0; k < kLanes; ++k)

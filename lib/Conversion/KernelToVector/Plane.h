@@ -31,11 +31,17 @@ int64_t getSlack(const Windows &windows);
 /// Results of one plane that are kept in scratch memory before the epilogue takes them: whole groups of rows.
 mlir::AffineExpr getBlockRows(llvm::ArrayRef<mlir::AffineExpr> spatial);
 
+/// A scalar in all lanes of a vector.
+mlir::Value splat(UnitEmitter &e, mlir::Value scalar);
+/// The vector 0, step, 2 step ... of an integer type.
+mlir::Value getLaneNumbers(UnitEmitter &e, mlir::IntegerType type, int64_t step = 1);
+/// Every second lane of two vectors that lie behind each other.
+mlir::Value takeEvenLanes(UnitEmitter &e, mlir::Value low, mlir::Value high);
+
 class PlaneEmitter {
 public:
   explicit PlaneEmitter(UnitEmitter &e);
 
-  mlir::Value splat(mlir::Value scalar);
   /// Sets `count` floats.
   void fill(mlir::Value base, mlir::Value count, mlir::Value number);
   /// Copies a dense plane into `target`, its first element to (top, left); what falls outside of the target is left out.
@@ -45,7 +51,6 @@ public:
   void reduceWindows(const Plane &source, const Plane &target, const Windows &windows, mlir::Value init, Combine combine);
 
 private:
-  struct Block;
   mlir::Value load(mlir::Value address, int64_t stride);
   mlir::Value getMask(mlir::Value count);
   void emitRows(const Plane &source, const Plane &target, const Windows &windows, mlir::Value init, Combine combine, mlir::Value row, int64_t rows);

@@ -63,7 +63,7 @@ struct PoolEmitter {
     auto combine = [&](Value sum, Value x, int64_t) -> Value {
       return s.isAverage ? Value(arith::AddFOp::create(e.b, sum, x)) : Value(arith::MaximumFOp::create(e.b, sum, x));
     };
-    Value init = planes.splat(start());
+    Value init = splat(e, start());
     Plane source{padded, height, pitch, pitch}, out{target, rows, columns, columns};
     if (!s.isSeparated)
       return planes.reduceWindows(source, out, s.windows, init, combine);

@@ -142,6 +142,22 @@ Value readMask(Emitter &e, Value mask, AffineExpr batch, AffineExpr keys) {
 /// Keys or values behind those of earlier runs.
 Value appendPast(Emitter &e, Value past, Value now) { return past && now ? e.concat({past, now}, 2) : now; }
 
+/// Sets output 0 of Attention or MultiHeadAttention, whose attributes and bias mean the same; `mask` stands at another input.
+void setAttended(Node &node, const Value (&parts)[3], Value mask) {
+  Emitter &e = node.e;
+  Dims queries = Emitter::dimsOf(parts[0]), keys = Emitter::dimsOf(parts[1]);
+  Scores how;
+  how.scale = node.getFloat("scale", 0);
+  how.bias = node.opt(5);
+  how.masked = node.getFloat("mask_filter_value", -10000);
+  how.allowed = readMask(e, mask, queries[0], keys[2]);
+  if (node.getInt("unidirectional", 0)) {
+    how.allowed = both(e, how.allowed, makeCausal(e, queries[2], keys[2]));
+    how.masked = -INFINITY;
+  }
+  node.set(0, mergeHeads(e, attend(e, parts[0], parts[1], parts[2], how)));
+}
+
 /// Attention over one projection of the input to queries, keys and values.
 void importAttention(Node &node) {
   Emitter &e = node.e;
@@ -169,17 +185,7 @@ void importAttention(Node &node) {
       parts[k] = appendPast(e, e.squeeze(e.sliceAxis(node.in(4), 0, k - 1, 1), {0}), parts[k]);
   if (!parts[0] || !parts[1] || !parts[2])
     return;
-  Dims queries = Emitter::dimsOf(parts[0]), keys = Emitter::dimsOf(parts[1]);
-  Scores how;
-  how.scale = node.getFloat("scale", 0);
-  how.bias = node.opt(5);
-  how.masked = node.getFloat("mask_filter_value", -10000);
-  how.allowed = readMask(e, node.opt(3), queries[0], keys[2]);
-  if (node.getInt("unidirectional", 0)) {
-    how.allowed = both(e, how.allowed, makeCausal(e, queries[2], keys[2]));
-    how.masked = -INFINITY;
-  }
-  node.set(0, mergeHeads(e, attend(e, parts[0], parts[1], parts[2], how)));
+  setAttended(node, parts, node.opt(3));
   if (node.wants(1))
     node.set(1, e.concat({e.unsqueeze(parts[1], {0}), e.unsqueeze(parts[2], {0})}, 0));
 }
@@ -227,17 +233,7 @@ void importMultiHeadAttention(Node &node) {
   parts[2] = appendPast(e, node.opt(7), parts[2]);
   if (!parts[1] || !parts[2])
     return;
-  Dims queries = Emitter::dimsOf(parts[0]), keys = Emitter::dimsOf(parts[1]);
-  Scores how;
-  how.scale = node.getFloat("scale", 0);
-  how.bias = node.opt(5);
-  how.masked = node.getFloat("mask_filter_value", -10000);
-  how.allowed = readMask(e, node.opt(4), queries[0], keys[2]);
-  if (node.getInt("unidirectional", 0)) {
-    how.allowed = both(e, how.allowed, makeCausal(e, queries[2], keys[2]));
-    how.masked = -INFINITY;
-  }
-  node.set(0, mergeHeads(e, attend(e, parts[0], parts[1], parts[2], how)));
+  setAttended(node, parts, node.opt(4));
   for (unsigned k = 1; k < 3; ++k)
     if (node.wants(k))
       node.set(k, parts[k]);
