@@ -10,9 +10,7 @@ from conformance.suite import find_inputs, load_sets
 from support.compare import is_near
 
 
-# Models whose reference is no nearer than this share of its largest magnitude: networks of instance normalisations that are fed seeded numbers in
-# [0, 1] where they expect pixels up to 255 amplify the rounding of their first layers (on [0, 255] the same network agrees within 1e-4).
-_SENSITIVE = {"fns-candy": 3e-3}
+_MOST_ELEMENTS = 1 << 22
 
 
 def _reference(path: str, feeds: dict) -> list:
@@ -60,6 +58,9 @@ def _make_cases(folder: pathlib.Path, model: onnx.ModelProto, path: str):
                 continue
     for extent in () if found else (1, 2, 64, 96, 160):
         feeds = _make_inputs(inputs, extent)
+        # A symbol that stands for the batch beside fixed pixels would ask for more memory than there is.
+        if any(array.size > _MOST_ELEMENTS for array in feeds.values()):
+            continue
         try:
             yield f"seeded inputs, extent {extent}", feeds, _reference(path, feeds)
         except Exception:
@@ -84,7 +85,7 @@ def run_model(task) -> tuple[str, str]:
     count = 0
     for label, feeds, outputs in _make_cases(folder, model, path):
         for value, mine, wanted in zip(model.graph.output, session.run(None, feeds), outputs):
-            if wanted is not None and not is_near(mine, wanted, slack + _SENSITIVE.get(name, 0) * float(np.abs(wanted).max(initial=0))):
+            if wanted is not None and not is_near(mine, wanted, slack):
                 gap = np.abs(np.asarray(mine, np.float64) - wanted).max() if np.shape(mine) == np.shape(wanted) else f"shape {np.shape(mine)}"
                 return "wrong", f"{label}, output '{value.name}': off by {gap}"
         count += 1

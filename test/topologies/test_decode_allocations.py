@@ -6,7 +6,7 @@ import pytest
 
 import onager
 from support.places import BUILD
-from topologies.networks import write_model
+from support.networks import write_model
 
 STEPS = 512
 # 16 single steps, eight buckets for each power of two up to 512, the first run and the start of the threads.

@@ -7,7 +7,7 @@ import pytest
 
 import onager
 
-from topologies.networks import Network
+from support.networks import Network
 
 SHAPES = {
     "resnet50": [{"batch": 1}, {"batch": 3}],

@@ -161,6 +161,10 @@ void PlaneEmitter::reduceWindows(const Plane &source, const Plane &target, const
 bool walksPixelsAsOne(kernel::UnitOp unit, Value result, ArrayRef<Value> inputs) {
   graph::Dims out = graph::getDims(result);
   ArrayRef<AffineExpr> spatial = ArrayRef(out).drop_front(2);
+  // The pixel stands in for the last dim's index, which nobody reads where that dim has extent 1.
+  bool isPoint = llvm::all_of(spatial, [](AffineExpr dim) { return graph::isConstant(dim, 1); });
+  if (graph::isConstant(spatial.back(), 1) && !isPoint)
+    return false;
   SmallVector<Value> tensors(unit.getBody().getArguments());
   for (Operation &op : unit.getBody().front().without_terminator())
     if (&op != result.getDefiningOp())
