@@ -447,6 +447,24 @@ def Graph_MatmulOp : Graph_PureOp<"matmul"> {
   let results = (outs AnyRankedTensor:$result);
   let hasVerifier = 1;
 }
+def Graph_AttentionOp : Graph_PureOp<"attention", [AttrSizedOperandSegments]> {
+  let summary = "softmax(scale * q k^T, masked) v for q [..., S, D], k [..., T, D], v [..., T, V] -> [..., S, V]; leading dims broadcast";
+  let description = [{
+    Scores [..., S, T] pass `masks` in order: one of f32 is added, one of i1 replaces the scores where it is false by its entry of `fills`
+    (entries of the others are ignored). Rows where `zeroed` [..., S, 1] holds have the weights 0 instead of the softmax of their scores. Rows over
+    no key are 0.
+    Checks: attention_c1: ranks; attention_c2: extents of q, k, v and the result fit; attention_c3: elements of f32; attention_c4: masks of f32
+    or i1 that broadcast to the scores, with one fill each; attention_c5: `zeroed` is of i1 and has one element per row at most.
+    ```mlir
+    %1 = graph.attention %q, %k, %v, %mask {scale = 0.125 : f64, fills = array<f64: 0.0>, operandSegmentSizes = array<i32: 1, 1, 1, 1, 0>}
+      : (tensor<2x8x64xf32>, tensor<2x9x64xf32>, tensor<2x9x64xf32>, tensor<8x9xf32>) -> tensor<2x8x64xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$q, AnyRankedTensor:$k, AnyRankedTensor:$v, Variadic<AnyRankedTensor>:$masks,
+                       Optional<AnyRankedTensor>:$zeroed, F64Attr:$scale, DenseF64ArrayAttr:$fills);
+  let results = (outs AnyRankedTensor:$result);
+  let hasVerifier = 1;
+}
 def Graph_ConvOp : Graph_PureOp<"conv"> {
   let summary = "x [N, C, spatial...] with filters [O, C / group, kernel...] -> [N, O, spatial...]";
   let description = [{

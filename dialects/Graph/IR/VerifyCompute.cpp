@@ -137,6 +137,55 @@ LogicalResult MatmulOp::verify() {
   return success();
 }
 
+/// Checks the types of q, k, v and the result of attention, and that their matrices fit.
+static LogicalResult verifyProducts(AttentionOp op) {
+  Value tensors[] = {op.getQ(), op.getK(), op.getV(), op.getResult()};
+  int64_t leading = 0;
+  for (Value tensor : ArrayRef(tensors).drop_back())
+    leading = std::max(leading, getRank(tensor));
+  for (Value tensor : tensors) {
+    if (getRank(tensor) < 2 || getRank(op.getResult()) != leading)
+      return complain(op, "attention_c1") << "rank " << getRank(tensor) << " and a result of rank " << getRank(op.getResult()) << ", expected at least 2 and "
+                                          << leading;
+    if (!getElement(tensor).isF32())
+      return complain(op, "attention_c3") << "element type " << getElement(tensor) << ", expected 'f32'";
+  }
+  auto dim = [](Value tensor, int64_t fromEnd) { return getDims(tensor)[getRank(tensor) - fromEnd]; };
+  return failure(failed(verifyDim(op, "attention_c2", dim(op.getK(), 1), dim(op.getQ(), 1))) ||
+                 failed(verifyDim(op, "attention_c2", dim(op.getV(), 2), dim(op.getK(), 2))) ||
+                 failed(verifyDim(op, "attention_c2", dim(op.getResult(), 2), dim(op.getQ(), 2))) ||
+                 failed(verifyDim(op, "attention_c2", dim(op.getResult(), 1), dim(op.getV(), 1))));
+}
+
+/// True where a tensor broadcasts to `target`, as far as numbers say.
+static bool fitsInto(Value tensor, ArrayRef<AffineExpr> target) {
+  Dims dims = getDims(tensor);
+  if (dims.size() > target.size())
+    return false;
+  for (auto [have, want] : llvm::zip(dims, target.take_back(dims.size()))) {
+    std::optional<int64_t> extent = getConstant(have), wanted = getConstant(want);
+    if (extent && wanted && *extent != 1 && *extent != *wanted)
+      return false;
+  }
+  return true;
+}
+
+LogicalResult AttentionOp::verify() {
+  if (failed(verifyProducts(*this)))
+    return failure();
+  if (getFills().size() != getMasks().size())
+    return complain(*this, "attention_c4") << getFills().size() << " fills for " << getMasks().size() << " masks";
+  Dims scores = getDims(getResult());
+  scores.back() = getDims(getK())[getRank(getK()) - 2];
+  for (Value mask : getMasks())
+    if (!fitsInto(mask, scores) || !(getElement(mask).isF32() || getElement(mask).isInteger(1)))
+      return complain(*this, "attention_c4") << "a mask of type " << mask.getType() << ", expected f32 or i1 that broadcasts to the scores";
+  scores.back() = getAffineConstantExpr(1, getContext());
+  if (Value rows = getZeroed(); rows && (!fitsInto(rows, scores) || !getElement(rows).isInteger(1)))
+    return complain(*this, "attention_c5") << "zeroed rows of type " << rows.getType() << ", expected i1 with one element per row at most";
+  return success();
+}
+
 LogicalResult RecurrentOp::verify() {
   bool fits = getRank(getGates()) == 3 && getRank(getRecurrence()) == 2 && getRank(getHidden()) == 2 && getRank(getStates()) == 3;
   for (Value vector : {getLengths(), getPeephole(), getRecurrenceBias()})

@@ -133,6 +133,29 @@ def GraphRaiseSoftmax : Pass<"graph-raise-softmax", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numRaised", "raised", "softmaxes recognised">];
 }
 
+def GraphRaiseAttention : Pass<"graph-raise-attention", "::mlir::func::FuncOp"> {
+  let summary = "Recognises matmul, softmax, matmul as attention";
+  let description = [{
+    `matmul(softmax(scores), v)` becomes `graph.attention`, whose emitter never stores the scores. Scores are `matmul(q, transpose(k))`, scaled by constants
+    (on q, k or the product), then masked by `add` and by `select` with a constant. Rows of weights may be replaced by 0. Keys and values
+    that are repeated for groups of heads are read without the copies. Must hold: nothing else reads scores and weights; q, k and v are f32
+    (`graph-widen-floats` runs before; casts in between, which round, go); rows of q and v have 8 elements or more (rationale: vectors
+    of 16 would be mostly padding).
+
+    ```mlir
+    %p = graph.matmul %q, %kt ...
+    %w = graph.softmax %p {axis = 2 : i64} ...
+    %y = graph.matmul %w, %v ...
+    // becomes
+    %k = graph.transpose %kt {perm = array<i64: 0, 2, 1>} ...
+    %y = graph.attention %q, %k, %v {scale = 1.0 : f64, ...} ...
+    ```
+    May change numbers: rows are summed by blocks of keys and divided by their sum at the end; scales are multiplied into one.
+  }];
+  let dependentDialects = ["::onager::graph::GraphDialect"];
+  let statistics = [Statistic<"numRaised", "raised", "attentions recognised">];
+}
+
 def GraphWidenFloats : Pass<"graph-widen-floats", "::mlir::func::FuncOp"> {
   let summary = "Computes f16 and bf16 in f32 from end to end";
   let description = [{

@@ -25,6 +25,9 @@ void addGraphStage(OpPassManager &passes, bool exact) {
   // Behind all patterns, which then need to know one float type each; the last simplification takes the casts between operations.
   function.addPass(createGraphWidenFloats());
   function.addPass(createGraphSimplify());
+  // Behind widening: attention is of f32, and casts between its parts are gone.
+  function.addPass(createGraphRaiseAttention());
+  function.addPass(createGraphSimplify());
   function.addPass(createCSEPass());
 }
 

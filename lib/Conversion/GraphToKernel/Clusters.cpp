@@ -219,7 +219,7 @@ void ClusterBuilder::absorbPrologue(Operation *op, unsigned target) {
     if (from.program || from.hero || from.constant != clusters[target].constant || from.ops.size() + clusters[target].ops.size() > kLargestCluster)
       continue;
     // Windows and the like read their operands many times: they run in loops of their own.
-    if (llvm::any_of(from.ops, [&](Operation *member) { return getRole(member, fuse) == Role::opaque; }))
+    if (llvm::any_of(from.ops, [&](Operation *member) { return getRole(member, fuse) == Role::opaque || !takesProducer(op, member); }))
       continue;
     if (isOnlyReadBy(*source, op, target))
       merge(*source, target);

@@ -43,6 +43,8 @@ kernel::Hero getHero(Operation *op, bool fuse) {
     return Hero::concat;
   if (isa<graph::CumulateOp>(op))
     return Hero::scan;
+  if (isa<graph::AttentionOp>(op))
+    return Hero::attention;
   if (!fuse)
     return Hero::map;
   return llvm::TypeSwitch<Operation *, Hero>(op)
@@ -81,7 +83,20 @@ bool takesPrologue(Operation *op, unsigned number) {
     return true;
   if (isa<graph::GatherOp, graph::GatherElementsOp, graph::GatherNDOp>(op))
     return number == 1;
+  if (isa<graph::AttentionOp>(op))
+    return number < 3;
   return isa<graph::PadOp>(op);
+}
+
+bool takesProducer(Operation *op, Operation *producer) {
+  if (!isa<graph::AttentionOp>(op))
+    return true;
+  if (auto cast = dyn_cast<graph::CastOp>(producer)) {
+    Type from = cast.getX().getType().getElementType();
+    return (from.isF16() || from.isBF16()) && cast.getType().getElementType().isF32();
+  }
+  auto transpose = dyn_cast<graph::TransposeOp>(producer);
+  return transpose && transpose.getPerm().back() == static_cast<int64_t>(transpose.getPerm().size()) - 1;
 }
 
 bool isCheap(Operation *op) {

@@ -23,6 +23,8 @@ kernel::Hero getHero(mlir::Operation *op, bool fuse);
 bool takesEpilogue(mlir::Operation *op);
 /// True where a unit around `op` may compute operand `number` while reading it.
 bool takesPrologue(mlir::Operation *op, unsigned number);
+/// True where `op` can read through `producer`. Attention reads rows from memory, in any order and as shorter floats; other prologues are not restricted.
+bool takesProducer(mlir::Operation *op, mlir::Operation *producer);
 /// True where the operation costs little enough to be computed more than once.
 bool isCheap(mlir::Operation *op);
 

@@ -26,6 +26,8 @@ WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options) {
     return options.exact ? getMapWork(unit, options.exact) : getRowWork(unit);
   case Hero::gemm:
     return getGemmWork(unit, options);
+  case Hero::attention:
+    return getAttentionWork(unit);
   case Hero::conv:
     return options.exact ? getMapWork(unit, options.exact) : getConvWork(unit, options);
   case Hero::depthwise:

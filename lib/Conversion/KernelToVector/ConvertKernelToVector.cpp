@@ -30,6 +30,8 @@ static void emitBody(UnitEmitter &e) {
     return e.options.exact ? emitMap(e) : emitRows(e);
   case Hero::gemm:
     return emitGemm(e);
+  case Hero::attention:
+    return emitAttention(e);
   case Hero::conv:
     return e.options.exact ? emitMap(e) : emitConv(e);
   case Hero::depthwise:

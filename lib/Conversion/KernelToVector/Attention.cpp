@@ -1,0 +1,350 @@
+// Attention: softmax(scale * q k^T, masked) v, by blocks of keys, so that the scores of a block alone are ever in memory.
+//
+// Work items: (batch, block of rows of q), rows innermost. Per thread, scratch holds f32 (sizes in elements):
+//   scratch := scores [rows, keys], tile [rows, width], sums [rows, width], top [rows], total [rows], factor [rows],
+//              panels of keys, panels of values, q [rows, depth] where q is stored in 16 bits
+//
+// For each block of keys, with rows in parallel:
+//   scores = scale * q k^T, masked            keys are packed into panels of 16, transposed in registers
+//   next = max(top, max scores)   factor = e^(top - next)   scores = e^(scores - next)
+//   total = total * factor + sum scores       sums = sums * factor + scores v
+// and behind the last one: result = sums / total.
+//
+// A row without finite scores keeps top = -infinity; exponents are then taken from 0, so total stays 0 and the quotient is NaN, as a softmax over
+// such a row is. NaN scores reach total by their powers.
+//
+// With few queries (decoding) packing would cost more than the products: keys are read once, as dot products, and values in place.
+#include "lib/Conversion/KernelToVector/MicroKernel.h"
+#include "lib/Conversion/KernelToVector/StridedRows.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include <limits>
+
+using namespace mlir;
+
+namespace onager {
+
+namespace {
+
+using Index = UnitEmitter::Index;
+
+constexpr int64_t kLanes = kernel::kPanelWidth;
+/// Rows of one work item and keys of one block: scores and panels of both fit the second-level cache for heads of up to 128.
+constexpr int64_t kRowBlock = 96, kKeyBlock = 256;
+/// Rows from which on packing keys pays.
+constexpr int64_t kFewestRowsToPack = 4;
+
+struct AttentionShape {
+  graph::AttentionOp op;
+  graph::Dims batch, scores;
+  AffineExpr rows, keys, depth, width;
+  int64_t rowBlock, keyBlock; ///< what scratch holds
+  bool isStoredShort;         ///< q has 16-bit elements in memory
+};
+
+/// The smaller of `limit` and the extent, where that is known.
+int64_t capBlock(AffineExpr extent, int64_t limit) {
+  std::optional<int64_t> known = graph::getConstant(extent);
+  return known ? std::clamp<int64_t>(*known, 1, limit) : limit;
+}
+
+AttentionShape getShape(kernel::UnitOp unit) {
+  AttentionShape shape;
+  shape.op = *unit.getBody().front().getOps<graph::AttentionOp>().begin();
+  graph::Dims k = graph::getDims(shape.op.getK()), out = graph::getDims(shape.op.getResult());
+  shape.batch.assign(out.begin(), out.end() - 2);
+  shape.rows = out[out.size() - 2];
+  shape.keys = k[k.size() - 2];
+  shape.depth = k.back();
+  shape.width = out.back();
+  shape.scores = out;
+  shape.scores.back() = shape.keys;
+  shape.rowBlock = capBlock(shape.rows, kRowBlock);
+  shape.keyBlock = llvm::alignTo(capBlock(shape.keys, kKeyBlock), 2 * kLanes);
+  shape.isStoredShort = !getStored(shape.op.getQ()).isF32();
+  return shape;
+}
+
+/// Sizes of the parts of scratch, in elements, in the order of their places.
+enum Part { scoresPart, tilePart, sumsPart, topPart, totalPart, factorPart, keysPart, valuesPart, queriesPart, partCount };
+std::array<AffineExpr, partCount> getParts(const AttentionShape &shape) {
+  AffineExpr one = getAffineConstantExpr(1, shape.rows.getContext()), none = getAffineConstantExpr(0, shape.rows.getContext());
+  AffineExpr rows = one * llvm::alignTo(shape.rowBlock, kLanes), keys = one * shape.keyBlock, width = shape.width.ceilDiv(kLanes) * kLanes;
+  return {rows * keys, rows * width, rows * width, rows, rows, rows, keys * shape.depth, keys * width, shape.isStoredShort ? rows * shape.depth : none};
+}
+
+struct AttentionEmitter {
+  UnitEmitter &e;
+  AttentionShape shape;
+  Value parts[partCount];
+  StridedRows q, k, v;
+  Value depth, width, paddedWidth;
+  VectorType lanes;
+
+  AttentionEmitter(UnitEmitter &e, AttentionShape shape)
+      : e(e), shape(shape), q(e, shape.op.getQ()), k(e, shape.op.getK()), v(e, shape.op.getV()), depth(e.extent(shape.depth)), width(e.extent(shape.width)),
+        paddedWidth(e.extent(shape.width.ceilDiv(kLanes) * kLanes)), lanes(VectorType::get({kLanes}, e.b.getF32Type())) {
+    Value place = e.i64(0);
+    for (auto [number, size] : llvm::enumerate(getParts(shape))) {
+      parts[number] = e.address(e.b.getF32Type(), e.getScratch(), place);
+      place = e.add(place, e.extent(size));
+    }
+  }
+
+  // ---- memory and vectors ----
+
+  Value at(Value base, Value offset) { return e.address(e.b.getF32Type(), base, offset); }
+  Value get(Part part, Value offset) { return e.load(e.b.getF32Type(), parts[part], offset); }
+  void put(Part part, Value offset, Value x) { e.store(e.b.getF32Type(), parts[part], offset, x); }
+  Value loadLanes(Part part, Value offset) { return loadVector(e, e.b.getF32Type(), at(parts[part], offset)); }
+  void storeLanes(Part part, Value offset, Value x) { LLVM::StoreOp::create(e.b, x, at(parts[part], offset), 4); }
+  Value splat(Value x) { return vector::BroadcastOp::create(e.b, lanes, x); }
+  Value number(double x) { return e.constant(e.b.getF32Type(), x); }
+  Value add(Value a, Value c) { return arith::AddFOp::create(e.b, a, c); }
+  Value mul(Value a, Value c) { return arith::MulFOp::create(e.b, a, c); }
+  Value sub(Value a, Value c) { return arith::SubFOp::create(e.b, a, c); }
+  Value sumOf(Value x) {
+    return vector::ReductionOp::create(e.b, vector::CombiningKind::ADD, x, arith::FastMathFlags::reassoc);
+  }
+  Value larger(Value a, Value c) {
+    return arith::SelectOp::create(e.b, arith::CmpFOp::create(e.b, arith::CmpFPredicate::OGT, a, c), a, c);
+  }
+
+  // ---- one block of keys ----
+
+  /// scores = q k^T by panels.
+  void multiplyPacked(Value queries, Value queryStride, Value key, Value first, Value rows, Value count) {
+    int64_t panels = getTilePanels(e.options.target);
+    Value tiles = e.floorDiv(e.add(count, e.i64(panels * kLanes - 1)), e.i64(panels * kLanes)), last = e.sub(e.extent(shape.keys), e.i64(1));
+    e.forEach(e.i64(0), e.mul(tiles, e.i64(panels)), 1, [&](Value panel) {
+      k.packTransposed(key, e.add(first, e.mul(panel, e.i64(kLanes))), last, depth, at(parts[keysPart], e.mul(panel, e.mul(depth, e.i64(kLanes)))));
+    });
+    e.forEach(e.i64(0), tiles, 1, [&](Value tile) {
+      Value panel = at(parts[keysPart], e.mul(tile, e.mul(depth, e.i64(panels * kLanes))));
+      forRowTiles(e, rows, [&](Value row, int64_t size) {
+        Value target = e.add(e.mul(row, e.i64(shape.keyBlock)), e.mul(tile, e.i64(panels * kLanes)));
+        callMicroKernel(e, size, panels, {at(queries, e.mul(row, queryStride)), queryStride, panel, e.mul(depth, e.i64(kLanes)), at(parts[scoresPart], target),
+                                          e.i64(shape.keyBlock), depth});
+      });
+    });
+  }
+
+  /// scores = q k^T by dot products.
+  void multiplyStreamed(Value queries, Value queryStride, Value key, Value first, Value rows, Value count) {
+    Value whole = e.mul(e.floorDiv(depth, e.i64(kLanes)), e.i64(kLanes));
+    e.forEach(e.i64(0), rows, 1, [&](Value row) {
+      Value query = at(queries, e.mul(row, queryStride));
+      e.forEach(e.i64(0), count, 1, [&](Value j) {
+        Value from = e.add(key, e.mul(e.add(first, j), k.rowStride));
+        Value sums = e.forLoop(e.i64(0), whole, kLanes, splat(number(0)), [&](Value d, ValueRange sum) {
+          Value x = loadVector(e, e.b.getF32Type(), at(query, d)), y = loadVector(e, k.stored, k.address(e.add(from, d)));
+          return SmallVector<Value>{vector::FMAOp::create(e.b, x, y, sum[0])};
+        })[0];
+        Value score = e.forLoop(whole, depth, 1, sumOf(sums), [&](Value d, ValueRange sum) {
+          return SmallVector<Value>{add(sum[0], mul(e.load(e.b.getF32Type(), query, d), k.load(e.add(from, d))))};
+        })[0];
+        put(scoresPart, e.add(e.mul(row, e.i64(shape.keyBlock)), j), score);
+      });
+    });
+  }
+
+  /// Scales and masks the scores of a row; -infinity up to the next whole vector.
+  void maskRow(ArrayRef<Value> index, Value base, Value first, Value count, Value padded) {
+    double scale = shape.op.getScale().convertToDouble();
+    e.forEachParallel(e.i64(0), count, [&](Value j) {
+      Value score = mul(get(scoresPart, e.add(base, j)), number(scale));
+      Index position(index);
+      position.push_back(e.add(first, j));
+      for (auto [mask, fill] : llvm::zip_equal(shape.op.getMasks(), shape.op.getFills())) {
+        Value x = e.element(mask, e.broadcastIndex(mask, shape.scores, position));
+        score = x.getType().isInteger(1) ? Value(arith::SelectOp::create(e.b, x, score, number(fill))) : add(score, x);
+      }
+      put(scoresPart, e.add(base, j), score);
+    });
+    e.forEach(count, padded, 1, [&](Value j) { put(scoresPart, e.add(base, j), number(-std::numeric_limits<double>::infinity())); });
+  }
+
+  /// Turns the scores of a row into powers, with `top`, `total` and `factor` of the row brought up to date.
+  void softmaxRow(ArrayRef<Value> index, Value row, Value base, Value padded) {
+    Value before = get(topPart, row), lowest = number(-std::numeric_limits<double>::infinity());
+    Value tops = e.forLoop(e.i64(0), padded, kLanes, splat(before), [&](Value j, ValueRange top) {
+      return SmallVector<Value>{larger(loadLanes(scoresPart, e.add(base, j)), top[0])};
+    })[0];
+    Value top = vector::ReductionOp::create(e.b, vector::CombiningKind::MAXNUMF, tops, arith::FastMathFlags::nnan);
+    Value isLowest = arith::CmpFOp::create(e.b, arith::CmpFPredicate::OEQ, top, lowest);
+    Value shift = arith::SelectOp::create(e.b, isLowest, number(0), top), factor = e.math("exp", sub(before, shift)), zeroed = isZeroed(index);
+    Value sums = e.forLoop(e.i64(0), padded, kLanes, splat(number(0)), [&](Value j, ValueRange sum) {
+      Value power = math::ExpOp::create(e.b, sub(loadLanes(scoresPart, e.add(base, j)), splat(shift)));
+      if (zeroed)
+        power = arith::SelectOp::create(e.b, zeroed, splat(number(0)), power);
+      storeLanes(scoresPart, e.add(base, j), power);
+      return SmallVector<Value>{add(sum[0], power)};
+    })[0];
+    put(topPart, row, top);
+    put(factorPart, row, factor);
+    put(totalPart, row, add(mul(get(totalPart, row), factor), sumOf(sums)));
+  }
+
+  /// Whether the row has no weights; null where no row is so.
+  Value isZeroed(ArrayRef<Value> index) {
+    Value rows = shape.op.getZeroed();
+    if (!rows)
+      return {};
+    Index position(index);
+    position.push_back(e.i64(0));
+    graph::Dims dims(shape.scores);
+    dims.back() = getAffineConstantExpr(1, e.b.getContext());
+    return e.element(rows, e.broadcastIndex(rows, dims, position));
+  }
+
+  /// tile = scores v, with values packed into panels.
+  void weighPacked(Value value, Value first, Value rows, Value count) {
+    Value all = e.floorDiv(paddedWidth, e.i64(kLanes)), panelSize = e.i64(shape.keyBlock * kLanes);
+    e.forEach(e.i64(0), all, 1, [&](Value panel) {
+      v.pack(value, first, count, e.mul(panel, e.i64(kLanes)), width, at(parts[valuesPart], e.mul(panel, panelSize)));
+    });
+    auto multiply = [&](Value panel, int64_t panels) {
+      forRowTiles(e, rows, [&](Value row, int64_t size) {
+        Value target = e.add(e.mul(row, paddedWidth), e.mul(panel, e.i64(kLanes)));
+        callMicroKernel(e, size, panels, {at(parts[scoresPart], e.mul(row, e.i64(shape.keyBlock))), e.i64(shape.keyBlock),
+                                          at(parts[valuesPart], e.mul(panel, panelSize)), panelSize, at(parts[tilePart], target), paddedWidth, count});
+      });
+    };
+    int64_t most = getTilePanels(e.options.target);
+    Value whole = e.mul(e.floorDiv(all, e.i64(most)), e.i64(most));
+    e.forEach(e.i64(0), whole, most, [&](Value panel) { multiply(panel, most); });
+    std::optional<int64_t> known = graph::getConstant(shape.width.ceilDiv(kLanes));
+    if (most > 1 && (!known || *known % most))
+      e.forEach(whole, all, 1, [&](Value panel) { multiply(panel, 1); });
+  }
+
+  /// Panels of values that one product spans where they are read in place: as many chains as a multiply-add takes cycles.
+  static constexpr int64_t kStreamedPanels = 4;
+
+  /// tile = scores v, with values read in place. Must hold: `canStreamValues`.
+  void weighStreamed(Value value, Value first, Value rows, Value count) {
+    int64_t all = *graph::getConstant(shape.width) / kLanes;
+    Value from = e.add(value, e.mul(first, v.rowStride));
+    e.forEach(e.i64(0), rows, 1, [&](Value row) {
+      for (int64_t panel = 0; panel < all; panel += kStreamedPanels) {
+        Value column = e.i64(panel * kLanes);
+        callMicroKernel(e, 1, std::min(kStreamedPanels, all - panel),
+                        {at(parts[scoresPart], e.mul(row, e.i64(shape.keyBlock))), e.i64(0), v.address(e.add(from, column)), e.i64(kLanes),
+                         at(parts[tilePart], e.add(e.mul(row, paddedWidth), column)), e.i64(0), count, v.rowStride});
+      }
+    });
+  }
+
+  /// Values of f32 in whole panels can be read in place.
+  bool canStreamValues() const {
+    std::optional<int64_t> known = graph::getConstant(shape.width);
+    return v.stored.isF32() && known && *known % kLanes == 0;
+  }
+
+  void emitKeys(ArrayRef<Value> batch, Value firstRow, Value rows, Value queries, Value queryStride, bool isStreamed) {
+    Value key = k.offset(batch, shape.batch), value = v.offset(batch, shape.batch), keys = e.extent(shape.keys);
+    e.forEach(e.i64(0), keys, kKeyBlock, [&](Value first) {
+      Value count = e.minSigned(e.i64(kKeyBlock), e.sub(keys, first));
+      Value padded = e.mul(e.floorDiv(e.add(count, e.i64(kLanes - 1)), e.i64(kLanes)), e.i64(kLanes));
+      if (isStreamed)
+        multiplyStreamed(queries, queryStride, key, first, rows, count);
+      else
+        multiplyPacked(queries, queryStride, key, first, rows, count);
+      e.forEach(e.i64(0), rows, 1, [&](Value row) {
+        Index index(batch);
+        index.push_back(e.add(firstRow, row));
+        Value base = e.mul(row, e.i64(shape.keyBlock));
+        maskRow(index, base, first, count, padded);
+        softmaxRow(index, row, base, padded);
+      });
+      if (isStreamed && canStreamValues())
+        weighStreamed(value, first, rows, count);
+      else
+        weighPacked(value, first, rows, count);
+      e.forEach(e.i64(0), rows, 1, [&](Value row) {
+        Value base = e.mul(row, paddedWidth), factor = splat(get(factorPart, row));
+        e.forEach(e.i64(0), paddedWidth, kLanes, [&](Value j) {
+          Value place = e.add(base, j);
+          storeLanes(sumsPart, place, add(mul(loadLanes(sumsPart, place), factor), loadLanes(tilePart, place)));
+        });
+      });
+    });
+  }
+
+  // ---- one work item ----
+
+  void startRows(Value rows) {
+    e.forEach(e.i64(0), rows, 1, [&](Value row) {
+      put(topPart, row, number(-std::numeric_limits<double>::infinity()));
+      put(totalPart, row, number(0));
+    });
+    e.forEach(e.i64(0), e.mul(rows, paddedWidth), kLanes, [&](Value j) { storeLanes(sumsPart, j, splat(number(0))); });
+  }
+
+  /// result = sums / total; 0 without keys and for rows without weights.
+  void writeRows(ArrayRef<Value> batch, Value firstRow, Value rows) {
+    graph::Dims dims = graph::getDims(shape.op.getResult());
+    Value hasNoKeys = e.compare("eq", e.extent(shape.keys), e.i64(0));
+    e.forEach(e.i64(0), rows, 1, [&](Value row) {
+      Index index(batch);
+      index.push_back(e.add(firstRow, row));
+      Value isZero = isZeroed(index) ? Value(arith::OrIOp::create(e.b, hasNoKeys, isZeroed(index))) : hasNoKeys;
+      Value total = arith::SelectOp::create(e.b, isZero, number(1), get(totalPart, row));
+      Value scale = arith::DivFOp::create(e.b, number(1), total), base = e.mul(row, paddedWidth);
+      index.push_back(e.i64(0));
+      Value linear = e.linearize(index, dims);
+      e.forEachParallel(e.i64(0), width, [&](Value column) {
+        Index position(index);
+        position.back() = column;
+        e.overrideElement(shape.op.getResult(), [&](ArrayRef<Value>) { return mul(get(sumsPart, e.add(base, column)), scale); });
+        storeResults(e, position, e.add(linear, column));
+        e.clearOverrides();
+      });
+    });
+  }
+
+  void emitItem(ArrayRef<Value> batch, Value firstRow, Value rows) {
+    Value from = e.add(q.offset(batch, shape.batch), e.mul(firstRow, q.rowStride)), queries = q.address(from), stride = q.rowStride;
+    if (shape.isStoredShort) {
+      queries = parts[queriesPart];
+      stride = depth;
+      e.forEach(e.i64(0), rows, 1, [&](Value row) {
+        e.forEachParallel(e.i64(0), depth, [&](Value d) { put(queriesPart, e.add(e.mul(row, depth), d), q.load(e.add(e.add(from, e.mul(row, q.rowStride)), d))); });
+      });
+    }
+    startRows(rows);
+    std::optional<int64_t> known = graph::getConstant(shape.rows);
+    Value isStreamed = e.compare("slt", e.extent(shape.rows), e.i64(kFewestRowsToPack)), isPacked = e.compare("sge", e.extent(shape.rows), e.i64(kFewestRowsToPack));
+    if (!known || *known < kFewestRowsToPack)
+      e.ifThen(isStreamed, [&] { emitKeys(batch, firstRow, rows, queries, stride, true); });
+    if (!known || *known >= kFewestRowsToPack)
+      e.ifThen(isPacked, [&] { emitKeys(batch, firstRow, rows, queries, stride, false); });
+    writeRows(batch, firstRow, rows);
+  }
+};
+
+} // namespace
+
+void emitAttention(UnitEmitter &e) {
+  AttentionShape shape = getShape(e.unit);
+  AttentionEmitter emitter(e, shape);
+  Value blocks = e.extent(shape.rows.ceilDiv(kRowBlock)), rows = e.extent(shape.rows);
+  std::optional<int64_t> known = graph::getConstant(shape.rows);
+  e.forEach(e.begin, e.end, 1, [&](Value item) {
+    Value firstRow = e.mul(e.rem(item, blocks), e.i64(kRowBlock));
+    bool isEven = known && (*known <= kRowBlock || *known % kRowBlock == 0);
+    Value count = isEven ? e.i64(shape.rowBlock) : e.minSigned(e.i64(kRowBlock), e.sub(rows, firstRow));
+    emitter.emitItem(e.delinearize(e.floorDiv(item, blocks), shape.batch), firstRow, count);
+  });
+}
+
+WorkInfo getAttentionWork(kernel::UnitOp unit) {
+  AttentionShape shape = getShape(unit);
+  AffineExpr batch = graph::getNumElements(unit.getContext(), shape.batch), scratch = getAffineConstantExpr(0, unit.getContext());
+  for (AffineExpr size : getParts(shape))
+    scratch = scratch + size;
+  return {batch * shape.rows.ceilDiv(kRowBlock), batch * shape.rows * shape.keys * (shape.depth + shape.width), scratch * 4};
+}
+
+} // namespace onager
