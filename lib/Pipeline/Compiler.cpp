@@ -250,8 +250,12 @@ void Compilation::writeReport() {
     times[stage] = time;
   llvm::json::Object report{{"target", target.cpu}, {"opt_level", options.optLevel}, {"weight_bytes", static_cast<int64_t>(manifest.weightBytes)},
                             {"launches", std::move(launches)}, {"seconds", std::move(times)}};
-  if (options.optLevel > 0)
-    report["numerics"] = "f32 sums are reassociated into vector lanes; f16 and bf16 compute in f32; exp, log, tanh and erf of f32 are polynomials";
+  if (options.optLevel > 0) {
+    std::string numerics = "f32 sums are reassociated into vector lanes; f16 and bf16 compute in f32; exp, log, tanh and erf of f32 are polynomials";
+    if (llvm::any_of(manifest.launches, [](const rt::Launch &launch) { return launch.hero == "attention"; }))
+      numerics += "; attention multiplies its scales into one, sums by blocks of keys and divides by the sum of a row at the end";
+    report["numerics"] = numerics;
+  }
   if (options.target == "portable" || !llvm::is_contained(target.required, "fma"))
     report["levels"] = "x86-64-v2 has no fused multiply-add: its products are rounded before they are added, unlike those of the levels above";
   llvm::raw_string_ostream(result.report) << llvm::formatv("{0:2}", llvm::json::Value(std::move(report)));

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from support.places import ONAGER
 from support.seeds import get_seed
+from support.tool import run_command
 
 SIZES = [(1, 1, 8, 8), (1, 600, 64, 64), (3, 257, 20, 24), (4, 31, 8, 40), (13, 256, 64, 64), (97, 33, 20, 16), (130, 300, 16, 72)]
 HEADS = 3
@@ -95,7 +97,9 @@ def _compile(model: bytes, level: int, tmp_path):
 
     report = []
     path = onager.compile(model, tmp_path / f"level{level}.so", opt_level=level, report=report)
-    assert any(launch["hero"] == "attention" for launch in json.loads(report[0])["launches"]) == (level > 0)
+    described = json.loads(report[0])
+    assert any(launch["hero"] == "attention" for launch in described["launches"]) == (level > 0)
+    assert ("attention" in described.get("numerics", "")) == (level > 0)
     return path
 
 
@@ -186,9 +190,8 @@ def test_long_sequences_take_no_room_for_scores(tmp_path):
     g = Exporter()
     q, k, v = (g.input(name, [1, 1, 4096, 64]) for name in "qkv")
     model = g.model(_plain(g, q, k, v, 64))
-    sizes = {level: _arena_bytes(onager.compile(model, tmp_path / f"long{level}.so", opt_level=level)) for level in (3, 0)}
-    assert sizes[3] < 8 << 20 < 64 << 20 <= sizes[0]
-
-
-def _arena_bytes(path) -> int:
-    raise NotImplementedError
+    largest = {}
+    for level in (3, 0):
+        described = json.loads(run_command(ONAGER, "inspect", "--json", onager.compile(model, tmp_path / f"long{level}.so", opt_level=level)))
+        largest[level] = max(slot["bytes"] for slot in described["slots"])
+    assert largest[3] < 8 << 20 < 64 << 20 <= largest[0]

@@ -7,8 +7,16 @@ namespace onager::graph {
 
 Type getElement(Value value) { return cast<RankedTensorType>(value.getType()).getElementType(); }
 
+/// True for casts of f16 and bf16 to wider floats, which keep every number.
+static bool isWidening(CastOp op) {
+  Type from = getElement(op.getX()), to = getElement(op.getResult());
+  return (from.isF16() || from.isBF16()) && (to.isF32() || to.isF64());
+}
+
 std::optional<double> getScalar(Value value) {
   value = lookThroughViews(value);
+  if (auto op = value.getDefiningOp<CastOp>(); op && isWidening(op))
+    value = lookThroughViews(op.getX());
   ElementsAttr constant = getConstantValue(value);
   auto type = cast<RankedTensorType>(value.getType());
   if (!constant || !type.hasStaticShape() || type.getNumElements() != 1)

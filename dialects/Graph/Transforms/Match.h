@@ -10,7 +10,7 @@ namespace onager::graph {
 
 /// Returns the element type of a tensor.
 mlir::Type getElement(mlir::Value value);
-/// Returns the number in a constant of one element, if `value` is one.
+/// Returns the number in a constant of one element, if `value` is one, as it is or cast from 16 bits.
 std::optional<double> getScalar(mlir::Value value);
 /// Makes a constant of one element of a float type, of the shape of `type`.
 mlir::Value makeScalar(mlir::OpBuilder &builder, mlir::Location loc, mlir::RankedTensorType type, double number);

@@ -1,4 +1,4 @@
-// Products, convolutions and recurrent layers keep their meaning through text and bytecode.
+// Products, convolutions, attention and recurrent layers keep their meaning through text and bytecode.
 // RUN: %opt %s | onager-opt | FileCheck %s
 // RUN: %opt %s --emit-bytecode | onager-opt | FileCheck %s
 
@@ -24,5 +24,14 @@ func.func @recurrent(%gates: tensor<5x2x12xf32>, %r: tensor<12x4xf32>, %h: tenso
       kind = #graph.cell_kind<gru>, activations = ["Sigmoid", "Tanh"], alphas = array<f64: 0.0, 0.0>, betas = array<f64: 0.0, 0.0>, clip = 0.0 : f64,
       reverse = false, linear_before_reset = true, input_forget = false, operandSegmentSizes = array<i32: 1, 1, 1, 0, 1, 0, 0>}
     : (tensor<5x2x12xf32>, tensor<12x4xf32>, tensor<2x4xf32>, tensor<2xi32>) -> (tensor<5x2x4xf32>, tensor<2x4xf32>, tensor<2x4xf32>)
+  return
+}
+
+// CHECK-LABEL: func.func @attention
+// CHECK-SAME: %[[Q:.+]]: tensor<2x5x8xf32>, %[[K:.+]]: tensor<9x8xf32>, %[[V:.+]]: tensor<9x16xf32>, %[[BIAS:.+]]: tensor<9xf32>, %[[SEEN:.+]]: tensor<5x9xi1>, %[[NONE:.+]]: tensor<5x1xi1>
+func.func @attention(%q: tensor<2x5x8xf32>, %k: tensor<9x8xf32>, %v: tensor<9x16xf32>, %bias: tensor<9xf32>, %seen: tensor<5x9xi1>, %none: tensor<5x1xi1>) {
+  // CHECK: graph.attention %[[Q]], %[[K]], %[[V]], %[[BIAS]], %[[SEEN]], %[[NONE]] {fills = array<f64: 0.000000e+00, 0xFFF0000000000000>, operandSegmentSizes = array<i32: 1, 1, 1, 2, 1>, scale = 5.000000e-01 : f64}
+  %0 = graph.attention %q, %k, %v, %bias, %seen, %none {scale = 0.5 : f64, fills = array<f64: 0.0, 0xFFF0000000000000>, operandSegmentSizes = array<i32: 1, 1, 1, 2, 1>}
+    : (tensor<2x5x8xf32>, tensor<9x8xf32>, tensor<9x16xf32>, tensor<9xf32>, tensor<5x9xi1>, tensor<5x1xi1>) -> tensor<2x5x16xf32>
   return
 }

@@ -85,3 +85,25 @@ func.func @main(%c: tensor<1xi1>, %x: tensor<2xf32>) -> tensor<2xf32> {
   }
   return %0 : tensor<2xf32>
 }
+
+// -----
+
+// Attention reads q, k and v through casts from 16 bits and transposes of rows, and nothing else.
+// CHECK-LABEL: func.func @main
+// CHECK: %[[SUM:.+]] = kernel.launch @{{.+}}(%{{.+}}) : (tensor<9x16xf32>) -> tensor<9x16xf32>
+// CHECK: kernel.launch @[[UNIT:.+]](%{{.+}}, %{{.+}}, %[[SUM]]) : (tensor<5x2x8xf16>, tensor<2x9x8xbf16>, tensor<9x16xf32>) -> tensor<2x5x16xf32>
+// CHECK: kernel.unit @[[UNIT]] <attention> {
+// CHECK: graph.cast
+// CHECK-NEXT: graph.transpose
+// CHECK-NEXT: graph.cast
+// CHECK-NEXT: graph.attention
+// APART-LABEL: func.func @main
+func.func @main(%q: tensor<5x2x8xf16>, %k: tensor<2x9x8xbf16>, %v: tensor<9x16xf32>) -> tensor<2x5x16xf32> {
+  %0 = graph.cast %q : (tensor<5x2x8xf16>) -> tensor<5x2x8xf32>
+  %1 = graph.transpose %0 {perm = array<i64: 1, 0, 2>} : (tensor<5x2x8xf32>) -> tensor<2x5x8xf32>
+  %2 = graph.cast %k : (tensor<2x9x8xbf16>) -> tensor<2x9x8xf32>
+  %3 = graph.add %v, %v : (tensor<9x16xf32>, tensor<9x16xf32>) -> tensor<9x16xf32>
+  %4 = graph.attention %1, %2, %3 {scale = 1.0 : f64, fills = array<f64>, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>}
+    : (tensor<2x5x8xf32>, tensor<2x9x8xf32>, tensor<9x16xf32>) -> tensor<2x5x16xf32>
+  return %4 : tensor<2x5x16xf32>
+}
