@@ -79,7 +79,7 @@ def _causal(g: Exporter, q: str, k: str, v: str, depth: int) -> str:
     columns = g.op("Range", g.op("Squeeze", g.op("Sub", one, one)), g.op("Squeeze", total), g.op("Squeeze", one))
     seen = g.op("LessOrEqual", columns, g.op("Unsqueeze", rows, one))
     scores = g.op("Mul", g.op("MatMul", q, g.op("Transpose", k, perm=[0, 1, 3, 2])), g.number(depth**-0.5))
-    return g.op("MatMul", g.op("Softmax", g.op("Add", scores, g.op("Where", seen, g.number(0), g.number(-30000))), axis=-1), v)
+    return g.op("MatMul", g.op("Softmax", g.op("Add", scores, g.op("Where", seen, g.number(0), g.number(-100))), axis=-1), v)
 
 
 FORMS = {form.__name__[1:]: form for form in (_plain, _scaled_with_bias, _scaled_before, _hidden, _causal)}

@@ -14,6 +14,9 @@ namespace onager::graph {
 /// Elements of a row of q or v below which vectors would be mostly padding.
 static constexpr int64_t kShortestRow = 8;
 
+/// Scores of one head, where their number is known, below which a launch for each product is no slower.
+static constexpr int64_t kFewestScores = 32;
+
 /// Operations between a softmax and the product of its scores that are followed: more are no attention that anybody writes.
 static constexpr int kLongestChain = 8;
 
@@ -150,8 +153,11 @@ struct RaiseAttention : OpRewritePattern<MatmulOp> {
     for (Value tensor : {q, keys, v, Value(op.getResult())})
       if (!getElement(tensor).isF32())
         return rewriter.notifyMatchFailure(op, "q, k and v are not f32");
-    if (isShort(getDims(q).back()) || isShort(getDims(v).back()))
+    if (isBelow(getDims(q).back(), kShortestRow) || isBelow(getDims(v).back(), kShortestRow))
       return rewriter.notifyMatchFailure(op, "rows of q or v are short");
+    Dims dims = getDims(softmax.getResult());
+    if (isBelow(dims[dims.size() - 1] * dims[dims.size() - 2], kFewestScores))
+      return rewriter.notifyMatchFailure(op, "a head has few scores");
     Parts parts{q, swapLast(rewriter, op.getLoc(), keys), v, zeroed, {}};
     SmallVector<double> fills;
     for (const Scores::Mask &mask : llvm::reverse(scores.masks)) {
@@ -168,9 +174,9 @@ struct RaiseAttention : OpRewritePattern<MatmulOp> {
     return success();
   }
 
-  static bool isShort(AffineExpr extent) {
+  static bool isBelow(AffineExpr extent, int64_t limit) {
     std::optional<int64_t> constant = getConstant(extent);
-    return constant && *constant < kShortestRow;
+    return constant && *constant < limit;
   }
 
   static Value reshape(PatternRewriter &rewriter, Location loc, Value x, ArrayRef<AffineExpr> dims) {

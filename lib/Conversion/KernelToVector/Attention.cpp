@@ -13,12 +13,13 @@
 // A row without finite scores keeps top = -infinity; exponents are then taken from 0, so total stays 0 and the quotient is NaN, as a softmax over
 // such a row is. NaN scores reach total by their powers.
 //
-// With few queries (decoding) packing would cost more than the products: keys are read once, as dot products, and values in place.
+// With few queries (decoding) or few keys packing would cost more than the products: keys are read once, as dot products, and values in place.
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
 #include "lib/Conversion/KernelToVector/StridedRows.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Matchers.h"
 #include <limits>
 
 using namespace mlir;
@@ -32,8 +33,9 @@ using Index = UnitEmitter::Index;
 constexpr int64_t kLanes = kernel::kPanelWidth;
 /// Rows of one work item and keys of one block: scores and panels of both fit the second-level cache for heads of up to 128.
 constexpr int64_t kRowBlock = 96, kKeyBlock = 256;
-/// Rows from which on packing keys pays.
-constexpr int64_t kFewestRowsToPack = 4;
+/// Rows from which on packing keys pays, and keys from which on it does where a row block is small: below, panels are read too few times or are
+/// mostly padding.
+constexpr int64_t kFewestRowsToPack = 4, kFewestKeysToPack = 9, kManyRows = 32;
 
 struct AttentionShape {
   graph::AttentionOp op;
@@ -61,7 +63,7 @@ AttentionShape getShape(kernel::UnitOp unit) {
   shape.scores = out;
   shape.scores.back() = shape.keys;
   shape.rowBlock = capBlock(shape.rows, kRowBlock);
-  shape.keyBlock = llvm::alignTo(capBlock(shape.keys, kKeyBlock), 2 * kLanes);
+  shape.keyBlock = llvm::alignTo(capBlock(shape.keys, kKeyBlock), kLanes);
   shape.isStoredShort = !getStored(shape.op.getQ()).isF32();
   return shape;
 }
@@ -113,19 +115,28 @@ struct AttentionEmitter {
 
   // ---- one block of keys ----
 
+  /// Calls `multiply` with the first panel and the (static) number of panels of each tile over `all` panels, of which `columns` are the extent.
+  void forPanelTiles(Value all, AffineExpr columns, function_ref<void(Value, int64_t)> multiply) {
+    int64_t most = getTilePanels(e.options.target);
+    Value whole = e.mul(e.floorDiv(all, e.i64(most)), e.i64(most));
+    e.forEach(e.i64(0), whole, most, [&](Value panel) { multiply(panel, most); });
+    std::optional<int64_t> known = graph::getConstant(columns.ceilDiv(kLanes));
+    if (most > 1 && (!known || *known % most))
+      e.forEach(whole, all, 1, [&](Value panel) { multiply(panel, 1); });
+  }
+
   /// scores = q k^T by panels.
   void multiplyPacked(Value queries, Value queryStride, Value key, Value first, Value rows, Value count) {
-    int64_t panels = getTilePanels(e.options.target);
-    Value tiles = e.floorDiv(e.add(count, e.i64(panels * kLanes - 1)), e.i64(panels * kLanes)), last = e.sub(e.extent(shape.keys), e.i64(1));
-    e.forEach(e.i64(0), e.mul(tiles, e.i64(panels)), 1, [&](Value panel) {
-      k.packTransposed(key, e.add(first, e.mul(panel, e.i64(kLanes))), last, depth, at(parts[keysPart], e.mul(panel, e.mul(depth, e.i64(kLanes)))));
+    Value all = e.floorDiv(e.add(count, e.i64(kLanes - 1)), e.i64(kLanes)), panelSize = e.mul(depth, e.i64(kLanes));
+    Value last = e.sub(e.extent(shape.keys), e.i64(1));
+    e.forEach(e.i64(0), all, 1, [&](Value panel) {
+      k.packTransposed(key, e.add(first, e.mul(panel, e.i64(kLanes))), last, depth, at(parts[keysPart], e.mul(panel, panelSize)));
     });
-    e.forEach(e.i64(0), tiles, 1, [&](Value tile) {
-      Value panel = at(parts[keysPart], e.mul(tile, e.mul(depth, e.i64(panels * kLanes))));
+    forPanelTiles(all, shape.keys, [&](Value panel, int64_t panels) {
       forRowTiles(e, rows, [&](Value row, int64_t size) {
-        Value target = e.add(e.mul(row, e.i64(shape.keyBlock)), e.mul(tile, e.i64(panels * kLanes)));
-        callMicroKernel(e, size, panels, {at(queries, e.mul(row, queryStride)), queryStride, panel, e.mul(depth, e.i64(kLanes)), at(parts[scoresPart], target),
-                                          e.i64(shape.keyBlock), depth});
+        Value target = e.add(e.mul(row, e.i64(shape.keyBlock)), e.mul(panel, e.i64(kLanes)));
+        callMicroKernel(e, size, panels, {at(queries, e.mul(row, queryStride)), queryStride, at(parts[keysPart], e.mul(panel, panelSize)), panelSize,
+                                          at(parts[scoresPart], target), e.i64(shape.keyBlock), depth});
       });
     });
   }
@@ -204,19 +215,13 @@ struct AttentionEmitter {
     e.forEach(e.i64(0), all, 1, [&](Value panel) {
       v.pack(value, first, count, e.mul(panel, e.i64(kLanes)), width, at(parts[valuesPart], e.mul(panel, panelSize)));
     });
-    auto multiply = [&](Value panel, int64_t panels) {
+    forPanelTiles(all, shape.width, [&](Value panel, int64_t panels) {
       forRowTiles(e, rows, [&](Value row, int64_t size) {
         Value target = e.add(e.mul(row, paddedWidth), e.mul(panel, e.i64(kLanes)));
         callMicroKernel(e, size, panels, {at(parts[scoresPart], e.mul(row, e.i64(shape.keyBlock))), e.i64(shape.keyBlock),
                                           at(parts[valuesPart], e.mul(panel, panelSize)), panelSize, at(parts[tilePart], target), paddedWidth, count});
       });
-    };
-    int64_t most = getTilePanels(e.options.target);
-    Value whole = e.mul(e.floorDiv(all, e.i64(most)), e.i64(most));
-    e.forEach(e.i64(0), whole, most, [&](Value panel) { multiply(panel, most); });
-    std::optional<int64_t> known = graph::getConstant(shape.width.ceilDiv(kLanes));
-    if (most > 1 && (!known || *known % most))
-      e.forEach(whole, all, 1, [&](Value panel) { multiply(panel, 1); });
+    });
   }
 
   /// Panels of values that one product spans where they are read in place: as many chains as a multiply-add takes cycles.
@@ -305,6 +310,12 @@ struct AttentionEmitter {
   }
 
   void emitItem(ArrayRef<Value> batch, Value firstRow, Value rows) {
+    startRows(rows);
+    readRows(batch, firstRow, rows);
+    writeRows(batch, firstRow, rows);
+  }
+
+  void readRows(ArrayRef<Value> batch, Value firstRow, Value rows) {
     Value from = e.add(q.offset(batch, shape.batch), e.mul(firstRow, q.rowStride)), queries = q.address(from), stride = q.rowStride;
     if (shape.isStoredShort) {
       queries = parts[queriesPart];
@@ -313,14 +324,21 @@ struct AttentionEmitter {
         e.forEachParallel(e.i64(0), depth, [&](Value d) { put(queriesPart, e.add(e.mul(row, depth), d), q.load(e.add(e.add(from, e.mul(row, q.rowStride)), d))); });
       });
     }
-    startRows(rows);
-    std::optional<int64_t> known = graph::getConstant(shape.rows);
-    Value isStreamed = e.compare("slt", e.extent(shape.rows), e.i64(kFewestRowsToPack)), isPacked = e.compare("sge", e.extent(shape.rows), e.i64(kFewestRowsToPack));
-    if (!known || *known < kFewestRowsToPack)
-      e.ifThen(isStreamed, [&] { emitKeys(batch, firstRow, rows, queries, stride, true); });
-    if (!known || *known >= kFewestRowsToPack)
-      e.ifThen(isPacked, [&] { emitKeys(batch, firstRow, rows, queries, stride, false); });
-    writeRows(batch, firstRow, rows);
+    auto emit = [&](bool isStreamed) { emitKeys(batch, firstRow, rows, queries, stride, isStreamed); };
+    Value isPacked = paysToPack();
+    if (matchPattern(isPacked, m_One()))
+      return emit(false);
+    if (matchPattern(isPacked, m_Zero()))
+      return emit(true);
+    e.ifThen(isPacked, [&] { emit(false); });
+    e.ifThen(arith::XOrIOp::create(e.b, isPacked, arith::ConstantIntOp::create(e.b, 1, 1)), [&] { emit(true); });
+  }
+
+  /// Whether keys are packed, which the extents of the whole tensor decide: each row is computed in one way. A constant where those are known.
+  Value paysToPack() {
+    auto isLeast = [&](AffineExpr extent, int64_t limit) { return e.b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::sge, e.extent(extent), e.i64(limit)); };
+    Value hasKeys = e.b.createOrFold<arith::OrIOp>(isLeast(shape.keys, kFewestKeysToPack), isLeast(shape.rows, kManyRows));
+    return e.b.createOrFold<arith::AndIOp>(isLeast(shape.rows, kFewestRowsToPack), hasKeys);
   }
 };
 

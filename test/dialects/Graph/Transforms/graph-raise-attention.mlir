@@ -80,7 +80,7 @@ func.func @grouped(%q: tensor<2x6x5x8xf32>, %k: tensor<2x3x1x9x8xf32>, %v: tenso
 
 // -----
 
-// Weights that something else reads, a scale behind a mask, a softmax of another axis, and short rows stay as they are.
+// Weights that something else reads, a scale behind a mask, a softmax of another axis, short rows and few scores stay as they are.
 // CHECK-LABEL: func.func @read_twice
 // CHECK-NOT: graph.attention
 func.func @read_twice(%q: tensor<5x8xf32>, %kt: tensor<8x9xf32>, %v: tensor<9x8xf32>) -> (tensor<5x8xf32>, tensor<5x9xf32>) {
@@ -115,4 +115,12 @@ func.func @short_rows(%q: tensor<5x8xf32>, %kt: tensor<8x9xf32>, %v: tensor<9x4x
   %w = graph.softmax %s {axis = 1 : i64} : (tensor<5x9xf32>) -> tensor<5x9xf32>
   %y = graph.matmul %w, %v : (tensor<5x9xf32>, tensor<9x4xf32>) -> tensor<5x4xf32>
   return %y : tensor<5x4xf32>
+}
+// CHECK-LABEL: func.func @few_scores
+// CHECK-NOT: graph.attention
+func.func @few_scores(%q: tensor<5x8xf32>, %kt: tensor<8x6xf32>, %v: tensor<6x8xf32>) -> tensor<5x8xf32> {
+  %s = graph.matmul %q, %kt : (tensor<5x8xf32>, tensor<8x6xf32>) -> tensor<5x6xf32>
+  %w = graph.softmax %s {axis = 1 : i64} : (tensor<5x6xf32>) -> tensor<5x6xf32>
+  %y = graph.matmul %w, %v : (tensor<5x6xf32>, tensor<6x8xf32>) -> tensor<5x8xf32>
+  return %y : tensor<5x8xf32>
 }
