@@ -79,6 +79,7 @@ private:
   void addLevel();
   void addModel(llvm::Module &code);
   bool writeFiles();
+  void noteRaised();
   void writeReport();
 
   const CompileOptions &options;
@@ -94,6 +95,7 @@ private:
   SaveTemps temps;
   std::vector<std::pair<std::string, double>> seconds;
   std::string diagnosed;   ///< the first error that MLIR reported
+  std::string raised;      ///< what recognised operations do to numbers, for the report
   bool hasPrinted = false; ///< the pass of printAfter has run
 };
 
@@ -241,6 +243,18 @@ bool Compilation::writeFiles() {
   return fail(StringRef(error).starts_with("linking") ? Status::internal : Status::badFile, error);
 }
 
+void Compilation::noteRaised() {
+  bool hasAttention = false, hasActivation = false;
+  module->walk([&](Operation *op) {
+    hasAttention |= isa<graph::AttentionOp>(op);
+    hasActivation |= isa<graph::GeluOp, graph::SwishOp>(op);
+  });
+  if (hasAttention)
+    raised += "; attention multiplies its scales into one, sums by blocks of keys and divides by the sum of a row at the end";
+  if (hasActivation)
+    raised += "; GELU of f32 is a quotient of polynomials, or by e^x in its form by tanh, SiLU one quotient";
+}
+
 void Compilation::writeReport() {
   llvm::json::Array launches;
   for (const rt::Launch &launch : manifest.launches)
@@ -250,12 +264,8 @@ void Compilation::writeReport() {
     times[stage] = time;
   llvm::json::Object report{{"target", target.cpu}, {"opt_level", options.optLevel}, {"weight_bytes", static_cast<int64_t>(manifest.weightBytes)},
                             {"launches", std::move(launches)}, {"seconds", std::move(times)}};
-  if (options.optLevel > 0) {
-    std::string numerics = "f32 sums are reassociated into vector lanes; f16 and bf16 compute in f32; exp, log, tanh and erf of f32 are polynomials";
-    if (llvm::any_of(manifest.launches, [](const rt::Launch &launch) { return launch.hero == "attention"; }))
-      numerics += "; attention multiplies its scales into one, sums by blocks of keys and divides by the sum of a row at the end";
-    report["numerics"] = numerics;
-  }
+  if (options.optLevel > 0)
+    report["numerics"] = "f32 sums are reassociated into vector lanes; f16 and bf16 compute in f32; exp, log, tanh and erf of f32 are polynomials" + raised;
   if (options.target == "portable" || !llvm::is_contained(target.required, "fma"))
     report["levels"] = "x86-64-v2 has no fused multiply-add: its products are rounded before they are added, unlike those of the levels above";
   llvm::raw_string_ostream(result.report) << llvm::formatv("{0:2}", llvm::json::Value(std::move(report)));
@@ -336,6 +346,7 @@ void Compilation::run() {
   };
   if (!runStage("graph", addGraph) || stopsAfter("graph"))
     return;
+  noteRaised();
   bool isText = options.emit == "llvm" || options.emit == "mlir";
   OwningOpRef<ModuleOp> graphs = std::move(module);
   for (const std::string &name : names) {

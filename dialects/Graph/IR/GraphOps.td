@@ -158,6 +158,13 @@ def Graph_BitcastOp : Graph_UnaryOp<"bitcast", "the same bits as another element
   let hasVerifier = 1;
 }
 
+def Graph_GeluOp : Graph_UnaryOp<"gelu", "x / 2 * (1 + erf(x / sqrt 2)); x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) where `tanh` is set"> {
+  let arguments = (ins AnyRankedTensor:$x, UnitAttr:$tanh);
+}
+def Graph_SwishOp : Graph_UnaryOp<"swish", "x / (1 + e^(-alpha x))"> {
+  let arguments = (ins AnyRankedTensor:$x, F64Attr:$alpha);
+}
+
 def Graph_AddOp : Graph_BinaryOp<"add", "a + b; logical or for i1">;
 def Graph_SubOp : Graph_BinaryOp<"sub", "a - b">;
 def Graph_MulOp : Graph_BinaryOp<"mul", "a * b; logical and for i1">;

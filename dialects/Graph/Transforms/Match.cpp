@@ -1,5 +1,6 @@
 // Small questions about graph values; see Match.h.
 #include "dialects/Graph/Transforms/Match.h"
+#include <cmath>
 
 using namespace mlir;
 
@@ -31,6 +32,32 @@ std::optional<double> getScalar(Value value) {
 Value makeScalar(OpBuilder &builder, Location loc, RankedTensorType type, double number) {
   auto value = DenseElementsAttr::get(type, ArrayRef<Attribute>(builder.getFloatAttr(type.getElementType(), number)));
   return ConstantOp::create(builder, loc, type, value);
+}
+
+static void collectFactors(Value value, bool isRoot, Product &product) {
+  bool isInner = isRoot || value.hasOneUse();
+  if (std::optional<double> number = getScalar(value)) {
+    product.scale *= *number;
+  } else if (auto mul = value.getDefiningOp<MulOp>(); mul && isInner) {
+    collectFactors(mul.getLhs(), false, product);
+    collectFactors(mul.getRhs(), false, product);
+  } else if (auto div = value.getDefiningOp<DivOp>(); div && isInner && getScalar(div.getRhs())) {
+    product.scale /= *getScalar(div.getRhs());
+    collectFactors(div.getLhs(), false, product);
+  } else {
+    product.values.push_back(value);
+  }
+}
+
+Product splitProduct(Value value) {
+  Product product;
+  collectFactors(value, /*isRoot=*/true, product);
+  return product;
+}
+
+bool isNear(double number, double expected, Type element) {
+  double tolerance = element.isF64() ? 1e-12 : element.isF32() ? 1e-6 : 4e-3;
+  return std::abs(number - expected) <= tolerance * std::abs(expected);
 }
 
 } // namespace onager::graph

@@ -33,6 +33,15 @@ std::optional<std::pair<mlir::Value, double>> splitScalar(mlir::Value value) {
     return std::pair(op.getRhs(), *number);
   return std::nullopt;
 }
+/// A product: constants of one element in `scale`, everything else in `values`.
+struct Product {
+  mlir::SmallVector<mlir::Value> values;
+  double scale = 1;
+};
+/// Splits a tree of `mul`, and of `div` by constants, whose inner nodes nobody else reads.
+Product splitProduct(mlir::Value value);
+/// True where a constant is `expected`, to the precision of the floats that it was written in.
+bool isNear(double number, double expected, mlir::Type element);
 
 } // namespace onager::graph
 

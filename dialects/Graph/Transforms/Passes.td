@@ -156,6 +156,44 @@ def GraphRaiseAttention : Pass<"graph-raise-attention", "::mlir::func::FuncOp"> 
   let statistics = [Statistic<"numRaised", "raised", "attentions recognised">];
 }
 
+def GraphRaiseGelu : Pass<"graph-raise-gelu", "::mlir::func::FuncOp"> {
+  let summary = "Recognises decomposed GELU, by erf and by tanh";
+  let description = [{
+    Products of x, 0.5 and `1 + erf(x / sqrt 2)`, or `1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))` also as x * (1 + 0.044715 x^2), in any order become
+    `graph.gelu`. Must hold before: cubes are products (`graph-reduce-strength`); constants have one element and are right to
+    the precision of the element type (rationale: another constant is another function). Does nothing to other products.
+
+    ```mlir
+    %3 = graph.add %erf, %one : (tensor<8xf32>, tensor<f32>) -> tensor<8xf32>
+    %4 = graph.mul %x, %3 : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+    %5 = graph.mul %4, %half : (tensor<8xf32>, tensor<f32>) -> tensor<8xf32>
+    // becomes
+    %5 = graph.gelu %x : (tensor<8xf32>) -> tensor<8xf32>
+    ```
+    May change numbers: in f32 the normal distribution is one quotient of polynomials, and tanh is taken by e^x.
+  }];
+  let dependentDialects = ["::onager::graph::GraphDialect"];
+  let statistics = [Statistic<"numRaised", "raised", "GELUs recognised">];
+}
+
+def GraphRaiseSwish : Pass<"graph-raise-swish", "::mlir::func::FuncOp"> {
+  let summary = "Recognises decomposed SiLU (swish)";
+  let description = [{
+    `mul(x, sigmoid(alpha * x))` with a constant alpha, 1 where there is none, becomes `graph.swish`; so does `div(x, 1 + e^-x)`. Must hold: the sigmoid
+    is of x itself (rationale: a gate of something else is no swish). Does nothing to other products and quotients.
+
+    ```mlir
+    %1 = graph.sigmoid %x : (tensor<8xf32>) -> tensor<8xf32>
+    %2 = graph.mul %x, %1 : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+    // becomes
+    %2 = graph.swish %x {alpha = 1.0 : f64} : (tensor<8xf32>) -> tensor<8xf32>
+    ```
+    May change numbers: x is divided by 1 + e^(-alpha x), one rounding less.
+  }];
+  let dependentDialects = ["::onager::graph::GraphDialect"];
+  let statistics = [Statistic<"numRaised", "raised", "swishes recognised">];
+}
+
 def GraphWidenFloats : Pass<"graph-widen-floats", "::mlir::func::FuncOp"> {
   let summary = "Computes f16 and bf16 in f32 from end to end";
   let description = [{

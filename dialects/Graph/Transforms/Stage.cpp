@@ -19,6 +19,8 @@ void addGraphStage(OpPassManager &passes, bool exact) {
   function.addPass(createCSEPass());
   function.addPass(createGraphRaiseNormalize());
   function.addPass(createGraphRaiseSoftmax());
+  function.addPass(createGraphRaiseGelu());
+  function.addPass(createGraphRaiseSwish());
   // Behind simplification: identities between a convolution and its scale are gone.
   function.addPass(createGraphFoldScale());
   function.addPass(createCSEPass());

@@ -265,6 +265,7 @@ OpElementFn lookupElement(Operation *op) {
   static const llvm::StringMap<OpElementFn> table = [] {
     llvm::StringMap<OpElementFn> entries;
     registerElementwise(entries);
+    registerActivations(entries);
     registerMovement(entries);
     registerReductions(entries);
     registerContractions(entries);

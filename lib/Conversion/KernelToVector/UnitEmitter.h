@@ -163,6 +163,7 @@ std::string getNodeName(mlir::Operation *op);
 using OpElementFn = mlir::Value (*)(UnitEmitter &, mlir::Operation *, unsigned result, llvm::ArrayRef<mlir::Value> index);
 OpElementFn lookupElement(mlir::Operation *op);
 void registerElementwise(llvm::StringMap<OpElementFn> &table);
+void registerActivations(llvm::StringMap<OpElementFn> &table);
 void registerCasts(llvm::StringMap<OpElementFn> &table);
 void registerMovement(llvm::StringMap<OpElementFn> &table);
 void registerReductions(llvm::StringMap<OpElementFn> &table);

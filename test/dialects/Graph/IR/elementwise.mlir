@@ -22,6 +22,10 @@ func.func @unary(%x: tensor<2x3xf32>) {
   %ceil = graph.ceil %x : (tensor<2x3xf32>) -> tensor<2x3xf32>
   // CHECK: graph.round %{{.+}} : (tensor<2x3xf32>) -> tensor<2x3xf32>
   %round = graph.round %x : (tensor<2x3xf32>) -> tensor<2x3xf32>
+  // CHECK: graph.gelu %{{.+}} {tanh} : (tensor<2x3xf32>) -> tensor<2x3xf32>
+  %gelu = graph.gelu %x {tanh} : (tensor<2x3xf32>) -> tensor<2x3xf32>
+  // CHECK: graph.swish %{{.+}} {alpha = 1.702000e+00 : f64} : (tensor<2x3xf32>) -> tensor<2x3xf32>
+  %swish = graph.swish %x {alpha = 1.702 : f64} : (tensor<2x3xf32>) -> tensor<2x3xf32>
   // CHECK: graph.sign %{{.+}} : (tensor<2x3xf32>) -> tensor<2x3xf32>
   %sign = graph.sign %x : (tensor<2x3xf32>) -> tensor<2x3xf32>
   // CHECK: graph.sin %{{.+}} : (tensor<2x3xf32>) -> tensor<2x3xf32>
