@@ -82,7 +82,14 @@ def _causal(g: Exporter, q: str, k: str, v: str, depth: int) -> str:
     return g.op("MatMul", g.op("Softmax", g.op("Add", scores, g.op("Where", seen, g.number(0), g.number(-100))), axis=-1), v)
 
 
-FORMS = {form.__name__[1:]: form for form in (_plain, _scaled_with_bias, _scaled_before, _hidden, _causal)}
+def _numbers(g: Exporter, q: str, k: str, v: str, depth: int) -> str:
+    """PyTorch's: weights that are not numbers are 0."""
+    scores = g.op("Add", g.op("MatMul", q, g.op("Transpose", k, perm=[0, 1, 3, 2])), g.input("bias", ["B", 1, 1, "T"]))
+    weights = g.op("Softmax", scores, axis=-1)
+    return g.op("MatMul", g.op("Where", g.op("IsNaN", weights), g.number(0), weights), v)
+
+
+FORMS = {form.__name__[1:]: form for form in (_plain, _scaled_with_bias, _scaled_before, _hidden, _causal, _numbers)}
 
 
 def _export(form: str, depth: int, width: int, dtype=TensorProto.FLOAT) -> bytes:
@@ -141,17 +148,19 @@ def test_short_floats(dtype, number, rows, keys, depth, width, tmp_path):
     np.testing.assert_allclose(found, wanted, rtol=2e-2, atol=2e-2)
 
 
+@pytest.mark.parametrize("form", ["scaled_with_bias", "numbers"])
 @pytest.mark.parametrize("rows", [1, 40])
-def test_rows_without_a_finite_score(rows, tmp_path):
+def test_rows_without_a_finite_score(rows, form, tmp_path):
     """Rows of -infinity and rows with NaN or +infinity give what a softmax over them gives; -infinity in one block of keys alone is no such row."""
-    model, keys = _export("scaled_with_bias", 16, 16), 600
+    model, keys = _export(form, 16, 16), 600
     feeds = _feeds(model, 5, rows, keys)
+    feeds["v"][..., 450, 3] = np.inf
     feeds["bias"][0] = -np.inf
     feeds["bias"][1, ..., :300] = -np.inf
     feeds["bias"][2, ..., 400] = np.nan
     feeds["bias"][3, ..., 500] = np.inf
     found, wanted = (_run(_compile(model, level, tmp_path), feeds) for level in (3, 0))
-    assert [np.isnan(wanted[k]).all() for k in range(5)] == [True, False, True, True, False]
+    assert [np.isnan(wanted[k, ..., 0]).all() for k in range(5)] == [hasNaN and form != "numbers" for hasNaN in (True, False, True, True, False)]
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 

@@ -458,8 +458,8 @@ def Graph_AttentionOp : Graph_PureOp<"attention", [AttrSizedOperandSegments]> {
   let summary = "softmax(scale * q k^T, masked) v for q [..., S, D], k [..., T, D], v [..., T, V] -> [..., S, V]; leading dims broadcast";
   let description = [{
     Scores [..., S, T] pass `masks` in order: one of f32 is added, one of i1 replaces the scores where it is false by its entry of `fills`
-    (entries of the others are ignored). Rows where `zeroed` [..., S, 1] holds have the weights 0 instead of the softmax of their scores. Rows over
-    no key are 0.
+    (entries of the others are ignored). Rows where `zeroed` [..., S, 1] holds have the weights 0 instead of the softmax of their scores, and
+    so have, where `zero_nan` is set, rows whose softmax is not a number. Rows over no key are 0.
     Checks: attention_c1: ranks; attention_c2: extents of q, k, v and the result fit; attention_c3: elements of f32; attention_c4: masks of f32
     or i1 that broadcast to the scores, with one fill each; attention_c5: `zeroed` is of i1 and has one element per row at most.
     ```mlir
@@ -468,7 +468,7 @@ def Graph_AttentionOp : Graph_PureOp<"attention", [AttrSizedOperandSegments]> {
     ```
   }];
   let arguments = (ins AnyRankedTensor:$q, AnyRankedTensor:$k, AnyRankedTensor:$v, Variadic<AnyRankedTensor>:$masks,
-                       Optional<AnyRankedTensor>:$zeroed, F64Attr:$scale, DenseF64ArrayAttr:$fills);
+                       Optional<AnyRankedTensor>:$zeroed, F64Attr:$scale, DenseF64ArrayAttr:$fills, UnitAttr:$zero_nan);
   let results = (outs AnyRankedTensor:$result);
   let hasVerifier = 1;
 }

@@ -137,7 +137,7 @@ def GraphRaiseAttention : Pass<"graph-raise-attention", "::mlir::func::FuncOp"> 
   let summary = "Recognises matmul, softmax, matmul as attention";
   let description = [{
     `matmul(softmax(scores), v)` becomes `graph.attention`, whose emitter never stores the scores. Scores are `matmul(q, transpose(k))`, scaled by constants
-    (on q, k or the product), then masked by `add` and by `select` with a constant. Rows of weights may be replaced by 0. Keys and values
+    (on q, k or the product), then masked by `add` and by `select` with a constant. Rows of weights may be replaced by 0, those that are not numbers too. Keys and values
     that are repeated for groups of heads are read without the copies. Must hold: nothing else reads scores and weights; q, k and v are f32
     (`graph-widen-floats` runs before; casts in between, which round, go); rows of q and v have 8 elements or more (rationale: vectors
     of 16 would be mostly padding), a head has 32 scores or more where their number is known (rationale: fewer are as fast apart).

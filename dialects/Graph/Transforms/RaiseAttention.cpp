@@ -104,19 +104,40 @@ bool matchScores(Value value, Scores &scores, int depth = kLongestChain) {
 }
 
 /// The softmax behind weights, and the rows whose weights are 0 instead.
-std::pair<SoftmaxOp, Value> matchWeights(Value value) {
-  value = stripCasts(value);
+struct Weights {
+  SoftmaxOp softmax;
   Value zeroed;
-  if (auto select = value.getDefiningOp<SelectOp>(); select && value.hasOneUse()) {
+  bool zeroNaN = false;
+};
+
+/// The x of select(is_nan(x), 0, x), which nothing else reads.
+Value matchNumbers(Value value) {
+  auto select = value.getDefiningOp<SelectOp>();
+  auto test = select ? select.getCondition().getDefiningOp<IsNaNOp>() : nullptr;
+  bool fits = test && test.getX() == select.getB() && value.hasOneUse() && test->hasOneUse() && select.getB().hasNUses(2);
+  return fits && getScalar(select.getA()) == 0.0 && select.getB().getType() == value.getType() ? select.getB() : Value();
+}
+
+Weights matchWeights(Value value) {
+  Weights weights;
+  value = stripCasts(value);
+  if (auto select = value.getDefiningOp<SelectOp>(); select && value.hasOneUse() && !matchNumbers(value)) {
     Dims rows = getDims(select.getCondition());
     if (getScalar(select.getA()) != 0.0 || rows.empty() || !isConstant(rows.back(), 1))
       return {};
-    zeroed = select.getCondition();
+    weights.zeroed = select.getCondition();
     value = stripCasts(select.getB());
   }
+  unsigned uses = 1;
+  if (Value inner = matchNumbers(value)) {
+    weights.zeroNaN = true;
+    value = inner;
+    uses = 2;
+  }
   auto softmax = value.getDefiningOp<SoftmaxOp>();
-  bool isLast = softmax && !softmax.getLog() && softmax.getAxis() + 1 == getDims(value).size();
-  return isLast && value.hasOneUse() ? std::pair(softmax, zeroed) : std::pair(SoftmaxOp(), Value());
+  if (softmax && !softmax.getLog() && softmax.getAxis() + 1 == getDims(value).size() && value.hasNUses(uses))
+    weights.softmax = softmax;
+  return weights;
 }
 
 /// Keys or values that are repeated for the heads of a group: reshape(broadcast(x)) with x [B, G, 1, T, N] -> [B, G * R, T, N].
@@ -145,7 +166,8 @@ struct RaiseAttention : OpRewritePattern<MatmulOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(MatmulOp op, PatternRewriter &rewriter) const override {
-    auto [softmax, zeroed] = matchWeights(op.getLhs());
+    Weights weights = matchWeights(op.getLhs());
+    SoftmaxOp softmax = weights.softmax;
     Scores scores;
     if (!softmax || !matchScores(softmax.getX(), scores))
       return rewriter.notifyMatchFailure(op, "not the product of a softmax over scaled and masked scores");
@@ -158,7 +180,7 @@ struct RaiseAttention : OpRewritePattern<MatmulOp> {
     Dims dims = getDims(softmax.getResult());
     if (isBelow(dims[dims.size() - 1] * dims[dims.size() - 2], kFewestScores))
       return rewriter.notifyMatchFailure(op, "a head has few scores");
-    Parts parts{q, swapLast(rewriter, op.getLoc(), keys), v, zeroed, {}};
+    Parts parts{q, swapLast(rewriter, op.getLoc(), keys), v, weights.zeroed, {}};
     SmallVector<double> fills;
     for (const Scores::Mask &mask : llvm::reverse(scores.masks)) {
       parts.masks.push_back(makeMask(rewriter, op.getLoc(), mask));
@@ -169,7 +191,8 @@ struct RaiseAttention : OpRewritePattern<MatmulOp> {
     if (std::optional<Dims> grouped = group(rewriter, loc, parts, out))
       out = *grouped;
     Value y = AttentionOp::create(rewriter, loc, makeTensor(out, rewriter.getF32Type()), parts.q, parts.k, parts.v, parts.masks, parts.zeroed,
-                                  rewriter.getF64FloatAttr(scores.scale), rewriter.getDenseF64ArrayAttr(fills));
+                                  rewriter.getF64FloatAttr(scores.scale), rewriter.getDenseF64ArrayAttr(fills),
+                                  weights.zeroNaN ? rewriter.getUnitAttr() : UnitAttr());
     rewriter.replaceOp(op, reshape(rewriter, loc, y, getDims(op.getResult())));
     return success();
   }

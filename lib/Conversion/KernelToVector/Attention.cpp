@@ -287,6 +287,23 @@ struct AttentionEmitter {
     e.forEach(e.i64(0), e.mul(rows, paddedWidth), kLanes, [&](Value j) { storeLanes(sumsPart, j, splat(number(0))); });
   }
 
+  /// Whether a row's softmax is no number and its weights are 0 for that: then sums = 0 v, which an infinite value makes NaN.
+  Value clearRow(ArrayRef<Value> batch, Value row, Value base) {
+    Value isNaN = arith::CmpFOp::create(e.b, arith::CmpFPredicate::ULE, get(totalPart, row), number(0));
+    e.ifThen(isNaN, [&] {
+      Value value = v.offset(batch, shape.batch);
+      e.forEachParallel(e.i64(0), width, [&](Value column) { put(sumsPart, e.add(base, column), number(0)); });
+      e.forEach(e.i64(0), e.extent(shape.keys), 1, [&](Value key) {
+        Value from = e.add(value, e.mul(key, v.rowStride));
+        e.forEachParallel(e.i64(0), width, [&](Value column) {
+          Value place = e.add(base, column);
+          put(sumsPart, place, add(get(sumsPart, place), mul(v.load(e.add(from, column)), number(0))));
+        });
+      });
+    });
+    return isNaN;
+  }
+
   /// result = sums / total; 0 without keys and for rows without weights.
   void writeRows(ArrayRef<Value> batch, Value firstRow, Value rows) {
     graph::Dims dims = graph::getDims(shape.op.getResult());
@@ -295,8 +312,10 @@ struct AttentionEmitter {
       Index index(batch);
       index.push_back(e.add(firstRow, row));
       Value isZero = isZeroed(index) ? Value(arith::OrIOp::create(e.b, hasNoKeys, isZeroed(index))) : hasNoKeys;
-      Value total = arith::SelectOp::create(e.b, isZero, number(1), get(totalPart, row));
-      Value scale = arith::DivFOp::create(e.b, number(1), total), base = e.mul(row, paddedWidth);
+      Value base = e.mul(row, paddedWidth);
+      if (shape.op.getZeroNan())
+        isZero = arith::OrIOp::create(e.b, isZero, clearRow(batch, row, base));
+      Value total = arith::SelectOp::create(e.b, isZero, number(1), get(totalPart, row)), scale = arith::DivFOp::create(e.b, number(1), total);
       index.push_back(e.i64(0));
       Value linear = e.linearize(index, dims);
       e.forEachParallel(e.i64(0), width, [&](Value column) {

@@ -80,6 +80,21 @@ func.func @grouped(%q: tensor<2x6x5x8xf32>, %k: tensor<2x3x1x9x8xf32>, %v: tenso
 
 // -----
 
+// Weights that are not numbers are 0.
+// CHECK-LABEL: func.func @numbers
+// CHECK: graph.attention {{.*}} zero_nan}
+func.func @numbers(%q: tensor<5x8xf32>, %kt: tensor<8x9xf32>, %v: tensor<9x8xf32>) -> tensor<5x8xf32> {
+  %zero = graph.constant dense<0.0> : tensor<f32> : tensor<f32>
+  %s = graph.matmul %q, %kt : (tensor<5x8xf32>, tensor<8x9xf32>) -> tensor<5x9xf32>
+  %soft = graph.softmax %s {axis = 1 : i64} : (tensor<5x9xf32>) -> tensor<5x9xf32>
+  %nan = graph.is_nan %soft : (tensor<5x9xf32>) -> tensor<5x9xi1>
+  %w = graph.select %nan, %zero, %soft : (tensor<5x9xi1>, tensor<f32>, tensor<5x9xf32>) -> tensor<5x9xf32>
+  %y = graph.matmul %w, %v : (tensor<5x9xf32>, tensor<9x8xf32>) -> tensor<5x8xf32>
+  return %y : tensor<5x8xf32>
+}
+
+// -----
+
 // Weights that something else reads, a scale behind a mask, a softmax of another axis, short rows and few scores stay as they are.
 // CHECK-LABEL: func.func @read_twice
 // CHECK-NOT: graph.attention
