@@ -3,6 +3,7 @@
 #include "dialects/Graph/Transforms/Passes.h"
 #include "dialects/Kernel/Transforms/Passes.h"
 #include "lib/Conversion/GraphToKernel/Passes.h"
+#include "lib/Conversion/KernelToVector/MicroKernel.h"
 #include "lib/Conversion/KernelToVector/Passes.h"
 #include "lib/Conversion/VectorToLLVM/VectorToLLVM.h"
 #include "lib/Export/LLVMToArtifact/Artifact.h"
@@ -96,6 +97,7 @@ private:
   std::vector<std::pair<std::string, double>> seconds;
   std::string diagnosed;   ///< the first error that MLIR reported
   std::string raised;      ///< what recognised operations do to numbers, for the report
+  bool hasWinograd = false; ///< some convolution has that form, for the report
   bool hasPrinted = false; ///< the pass of printAfter has run
 };
 
@@ -264,6 +266,8 @@ void Compilation::writeReport() {
     times[stage] = time;
   llvm::json::Object report{{"target", target.cpu}, {"opt_level", options.optLevel}, {"weight_bytes", static_cast<int64_t>(manifest.weightBytes)},
                             {"launches", std::move(launches)}, {"seconds", std::move(times)}};
+  if (hasWinograd)
+    raised += "; some convolutions of 3 x 3 are Winograd's F(4x4, 3x3), whose products are rounded after a transform";
   if (options.optLevel > 0)
     report["numerics"] = "f32 sums are reassociated into vector lanes; f16 and bf16 compute in f32; exp, log, tanh and erf of f32 are polynomials" + raised;
   if (options.target == "portable" || !llvm::is_contained(target.required, "fma"))
@@ -284,6 +288,10 @@ bool Compilation::lower() {
   bool formed = runStage("kernel", [&](OpPassManager &passes) {
     if (!exact)
       passes.addNestedPass<func::FuncOp>(createConvertMatmulToGemm());
+    if (!exact && options.winograd) {
+      TargetInfo machine = makeEmitOptions(exact, target.vectorBytes).target;
+      passes.addNestedPass<func::FuncOp>(createConvertConvToWinograd({getTileRows(machine), machine.l2Bytes}));
+    }
     ConvertGraphToKernelOptions conversion;
     conversion.fuse = !exact;
     passes.addPass(createConvertGraphToKernel(conversion));
@@ -296,6 +304,7 @@ bool Compilation::lower() {
     passes.addPass(createKernelAnnotateWork(work));
     passes.addPass(kernel::createVerifyKernel());
   });
+  module->walk([&](kernel::WinogradConvOp) { hasWinograd = true; });
   if (!formed || stopsAfter("kernel"))
     return false;
   bool planned = runStage("plan", [](OpPassManager &passes) {

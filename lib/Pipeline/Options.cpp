@@ -90,6 +90,8 @@ bool setOption(CompileOptions &options, const std::string &rawKey, const std::st
     return setShape(options, value, error);
   if (key == "expose")
     return setExposed(options, value, error);
+  if (key == "winograd")
+    return setFlag(options.winograd, key, value, error);
   if (key == "verify-each")
     return setFlag(options.verifyEach, key, value, error);
   if (key == "timing")

@@ -39,6 +39,7 @@ void CompilerArguments::addAll(CLI::App &app) {
   addValue(app, pairs, "--stop-after", "stop-after", "STAGE", describeStages());
   addValue(app, pairs, "--print-after", "print-after", "PASS", "Print the IR to standard error after each run of a pass");
   app.add_flag_callback("--timing", [this] { pairs.emplace_back("timing", "true"); }, "Print the time of every pass to standard error");
+  app.add_flag_callback("--no-winograd", [this] { pairs.emplace_back("winograd", "false"); }, "Compute every convolution directly, without Winograd's transforms");
   app.add_flag_callback("--verify-each", [this] { pairs.emplace_back("verify-each", "true"); }, "Verify the IR after every pass");
 }
 

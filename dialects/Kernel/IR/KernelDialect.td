@@ -27,7 +27,7 @@ def Kernel_Hero : I32EnumAttr<"Hero", "which emitter a unit takes", [
     I32EnumAttrCase<"map", 0>, I32EnumAttrCase<"reduce", 1>, I32EnumAttrCase<"softmax", 2>, I32EnumAttrCase<"normalize", 3>,
     I32EnumAttrCase<"gemm", 4>, I32EnumAttrCase<"conv", 5>, I32EnumAttrCase<"depthwise", 6>, I32EnumAttrCase<"concat", 7>,
     I32EnumAttrCase<"scatter", 8>, I32EnumAttrCase<"recurrent", 9>, I32EnumAttrCase<"scan", 10>, I32EnumAttrCase<"transpose", 11>,
-    I32EnumAttrCase<"pool", 12>, I32EnumAttrCase<"attention", 13>]> {
+    I32EnumAttrCase<"pool", 12>, I32EnumAttrCase<"attention", 13>, I32EnumAttrCase<"winograd", 14>]> {
   let cppNamespace = "::onager::kernel";
   let genSpecializedAttr = 0;
 }

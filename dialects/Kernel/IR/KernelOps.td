@@ -78,4 +78,39 @@ def Kernel_GemmOp : Kernel_Op<"gemm", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Kernel_WinogradFilterOp : Kernel_Op<"winograd_filter", [Pure]> {
+  let summary = "Filters [O, C, 3, 3] transformed and packed for winograd_conv: [ceil(O / R), 6, 6, C, R], zeros behind O";
+  let description = [{
+    Element (t, i, j, c, r) is row i of G times filter (t R + r, c) times row j of G, computed in f64; see Winograd.h for G. R is the number of rows
+    of the target's register tile.
+    Checks: winograd_filter_c1: filters of 3 x 3; winograd_filter_c2: the result has 6 x 6 positions of as many channels; winograd_filter_c3: its
+    row tiles have room for the filters.
+    ```mlir
+    %u = kernel.winograd_filter %w : tensor<32x16x3x3xf32> -> tensor<3x6x6x16x12xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$x);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Kernel_WinogradConvOp : Kernel_Op<"winograd_conv", [Pure]> {
+  let summary = "x [N, C, H, W] with filters of 3 x 3, stride 1, as Winograd's F(4x4, 3x3) -> [N, O, H', W']";
+  let description = [{
+    Tiles of 4 x 4 pixels take 36 products per channel instead of 144. `pads` are the zeros before the first row and column. An infinite input makes
+    its tile NaN.
+    Checks: winograd_conv_c1: ranks; winograd_conv_c2: channels fit; winograd_conv_c3: all dims but the batch's are numbers, two
+    pads; winograd_conv_c4: there are filters for all channels.
+    ```mlir
+    %y = kernel.winograd_conv %x, %u {pads = affine_map<() -> (1, 1)>}
+      : (tensor<1x16x28x28xf32>, tensor<3x6x6x16x12xf32>) -> tensor<1x32x28x28xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$filter, AffineMapAttr:$pads);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
 #endif

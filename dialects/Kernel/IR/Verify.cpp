@@ -53,4 +53,31 @@ LogicalResult GemmOp::verify() {
   return graph::verifyDim(*this, "gemm_c2", packed[packed.size() - 2], lhs.back());
 }
 
+LogicalResult WinogradFilterOp::verify() {
+  graph::Dims in = graph::getDims(getX()), out = graph::getDims(getResult());
+  if (in.size() != 4 || !graph::isConstant(in[2], 3) || !graph::isConstant(in[3], 3))
+    return complain(*this, "winograd_filter_c1") << "filters of type " << getX().getType() << ", expected [O, C, 3, 3]";
+  if (out.size() != 5 || !graph::isConstant(out[1], 6) || !graph::isConstant(out[2], 6) || out[3] != in[1])
+    return complain(*this, "winograd_filter_c2") << getX().getType() << " does not transform to " << getType();
+  int64_t tiles = graph::getConstant(out[0]).value_or(0), rows = graph::getConstant(out[4]).value_or(0), filters = graph::getConstant(in[0]).value_or(-1);
+  if (filters < 0 || tiles * rows < filters)
+    return complain(*this, "winograd_filter_c3") << tiles << " row tiles of " << rows << " hold no " << filters << " filters";
+  return success();
+}
+
+LogicalResult WinogradConvOp::verify() {
+  graph::Dims x = graph::getDims(getX()), filter = graph::getDims(getFilter()), out = graph::getDims(getResult());
+  if (x.size() != 4 || filter.size() != 5 || out.size() != 4)
+    return complain(*this, "winograd_conv_c1") << "ranks " << x.size() << " and " << filter.size() << " give rank " << out.size() << ", expected 4 and 5 giving 4";
+  if (failed(graph::verifyDim(*this, "winograd_conv_c2", filter[3], x[1])))
+    return failure();
+  for (AffineExpr dim : {x[2], x[3], out[1], out[2], out[3]})
+    if (!graph::getConstant(dim) || getPads().getNumResults() != 2)
+      return complain(*this, "winograd_conv_c3") << "expected two pads, and dims that are numbers but for the batch's";
+  int64_t room = graph::getConstant(filter[0]).value_or(0) * graph::getConstant(filter[4]).value_or(0), channels = *graph::getConstant(out[1]);
+  if (room < channels)
+    return complain(*this, "winograd_conv_c4") << channels << " channels from filters for " << room;
+  return success();
+}
+
 } // namespace onager::kernel

@@ -92,27 +92,12 @@ void ClusterBuilder::addProgramOp(Operation *op) {
 }
 
 bool ClusterBuilder::readsConstantsOnly(Operation *op) {
-  int64_t inputBytes = 0;
-  for (Value operand : op->getOperands()) {
-    auto type = cast<RankedTensorType>(operand.getType());
+  bool constant = llvm::all_of(op->getOperands(), [&](Value operand) {
     Value source = graph::lookThroughViews(operand);
     std::optional<unsigned> number = clusterOf(source);
-    bool constant = number ? clusters[*number].constant : graph::getConstantValue(source) != nullptr;
-    if (!constant || !type.hasStaticShape())
-      return false;
-    inputBytes += type.getNumElements() * graph::getElementBytes(type.getElementType());
-  }
-  if (op->getNumOperands() == 0)
-    return false;
-  int64_t resultBytes = 0;
-  for (Type result : op->getResultTypes()) {
-    auto type = cast<RankedTensorType>(result);
-    if (!type.hasStaticShape())
-      return false;
-    resultBytes += type.getNumElements() * graph::getElementBytes(type.getElementType());
-  }
-  // Four times the inputs: an int8 weight that is read as f32 is worth its memory.
-  return resultBytes <= std::max<int64_t>(64 << 10, 4 * inputBytes);
+    return number ? clusters[*number].constant : graph::getConstantValue(source) != nullptr;
+  });
+  return constant && op->getNumOperands() != 0 && staysSmall(op);
 }
 
 bool ClusterBuilder::isSafe(unsigned target, ArrayRef<unsigned> reads, ArrayRef<unsigned> absorbed) {

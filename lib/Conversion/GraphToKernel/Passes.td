@@ -24,6 +24,29 @@ def ConvertMatmulToGemm : Pass<"convert-matmul-to-gemm", "::mlir::func::FuncOp">
   let statistics = [Statistic<"numGemms", "gemms", "matmuls that became gemms">];
 }
 
+def ConvertConvToWinograd : Pass<"convert-conv-to-winograd", "::mlir::func::FuncOp"> {
+  let summary = "Computes convolutions of 3 x 3 by fewer products: Winograd's F(4x4, 3x3)";
+  let description = [{
+    A `graph.conv` of f32 with constant filters of 3 x 3, stride 1, dilation 1, one group and an image of known size becomes
+    `kernel.winograd_filter`, which is computed at compile time, and `kernel.winograd_conv`, where the cost model of Winograd.h expects it to be
+    faster. Else it does nothing: few channels or tiny images do not pay for the transforms, and filters that are computed in each run would be
+    transformed in each.
+
+    ```mlir
+    %0 = graph.conv %x, %w {...} : (tensor<1x64x56x56xf32>, tensor<64x64x3x3xf32>) -> tensor<1x64x56x56xf32>
+    // becomes
+    %u = kernel.winograd_filter %w : tensor<64x64x3x3xf32> -> tensor<6x6x6x64x12xf32>
+    %0 = kernel.winograd_conv %x, %u {...} : (tensor<1x64x56x56xf32>, tensor<6x6x6x64x12xf32>) -> tensor<1x64x56x56xf32>
+    ```
+    Changes numbers (named in the compile report): products are rounded in the transformed domain, and an infinite or NaN input makes the whole tile
+    of 4 x 4 pixels NaN. Filters take four times the room.
+  }];
+  let dependentDialects = ["::onager::kernel::KernelDialect"];
+  let options = [Option<"tileRows", "tile-rows", "int64_t", /*default=*/"12", "Rows of the target's register tile">,
+                 Option<"l2Bytes", "l2-bytes", "int64_t", /*default=*/"1 << 20", "Size of the second-level cache">];
+  let statistics = [Statistic<"numConvs", "convs", "convolutions in this form">];
+}
+
 def ConvertGraphToKernel : Pass<"convert-graph-to-kernel", "::mlir::ModuleOp"> {
   let summary = "Puts every computing operation into a launch unit";
   let description = [{

@@ -52,6 +52,7 @@ kernel::Hero getHero(Operation *op, bool fuse) {
       .Case<graph::SoftmaxOp>([](auto) { return Hero::softmax; })
       .Case<graph::NormalizeOp>([](auto) { return Hero::normalize; })
       .Case<kernel::GemmOp>([](auto) { return Hero::gemm; })
+      .Case<kernel::WinogradConvOp>([](auto) { return Hero::winograd; })
       .Case<graph::ConvOp>([](graph::ConvOp conv) {
         if (!hasConvEmitter(conv))
           return Hero::map;
@@ -97,6 +98,26 @@ bool takesProducer(Operation *op, Operation *producer) {
   }
   auto transpose = dyn_cast<graph::TransposeOp>(producer);
   return transpose && transpose.getPerm().back() == static_cast<int64_t>(transpose.getPerm().size()) - 1;
+}
+
+/// Bytes of the tensors, or nothing where a dim is not a number.
+static std::optional<int64_t> getBytes(TypeRange types) {
+  int64_t bytes = 0;
+  for (Type type : types) {
+    auto tensor = cast<RankedTensorType>(type);
+    if (!tensor.hasStaticShape())
+      return std::nullopt;
+    bytes += tensor.getNumElements() * graph::getElementBytes(tensor.getElementType());
+  }
+  return bytes;
+}
+
+bool staysSmall(Operation *op) {
+  std::optional<int64_t> read = getBytes(op->getOperandTypes()), written = getBytes(op->getResultTypes());
+  if (!read || !written)
+    return false;
+  // Four times the operands: an int8 weight that is read as f32 is worth its memory.
+  return isa<kernel::WinogradFilterOp>(op) || *written <= std::max<int64_t>(64 << 10, 4 * *read);
 }
 
 bool isCheap(Operation *op) {

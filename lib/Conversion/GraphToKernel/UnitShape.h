@@ -25,6 +25,8 @@ bool takesEpilogue(mlir::Operation *op);
 bool takesPrologue(mlir::Operation *op, unsigned number);
 /// True where `op` can read through `producer`. Attention reads rows from memory, in any order and as shorter floats; other prologues are not restricted.
 bool takesProducer(mlir::Operation *op, mlir::Operation *producer);
+/// True where the results, computed at compile time, may stand in the artifact for what `op` reads: packed filters, or not much larger than the operands.
+bool staysSmall(mlir::Operation *op);
 /// True where the operation costs little enough to be computed more than once.
 bool isCheap(mlir::Operation *op);
 

@@ -30,6 +30,8 @@ WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options) {
     return getAttentionWork(unit);
   case Hero::conv:
     return options.exact ? getMapWork(unit, options.exact) : getConvWork(unit, options);
+  case Hero::winograd:
+    return getWinogradWork(unit, options);
   case Hero::depthwise:
     return options.exact ? getMapWork(unit, options.exact) : getDepthwiseWork(unit, options);
   case Hero::pool:

@@ -34,6 +34,8 @@ static void emitBody(UnitEmitter &e) {
     return emitAttention(e);
   case Hero::conv:
     return e.options.exact ? emitMap(e) : emitConv(e);
+  case Hero::winograd:
+    return emitWinograd(e);
   case Hero::depthwise:
     return e.options.exact ? emitMap(e) : emitDepthwise(e);
   case Hero::pool:

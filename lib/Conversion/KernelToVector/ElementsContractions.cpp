@@ -1,6 +1,7 @@
 // One element of each contraction: an inner loop over the sum. The form of -O0 and of types without an emitter of their own.
 //
 // Floats accumulate in their compute type (f64 where exact), integers in i64 where exact, else in the result's width: both wrap alike.
+#include "dialects/Kernel/IR/Winograd.h"
 #include "lib/Conversion/KernelToVector/UnitEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -112,12 +113,38 @@ Value emitConvTranspose(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value>
   });
 }
 
+/// One number of a transformed filter: row i of G times filter (t R + r, c) times row j of G, in f64.
+Value emitWinogradFilter(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
+  auto transform = cast<kernel::WinogradFilterOp>(op);
+  int64_t rows = cast<RankedTensorType>(transform.getType()).getDimSize(4);
+  Value filter = e.add(e.mul(index[0], e.i64(rows)), index[4]), count = e.extent(graph::getDims(transform.getX())[0]);
+  Value clamped = e.minSigned(filter, e.sub(count, e.i64(1)));
+  kernel::WinogradFilterMatrix g = kernel::getWinogradFilterMatrix();
+  Type f64 = e.b.getF64Type();
+  auto coefficient = [&](Value position, int64_t k) {
+    Value chosen = e.constant(f64, g.rows[0][k]);
+    for (int64_t p = 1; p < kernel::kWinogradInputs; ++p)
+      chosen = arith::SelectOp::create(e.b, e.compare("eq", position, e.i64(p)), e.constant(f64, g.rows[p][k]), chosen);
+    return chosen;
+  };
+  Value sum = e.constant(f64, 0);
+  for (int64_t k = 0; k < 3; ++k)
+    for (int64_t l = 0; l < 3; ++l) {
+      Value weight = convertElement(e, e.element(transform.getX(), {clamped, index[3], e.i64(k), e.i64(l)}), storageOf(transform.getX()), f64, false);
+      Value both = arith::MulFOp::create(e.b, coefficient(index[1], k), coefficient(index[2], l));
+      sum = arith::AddFOp::create(e.b, sum, arith::MulFOp::create(e.b, both, weight));
+    }
+  Value kept = arith::SelectOp::create(e.b, e.compare("slt", filter, count), sum, e.constant(f64, 0));
+  return convertElement(e, kept, f64, storageOf(transform.getResult()), false);
+}
+
 } // namespace
 
 void registerContractions(llvm::StringMap<OpElementFn> &table) {
   table["graph.matmul"] = emitMatmul;
   table["graph.conv"] = emitConvElement;
   table["graph.conv_transpose"] = emitConvTranspose;
+  table["kernel.winograd_filter"] = emitWinogradFilter;
 }
 
 } // namespace onager

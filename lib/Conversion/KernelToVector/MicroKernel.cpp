@@ -26,6 +26,7 @@ struct TileBuilder {
   VectorType lanes;
   Block *entry;
   bool isStrided; ///< the step of b is an argument
+  int64_t packedRows;
   Value step = {};
 
   Value c(int64_t value) { return arith::ConstantIntOp::create(b, value, 64); }
@@ -46,7 +47,8 @@ struct TileBuilder {
         LLVM::Prefetch::create(b, at(panel, plus(offset, times(step, kPrefetchSteps))), /*rw=*/0, /*hint=*/3, /*cache=*/1);
     }
     for (int64_t i = 0; i < rows; ++i) {
-      Value scalar = LLVM::LoadOp::create(b, b.getF32Type(), at(a, plus(times(rowStride, i), k)), 4);
+      Value offset = packedRows ? plus(times(k, packedRows), c(i)) : plus(times(rowStride, i), k);
+      Value scalar = LLVM::LoadOp::create(b, b.getF32Type(), at(a, offset), 4);
       Value row = vector::BroadcastOp::create(b, lanes, scalar);
       for (int64_t j = 0; j < panels; ++j)
         next.push_back(vector::FMAOp::create(b, row, columns[j], sums[i * panels + j]));
@@ -77,9 +79,11 @@ struct TileBuilder {
   }
 };
 
-func::FuncOp getMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, int64_t lanes, bool isStrided) {
+func::FuncOp getMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, int64_t lanes, bool isStrided, int64_t packedRows) {
   auto module = e.function->getParentOfType<ModuleOp>();
   std::string name = "gemm_f32_" + std::to_string(rows) + "x" + std::to_string(panels * lanes) + (isStrided ? "_strided" : "");
+  if (packedRows)
+    name += "_packed" + std::to_string(packedRows);
   if (auto found = module.lookupSymbol<func::FuncOp>(name))
     return found;
   OpBuilder::InsertionGuard guard(e.b);
@@ -91,7 +95,7 @@ func::FuncOp getMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, int64_
   auto function = func::FuncOp::create(e.b, name, e.b.getFunctionType(types, {}));
   function->setAttr("passthrough", e.b.getArrayAttr({e.b.getStringAttr("noinline")}));
   function->setAttr("llvm.linkage", LLVM::LinkageAttr::get(e.b.getContext(), LLVM::Linkage::Internal));
-  TileBuilder builder{ImplicitLocOpBuilder(e.b.getLoc(), e.b), rows, panels, VectorType::get({lanes}, e.b.getF32Type()), function.addEntryBlock(), isStrided};
+  TileBuilder builder{ImplicitLocOpBuilder(e.b.getLoc(), e.b), rows, panels, VectorType::get({lanes}, e.b.getF32Type()), function.addEntryBlock(), isStrided, packedRows};
   builder.build();
   return function;
 }
@@ -99,7 +103,7 @@ func::FuncOp getMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, int64_
 } // namespace
 
 void callMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, const TileOperands &t, int64_t lanes) {
-  func::FuncOp callee = getMicroKernel(e, rows, panels, lanes, static_cast<bool>(t.step));
+  func::FuncOp callee = getMicroKernel(e, rows, panels, lanes, static_cast<bool>(t.step), t.packedRows);
   SmallVector<Value> operands{t.a, t.rowStride, t.b, t.panelStride, t.c, t.columnStride, t.depth};
   if (t.step)
     operands.push_back(t.step);

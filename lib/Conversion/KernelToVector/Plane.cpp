@@ -190,28 +190,43 @@ UnitEmitter::Index getPixelIndex(UnitEmitter &e, ArrayRef<Value> plane, Value pi
   return index;
 }
 
-void emitPlaneEpilogue(UnitEmitter &e, Value result, ArrayRef<Value> plane, Value row, Value rows, Value values, function_ref<Value(Value, Value)> finish) {
+using Finish = function_ref<Value(Value value, Value pixel)>;
+
+/// Emits the epilogue of `count` pixels from `first` on, whose values lie densely in `values`; they span rows only where pixels are walked as one dim.
+static void emitRun(UnitEmitter &e, Value result, ArrayRef<Value> plane, Value first, Value count, Value values, bool asOne, Finish finish) {
   Type f32 = e.b.getF32Type();
   graph::Dims out = graph::getDims(result);
   ArrayRef<AffineExpr> spatial = ArrayRef(out).drop_front(2);
-  Value columns = e.extent(out.back());
-  auto store = [&](Value first, Value count, bool asOne) {
-    Value linear = e.linearize(getPixelIndex(e, plane, first, spatial, /*asOne=*/true), out);
-    UnitEmitter::Index start = asOne ? UnitEmitter::Index() : getPixelIndex(e, plane, first, spatial, false);
-    Value shift = e.sub(first, e.mul(row, columns));
-    e.forEachParallel(e.i64(0), count, [&](Value i) {
-      UnitEmitter::Index index = asOne ? getPixelIndex(e, plane, e.add(first, i), spatial, true) : start;
-      if (!asOne)
-        index.back() = i;
-      e.overrideElement(result, [&](ArrayRef<Value>) { return finish(e.load(f32, values, e.add(shift, i)), e.add(first, i)); });
-      storeResults(e, index, e.add(linear, i));
-      e.clearOverrides();
-    });
-  };
-  Operation *op = result.getDefiningOp();
-  if (walksPixelsAsOne(e.unit, result, SmallVector<Value>(op->getOperands())))
-    return store(e.mul(row, columns), e.mul(rows, columns), true);
-  e.forEach(row, e.add(row, rows), 1, [&](Value line) { store(e.mul(line, columns), columns, false); });
+  Value linear = e.linearize(getPixelIndex(e, plane, first, spatial, /*asOne=*/true), out);
+  UnitEmitter::Index start = getPixelIndex(e, plane, first, spatial, asOne);
+  e.forEachParallel(e.i64(0), count, [&](Value i) {
+    UnitEmitter::Index index = start;
+    index.back() = e.add(start.back(), i);
+    e.overrideElement(result, [&](ArrayRef<Value>) { return finish(e.load(f32, values, i), e.add(first, i)); });
+    storeResults(e, index, e.add(linear, i));
+    e.clearOverrides();
+  });
+}
+
+static bool walksAsOne(UnitEmitter &e, Value result) { return walksPixelsAsOne(e.unit, result, SmallVector<Value>(result.getDefiningOp()->getOperands())); }
+
+void emitPlaneEpilogue(UnitEmitter &e, Value result, ArrayRef<Value> plane, Value row, Value rows, Value values, Finish finish) {
+  Value columns = e.extent(graph::getDims(result).back());
+  if (walksAsOne(e, result))
+    return emitRun(e, result, plane, e.mul(row, columns), e.mul(rows, columns), values, true, finish);
+  e.forEach(e.i64(0), rows, 1, [&](Value line) {
+    Value first = e.mul(line, columns);
+    emitRun(e, result, plane, e.add(e.mul(row, columns), first), columns, e.address(e.b.getF32Type(), values, first), false, finish);
+  });
+}
+
+void emitBlockEpilogue(UnitEmitter &e, Value result, ArrayRef<Value> plane, Value row, Value rows, Value column, Value columns, Value values, int64_t pitch) {
+  Value width = e.extent(graph::getDims(result).back());
+  bool asOne = walksAsOne(e, result);
+  e.forEach(e.i64(0), rows, 1, [&](Value line) {
+    Value first = e.add(e.mul(e.add(row, line), width), column);
+    emitRun(e, result, plane, first, columns, e.address(e.b.getF32Type(), values, e.mul(line, e.i64(pitch))), asOne, [](Value value, Value) { return value; });
+  });
 }
 
 } // namespace onager

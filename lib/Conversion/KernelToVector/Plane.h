@@ -50,9 +50,11 @@ public:
   /// Stores, for each element of `target`, `init` combined with the elements under its window, taps in row-major order.
   void reduceWindows(const Plane &source, const Plane &target, const Windows &windows, mlir::Value init, Combine combine);
 
+  /// The first `count` lanes, all where it is larger, none where it is not positive.
+  mlir::Value getMask(mlir::Value count);
+
 private:
   mlir::Value load(mlir::Value address, int64_t stride);
-  mlir::Value getMask(mlir::Value count);
   void emitRows(const Plane &source, const Plane &target, const Windows &windows, mlir::Value init, Combine combine, mlir::Value row, int64_t rows);
   llvm::SmallVector<mlir::Value> emitBlock(const Plane &source, const Windows &windows, mlir::Value init, Combine combine, mlir::Value row, mlir::Value column,
                                            int64_t rows);
@@ -65,6 +67,9 @@ private:
 /// Emits the epilogue of `result` [N, C, spatial...] for the rows [row, row + rows) of a plane, whose values lie densely in `values`.
 void emitPlaneEpilogue(UnitEmitter &e, mlir::Value result, llvm::ArrayRef<mlir::Value> plane, mlir::Value row, mlir::Value rows, mlir::Value values,
                        llvm::function_ref<mlir::Value(mlir::Value value, mlir::Value pixel)> finish);
+/// As emitPlaneEpilogue for the `columns` columns from `column` on, whose rows lie `pitch` floats apart in `values`.
+void emitBlockEpilogue(UnitEmitter &e, mlir::Value result, llvm::ArrayRef<mlir::Value> plane, mlir::Value row, mlir::Value rows, mlir::Value column,
+                       mlir::Value columns, mlir::Value values, int64_t pitch);
 /// True where every tensor of the unit but `inputs` has all spatial dims of `result` or none: its pixels can be walked as one dim.
 bool walksPixelsAsOne(kernel::UnitOp unit, mlir::Value result, llvm::ArrayRef<mlir::Value> inputs);
 /// Index of a pixel of [N, C, spatial...]; the pixel is one number, which stands in the last dim where `asOne`.

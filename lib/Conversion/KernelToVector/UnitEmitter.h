@@ -180,6 +180,7 @@ void emitRecurrent(UnitEmitter &e);
 void emitGemm(UnitEmitter &e);
 void emitAttention(UnitEmitter &e);
 void emitConv(UnitEmitter &e);
+void emitWinograd(UnitEmitter &e);
 void emitDepthwise(UnitEmitter &e);
 void emitPool(UnitEmitter &e);
 /// Emits the function of a unit beside it, under its name.
@@ -207,6 +208,7 @@ WorkInfo getRowWork(kernel::UnitOp unit);
 WorkInfo getGemmWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getAttentionWork(kernel::UnitOp unit);
 WorkInfo getConvWork(kernel::UnitOp unit, const EmitOptions &options);
+WorkInfo getWinogradWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getDepthwiseWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getPoolWork(kernel::UnitOp unit);
 /// Options for a machine with vector registers of this width.

@@ -73,3 +73,67 @@ kernel.unit @gemm_c2 <gemm> {
   %c = kernel.gemm %a, %p : (tensor<4x7xf32>, tensor<1x8x16xf32>) -> tensor<4x2xf32>
   kernel.yield %c : tensor<4x2xf32>
 }
+
+// -----
+
+kernel.unit @winograd_filter_c1 <map> {
+^bb0(%w: tensor<12x4x5x5xf32>):
+  // expected-error @below {{[winograd_filter_c1] filters of type 'tensor<12x4x5x5xf32>', expected [O, C, 3, 3]}}
+  %u = kernel.winograd_filter %w : tensor<12x4x5x5xf32> -> tensor<1x6x6x4x12xf32>
+  kernel.yield %u : tensor<1x6x6x4x12xf32>
+}
+
+// -----
+
+kernel.unit @winograd_filter_c2 <map> {
+^bb0(%w: tensor<12x4x3x3xf32>):
+  // expected-error @below {{[winograd_filter_c2] 'tensor<12x4x3x3xf32>' does not transform to 'tensor<1x6x6x5x12xf32>'}}
+  %u = kernel.winograd_filter %w : tensor<12x4x3x3xf32> -> tensor<1x6x6x5x12xf32>
+  kernel.yield %u : tensor<1x6x6x5x12xf32>
+}
+
+// -----
+
+// Too few row tiles for the filters.
+kernel.unit @winograd_filter_c3 <map> {
+^bb0(%w: tensor<13x4x3x3xf32>):
+  // expected-error @below {{[winograd_filter_c3] 1 row tiles of 12 hold no 13 filters}}
+  %u = kernel.winograd_filter %w : tensor<13x4x3x3xf32> -> tensor<1x6x6x4x12xf32>
+  kernel.yield %u : tensor<1x6x6x4x12xf32>
+}
+
+// -----
+
+kernel.unit @winograd_conv_c1 <winograd> {
+^bb0(%x: tensor<4x8x8xf32>, %u: tensor<1x6x6x4x12xf32>):
+  // expected-error @below {{[winograd_conv_c1] ranks 3 and 5 give rank 4, expected 4 and 5 giving 4}}
+  %y = kernel.winograd_conv %x, %u {pads = affine_map<() -> (1, 1)>} : (tensor<4x8x8xf32>, tensor<1x6x6x4x12xf32>) -> tensor<1x12x8x8xf32>
+  kernel.yield %y : tensor<1x12x8x8xf32>
+}
+
+// -----
+
+kernel.unit @winograd_conv_c2 <winograd> {
+^bb0(%x: tensor<1x5x8x8xf32>, %u: tensor<1x6x6x4x12xf32>):
+  // expected-error @below {{[winograd_conv_c2] a dim is 4, expected 5}}
+  %y = kernel.winograd_conv %x, %u {pads = affine_map<() -> (1, 1)>} : (tensor<1x5x8x8xf32>, tensor<1x6x6x4x12xf32>) -> tensor<1x12x8x8xf32>
+  kernel.yield %y : tensor<1x12x8x8xf32>
+}
+
+// -----
+
+kernel.unit @winograd_conv_c3 <winograd> {
+^bb0(%x: tensor<1x4x8x8xf32>, %u: tensor<1x6x6x4x12xf32>):
+  // expected-error @below {{[winograd_conv_c3] expected two pads, and dims that are numbers but for the batch's}}
+  %y = kernel.winograd_conv %x, %u {pads = affine_map<() -> (1)>} : (tensor<1x4x8x8xf32>, tensor<1x6x6x4x12xf32>) -> tensor<1x12x8x8xf32>
+  kernel.yield %y : tensor<1x12x8x8xf32>
+}
+
+// -----
+
+kernel.unit @winograd_conv_c4 <winograd> {
+^bb0(%x: tensor<1x4x8x8xf32>, %u: tensor<1x6x6x4x12xf32>):
+  // expected-error @below {{[winograd_conv_c4] 13 channels from filters for 12}}
+  %y = kernel.winograd_conv %x, %u {pads = affine_map<() -> (1, 1)>} : (tensor<1x4x8x8xf32>, tensor<1x6x6x4x12xf32>) -> tensor<1x13x8x8xf32>
+  kernel.yield %y : tensor<1x13x8x8xf32>
+}

@@ -30,4 +30,14 @@ module attributes {kernel.buffers = [#kernel.buffer<input 0, affine_map<() -> (3
     %c = kernel.gemm %a, %p : (tensor<4x8xf32>, tensor<1x8x16xf32>) -> tensor<4x2xf32>
     kernel.yield %c : tensor<4x2xf32>
   }
+
+  // CHECK: kernel.unit @winograd <winograd> {
+  kernel.unit @winograd <winograd> {
+  ^bb0(%x: tensor<1x4x8x8xf32>, %w: tensor<13x4x3x3xf32>):
+    // CHECK: kernel.winograd_filter %{{.+}} : tensor<13x4x3x3xf32> -> tensor<2x6x6x4x12xf32>
+    %u = kernel.winograd_filter %w : tensor<13x4x3x3xf32> -> tensor<2x6x6x4x12xf32>
+    // CHECK: kernel.winograd_conv %{{.+}}, %{{.+}} {pads = #{{.+}}} : (tensor<1x4x8x8xf32>, tensor<2x6x6x4x12xf32>) -> tensor<1x13x8x8xf32>
+    %y = kernel.winograd_conv %x, %u {pads = affine_map<() -> (1, 1)>} : (tensor<1x4x8x8xf32>, tensor<2x6x6x4x12xf32>) -> tensor<1x13x8x8xf32>
+    kernel.yield %y : tensor<1x13x8x8xf32>
+  }
 }

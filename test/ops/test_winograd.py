@@ -1,0 +1,107 @@
+"""Convolutions of 3 x 3 in Winograd's form: against -O0, over the ways that an image is cut into blocks of tiles."""
+import json
+
+import numpy as np
+import pytest
+from onnx import numpy_helper, parser
+
+# channels, output channels, height, width, pads (top, left, bottom, right)
+SIZES = {
+    "square": (32, 64, 28, 28, (1, 1, 1, 1)),
+    "without_pads": (32, 36, 30, 34, (0, 0, 0, 0)),
+    "one_sided": (24, 48, 21, 19, (2, 0, 0, 2)),
+    "wide_pads": (16, 40, 17, 18, (5, 3, 4, 6)),
+    "odd_channels": (19, 29, 33, 47, (1, 1, 1, 1)),
+    "few_outputs": (64, 7, 56, 56, (1, 1, 1, 1)),
+    "column_blocks": (256, 24, 9, 203, (1, 1, 1, 1)),
+    "row_blocks": (128, 32, 73, 41, (1, 1, 1, 1)),
+    "small": (128, 128, 13, 14, (1, 1, 1, 1)),
+}
+EPILOGUES = {
+    "none": "y = Conv<pads = [PADS]>(x, w)",
+    "bias_relu": "c = Conv<pads = [PADS]>(x, w, b) y = Relu(c)",
+    "row": "c = Conv<pads = [PADS]>(x, w, b) y = Mul(c, row)",
+    "image": "c = Conv<pads = [PADS]>(x, w, b) d = Add(c, image) y = Clip(d, low, high)",
+}
+
+
+def _export(size, epilogue: str, seed: int = 7, batch: str = "N") -> bytes:
+    channels, outputs, height, width, pads = SIZES[size]
+    top, left, bottom, right = pads
+    out = (height + top + bottom - 2, width + left + right - 2)
+    body = EPILOGUES[epilogue].replace("PADS", ", ".join(map(str, pads)))
+    shape = f"{channels}, {height}, {width}"
+    model = parser.parse_model(f'<ir_version: 10, opset_import: ["" : 20]> g (float[{batch}, {shape}] x) => (float[{batch}, {outputs}, {out[0]}, {out[1]}] y) {{ {body} }}')
+    random = np.random.default_rng(seed)
+    tensors = {"w": (outputs, channels, 3, 3), "b": (outputs,), "row": (1, 1, 1, out[1]), "image": (1, outputs, *out)}
+    values = {name: random.standard_normal(shape).astype(np.float32) for name, shape in tensors.items()}
+    values["w"] /= np.float32((9 * channels) ** 0.5)
+    values |= {"low": np.float32(-1), "high": np.float32(2)}
+    model.graph.initializer.extend(numpy_helper.from_array(np.asarray(value), name) for name, value in values.items() if f"{name})" in body or f"{name}," in body)
+    return model.SerializeToString()
+
+
+def _compile(model: bytes, path, **options) -> tuple:
+    import onager
+
+    report = []
+    artifact = onager.compile(model, path, report=report, **options)
+    return artifact, json.loads(report[0])
+
+
+def _input(size: str, batch: int) -> np.ndarray:
+    channels, _, height, width, _ = SIZES[size]
+    return np.random.default_rng(3).standard_normal((batch, channels, height, width)).astype(np.float32)
+
+
+def _hold(found: np.ndarray, wanted: np.ndarray) -> None:
+    assert found.shape == wanted.shape
+    assert np.abs(found - wanted).max() <= 2e-5 * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize("epilogue", EPILOGUES)
+@pytest.mark.parametrize("size", SIZES)
+def test_against_reference(size, epilogue, tmp_path):
+    import onager
+
+    model, x = _export(size, epilogue), _input(size, 2)
+    wanted = onager.InferenceSession(_compile(model, tmp_path / "reference.so", opt_level=0)[0]).run(None, {"x": x})[0]
+    artifact, report = _compile(model, tmp_path / "model.so")
+    assert "winograd" in [launch["hero"] for launch in report["launches"]] and "Winograd" in report["numerics"]
+    results = [onager.InferenceSession(artifact, threads=threads).run(None, {"x": x})[0] for threads in (1, 2, 3)]
+    _hold(results[0], wanted)
+    for other in results[1:]:
+        np.testing.assert_array_equal(results[0], other)
+
+
+@pytest.mark.parametrize("batch", [0, 1, 5])
+def test_batches(batch, tmp_path):
+    """One artifact for all batches; an image's bits do not depend on its place."""
+    import onager
+
+    session = onager.InferenceSession(_compile(_export("square", "image"), tmp_path / "model.so")[0], threads=2)
+    x = _input("square", 5)
+    alone = [session.run(None, {"x": x[k : k + 1]})[0][0] for k in range(batch)]
+    together = session.run(None, {"x": x[:batch]})[0]
+    assert together.shape[0] == batch
+    for image, single in zip(together, alone):
+        np.testing.assert_array_equal(image, single)
+
+
+@pytest.mark.parametrize("target", ["x86-64-v2", "x86-64-v3"])
+@pytest.mark.parametrize("size", ["odd_channels", "few_outputs"])
+def test_narrow_vectors(size, target, tmp_path):
+    import onager
+
+    model, x = _export(size, "bias_relu"), _input(size, 1)
+    wanted, found = (
+        onager.InferenceSession(_compile(model, tmp_path / f"{number}.so", **options)[0]).run(None, {"x": x})[0]
+        for number, options in enumerate([{"opt_level": 0}, {"target": target}])
+    )
+    _hold(found, wanted)
+
+
+def test_option(tmp_path):
+    """Without the form its line leaves the report."""
+    report = _compile(_export("square", "none"), tmp_path / "model.so", winograd=False)[1]
+    assert "winograd" not in [launch["hero"] for launch in report["launches"]] and "Winograd" not in report["numerics"]
