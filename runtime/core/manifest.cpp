@@ -47,7 +47,9 @@ static bool apply(uint64_t op, int64_t a, int64_t b, int64_t &out) {
     out = b == 0 || b == -1 ? 0 : divide(op, a, b);
     return b != -1 || !__builtin_sub_overflow(int64_t(0), a, &out);
   case Expr::Mod:
-    out = b == 0 || b == -1 ? 0 : a - divide(Expr::FloorDiv, a, b) * b;
+    // Not a minus quotient times b: that product may be out of range.
+    out = b == 0 || b == -1 ? 0 : a % b;
+    out += out != 0 && (out < 0) != (b < 0) ? b : 0;
     return true;
   case Expr::Max:
     out = a > b ? a : b;

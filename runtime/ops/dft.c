@@ -70,17 +70,6 @@ static void convolve(struct complex *x, const struct complex *w, const struct co
     x[k] = multiply((struct complex){x[k].re / (double)m, -x[k].im / (double)m}, w[k]);
 }
 
-static double read_number(const onager_view *view, int64_t at) {
-  return view->dtype == 11 ? ((const double *)view->data)[at] : (double)((const float *)view->data)[at];
-}
-
-static void write_number(const onager_view *view, int64_t at, double value) {
-  if (view->dtype == 11)
-    ((double *)view->data)[at] = value;
-  else
-    ((float *)view->data)[at] = (float)value;
-}
-
 ONAGER_KERNEL(dft) {
   (void)ins, (void)outs, (void)symbols;
   int64_t rows = in[0].dims[0], n = in[0].dims[1], m = 1;
@@ -100,14 +89,14 @@ ONAGER_KERNEL(dft) {
   int64_t swap = params[0] != 0;
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t k = 0; k < n; ++k)
-      x[k] = (struct complex){read_number(&in[0], (row * n + k) * 2 + swap), read_number(&in[0], (row * n + k) * 2 + 1 - swap)};
+      x[k] = (struct complex){read_float(&in[0], (row * n + k) * 2 + swap), read_float(&in[0], (row * n + k) * 2 + 1 - swap)};
     if (is_power)
       transform(x, roots, m);
     else
       convolve(x, w, filter, roots, n, m);
     for (int64_t k = 0; k < n; ++k) {
-      write_number(&out[0], (row * n + k) * 2 + swap, swap ? x[k].re / (double)n : x[k].re);
-      write_number(&out[0], (row * n + k) * 2 + 1 - swap, swap ? x[k].im / (double)n : x[k].im);
+      write_float(&out[0], (row * n + k) * 2 + swap, swap ? x[k].re / (double)n : x[k].re);
+      write_float(&out[0], (row * n + k) * 2 + 1 - swap, swap ? x[k].im / (double)n : x[k].im);
     }
   }
   run->host->release(run, memory);

@@ -18,6 +18,18 @@ static inline size_t element_bytes(int32_t dtype) {
   return dtype >= 0 && dtype < (int32_t)sizeof bytes ? bytes[dtype] : 0;
 }
 
+/* Element `at` of a tensor of f32 or f64. */
+static inline double read_float(const onager_view *view, int64_t at) {
+  return view->dtype == 11 ? ((const double *)view->data)[at] : (double)((const float *)view->data)[at];
+}
+
+static inline void write_float(const onager_view *view, int64_t at, double value) {
+  if (view->dtype == 11)
+    ((double *)view->data)[at] = value;
+  else
+    ((float *)view->data)[at] = (float)value;
+}
+
 static inline int64_t product(const int64_t *dims, int32_t from, int32_t to) {
   int64_t n = 1;
   for (int32_t k = from; k < to; ++k)

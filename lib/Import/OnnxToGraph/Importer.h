@@ -141,6 +141,9 @@ void addTrees(OperatorTable &table);
 void addMicrosoftAttention(OperatorTable &table);
 void addMicrosoftFused(OperatorTable &table);
 void addSampling(OperatorTable &table);
+void addTraining(OperatorTable &table);
+void addRegions(OperatorTable &table);
+void addText(OperatorTable &table);
 void addLegacy(OperatorTable &table);
 
 /// Sets elements of x to 0 with probability `ratio` and scales the others by 1 / (1 - ratio); `mask` tells those that are kept.

@@ -44,6 +44,9 @@ static OperatorTable makeTable() {
   addRandom(table);
   addSampling(table);
   addSignal(table);
+  addTraining(table);
+  addRegions(table);
+  addText(table);
   addMicrosoftAttention(table);
   addMicrosoftFused(table);
   return table;

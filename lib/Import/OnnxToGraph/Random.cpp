@@ -44,8 +44,13 @@ Value dropElements(Node &node, Value x, Value ratio, Value &mask) {
   if (!x || !ratio)
     return {};
   Type type = Emitter::elementOf(x);
-  Value draw = drawUniform(node, Emitter::dimsOf(x), e.f32(), makeSeed(node, "seed"));
-  mask = e.compare<LessEqualOp>(e.cast(ratio, e.f32()), draw);
+  // With a seed, the draw of ONNX's reference implementation.
+  Value draw;
+  if (node.hasAttribute("seed"))
+    draw = e.call("mersenne", {}, {node.getInt("seed", 0)}, Emitter::dimsOf(x), e.builder.getF64Type());
+  else
+    draw = drawUniform(node, Emitter::dimsOf(x), e.f32(), makeSeed(node, "seed"));
+  mask = draw ? e.compare<LessEqualOp>(e.cast(ratio, Emitter::elementOf(draw)), draw) : Value();
   Value scale = e.div(e.scalar(1, e.f32()), e.sub(e.scalar(1, e.f32()), e.cast(ratio, e.f32())));
   return e.select(mask, e.mul(x, e.cast(scale, type)), e.scalar(0, type));
 }

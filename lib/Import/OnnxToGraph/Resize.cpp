@@ -46,6 +46,23 @@ Value getScalesFromDims(Emitter &e, ArrayRef<AffineExpr> from, ArrayRef<AffineEx
   return e.div(e.cast(e.indexVector(to), f64), e.cast(e.indexVector(from), f64));
 }
 
+/// Replaces the extents of `axes` by those of one scale for all, the smallest or largest that they ask for.
+void keepAspectRatio(Emitter &e, ResizePlan &plan, bool isNotLarger, const Ints &axes) {
+  Dims have = Emitter::dimsOf(plan.x);
+  Exprs from, to;
+  for (int64_t axis : axes) {
+    from.push_back(have[axis]);
+    to.push_back(plan.dims[axis]);
+  }
+  Value scale = e.reduce(isNotLarger ? ReduceKind::min : ReduceKind::max, getScalesFromDims(e, from, to), {0});
+  Value extents = scale ? e.mul(e.cast(e.indexVector(from), Emitter::elementOf(scale)), scale) : Value();
+  Exprs kept = e.contentsOrBind(e.cast(e.unary<FloorOp>(e.addNumber(extents, 0.5)), e.i64()));
+  for (auto [k, axis] : llvm::enumerate(axes))
+    if (!e.hasFailed())
+      plan.dims[axis] = e.maxOf(kept[k], e.number(0));
+  plan.scales = scale ? spreadOverDims(e, e.broadcast(scale, {e.number(static_cast<int64_t>(axes.size()))}), axes, Emitter::rankOf(plan.x), 1) : Value();
+}
+
 /// Extents and scales from the input `sizes`.
 void planBySizes(Node &node, ResizePlan &plan, Value sizes, const Ints &axes) {
   Emitter &e = node.e;
@@ -63,22 +80,7 @@ void planBySizes(Node &node, ResizePlan &plan, Value sizes, const Ints &axes) {
     plan.scales = getScalesFromDims(e, have, plan.dims);
     return;
   }
-  std::optional<double> scale;
-  for (int64_t axis : axes) {
-    std::optional<int64_t> from = graph::getConstant(have[axis]), to = graph::getConstant(plan.dims[axis]);
-    if (!from || !to || *from == 0) {
-      e.fail("keep_aspect_ratio_policy '" + policy + "' needs extents that are known when the model is compiled");
-      return;
-    }
-    double ratio = static_cast<double>(*to) / static_cast<double>(*from);
-    scale = !scale ? ratio : policy == "not_larger" ? std::min(*scale, ratio) : std::max(*scale, ratio);
-  }
-  std::vector<double> scales(have.size(), 1);
-  for (int64_t axis : axes) {
-    plan.dims[axis] = e.number(static_cast<int64_t>(std::floor(*scale * static_cast<double>(*graph::getConstant(have[axis])) + 0.5)));
-    scales[static_cast<size_t>(axis)] = *scale;
-  }
-  plan.scales = e.tensor(scales, {static_cast<int64_t>(scales.size())}, e.builder.getF64Type());
+  keepAspectRatio(e, plan, policy == "not_larger", axes);
 }
 
 void planByScales(Node &node, ResizePlan &plan, Value scales, const Ints &axes, bool crops) {
@@ -106,6 +108,9 @@ void planByScales(Node &node, ResizePlan &plan, Value scales, const Ints &axes, 
     if (!e.hasFailed())
       plan.dims[axis] = e.maxOf(extents[axis], e.number(0));
 }
+
+/// Weights that are computed at compile time, at most: more would swell the artifact.
+constexpr int64_t kMostWeights = 1 << 20;
 
 /// Position in the input of output position i, as graph.resize has it.
 double mapCoordinate(StringRef kind, double i, double scale, int64_t in, int64_t out) {
@@ -154,6 +159,72 @@ std::vector<double> makeWeights(Node &node, ResizeMode mode, StringRef kind, dou
   return weights;
 }
 
+/// mapCoordinate of the positions i, as graph operations in f64.
+Value mapCoordinates(Emitter &e, StringRef kind, Value i, Value scale, AffineExpr in, AffineExpr out) {
+  if (!i || !scale)
+    return {};
+  auto number = [&](AffineExpr expr) { return e.cast(e.indexTensor({expr}, {}, e.i64()), Emitter::elementOf(i)); };
+  auto isPoint = [&] { return e.compare<LessOp>(number(out), e.scalar(1.5, Emitter::elementOf(i))); };
+  Value zero = e.scalar(0, Emitter::elementOf(i));
+  if (kind == "asymmetric")
+    return e.div(i, scale);
+  if (kind == "align_corners")
+    return e.select(isPoint(), zero, e.div(e.mul(i, number(normalize(in - 1))), number(e.maxOf(normalize(out - 1), e.number(1)))));
+  Value half = e.addNumber(e.div(e.addNumber(i, 0.5), scale), -0.5);
+  if (kind == "pytorch_half_pixel")
+    return e.select(isPoint(), zero, half);
+  if (kind == "half_pixel_symmetric") {
+    Value adjustment = e.div(number(out), e.mul(scale, number(in)));
+    return e.add(e.mul(e.mulNumber(number(in), 0.5), e.sub(e.scalar(1, Emitter::elementOf(i)), adjustment)), half);
+  }
+  return half;
+}
+
+/// kernelAt as graph operations.
+Value applyKernel(Emitter &e, ResizeMode mode, double a, Value t) {
+  if (!t)
+    return {};
+  t = e.unary<AbsOp>(t);
+  Value zero = e.scalar(0, Emitter::elementOf(t)), one = e.scalar(1, Emitter::elementOf(t)), two = e.scalar(2, Emitter::elementOf(t));
+  if (mode == ResizeMode::linear)
+    return e.maximum(zero, e.sub(one, t));
+  Value near = e.addNumber(e.mul(e.mul(e.addNumber(e.mulNumber(t, a + 2), -(a + 3)), t), t), 1);
+  Value far = e.addNumber(e.mul(e.addNumber(e.mul(e.addNumber(e.mulNumber(t, a), -5 * a), t), 8 * a), t), -4 * a);
+  return e.select(e.compare<LessEqualOp>(t, one), near, e.select(e.compare<LessOp>(t, two), far, zero));
+}
+
+/// The weights [in, out] of makeWeights where extents or the scale are known only while running; x is padded by its edge so that every tap lies
+/// inside, and the weights' rows then belong to the padded dim.
+Value computeWeights(Node &node, Value &x, ResizeMode mode, StringRef kind, Value scale, int64_t axis, AffineExpr out) {
+  Emitter &e = node.e;
+  if (!x || !scale)
+    return {};
+  AffineExpr in = Emitter::dimsOf(x)[axis];
+  Type f64 = e.builder.getF64Type(), element = Emitter::elementOf(x);
+  scale = e.cast(scale, f64);
+  Value stretch = e.minimum(scale, e.scalar(1, f64));
+  Value reach = e.addNumber(e.unary<CeilOp>(e.div(e.scalar(mode == ResizeMode::linear ? 1 : 2, f64), stretch)), 1);
+  Exprs margin = e.contentsOrBind(e.reshape(e.cast(reach, e.i64()), {}));
+  if (e.hasFailed())
+    return {};
+  AffineExpr apart = e.maxOf(margin[0], e.number(0)), padded = normalize(in + apart * 2);
+  Exprs around(static_cast<size_t>(Emitter::rankOf(x)), e.number(0));
+  around[static_cast<size_t>(axis)] = apart;
+  x = e.pad(x, around, around, e.scalar(0, element), PadMode::edge);
+  Value center = mapCoordinates(e, kind, e.iota({e.number(1), out}, 1, f64), scale, in, out);
+  Value first = e.cast(e.indexTensor({normalize(-apart)}, {}, e.i64()), f64);
+  Value place = e.add(e.iota({padded, e.number(1)}, 0, f64), first);
+  Value weights = applyKernel(e, mode, node.getFloat("cubic_coeff_a", -0.75), e.mul(e.sub(place, center), stretch));
+  if (node.getInt("exclude_outside", 0)) {
+    Value size = e.cast(e.indexTensor({in}, {}, e.i64()), f64);
+    Value inside = e.binary<AndOp>(e.compare<LessEqualOp>(e.scalar(0, f64), place), e.compare<LessOp>(place, size));
+    weights = e.select(inside, weights, e.scalar(0, f64));
+  }
+  Value sum = e.reduce(ReduceKind::sum, weights, {0});
+  Value divisor = sum ? e.select(e.compare<EqualOp>(sum, e.scalar(0, f64)), e.scalar(1, f64), sum) : Value();
+  return e.cast(e.div(weights, divisor), element);
+}
+
 Value resizeWithMatrices(Node &node, const ResizePlan &plan, ResizeMode mode, StringRef kind) {
   Emitter &e = node.e;
   std::optional<std::vector<double>> scales = e.constantNumbers(plan.scales);
@@ -164,10 +235,13 @@ Value resizeWithMatrices(Node &node, const ResizePlan &plan, ResizeMode mode, St
     std::optional<int64_t> in = graph::getConstant(Emitter::dimsOf(x)[axis]), out = graph::getConstant(plan.dims[axis]);
     if (areEqual(Emitter::dimsOf(x)[axis], plan.dims[axis]) && (!scales || (*scales)[static_cast<size_t>(axis)] == 1))
       continue;
-    if (!in || !out || !scales)
-      return e.fail("antialiasing needs extents that are known when the model is compiled");
-    std::vector<double> weights = makeWeights(node, mode, kind, (*scales)[static_cast<size_t>(axis)], *in, *out);
-    Value matrix = e.transpose(e.tensor(weights, {*out, *in}, Emitter::elementOf(x)), {1, 0});
+    Value matrix;
+    if (in && out && scales && *in * *out <= kMostWeights) {
+      std::vector<double> weights = makeWeights(node, mode, kind, (*scales)[static_cast<size_t>(axis)], *in, *out);
+      matrix = e.transpose(e.tensor(weights, {*out, *in}, Emitter::elementOf(x)), {1, 0});
+    } else {
+      matrix = computeWeights(node, x, mode, kind, e.reshape(e.sliceAxis(plan.scales, 0, axis, 1), {}), axis, plan.dims[axis]);
+    }
     Ints perm(llvm::to_vector(llvm::seq<int64_t>(0, rank)));
     std::swap(perm[static_cast<size_t>(axis)], perm.back());
     x = e.transpose(e.matmul(e.transpose(x, perm), matrix), perm);
