@@ -53,6 +53,7 @@ public:
     product.emit = options.emit;
     product.modelName = options.name;
     product.separateWeights = options.weights == "separate";
+    product.isSanitized = options.sanitize;
     context.loadDialect<graph::GraphDialect, kernel::KernelDialect, func::FuncDialect, scf::SCFDialect, arith::ArithDialect, math::MathDialect,
                         vector::VectorDialect, cf::ControlFlowDialect, LLVM::LLVMDialect>();
     context.getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
@@ -77,6 +78,7 @@ private:
   void printModule();
   bool lower();
   bool emitCode(bool isLast);
+  bool chooseTarget(const std::string &name);
   void addLevel();
   void addModel(llvm::Module &code);
   bool writeFiles();
@@ -282,6 +284,14 @@ std::vector<std::string> getLevels(const std::string &target) {
   return {target};
 }
 
+bool Compilation::chooseTarget(const std::string &name) {
+  if (!getTarget(name, target))
+    return false;
+  if (options.sanitize)
+    target.required.push_back(rt::kSanitizerFeature);
+  return true;
+}
+
 /// Runs the stages from graph operations to the LLVM dialect. Each ends with a pass that checks its exit contract.
 bool Compilation::lower() {
   bool exact = options.optLevel == 0;
@@ -340,7 +350,7 @@ bool Compilation::lower() {
 
 void Compilation::run() {
   std::vector<std::string> names = getLevels(options.target);
-  if (!getTarget(names.front(), target))
+  if (!chooseTarget(names.front()))
     return void(fail(Status::badOption, "unknown target '" + options.target + "'; expected native, portable, x86-64-v2, x86-64-v3 or x86-64-v4"));
   if (!import() || stopsAfter("import"))
     return;
@@ -360,7 +370,7 @@ void Compilation::run() {
   OwningOpRef<ModuleOp> graphs = std::move(module);
   for (const std::string &name : names) {
     bool isLast = &name == &names.back();
-    getTarget(name, target);
+    chooseTarget(name);
     module = isLast ? std::move(graphs) : OwningOpRef<ModuleOp>(graphs->clone());
     if (!lower())
       return;

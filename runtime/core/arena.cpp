@@ -1,4 +1,5 @@
 // Packs slots into one arena by lifetime and size: largest first, each at the lowest offset that is free for its whole life.
+#include "runtime/core/sanitizer.h"
 #include "runtime/core/session.h"
 #include <algorithm>
 #include <cstdlib>
@@ -17,11 +18,35 @@ onager_allocator getSystemAllocator() {
 }
 
 Block::~Block() {
+  if (address && isExact)
+    unpoison(get(), size);
   if (address)
     allocator->release(allocator->user, address, size, alignment);
 }
 
+bool Block::resize(uint64_t bytes, bool keep) {
+  uint64_t wanted = std::max<uint64_t>(bytes, 1);
+  if (address && wanted == size)
+    return true;
+  void *fresh = bytes > UINT64_MAX / 2 ? nullptr : allocator->allocate(allocator->user, wanted, ONAGER_ALIGNMENT);
+  if (!fresh)
+    return false;
+  std::memset(fresh, kFillByte, wanted);
+  if (address) {
+    unpoison(get(), size);
+    if (keep)
+      std::memcpy(fresh, address, std::min(size, wanted));
+    allocator->release(allocator->user, address, size, alignment);
+  }
+  address = fresh;
+  size = wanted;
+  alignment = ONAGER_ALIGNMENT;
+  return true;
+}
+
 bool Block::reserve(uint64_t bytes, bool keep) {
+  if (isExact)
+    return resize(bytes, keep);
   if (bytes <= size && address)
     return true;
   if (bytes > UINT64_MAX / 2 - 4096)

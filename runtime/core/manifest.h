@@ -67,6 +67,9 @@ struct Derived {
   Expr expr;
 };
 
+/// The required feature of code that AddressSanitizer instruments: that its runtime is in the process.
+constexpr char kSanitizerFeature[] = "asan";
+
 struct Manifest {
   std::string name;
   std::vector<std::string> features, symbols;

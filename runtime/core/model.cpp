@@ -1,5 +1,7 @@
 // Opening, checking and loading artifacts.
 #include "runtime/core/model.h"
+#include "runtime/core/sanitizer.h"
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -24,7 +26,7 @@ std::string findMissingFeature(const std::vector<std::string> &features) {
   } known[] = {ONAGER_FEATURE("sse4.2"), ONAGER_FEATURE("popcnt"), ONAGER_FEATURE("avx2"), ONAGER_FEATURE("fma"), ONAGER_FEATURE("bmi2"),
                ONAGER_FEATURE("avx512f"), ONAGER_FEATURE("avx512bw"), ONAGER_FEATURE("avx512dq"), ONAGER_FEATURE("avx512vl"), ONAGER_FEATURE("avx512cd"),
                ONAGER_FEATURE("avx512vnni"), ONAGER_FEATURE("avx512bf16"), ONAGER_FEATURE("avx512vbmi"), ONAGER_FEATURE("gfni"),
-               ONAGER_FEATURE("vpclmulqdq"), {"f16c", __builtin_cpu_supports("avx2") != 0}, {"avx512fp16", __builtin_cpu_supports("avx512fp16") != 0}};
+               ONAGER_FEATURE("vpclmulqdq"), {"f16c", __builtin_cpu_supports("avx2") != 0}, {"avx512fp16", __builtin_cpu_supports("avx512fp16") != 0}, {kSanitizerFeature, hasSanitizer()}};
 #undef ONAGER_FEATURE
   for (const std::string &feature : features) {
     bool present = false;
@@ -164,6 +166,10 @@ Outcome Model::openWeights(const char *path, const std::string &name) {
   return {};
 }
 
+static Outcome failAsan(const std::string &name) {
+  return failure(ONAGER_BAD_MACHINE, name + " is sanitized: the process that runs it needs AddressSanitizer's runtime (LD_PRELOAD=libclang_rt.asan-x86_64.so)");
+}
+
 Outcome Model::loadCode(const char *code, size_t bytes, const std::string &name) {
   std::string path;
   if (const char *folder = getenv("ONAGER_CODE_DIR"); folder && *folder)
@@ -176,8 +182,12 @@ Outcome Model::loadCode(const char *code, size_t bytes, const std::string &name)
     path = "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(codeDescriptor);
   }
   library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!library)
-    return failure(ONAGER_BAD_FILE, "cannot load the code of " + name + ": " + dlerror());
+  if (!library) {
+    std::string reason = dlerror();
+    if (reason.find("__asan_") != std::string::npos)
+      return failAsan(name);
+    return failure(ONAGER_BAD_FILE, "cannot load the code of " + name + ": " + reason);
+  }
   const auto *model = static_cast<const onager_model *>(dlsym(library, "onager_model"));
   if (!model)
     return failure(ONAGER_BAD_FILE, name + " exports no model");
@@ -221,8 +231,11 @@ Outcome Model::adopt(const onager_model *model, const std::string &name) {
       continue;
     main = variant.main;
     weightStart = variant.weight_start;
+    sanitized = std::find(manifest.features.begin(), manifest.features.end(), kSanitizerFeature) != manifest.features.end();
     return {};
   }
+  if (missing == kSanitizerFeature)
+    return failAsan(name);
   return failure(ONAGER_BAD_MACHINE, name + " needs a processor with " + missing + (hasVariants && model->variant_count > 1 ? "" : "; compile it with --target=portable"));
 }
 

@@ -37,6 +37,9 @@ public:
   Outcome openMemory(const void *data, size_t bytes, const char *weightsPath);
   Outcome openLinked(const onager_model *model, const void *weights, const char *weightsPath);
 
+  /// True where AddressSanitizer instruments the code.
+  bool isSanitized() const { return sanitized; }
+
   Manifest manifest;
   onager_main main = nullptr;
   const char *weights = nullptr;
@@ -50,6 +53,7 @@ private:
   void *library = nullptr;
   int codeDescriptor = -1; ///< kept open: the loader knows the code by /proc/PID/fd/N, which must stay unique while loaded
   Mapping file, weightsFile;
+  bool sanitized = false;
   uint64_t manifestHash = 0;
   uint64_t weightStart = 0; ///< of the variant's weights in the section
 };

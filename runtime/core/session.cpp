@@ -1,6 +1,7 @@
 // Runs: binding symbols, planning memory, entering the gang.
 #include "runtime/core/session.h"
 #include "runtime/core/hostmath.h"
+#include "runtime/core/sanitizer.h"
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
@@ -88,6 +89,12 @@ Context::Context(Session &session) : session(session), manifest(session.model->m
   for (size_t k = 0; k < manifest.outputs.size(); ++k) {
     owned.emplace_back(session.allocator);
     outputDims[k].resize(manifest.outputs[k].dims.size());
+  }
+  if (session.model->isSanitized()) {
+    arena.makeExact();
+    for (auto *list : {&blocks, &owned})
+      for (Block &block : *list)
+        block.makeExact();
   }
   state.size = sizeof(onager_run);
   state.host = &host;
@@ -316,9 +323,27 @@ void Context::measureBucket(std::vector<uint64_t> &bytes) {
 
 static Outcome failSizes() { return failure(ONAGER_BAD_ARGUMENT, "the inputs' shapes lead to an intermediate tensor of negative or impossible size"); }
 
+Outcome Context::planZones() {
+  uint64_t total = spreadSlots(sizes, offsets);
+  if (!arena.reserve(total, false))
+    return failure(ONAGER_OUT_OF_MEMORY, "no memory for " + std::to_string(total) + " bytes of intermediate tensors");
+  // Slots of each thread are one zone; of others, what rounds them up to the alignment is poisoned, too.
+  capacities = sizes;
+  for (size_t k = 0; k < sizes.size(); ++k) {
+    bool bad = false;
+    if (!manifest.slots[k].perThread)
+      capacities[k] = static_cast<uint64_t>(manifest.slots[k].bytes.evaluate(symbols.data(), bad));
+  }
+  poisonAround(arena.get(), total, offsets, capacities);
+  state.arena = arena.get();
+  return {};
+}
+
 Outcome Context::planArena() {
   if (!measureSlots(symbols.data(), sizes))
     return failSizes();
+  if (session.model->isSanitized())
+    return planZones();
   bool fits = capacities.size() == sizes.size() && (arena.get() || sizes.empty());
   for (size_t k = 0; fits && k < sizes.size(); ++k)
     fits = sizes[k] <= capacities[k];

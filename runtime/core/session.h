@@ -43,19 +43,24 @@ private:
 class Block {
 public:
   explicit Block(const onager_allocator &allocator) : allocator(&allocator) {}
-  Block(Block &&other) noexcept : allocator(other.allocator), address(other.address), size(other.size), alignment(other.alignment) { other.address = nullptr; }
+  Block(Block &&other) noexcept : allocator(other.allocator), address(other.address), size(other.size), alignment(other.alignment), isExact(other.isExact) { other.address = nullptr; }
   Block(const Block &) = delete;
   ~Block();
+  /// From now on memory has exactly the size that is asked for, so that what lies behind it belongs to others, and fresh memory is filled.
+  void makeExact() { isExact = true; }
   /// Makes room for `bytes`; false where there is no memory. Contents stay where `keep` is set.
   bool reserve(uint64_t bytes, bool keep);
   char *get() const { return static_cast<char *>(address); }
   uint64_t bytes() const { return size; }
 
 private:
+  bool resize(uint64_t bytes, bool keep);
+
   const onager_allocator *allocator;
   void *address = nullptr;
   uint64_t size = 0;
   size_t alignment = ONAGER_ALIGNMENT;
+  bool isExact = false;
 };
 
 /// Returns posix_memalign and free.
@@ -94,6 +99,8 @@ private:
   bool measureSlots(const int64_t *values, std::vector<uint64_t> &bytes) const;
   void measureBucket(std::vector<uint64_t> &bytes);
   Outcome planArena();
+  /// As planArena for sanitized code: no slot shares memory with another.
+  Outcome planZones();
   Outcome makeBlocks();
   void execute();
   static void checkTime(void *context);

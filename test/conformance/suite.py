@@ -76,15 +76,15 @@ def _draws_numbers(model: onnx.ModelProto) -> bool:
     return bool(ops & _RANDOM) or ("Dropout" in ops and len(find_inputs(model)) > 2)
 
 
-def run_case(task) -> tuple[str, str]:
-    """Runs (root, name, form): right, wrong or refused, and why."""
+def run_case(task, prepare=None, **more) -> tuple[str, str]:
+    """Runs (root, name, form): right, wrong or refused, and why. `prepare` changes each array that is fed; `more` are options of the compiler."""
     import onager
 
     root, name, form = task
     folder = pathlib.Path(root) / name
     model = onnx.load(folder / "model.onnx")
     is_random = _draws_numbers(model)
-    options = {"opt_level": 0} if form == "O0" else {}
+    options = more | ({"opt_level": 0} if form == "O0" else {})
     session = None
     for label, feeds, outputs in load_sets(folder, model):
         try:
@@ -94,10 +94,12 @@ def run_case(task) -> tuple[str, str]:
                 changed = onnx.ModelProto()
                 changed.CopyFrom(model)
                 _make_symbolic(changed) if form == "symbolic" else _make_constant(changed, feeds)
-                session = onager.InferenceSession(changed.SerializeToString())
+                session = onager.InferenceSession(changed.SerializeToString(), **options)
         except onager.CompileError as error:
             # An internal error is a failure of the compiler, whatever the model.
             return "refused" if error.status == 3 else "error", str(error)[:400]
+        if prepare:
+            feeds = {name: prepare(value) if isinstance(value, np.ndarray) and value.dtype != object else value for name, value in feeds.items()}
         found = session.run(None, feeds)
         if len(found) != len(outputs):
             return "wrong", f"{len(found)} outputs instead of {len(outputs)}"

@@ -84,6 +84,8 @@ def test_refused_model_names_every_node_and_leaves_no_file(tmp_path):
     ({"colour": "red"}, "unknown option 'colour'"),
     ({"opt_level": 7}, "option 'opt-level': expected 0 to 3, found '7'"),
     ({"target": "z80"}, "option 'target': expected one of native, .*, found 'z80'"),
+    ({"sanitize": "maybe"}, "option 'sanitize': expected true or false, found 'maybe'"),
+    ({"winograd": 2}, "option 'winograd': expected true or false, found '2'"),
     ({"shape": {"left": ["many"]}}, "option 'shape': expected .*, found 'left=many'"),
 ])
 def test_bad_option(options, message, tmp_path):

@@ -1,6 +1,9 @@
 // Telling models from artifacts, compiling to temporary files, reading manifests.
 #include "Artifact.h"
+#include "Sanitizer.h"
 #include "onager-rt/abi.h"
+#include "runtime/core/sanitizer.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Object/ELF.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -36,6 +39,8 @@ ModelSource openSource(const std::string &path) {
 }
 
 Artifact compileSource(const ModelSource &source, CompileOptions options) {
+  if (options.sanitize)
+    enterSanitizer(source.bytes);
   auto temporary = std::make_shared<TemporaryPath>(TemporaryPath::file, "so");
   options.model = source.path;
   options.bytes = source.bytes;
@@ -51,12 +56,18 @@ Artifact provideArtifact(const ModelSource &source, const CompilerArguments &arg
   if (!source.isArtifact)
     return compileSource(source, arguments.resolve());
   if (!arguments.isEmpty())
-    throw Failure(Status::badOption, source.shown + " is compiled already: --target, -O and --shape do not apply");
-  if (!source.path.empty())
-    return {source.path, nullptr};
-  auto temporary = std::make_shared<TemporaryPath>(TemporaryPath::file, "so");
-  writeFile(temporary->get(), source.bytes);
-  return {temporary->get(), temporary};
+    throw Failure(Status::badOption, source.shown + " is compiled already: --target, -O, --shape and --sanitize do not apply");
+  Artifact artifact{source.path, nullptr};
+  if (source.path.empty()) {
+    artifact.temporary = std::make_shared<TemporaryPath>(TemporaryPath::file, "so");
+    artifact.path = artifact.temporary->get();
+    writeFile(artifact.path, source.bytes);
+  }
+  if (llvm::is_contained(readManifest(artifact.path).features, rt::kSanitizerFeature) && !rt::hasSanitizer()) {
+    artifact.temporary.reset(); // a new start would leave the file behind
+    enterSanitizer(source.bytes);
+  }
+  return artifact;
 }
 
 /// Returns the value, or fails with the reason that LLVM gives.

@@ -26,7 +26,7 @@ struct Artifact {
   std::shared_ptr<TemporaryPath> temporary;
 };
 
-/// Compiles a model to a temporary file.
+/// Compiles a model to a temporary file, which this process will load.
 Artifact compileSource(const ModelSource &source, CompileOptions options);
 
 /// Returns the artifact that the source is or, compiled with the given options, becomes.

@@ -26,6 +26,7 @@ static std::string describeStages() {
 void CompilerArguments::addCommon(CLI::App &app) {
   addValue(app, pairs, "--target", "target", "CPU", "native (default), x86-64-v2, x86-64-v3, x86-64-v4, or portable: code for all three in one file");
   addValue(app, pairs, "-O,--opt-level", "opt-level", "LEVEL", "0 (reference form) to 3 (default)");
+  app.add_flag_callback("--sanitize", [this] { pairs.emplace_back("sanitize", "true"); }, "Check every access of the code with AddressSanitizer; slow");
   addValue(app, pairs, "--shape", "shape", "NAME=1x3x224x224", "Fix the shape of an input; may be repeated");
 }
 

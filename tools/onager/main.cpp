@@ -2,6 +2,7 @@
 #include "Cli.h"
 #include "CrashReport.h"
 #include "Files.h"
+#include "Sanitizer.h"
 #include "onager-rt/api.h"
 #include "runtime/formats/Tensor.h"
 #include <CLI/CLI.hpp>
@@ -78,6 +79,7 @@ int runMain(int argc, char **argv) {
 } // namespace
 
 int main(int argc, char **argv) {
+  keepCommandLine(argv);
   try {
     return runMain(argc, argv);
   } catch (const Failure &failure) {

@@ -28,7 +28,7 @@ public:
   ProductWriter(const Product &product, WeightSource weights, std::string &error) : product(product), weights(weights), error(error) {}
 
   bool write(ArrayRef<ArrayRef<char>> objects) {
-    SmallVector<char, 0> linked = isLinkedLater(product) ? linkRelocatable(objects, product.modelName, error) : linkSharedObject(objects, product.modelName, error);
+    SmallVector<char, 0> linked = isLinkedLater(product) ? linkRelocatable(objects, product.modelName, error) : linkSharedObject(objects, product.modelName, product.isSanitized, error);
     if (linked.empty())
       return false;
     bool isWritten = isLinkedLater(product) ? writeObject(linked) && writeHeader() : writeArtifact(linked);

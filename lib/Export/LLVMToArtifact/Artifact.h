@@ -25,6 +25,7 @@ struct Product {
   std::string modelName;    ///< prefix of the exported symbol of objects and libraries
   std::string header;       ///< text of <modelName>.h beside objects and libraries
   bool separateWeights = false;
+  bool isSanitized = false; ///< the code calls AddressSanitizer's runtime
   uint64_t weightBytes = 0;
   uint64_t manifestHash = 0; ///< ties a file of weights to its model
 };

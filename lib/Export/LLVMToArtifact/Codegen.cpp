@@ -4,6 +4,7 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "onager-rt/abi.h"
+#include "runtime/core/manifest.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InstIterator.h"
@@ -14,6 +15,7 @@
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
+#include "llvm/Transforms/Instrumentation/AddressSanitizer.h"
 
 using namespace llvm;
 
@@ -64,6 +66,8 @@ static std::unique_ptr<TargetMachine> createMachine(const Target &target) {
   return std::unique_ptr<TargetMachine>(backend->createTargetMachine(triple, target.cpu, target.features, options, Reloc::PIC_, std::nullopt, CodeGenOptLevel::Default));
 }
 
+static bool isSanitized(const Target &target) { return is_contained(target.required, rt::kSanitizerFeature); }
+
 /// Lets multiply-adds round twice, where one rounding would be a call into libm for each lane.
 static void splitMultiplyAdds(Module &module) {
   SmallVector<IntrinsicInst *> calls;
@@ -97,6 +101,8 @@ std::unique_ptr<Module> translateToLLVMIR(mlir::ModuleOp module, LLVMContext &co
     function.addFnAttr("target-features", target.features);
     function.addFnAttr("prefer-vector-width", std::to_string(8 * target.vectorBytes));
     function.addFnAttr(Attribute::NoUnwind);
+    if (isSanitized(target))
+      function.addFnAttr(Attribute::SanitizeAddress);
   }
   return result;
 }
@@ -118,7 +124,19 @@ void optimize(Module &module, const Target &target, int level) {
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, components, modules);
-  builder.buildPerModuleDefaultPipeline(level > 0 ? OptimizationLevel::O2 : OptimizationLevel::O1).run(module, modules);
+  ModulePassManager passes = builder.buildPerModuleDefaultPipeline(level > 0 ? OptimizationLevel::O2 : OptimizationLevel::O1);
+  if (isSanitized(target)) {
+    // Constants keep their layout and need no constructor; what is left are checks before accesses and red zones around stack buffers.
+    for (GlobalVariable &global : module.globals()) {
+      GlobalValue::SanitizerMetadata metadata;
+      metadata.NoAddress = true;
+      global.setSanitizerMetadata(metadata);
+    }
+    AddressSanitizerOptions options;
+    options.UseAfterReturn = AsanDetectStackUseAfterReturnMode::Never;
+    passes.addPass(AddressSanitizerPass(options, /*UseGlobalGC=*/false, /*UseOdrIndicator=*/false, AsanDtorKind::None, AsanCtorKind::None));
+  }
+  passes.run(module, modules);
 }
 
 SmallVector<char, 0> emitObject(Module &module, const Target &target) {

@@ -5,7 +5,7 @@
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ObjCopy/ConfigManager.h"
 #include "llvm/ObjCopy/ObjCopy.h"
-#include "llvm/Object/ObjectFile.h"
+#include "llvm/Object/ELFObjectFile.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/raw_ostream.h"
@@ -82,9 +82,34 @@ static SmallVector<char, 0> link(ArrayRef<ArrayRef<char>> objects, ArrayRef<cons
   return SmallVector<char, 0>(bytes.begin(), bytes.end());
 }
 
-SmallVector<char, 0> linkSharedObject(ArrayRef<ArrayRef<char>> objects, const std::string &modelName, std::string &error) {
+/// Returns the first symbol that the linked code needs and that is none of AddressSanitizer's; empty where there is none.
+static std::string findForeign(ArrayRef<char> code) {
+  auto file = object::ObjectFile::createELFObjectFile(MemoryBufferRef(StringRef(code.data(), code.size()), "code"));
+  if (!file)
+    return toString(file.takeError());
+  for (const object::SymbolRef &symbol : cast<object::ELFObjectFileBase>(**file).getDynamicSymbolIterators()) {
+    Expected<uint32_t> flags = symbol.getFlags();
+    Expected<StringRef> name = symbol.getName();
+    if (!flags || !name) {
+      consumeError(flags.takeError());
+      consumeError(name.takeError());
+      return "a symbol without a name";
+    }
+    if (*flags & object::SymbolRef::SF_Undefined && !name->empty() && !name->starts_with("__asan_"))
+      return name->str();
+  }
+  return {};
+}
+
+SmallVector<char, 0> linkSharedObject(ArrayRef<ArrayRef<char>> objects, const std::string &modelName, bool isSanitized, std::string &error) {
   std::string soname = "-soname=" + modelName + ".so";
-  return link(objects, {"-shared", "--no-undefined", "--gc-sections", "-Bsymbolic", "--hash-style=gnu", "-z", "noexecstack", "-z", "now", soname.c_str()}, error);
+  const char *undefined = isSanitized ? "--unresolved-symbols=ignore-all" : "--no-undefined";
+  SmallVector<char, 0> linked = link(objects, {"-shared", undefined, "--gc-sections", "-Bsymbolic", "--hash-style=gnu", "-z", "noexecstack", "-z", "now", soname.c_str()}, error);
+  std::string foreign = isSanitized && !linked.empty() ? findForeign(linked) : "";
+  if (foreign.empty())
+    return linked;
+  error = "linking failed: undefined symbol: " + foreign;
+  return {};
 }
 
 /// Makes every defined symbol local but the model's own.

@@ -8,8 +8,9 @@
 
 namespace onager {
 
-/// Links objects and what they need of runtime/ops into a closed shared object. Empty and a reason in `error` on failure.
-llvm::SmallVector<char, 0> linkSharedObject(llvm::ArrayRef<llvm::ArrayRef<char>> objects, const std::string &modelName, std::string &error);
+/// Links objects and what they need of runtime/ops into a closed shared object; where it is sanitized, one that needs the functions of AddressSanitizer's
+/// runtime and nothing else. Empty and a reason in `error` on failure.
+llvm::SmallVector<char, 0> linkSharedObject(llvm::ArrayRef<llvm::ArrayRef<char>> objects, const std::string &modelName, bool isSanitized, std::string &error);
 
 /// Links objects and what they need of runtime/ops into one relocatable object whose only global symbols are `<modelName>_model` and, undefined,
 /// `<modelName>_weights`, so that any number of models can be linked into one program. Empty and a reason in `error` on failure.

@@ -17,8 +17,8 @@ Value Emitter::fail(const Twine &text) {
 
 std::string Emitter::takeReason() { return std::exchange(reason, {}); }
 
-Type Emitter::elementOf(Value value) { return cast<RankedTensorType>(value.getType()).getElementType(); }
-int64_t Emitter::rankOf(Value value) { return cast<RankedTensorType>(value.getType()).getRank(); }
+Type Emitter::elementOf(Value value) { return mlir::cast<RankedTensorType>(value.getType()).getElementType(); }
+int64_t Emitter::rankOf(Value value) { return mlir::cast<RankedTensorType>(value.getType()).getRank(); }
 Dims Emitter::dimsOf(Value value) { return graph::getDims(value); }
 
 int64_t Emitter::axisOf(int64_t axis, int64_t rank) {

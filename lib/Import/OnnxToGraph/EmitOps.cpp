@@ -27,7 +27,7 @@ bool Emitter::checkBinary(Value a, Value b) {
 
 Value Emitter::finish(Operation *op) {
   Value result = op->getResult(0);
-  auto type = cast<RankedTensorType>(result.getType());
+  auto type = mlir::cast<RankedTensorType>(result.getType());
   if (!type.hasStaticShape() || type.getNumElements() > kMaxContents)
     return result;
   Value known;
@@ -149,7 +149,7 @@ graph::CallOp Emitter::callMany(StringRef kernel, ArrayRef<Value> inputs, ArrayR
     return {};
   SmallVector<int64_t> numbers;
   for (AffineExpr symbol : bound)
-    numbers.push_back(cast<AffineSymbolExpr>(symbol).getPosition());
+    numbers.push_back(mlir::cast<AffineSymbolExpr>(symbol).getPosition());
   AffineMapAttr room = capacity.empty() ? AffineMapAttr() : graph::makeExprs(context(), capacity);
   return graph::CallOp::create(builder, location, results, inputs, kernel, params, numbers, room);
 }

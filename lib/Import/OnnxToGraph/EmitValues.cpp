@@ -28,13 +28,13 @@ std::optional<Ints> Emitter::constants(Value value) {
   if (!value || !isSmall(value) || !isa<IntegerType>(elementOf(value)))
     return std::nullopt;
   Ints result;
-  if (cast<RankedTensorType>(value.getType()).getNumElements() == 0)
+  if (mlir::cast<RankedTensorType>(value.getType()).getNumElements() == 0)
     return result;
   if (auto index = value.getDefiningOp<graph::IndexTensorOp>()) {
     for (AffineExpr expr : index.getExprs().getResults()) {
       if (!isa<AffineConstantExpr>(expr))
         return std::nullopt;
-      result.push_back(cast<AffineConstantExpr>(expr).getValue());
+      result.push_back(mlir::cast<AffineConstantExpr>(expr).getValue());
     }
     return result;
   }
@@ -43,7 +43,7 @@ std::optional<Ints> Emitter::constants(Value value) {
     return std::nullopt;
   SmallVector<char> storage;
   ArrayRef<char> bytes = graph::getConstantBytes(attribute, storage);
-  for (int64_t k = 0, count = cast<RankedTensorType>(value.getType()).getNumElements(); k < count; ++k)
+  for (int64_t k = 0, count = mlir::cast<RankedTensorType>(value.getType()).getNumElements(); k < count; ++k)
     result.push_back(graph::readInteger(elementOf(value), bytes, k));
   return result;
 }
@@ -59,7 +59,7 @@ std::optional<std::vector<double>> Emitter::constantNumbers(Value value) {
   SmallVector<char> storage;
   ArrayRef<char> bytes = graph::getConstantBytes(attribute, storage);
   std::vector<double> result;
-  for (int64_t k = 0, count = cast<RankedTensorType>(value.getType()).getNumElements(); k < count; ++k)
+  for (int64_t k = 0, count = mlir::cast<RankedTensorType>(value.getType()).getNumElements(); k < count; ++k)
     result.push_back(graph::readNumber(elementOf(value), bytes, k));
   return result;
 }
@@ -69,7 +69,7 @@ Exprs Emitter::contentsOrBind(Value value) {
     return {};
   if (std::optional<Exprs> known = contents(value))
     return *known;
-  auto type = cast<RankedTensorType>(value.getType());
+  auto type = mlir::cast<RankedTensorType>(value.getType());
   if (!type.hasStaticShape() || type.getNumElements() > kMaxContents || !isa<IntegerType>(type.getElementType())) {
     fail("needs the elements of a tensor whose number of elements is not known");
     return {};
@@ -115,9 +115,9 @@ Value Emitter::indexTensor(ArrayRef<AffineExpr> list, ArrayRef<int64_t> shape, T
   if (!isConstant)
     return graph::IndexTensorOp::create(builder, location, type, exprs(normal));
   SmallVector<APInt> numbers;
-  unsigned width = cast<IntegerType>(element).getWidth();
+  unsigned width = mlir::cast<IntegerType>(element).getWidth();
   for (AffineExpr expr : normal)
-    numbers.emplace_back(width, static_cast<uint64_t>(cast<AffineConstantExpr>(expr).getValue()), false, /*implicitTrunc=*/true);
+    numbers.emplace_back(width, static_cast<uint64_t>(mlir::cast<AffineConstantExpr>(expr).getValue()), false, /*implicitTrunc=*/true);
   return constant(DenseElementsAttr::get(type, numbers));
 }
 
@@ -126,7 +126,7 @@ Value Emitter::indexVector(ArrayRef<AffineExpr> list) { return indexTensor(list,
 Value Emitter::constant(ElementsAttr value) {
   if (hasFailed())
     return {};
-  return graph::ConstantOp::create(builder, location, cast<RankedTensorType>(value.getType()), value);
+  return graph::ConstantOp::create(builder, location, mlir::cast<RankedTensorType>(value.getType()), value);
 }
 
 /// Rounds a number to a float type, saturating nothing.
@@ -161,7 +161,7 @@ Value Emitter::tensor(ArrayRef<double> values, ArrayRef<int64_t> shape, Type ele
   }
   SmallVector<APInt> list;
   for (double value : values)
-    list.push_back(toInteger(value, cast<IntegerType>(element)));
+    list.push_back(toInteger(value, mlir::cast<IntegerType>(element)));
   return constant(DenseElementsAttr::get(type, list));
 }
 
@@ -184,7 +184,7 @@ Value Emitter::splat(Value value, ArrayRef<AffineExpr> dims) {
 Value Emitter::lowest(Type element) {
   if (auto floating = dyn_cast<FloatType>(element))
     return constant(DenseElementsAttr::get(RankedTensorType::get({}, element), APFloat::getInf(floating.getFloatSemantics(), true)));
-  auto type = cast<IntegerType>(element);
+  auto type = mlir::cast<IntegerType>(element);
   bool isUnsigned = type.isUnsigned() || type.getWidth() == 1;
   APInt value = isUnsigned ? APInt::getMinValue(type.getWidth()) : APInt::getSignedMinValue(type.getWidth());
   return constant(DenseElementsAttr::get(RankedTensorType::get({}, element), value));
@@ -193,7 +193,7 @@ Value Emitter::lowest(Type element) {
 Value Emitter::highest(Type element) {
   if (auto floating = dyn_cast<FloatType>(element))
     return constant(DenseElementsAttr::get(RankedTensorType::get({}, element), APFloat::getInf(floating.getFloatSemantics(), false)));
-  auto type = cast<IntegerType>(element);
+  auto type = mlir::cast<IntegerType>(element);
   bool isUnsigned = type.isUnsigned() || type.getWidth() == 1;
   APInt value = isUnsigned ? APInt::getMaxValue(type.getWidth()) : APInt::getSignedMaxValue(type.getWidth());
   return constant(DenseElementsAttr::get(RankedTensorType::get({}, element), value));
