@@ -14,7 +14,7 @@ namespace onager::rt {
 namespace {
 
 /// Time a waiting thread spins before it sleeps; waking a sleeper costs tens of microseconds.
-constexpr int64_t kSpinInRun = 2'000'000, kSpinIdle = 300'000; // nanoseconds
+constexpr int64_t kSpinInRun = 50'000, kSpinIdle = 300'000; // nanoseconds
 
 std::atomic<uint32_t> forkCount{0};
 
