@@ -10,7 +10,7 @@ struct onager_session : Session {
   using Session::Session;
 };
 struct onager_pool {
-  std::shared_ptr<Gang> gang;
+  std::shared_ptr<Pool> workers;
 };
 struct onager_context : Context {
   using Context::Context;
@@ -70,7 +70,7 @@ template <typename Open> static onager_status openSession(const onager_options *
     return badArgument("the options' size field is not set");
   if (const char *fault = findFault(options))
     return badArgument(fault);
-  onager_session *made = new (std::nothrow) onager_session(options, options.pool ? options.pool->gang : nullptr, options.threads ? options.threads : countUsableCores());
+  onager_session *made = new (std::nothrow) onager_session(options, options.pool ? options.pool->workers : nullptr, options.threads ? options.threads : countUsableCores());
   if (!made)
     return report(failure(ONAGER_OUT_OF_MEMORY, "no memory"));
   Outcome outcome = open(*made, options);
@@ -131,7 +131,7 @@ onager_status onager_pool_create(int32_t threads, onager_pool **pool) {
     return badArgument("pool is NULL");
   if (threads < 0 || threads > 1024)
     return badArgument("threads: expected 0 to 1024");
-  *pool = new (std::nothrow) onager_pool{std::make_shared<Gang>(threads ? threads : countUsableCores())};
+  *pool = new (std::nothrow) onager_pool{std::make_shared<Pool>(threads ? threads : countUsableCores())};
   return *pool ? ONAGER_OK : report(failure(ONAGER_OUT_OF_MEMORY, "no memory"));
 }
 

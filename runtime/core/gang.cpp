@@ -83,87 +83,99 @@ void Barrier::wait(void (*atMeeting)(void *), void *argument) {
   generation.wait(seen, kSpinInRun);
 }
 
-Gang::~Gang() { stop(); }
+/// What `Worker::owner` holds while a gang of this process, not of one it was forked from, has the worker.
+static uint64_t getTakenMark() { return uint64_t(2) * forkCount.load() + 1; }
 
-Gang::Gang(int threads) : threads(threads) {
-  static const int registered = pthread_atfork(nullptr, nullptr, [] { forkCount.fetch_add(1); });
-  (void)registered;
+static bool tryTake(Worker &worker) {
+  uint64_t mine = getTakenMark(), seen = worker.owner.load();
+  return seen != mine && worker.owner.compare_exchange_strong(seen, mine, std::memory_order_acquire);
 }
 
-bool Gang::tryTake() {
-  uint64_t mine = uint64_t(2) * forkCount.load() + 1, seen = owner.load();
-  return seen != mine && owner.compare_exchange_strong(seen, mine, std::memory_order_acquire);
-}
+static void release(Worker &worker) { worker.owner.store(getTakenMark() - 1, std::memory_order_release); }
 
-void Gang::release() { owner.store(uint64_t(2) * forkCount.load(), std::memory_order_release); }
-
-bool Gang::start() {
-  if (started == threads - 1 && forks == forkCount.load())
-    return true;
-  if (forks != forkCount.load())
-    started = 0;
-  forks = forkCount.load();
-  if (!workers)
-    workers.reset(new (std::nothrow) Worker[static_cast<size_t>(threads - 1)]);
-  if (!workers)
-    return false;
-  for (; started < threads - 1; ++started) {
-    Worker &worker = workers[static_cast<size_t>(started)];
-    worker.gang = this;
-    worker.thread = started + 1;
-    worker.seen = ticket.get();
-    if (pthread_create(&worker.handle, nullptr, enter, &worker))
-      return false;
+static void *work(void *argument) {
+  auto &worker = *static_cast<Worker *>(argument);
+  for (uint32_t seen = worker.seen;;) {
+    worker.ticket.wait(seen, kSpinIdle);
+    seen = worker.ticket.get();
+    if (worker.stopping->load())
+      return nullptr;
+    {
+      FloatEnvironment environment;
+      worker.share(worker.argument, worker.thread);
+    }
+    worker.done.advance();
   }
+}
+
+/// Starts the worker's thread where this process has none for it. REQUIRES: the caller has taken it.
+static bool start(Worker &worker) {
+  uint32_t mark = forkCount.load() + 1;
+  if (worker.started == mark)
+    return true;
+  worker.seen = worker.ticket.get();
+  if (pthread_create(&worker.handle, nullptr, work, &worker))
+    return false;
+  worker.started = mark;
   return true;
 }
 
-void Gang::stop() {
-  if (!started || forks != forkCount.load())
-    return;
+Pool::Pool(int threads) : workers(threads > 1 ? new (std::nothrow) Worker[static_cast<size_t>(threads - 1)] : nullptr), count(workers ? threads - 1 : 0) {
+  static const int registered = pthread_atfork(nullptr, nullptr, [] { forkCount.fetch_add(1); });
+  (void)registered;
+  for (int k = 0; k < count; ++k)
+    workers[static_cast<size_t>(k)].stopping = &stopping;
+}
+
+Pool::~Pool() {
   stopping.store(true);
-  ticket.advance();
-  for (int k = 0; k < started; ++k)
-    pthread_join(workers[static_cast<size_t>(k)].handle, nullptr);
+  for (int k = 0; k < count; ++k) {
+    Worker &worker = workers[static_cast<size_t>(k)];
+    if (worker.started != forkCount.load() + 1)
+      continue;
+    worker.ticket.advance();
+    pthread_join(worker.handle, nullptr);
+  }
 }
 
-void *Gang::enter(void *worker) {
-  auto *self = static_cast<Worker *>(worker);
-  self->gang->work(self->thread, self->seen);
-  return nullptr;
-}
-
-void Gang::work(int thread, uint32_t seen) {
-  for (;;) {
-    ticket.wait(seen, kSpinIdle);
-    seen = ticket.get();
-    if (stopping.load())
+Gang::Gang(Pool &pool, int wanted) {
+  Worker **last = &first;
+  for (int k = 0; k < pool.count && threads < wanted; ++k) {
+    Worker &worker = pool.workers[static_cast<size_t>(k)];
+    if (!tryTake(worker))
+      continue;
+    if (!start(worker)) {
+      release(worker);
+      isLacking = true;
       return;
-    if (thread < count) {
-      FloatEnvironment environment;
-      share(argument, thread);
     }
-    running.fetch_sub(1, std::memory_order_acq_rel);
+    worker.thread = threads++;
+    worker.next = nullptr;
+    *last = &worker;
+    last = &worker.next;
   }
 }
 
-void Gang::run(Share newShare, void *newArgument, int newCount) {
-  FloatEnvironment environment;
-  if (newCount <= 1) {
-    newShare(newArgument, 0);
-    release();
-    return;
+Gang::~Gang() {
+  for (Worker *worker = first; worker;) {
+    Worker *next = worker->next; // not ours any more once it is released
+    release(*worker);
+    worker = next;
   }
-  share = newShare;
-  argument = newArgument;
-  count = newCount;
-  running.store(started, std::memory_order_relaxed);
-  ticket.advance();
-  newShare(newArgument, 0);
-  // All shares end with a barrier's distance of each other; the rest is the workers' way out.
-  while (running.load(std::memory_order_acquire) > 0)
-    pause();
-  release();
+}
+
+void Gang::run(Share share, void *argument) {
+  FloatEnvironment environment;
+  for (Worker *worker = first; worker; worker = worker->next) {
+    worker->share = share;
+    worker->argument = argument;
+    worker->doneBefore = worker->done.get();
+    worker->ticket.advance();
+  }
+  share(argument, 0);
+  // All shares end within a barrier's distance of each other; the rest is the workers' way out.
+  for (Worker *worker = first; worker; worker = worker->next)
+    worker->done.wait(worker->doneBefore, kSpinInRun);
 }
 
 FloatEnvironment::FloatEnvironment() {

@@ -1,4 +1,4 @@
-// The threads of a session: a gang that enters compiled code together and meets in barriers.
+// The threads of sessions: gangs that enter compiled code together and meet in barriers.
 #ifndef ONAGER_RUNTIME_CORE_GANG_H
 #define ONAGER_RUNTIME_CORE_GANG_H
 
@@ -46,46 +46,57 @@ private:
   int expected = 1;
 };
 
-/// A pool of `threads - 1` workers; the caller of run is thread 0. Workers start at the first run and sleep when idle.
+/// A thread of a pool. It serves one gang at a time.
+struct alignas(64) Worker {
+  Event ticket;                   ///< advances with each share that the worker gets
+  Event done;                     ///< and with each that it has finished
+  std::atomic<uint64_t> owner{0}; ///< the count of forks when it was taken or released last, times two; plus one while taken
+  const std::atomic<bool> *stopping = nullptr;
+  void (*share)(void *argument, int thread) = nullptr;
+  void *argument = nullptr;
+  int thread = 0;           ///< number inside the gang
+  Worker *next = nullptr;   ///< of the same gang
+  uint32_t started = 0;     ///< one more than the count of forks when its thread was started, which does not survive one; 0: never
+  uint32_t seen = 0;        ///< the ticket before its thread's first share
+  uint32_t doneBefore = 0;  ///< `done` before the present share
+  pthread_t handle{};
+};
+
+/// `threads - 1` workers, from which runs take their gangs. Workers start when they are first taken and sleep when idle.
+class Pool {
+public:
+  explicit Pool(int threads);
+  /// REQUIRES: no gang has workers of the pool.
+  ~Pool();
+  /// The most threads a run can have: the workers and its caller.
+  int size() const { return count + 1; }
+
+private:
+  friend class Gang;
+  std::unique_ptr<Worker[]> workers;
+  int count; ///< of workers
+  std::atomic<bool> stopping{false};
+};
+
+/// The threads of one run: its caller, who is thread 0, and workers that were free. Gangs of one pool are disjoint and run at the same time.
 class Gang {
 public:
   using Share = void (*)(void *argument, int thread);
 
-  explicit Gang(int threads);
+  /// Takes up to `wanted - 1` free workers, and starts those that have no thread yet. What a fork left taken is free in the child.
+  Gang(Pool &pool, int wanted);
+  Gang(const Gang &) = delete;
   ~Gang();
   int size() const { return threads; }
-  /// Takes the gang where it is free; a taken gang is released by run. What a fork left taken is free in the child.
-  bool tryTake();
-  /// Runs share(argument, t) for t in [0, count) at the same time and returns when all are done. REQUIRES: prepare returned `count`.
-  void run(Share share, void *argument, int count);
-  /// Starts the workers where they are not yet; returns how many threads a run may then have: `count`, or 1 where threads cannot be had.
-  /// REQUIRES: tryTake returned true.
-  int prepare(int count) { return count > 1 && start() ? count : 1; }
+  /// True where a thread could not be started.
+  bool lacksThreads() const { return isLacking; }
+  /// Runs share(argument, t) for t in [0, size()) at the same time and returns when all are done.
+  void run(Share share, void *argument);
 
 private:
-  struct Worker {
-    Gang *gang = nullptr;
-    int thread = 0;
-    uint32_t seen = 0; ///< the ticket before its first run
-    pthread_t handle{};
-  };
-  static void *enter(void *worker);
-  void work(int thread, uint32_t seen);
-  bool start();
-  void stop();
-  void release();
-
-  int threads;
-  std::unique_ptr<Worker[]> workers;
-  int started = 0;
-  uint32_t forks = 0; ///< count of forks when the workers were started: they do not survive one
-  std::atomic<uint64_t> owner{0}; ///< the count of forks when it was taken or released last, times two; plus one while taken
-  std::atomic<bool> stopping{false};
-  Event ticket;                     ///< advances with each run
-  std::atomic<int> running{0};      ///< workers still inside the run
-  Share share = nullptr;
-  void *argument = nullptr;
-  int count = 0;
+  Worker *first = nullptr;
+  int threads = 1;
+  bool isLacking = false;
 };
 
 /// Sets the floating-point environment that compiled code expects (round to nearest, no traps, denormals kept) and restores what was, status

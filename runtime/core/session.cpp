@@ -26,16 +26,16 @@ const char *describeType(uint64_t dtype) {
   return dtype < sizeof names / sizeof *names ? names[dtype] : "unknown";
 }
 
-Session::Session(const onager_options &options, std::shared_ptr<Gang> shared, int threads)
+Session::Session(const onager_options &options, std::shared_ptr<Pool> shared, int threads)
     : allocator(options.allocator ? *options.allocator : getSystemAllocator()), threadCount(threads), logLine(options.log), logUser(options.log_user) {
   if (options.executor) {
     executor = *options.executor;
     threadCount = executor.concurrent ? threads : 1;
     return;
   }
-  gang = shared ? std::move(shared) : std::make_shared<Gang>(threads);
-  if (!options.threads || options.threads > gang->size())
-    threadCount = gang->size();
+  pool = shared ? std::move(shared) : std::make_shared<Pool>(threads);
+  if (!options.threads || options.threads > pool->size())
+    threadCount = pool->size();
 }
 
 void Session::log(onager_level level, const char *format, ...) const {
@@ -490,19 +490,17 @@ void Context::execute() {
     run->context->session.model->main(run, thread);
   };
   state.threads = chooseThreads();
-  bool isTaken = state.threads > 1 && session.gang && session.gang->tryTake();
-  if (session.gang && !isTaken)
-    state.threads = 1;
-  if (isTaken) {
-    int wanted = state.threads;
-    state.threads = session.gang->prepare(wanted);
-    if (state.threads != wanted)
-      session.log(ONAGER_LOG_WARNING, "cannot start %d threads; the run has one", wanted - 1);
+  if (session.pool && state.threads > 1) {
+    Gang gang(*session.pool, state.threads);
+    if (gang.lacksThreads())
+      session.log(ONAGER_LOG_WARNING, "cannot start %d threads; the run has %d", state.threads - 1, gang.size());
+    state.threads = gang.size();
+    barrier.reset(state.threads);
+    gang.run(share, &state);
+    return;
   }
   barrier.reset(state.threads);
-  if (isTaken)
-    session.gang->run(share, &state, state.threads);
-  else if (state.threads > 1)
+  if (state.threads > 1)
     session.executor.run(session.executor.user, state.threads, share, &state);
   else
     share(&state, 0);

@@ -19,7 +19,7 @@ struct Description {
 class Session {
 public:
   /// REQUIRES: the options were checked and `threads` is at least 1. `shared`: the threads of a pool, null for the session's own.
-  Session(const onager_options &options, std::shared_ptr<Gang> shared, int threads);
+  Session(const onager_options &options, std::shared_ptr<Pool> shared, int threads);
   /// Finishes opening: descriptions of the signature.
   void describe();
   /// How many threads a run may have.
@@ -28,8 +28,8 @@ public:
   [[gnu::format(printf, 3, 4)]] void log(onager_level level, const char *format, ...) const;
 
   std::shared_ptr<Model> model = std::make_shared<Model>();
-  std::shared_ptr<Gang> gang;  ///< null where runs use the executor
-  onager_executor executor{};  ///< zero where runs use the gang
+  std::shared_ptr<Pool> pool;  ///< null where runs use the executor
+  onager_executor executor{};  ///< zero where runs use the pool
   onager_allocator allocator{};
   std::vector<Description> inputs, outputs;
 

@@ -347,24 +347,24 @@ TEST(Embedding, FloatStatusFlagsAreLeftAlone) {
 }
 
 TEST(Embedding, AForkDuringARunLeavesTheChildAPool) {
-  onager::rt::Gang gang(2);
-  ASSERT_TRUE(gang.tryTake());
-  ASSERT_EQ(gang.prepare(2), 2);
+  onager::rt::Pool pool(2);
+  onager::rt::Gang gang(pool, 2);
+  ASSERT_EQ(gang.size(), 2);
   static std::atomic<int> visits;
   visits = 0;
-  pid_t child = fork(); // in the child nobody is left to give the gang back
+  pid_t child = fork(); // in the child nobody is left to give the workers back
   if (child == 0) {
     alarm(20);
-    bool isTaken = gang.tryTake() && gang.prepare(2) == 2;
-    if (isTaken)
-      gang.run([](void *, int) { ++visits; }, nullptr, 2);
-    _exit(isTaken && visits == 2 ? 0 : 1);
+    onager::rt::Gang fresh(pool, 2);
+    if (fresh.size() == 2)
+      fresh.run([](void *, int) { ++visits; }, nullptr);
+    _exit(visits == 2 ? 0 : 1);
   }
   int status = 0;
   waitpid(child, &status, 0);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
-  EXPECT_FALSE(gang.tryTake()) << "the parent still has it";
-  gang.run([](void *, int) { ++visits; }, nullptr, 2);
+  EXPECT_EQ(onager::rt::Gang(pool, 2).size(), 1) << "the parent still has them";
+  gang.run([](void *, int) { ++visits; }, nullptr);
   EXPECT_EQ(visits, 2);
 }
 

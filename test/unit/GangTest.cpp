@@ -32,15 +32,16 @@ struct Relay {
       relay.barrier.wait();
     }
   }
-  bool runOn(Gang &gang, int threads, int turns) {
+  bool runOn(Pool &pool, int threads, int turns) {
     count = threads;
     rounds = turns;
     cells.assign(static_cast<size_t>(threads), 0);
     visits = wrong = 0;
     barrier.reset(threads);
-    if (!gang.tryTake())
+    Gang gang(pool, threads);
+    if (gang.size() != threads)
       return false;
-    gang.run(share, this, gang.prepare(threads));
+    gang.run(share, this);
     return wrong == 0 && visits == threads;
   }
 };
@@ -49,48 +50,64 @@ class GangOf : public testing::TestWithParam<int> {};
 } // namespace
 
 TEST_P(GangOf, MeetsInBarriers) {
-  Gang gang(GetParam());
+  Pool pool(GetParam());
   Relay relay;
   for (int k = 0; k < 5; ++k)
-    EXPECT_TRUE(relay.runOn(gang, GetParam(), 100));
+    EXPECT_TRUE(relay.runOn(pool, GetParam(), 100));
 }
 
 TEST_P(GangOf, RunsWithFewerThreadsThanItHas) {
-  Gang gang(GetParam());
+  Pool pool(GetParam());
   Relay relay;
   for (int count = 1; count <= GetParam(); ++count)
-    EXPECT_TRUE(relay.runOn(gang, count, 20)) << count;
+    EXPECT_TRUE(relay.runOn(pool, count, 20)) << count;
   for (int count = GetParam(); count >= 1; --count)
-    EXPECT_TRUE(relay.runOn(gang, count, 20)) << count;
+    EXPECT_TRUE(relay.runOn(pool, count, 20)) << count;
 }
 
 TEST_P(GangOf, ManyShortRuns) {
-  Gang gang(GetParam());
+  Pool pool(GetParam());
   Relay relay;
   for (int k = 0; k < 300; ++k)
-    ASSERT_TRUE(relay.runOn(gang, GetParam(), 1)) << k;
+    ASSERT_TRUE(relay.runOn(pool, GetParam(), 1)) << k;
 }
 
 INSTANTIATE_TEST_SUITE_P(Threads, GangOf, testing::Values(1, 2, 3));
 
-TEST(Gang, IsTakenByOneCallerAtATime) {
-  Gang gang(2);
-  ASSERT_TRUE(gang.tryTake());
-  EXPECT_FALSE(gang.tryTake());
-  ASSERT_EQ(gang.prepare(2), 2);
-  gang.run([](void *, int) {}, nullptr, 2);
-  EXPECT_TRUE(gang.tryTake());
+TEST(Gang, GangsOfOnePoolAreDisjoint) {
+  Pool pool(4);
+  Gang first(pool, 2), second(pool, 4), third(pool, 2);
+  EXPECT_EQ(first.size(), 2);
+  EXPECT_EQ(second.size(), 3) << "what the first has left";
+  EXPECT_EQ(third.size(), 1);
+  // They run at the same time: all five threads meet.
+  static Barrier all;
+  all.reset(5);
+  auto meet = [](void *, int) { all.wait(); };
+  std::thread other([&] { second.run(meet, nullptr); });
+  first.run(meet, nullptr);
+  other.join();
 }
 
-TEST(Gang, EightCallersOnAGangOfTwo) {
-  Gang gang(2);
+TEST(Gang, ReleasesItsWorkers) {
+  Pool pool(3);
+  for (int k = 0; k < 3; ++k) {
+    Gang gang(pool, 3);
+    EXPECT_EQ(gang.size(), 3);
+  }
+  Gang none(pool, 1);
+  EXPECT_EQ(none.size(), 1);
+}
+
+TEST(Gang, EightCallersOnAPoolOfTwo) {
+  Pool pool(2);
   std::atomic<int> together{0}, alone{0}, wrong{0};
   std::vector<std::thread> callers;
   for (int k = 0; k < 8; ++k)
     callers.emplace_back([&] {
       for (int turn = 0; turn < 100; ++turn) {
         Relay relay;
-        if (relay.runOn(gang, 2, 3))
+        if (relay.runOn(pool, 2, 3))
           ++together;
         else if (relay.visits == 0)
           ++alone; // taken: the caller runs by itself
@@ -106,11 +123,11 @@ TEST(Gang, EightCallersOnAGangOfTwo) {
 }
 
 /// Runs `body` in a forked child with a time limit; true where it returns true.
-static bool runInChild(bool (*body)(Gang &), Gang &gang) {
+static bool runInChild(bool (*body)(Pool &), Pool &pool) {
   pid_t child = fork();
   if (child == 0) {
     alarm(20);
-    _exit(body(gang) ? 0 : 1);
+    _exit(body(pool) ? 0 : 1);
   }
   int status = 0;
   waitpid(child, &status, 0);
@@ -118,22 +135,22 @@ static bool runInChild(bool (*body)(Gang &), Gang &gang) {
 }
 
 TEST(Gang, WorkersRestartAfterFork) {
-  Gang gang(2);
+  Pool pool(2);
   Relay relay;
-  auto body = [](Gang &forked) {
+  auto body = [](Pool &forked) {
     Relay inner;
     return inner.runOn(forked, 2, 20) && inner.runOn(forked, 2, 20);
   };
-  EXPECT_TRUE(runInChild(body, gang)) << "forked before the first run";
-  ASSERT_TRUE(relay.runOn(gang, 2, 20));
-  EXPECT_TRUE(runInChild(body, gang)) << "forked after the first run";
-  EXPECT_TRUE(relay.runOn(gang, 2, 20)) << "in the parent, after forks";
+  EXPECT_TRUE(runInChild(body, pool)) << "forked before the first run";
+  ASSERT_TRUE(relay.runOn(pool, 2, 20));
+  EXPECT_TRUE(runInChild(body, pool)) << "forked after the first run";
+  EXPECT_TRUE(relay.runOn(pool, 2, 20)) << "in the parent, after forks";
 }
 
 TEST(Gang, IdleWorkersUseNoTime) {
-  Gang gang(3);
+  Pool pool(3);
   Relay relay;
-  ASSERT_TRUE(relay.runOn(gang, 3, 2));
+  ASSERT_TRUE(relay.runOn(pool, 3, 2));
   std::this_thread::sleep_for(std::chrono::milliseconds(50)); // workers spin for a moment, then sleep
   auto used = [] {
     timespec t;
@@ -150,10 +167,10 @@ TEST(Gang, FloatEnvironmentIsSetAndRestored) {
   _mm_setcsr(saved | 0x8040); // flush to zero, denormals are zero
   static std::atomic<int> wrong;
   wrong = 0;
-  Gang gang(2);
-  ASSERT_TRUE(gang.tryTake());
-  ASSERT_EQ(gang.prepare(2), 2);
-  gang.run([](void *, int) { wrong += (_mm_getcsr() & 0xffc0) != 0x1f80; }, nullptr, 2);
+  Pool pool(2);
+  Gang gang(pool, 2);
+  ASSERT_EQ(gang.size(), 2);
+  gang.run([](void *, int) { wrong += (_mm_getcsr() & 0xffc0) != 0x1f80; }, nullptr);
   EXPECT_EQ(wrong, 0);
   EXPECT_EQ(_mm_getcsr() & 0x8040, 0x8040u);
   _mm_setcsr(saved);
