@@ -134,6 +134,9 @@ void importOneHot(Node &node) {
   Exprs depth = e.contentsOrBind(e.cast(e.reshape(node.in(1), {}), e.i64()));
   if (!indices || !values || e.hasFailed())
     return;
+  if (Emitter::rankOf(values) != 1)
+    return void(e.fail("values of rank " + Twine(Emitter::rankOf(values)) + ", expected a vector of 2"));
+  e.unify(Emitter::dimsOf(values)[0], e.number(2), "the number of values");
   int64_t rank = Emitter::rankOf(indices) + 1, axis = e.axisOf(node.getInt("axis", -1), rank);
   if (e.hasFailed())
     return;

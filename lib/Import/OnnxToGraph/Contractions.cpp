@@ -25,7 +25,13 @@ void importGemm(Node &node) {
   y = alpha == 1 ? y : e.mulNumber(y, alpha);
   if (node.has(2) && beta != 0) {
     Value c = node.in(2);
-    y = e.add(y, beta == 1 ? c : e.mulNumber(c, beta));
+    Value sum = e.add(y, beta == 1 ? c : e.mulNumber(c, beta));
+    if (sum && Emitter::rankOf(sum) != 2)
+      return void(e.fail("C has rank " + Twine(Emitter::rankOf(c)) + ", expected 2 at most"));
+    // C is broadcast to the product, never the product to C.
+    for (size_t k = 0; sum && k < 2; ++k)
+      e.unify(Emitter::dimsOf(y)[k], Emitter::dimsOf(sum)[k], k ? "columns of the product and of its sum with C" : "rows of the product and of its sum with C");
+    y = sum;
   }
   node.set(0, y);
 }

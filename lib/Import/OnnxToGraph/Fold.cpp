@@ -12,7 +12,7 @@ namespace {
 
 using Folded = std::optional<Exprs>;
 
-ArrayRef<int64_t> shapeOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape(); }
+ArrayRef<int64_t> shapeOf(Value value) { return mlir::cast<RankedTensorType>(value.getType()).getShape(); }
 
 /// Calls `use` with each position of a shape in row-major order.
 void forEachPosition(ArrayRef<int64_t> shape, function_ref<void(ArrayRef<int64_t>)> use) {
@@ -53,7 +53,7 @@ struct Folder {
 
   ArrayRef<int64_t> result() const { return shapeOf(op->getResult(0)); }
   Type element() const { return Emitter::elementOf(op->getResult(0)); }
-  bool isWide() const { return cast<IntegerType>(element()).getWidth() >= 32; }
+  bool isWide() const { return mlir::cast<IntegerType>(element()).getWidth() >= 32; }
 
   /// Applies a function to the elements at each position; false stops.
   template <typename Fn> Folded map(Fn fn) {
@@ -331,7 +331,7 @@ Folded foldSelectEqual(Emitter &e, graph::SelectOp select) {
   Folded a = e.contents(equal.getLhs()), b = e.contents(equal.getRhs()), c = e.contents(select.getA()), d = e.contents(select.getB());
   if (!a || !b || !c || !d)
     return std::nullopt;
-  auto type = cast<RankedTensorType>(select.getType());
+  auto type = mlir::cast<RankedTensorType>(select.getType());
   ArrayRef<int64_t> inner = shapeOf(select.getCondition());
   Exprs list;
   forEachPosition(type.getShape(), [&](ArrayRef<int64_t> position) {
