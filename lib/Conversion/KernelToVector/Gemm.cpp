@@ -1,6 +1,7 @@
 // Matrix products: tiles of 12 x 32 (AVX-512) computed into a small buffer on the stack, where the epilogue picks them up.
 //
-// Work items: (batch, pair of panels, block of rows), rows innermost, so that one share walks the rows of a panel pair while it is in cache.
+// Work items: (batch, pair of panels, block of rows), rows innermost, so that one share walks the rows of a panel pair while it is in cache. Where there
+// may be a single row, an item has two pairs: a row of four vectors is long enough to hide the latency of its chains.
 // Leading dims of the left operand join its rows where the right operand has none.
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -21,6 +22,12 @@ struct GemmShape {
   graph::Dims batch;           ///< of the result; empty where leading dims are rows
   graph::Dims rowDims;         ///< dims whose product is the number of rows
   AffineExpr rows, columns, depth, panels;
+
+  /// Pairs of panels of a work item.
+  int64_t getPairs(int64_t width) const {
+    std::optional<int64_t> knownRows = graph::getConstant(rows), knownColumns = graph::getConstant(columns);
+    return knownRows.value_or(1) == 1 && knownColumns && *knownColumns % (2 * width) == 0 ? 2 : 1;
+  }
 };
 
 GemmShape getShape(kernel::UnitOp unit) {
@@ -44,7 +51,8 @@ GemmShape getShape(kernel::UnitOp unit) {
 struct GemmEmitter {
   UnitEmitter &e;
   GemmShape shape;
-  int64_t width; ///< columns of a tile
+  int64_t width; ///< columns of a pair of panels
+  int64_t pairs; ///< of a work item
   Value tile;
   bool direct;   ///< nothing follows the product: tiles go straight to the result
 
@@ -127,21 +135,40 @@ struct GemmEmitter {
     });
   }
 
+  /// An item of two pairs: at once where there is one row, else one after the other.
+  void emitGroup(ArrayRef<Value> batch, Value a, Value packed, Value group, Value firstRow, Value rows) {
+    Value first = e.mul(group, e.i64(pairs)), isSingle = e.compare("eq", rows, e.i64(1));
+    e.ifThen(isSingle, [&] {
+      Value column = e.mul(first, e.i64(width)), depth = e.extent(shape.depth);
+      Value panel = e.address(e.b.getF32Type(), packed, e.mul(column, depth));
+      emitTile(batch, a, panel, firstRow, column, 1, pairs * width / kernel::kPanelWidth, e.i64(pairs * width), false);
+    });
+    if (graph::isConstant(shape.rows, 1))
+      return;
+    e.ifThen(e.compare("ne", rows, e.i64(1)), [&] {
+      e.forEach(first, e.add(first, e.i64(pairs)), 1, [&](Value pair) { emitItem(batch, a, packed, pair, firstRow, rows); });
+    });
+  }
+
   void emit() {
     Type f32 = e.b.getF32Type();
     Value rows = e.extent(shape.rows), blocks = e.extent(shape.rows.ceilDiv(kRowBlock));
-    Value pairs = e.extent(shape.columns.ceilDiv(width));
+    Value groups = e.extent(shape.columns.ceilDiv(width * pairs));
     Value lhs = e.getBuffer(shape.op.getLhs()), packed = e.getBuffer(shape.op.getPacked());
     e.forEach(e.begin, e.end, 1, [&](Value item) {
       Value block = e.rem(item, blocks), rest = e.floorDiv(item, blocks);
-      Value pair = e.rem(rest, pairs);
-      Index batch = shape.batch.empty() ? Index{} : e.delinearize(e.floorDiv(rest, pairs), shape.batch);
+      Value group = e.rem(rest, groups);
+      Index batch = shape.batch.empty() ? Index{} : e.delinearize(e.floorDiv(rest, groups), shape.batch);
       Value firstRow = e.mul(block, e.i64(kRowBlock));
       Value count = e.minSigned(e.i64(kRowBlock), e.sub(rows, firstRow));
       if (std::optional<int64_t> known = graph::getConstant(shape.rows); known && (*known <= kRowBlock || *known % kRowBlock == 0))
         count = e.i64(std::min(*known, kRowBlock));
       Value a = e.address(f32, lhs, offsetOf(shape.op.getLhs(), batch, 2));
-      emitItem(batch, a, e.address(f32, packed, offsetOf(shape.op.getPacked(), batch, 3)), pair, firstRow, count);
+      Value panels = e.address(f32, packed, offsetOf(shape.op.getPacked(), batch, 3));
+      if (pairs == 1)
+        emitItem(batch, a, panels, group, firstRow, count);
+      else
+        emitGroup(batch, a, panels, group, firstRow, count);
     });
   }
 };
@@ -153,7 +180,7 @@ void emitGemm(UnitEmitter &e) {
   Operation *yield = e.unit.getBody().front().getTerminator();
   GemmShape shape = getShape(e.unit);
   bool direct = yield->getNumOperands() == 1 && yield->getOperand(0) == shape.op.getResult();
-  GemmEmitter{e, shape, width, e.stackBuffer(e.b.getF32Type(), getTileRows(e.options.target) * width), direct}.emit();
+  GemmEmitter{e, shape, width, shape.getPairs(width), e.stackBuffer(e.b.getF32Type(), getTileRows(e.options.target) * width), direct}.emit();
 }
 
 WorkInfo getGemmWork(kernel::UnitOp unit, const EmitOptions &options) {
@@ -161,7 +188,7 @@ WorkInfo getGemmWork(kernel::UnitOp unit, const EmitOptions &options) {
   GemmShape shape = getShape(unit);
   int64_t width = getTilePanels(options.target) * kernel::kPanelWidth;
   AffineExpr batch = graph::getNumElements(context, shape.batch);
-  return {batch * shape.columns.ceilDiv(width) * shape.rows.ceilDiv(kRowBlock), batch * shape.rows * shape.columns * shape.depth, getAffineConstantExpr(0, context)};
+  return {batch * shape.columns.ceilDiv(width * shape.getPairs(width)) * shape.rows.ceilDiv(kRowBlock), batch * shape.rows * shape.columns * shape.depth, getAffineConstantExpr(0, context)};
 }
 
 } // namespace onager
