@@ -47,6 +47,7 @@ static OperatorTable makeTable() {
   addTraining(table);
   addRegions(table);
   addText(table);
+  addSequences(table);
   addMicrosoftAttention(table);
   addMicrosoftFused(table);
   return table;
