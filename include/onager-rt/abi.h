@@ -3,7 +3,7 @@
  * Conventions
  *  1. Every struct begins with its size in bytes and only grows at the end; a reader looks at no field beyond `size`.
  *  2. A compiled model has no undefined symbol: all that it calls comes through onager_host.
- *  3. Buffers are row-major and dense. bool, 4- and 2-bit elements take one byte each; 2- and 4-bit integers are sign-
+ *  3. Buffers are row-major and dense. Strings are 64-bit numbers of texts. bool, 4- and 2-bit elements take one byte each; 2- and 4-bit integers are sign-
  *     or zero-extended in it, 4-bit floats are in its low bits.
  *  4. A run is a gang of `threads` threads that all call the model's `main` with the same run and their own index,
  *     at the same time. They meet in onager_host.barrier and nowhere else.
@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* The version of this contract; a runtime refuses artifacts of another. */
-#define ONAGER_ABI_VERSION 1u
+#define ONAGER_ABI_VERSION 2u
 
 /* Alignment of the arena, of each slot, block and weight, and of inputs and outputs that the runtime owns.
  * Caller's buffers need the alignment of their element only. */
@@ -51,6 +51,12 @@ typedef struct onager_host {
   /* Scratch memory for kernels of runtime/ops; freed by the caller of allocate. */
   void *(*allocate)(onager_run *run, size_t bytes);
   void (*release)(onager_run *run, void *memory);
+  /* Texts of the run, by number; equal texts have equal numbers, those of the manifest's strings come first. One thread at a time. */
+  int64_t (*intern)(onager_run *run, const char *text, int64_t bytes);         /* -1: no memory */
+  const char *(*text)(onager_run *run, int64_t number, int64_t *bytes);        /* valid until the next intern, change_case or print; NULL: no such text */
+  int64_t (*change_case)(onager_run *run, int64_t number, int32_t is_upper);   /* -1: no memory */
+  int64_t (*print)(onager_run *run, int32_t dtype, const void *value);         /* of f32, f64, i64, u64, bool; -1: no memory */
+  int32_t (*parse)(onager_run *run, int64_t number, int32_t dtype, void *value); /* as f64, i64 or u64; 1: it is no number */
 } onager_host;
 
 /* One run, shared by its gang. Filled by the runtime before the gang starts. */

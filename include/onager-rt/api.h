@@ -41,10 +41,16 @@ typedef enum onager_status {
 
 /* Element types; the numbers are those of ONNX's TensorProto.DataType. */
 typedef enum onager_dtype {
-  ONAGER_F32 = 1, ONAGER_U8 = 2, ONAGER_I8 = 3, ONAGER_U16 = 4, ONAGER_I16 = 5, ONAGER_I32 = 6, ONAGER_I64 = 7, ONAGER_BOOL = 9,
+  ONAGER_F32 = 1, ONAGER_U8 = 2, ONAGER_I8 = 3, ONAGER_U16 = 4, ONAGER_I16 = 5, ONAGER_I32 = 6, ONAGER_I64 = 7, ONAGER_STRING = 8, ONAGER_BOOL = 9,
   ONAGER_F16 = 10, ONAGER_F64 = 11, ONAGER_U32 = 12, ONAGER_U64 = 13, ONAGER_BF16 = 16, ONAGER_F8E4M3FN = 17, ONAGER_F8E4M3FNUZ = 18,
   ONAGER_F8E5M2 = 19, ONAGER_F8E5M2FNUZ = 20, ONAGER_U4 = 21, ONAGER_I4 = 22, ONAGER_F4E2M1 = 23, ONAGER_F8E8M0 = 24, ONAGER_U2 = 25, ONAGER_I2 = 26
 } onager_dtype;
+
+/* An element of a tensor of strings: any bytes, by convention UTF-8. The runtime does not ask for a 0 at the end. */
+typedef struct onager_string {
+  const char *data; /* outputs: memory of the context, valid until its next run */
+  uint64_t bytes;
+} onager_string;
 
 typedef struct onager_session onager_session;
 typedef struct onager_context onager_context;
@@ -95,6 +101,13 @@ typedef struct onager_info {
   int32_t rank;
   const int64_t *dims;          /* -1 where not fixed */
   const char *const *dim_names; /* the symbol or expression of a dim that is not fixed, "" of others */
+  /* A sequence, map or optional is several tensors in a row, which share these two; of a tensor that stands for itself they are "".
+       sequence:       ranks [n], dims [sum of ranks], data: its tensors' elements, one after another
+       optional(form): present [] of bool, then what the form has
+       map:            keys [n], values [n]
+       sequence(map):  keys [n], values [rows, n] */
+  const char *value; /* name of the model's input or output */
+  const char *form;
 } onager_info;
 
 /* A dense row-major tensor in the caller's memory. 4- and 2-bit elements take a byte each. */

@@ -85,10 +85,17 @@ static Expr makeDefine(graph::DefineOp define) {
   return out;
 }
 
+/// ONNX's number of strings, whose elements are numbers of texts in the code.
+static constexpr uint64_t kString = 8;
+
 static rt::TensorInfo makeTensorInfo(Type type, DictionaryAttr attributes) {
   rt::TensorInfo info;
   info.name = attributes.getAs<StringAttr>("graph.name").str();
-  info.dtype = getDataType(cast<RankedTensorType>(type).getElementType());
+  info.dtype = attributes.contains("graph.string") ? kString : getDataType(cast<RankedTensorType>(type).getElementType());
+  if (auto value = attributes.getAs<StringAttr>("graph.value")) {
+    info.value = value.str();
+    info.form = attributes.getAs<StringAttr>("graph.form").str();
+  }
   for (AffineExpr dim : graph::getDims(type))
     info.dims.push_back(makeExpr(dim));
   return info;
@@ -184,6 +191,9 @@ rt::Manifest buildManifest(ModuleOp module) {
   rt::Manifest manifest;
   auto main = module.lookupSymbol<func::FuncOp>("main");
   auto buffers = module->getAttrOfType<ArrayAttr>(kernel::kBuffersAttr);
+  if (auto strings = main->getAttrOfType<ArrayAttr>("graph.strings"))
+    for (Attribute text : strings)
+      manifest.strings.push_back(cast<StringAttr>(text).str());
   addSymbols(main, manifest);
   addSignature(main, buffers, manifest);
   for (Attribute attribute : buffers) {

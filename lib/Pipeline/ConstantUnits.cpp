@@ -115,7 +115,11 @@ bool ConstantUnits::compute(ArrayAttr weights, int64_t index, SmallVectorImpl<ch
   }
   std::unique_ptr<char[], decltype(&std::free)> scratch(static_cast<char *>(std::aligned_alloc(ONAGER_ALIGNMENT, llvm::alignTo(std::max<int64_t>(scratchBytes[unit], 1), ONAGER_ALIGNMENT))), &std::free);
   arguments.push_back(scratch.get());
-  onager_host host{sizeof(onager_host), ONAGER_ABI_VERSION, rt::kHostMath, rt::kHostMath2, nullptr, nullptr, nullptr, nullptr};
+  onager_host host{};
+  host.size = sizeof host;
+  host.version = ONAGER_ABI_VERSION;
+  host.math = rt::kHostMath;
+  host.math2 = rt::kHostMath2;
   onager_run run{};
   run.size = sizeof run;
   run.threads = 1;

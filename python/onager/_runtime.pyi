@@ -19,8 +19,11 @@ class Session:
         Raises RuntimeError for a file that is no artifact or damaged, or a processor that lacks a feature.
         """
 
-    def describe(self, inputs: bool) -> list[tuple[str, int, list[int | str]]]:
-        """Returns name, ONNX element type and dims of the inputs or the outputs; dims that are not fixed are text."""
+    def describe(self, inputs: bool) -> list[tuple[str, int, list[int | str], str, str]]:
+        """Returns name, ONNX element type and dims of the inputs' or the outputs' tensors; dims that are not fixed are text.
+
+        The last two are the name and form of the sequence, map or optional that the tensor is part of, "" for others.
+        """
 
     def run(self, names: Iterable[str] | None, feeds: dict[str, ArrayLike]) -> list[np.ndarray]:
         """Runs the model and returns the named outputs, or all.

@@ -6,8 +6,9 @@ from numpy.typing import ArrayLike
 
 from . import _runtime
 from ._compile import Model, compile, split_model
+from ._values import Value, group, join, split
 
-_NAMES = {1: "float", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "double", 12: "uint32", 13: "uint64",
+_NAMES = {1: "float", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string", 9: "bool", 10: "float16", 11: "double", 12: "uint32", 13: "uint64",
           16: "bfloat16", 17: "float8e4m3fn", 18: "float8e4m3fnuz", 19: "float8e5m2", 20: "float8e5m2fnuz", 21: "uint4", 22: "int4", 23: "float4e2m1",
           24: "float8e8m0", 25: "uint2", 26: "int2"}
 _NUMPY = {1: np.float32, 2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16, 11: np.float64,
@@ -29,13 +30,26 @@ def _register_types() -> None:
 
 
 _register_types()
+_DTYPES = {**{number: np.dtype(dtype) for number, dtype in _NUMPY.items()}, 8: np.dtype(object)}
+
+
+def _write_type(form: str, types: list[str]) -> str:
+    """Writes the type of a value as ONNX Runtime does."""
+    if form.startswith("optional("):
+        return f"optional({_write_type(form[len('optional('):-1], types[1:])})"
+    if form in ("map", "sequence(map)"):
+        pair = f"map({types[0][len('tensor('):-1]},{types[1]})"
+        return f"seq({pair})" if form == "sequence(map)" else pair
+    return f"seq({types[2]})" if form == "sequence" else types[0]
 
 
 class NodeArg:
-    """An input or output: `name`, `type` as ONNX Runtime writes it, `shape` with names or expressions for dims that are not fixed."""
+    """An input or output: `name`, `type` as ONNX Runtime writes it, `shape` with names or expressions for dims that are not fixed; [] of no tensor."""
 
-    def __init__(self, name: str, dtype: int, shape: list[int | str]):
-        self.name, self.type, self.shape = name, f"tensor({_NAMES.get(dtype, dtype)})", shape
+    def __init__(self, value: Value):
+        types = [f"tensor({_NAMES.get(dtype, dtype)})" for _, dtype, _ in value.leaves]
+        self.name, self.type = value.name, _write_type(value.form, types)
+        self.shape = value.leaves[0][2] if not value.form else []
 
     def __repr__(self) -> str:
         return f"NodeArg(name={self.name!r}, type={self.type!r}, shape={self.shape})"
@@ -53,29 +67,43 @@ class InferenceSession:
         if not _is_artifact(path, data):
             path, data = compile(data or path, **options), b""
         self._session = _runtime.Session(path, data, threads or 0)
-        # Without a layer of Python between: small models run for microseconds.
-        self.run = self._session.run
+        self._inputs, self._outputs = group(self._session.describe(True)), group(self._session.describe(False))
+        # Without a layer of Python between where all are tensors: small models run for microseconds.
+        if not any(value.form for value in self._inputs + self._outputs):
+            self.run = self._session.run
 
     def get_inputs(self) -> list[NodeArg]:
         """Returns the inputs in the model's order."""
-        return [NodeArg(*entry) for entry in self._session.describe(True)]
+        return [NodeArg(value) for value in self._inputs]
 
     def get_outputs(self) -> list[NodeArg]:
         """Returns the outputs in the model's order."""
-        return [NodeArg(*entry) for entry in self._session.describe(False)]
+        return [NodeArg(value) for value in self._outputs]
 
     def run(self, names: Iterable[str] | None, feeds: dict[str, ArrayLike]) -> list[np.ndarray]:
         """Runs the model on a dict of arrays and returns the named outputs (all for None).
 
-        Arrays that are dense go in without a copy, as do other libraries' tensors through DLPack. Outputs are arrays of their own.
+        Arrays that are dense go in without a copy, as do other libraries' tensors through DLPack. Outputs are arrays of their own. A sequence is a list,
+        a map a dict, an empty optional None; strings are arrays of str.
 
         Raises ValueError for a wrong name, type or shape, RuntimeError where a check inside the model fails.
         """
-        return self._session.run(names, feeds)
+        rest, tensors = dict(feeds), {}
+        for value in self._inputs:
+            if value.form and value.name in rest:
+                tensors.update(split(value, rest.pop(value.name), _DTYPES))
+        wanted = [value.name for value in self._outputs] if names is None else list(names)
+        known = {value.name: value for value in self._outputs}
+        for name in wanted:
+            if name not in known:
+                raise ValueError(f"'{name}' is not an output")
+        values = [known[name] for name in wanted]
+        parts = iter(self._session.run([leaf[0] for value in values for leaf in value.leaves], {**rest, **tensors}))
+        return [join(value, [next(parts) for _ in value.leaves]) if value.form else next(parts) for value in values]
 
     def warm_up(self, feeds: dict[str, ArrayLike]) -> None:
         """Runs once, so that memory for these shapes is there and threads are started."""
-        self._session.run(None, feeds)
+        self.run(None, feeds)
 
     @property
     def threads(self) -> int:

@@ -94,7 +94,7 @@ public:
           dims.append(i.dims[d]);
         else
           dims.append(i.dim_names[d]);
-      result.append(nb::make_tuple(i.name, i.dtype, dims));
+      result.append(nb::make_tuple(i.name, i.dtype, dims, i.value, i.form));
     }
     return result;
   }
@@ -105,7 +105,7 @@ public:
 private:
   friend struct Lease;
   /// Describes the inputs in the signature's order; `held` keeps their arrays alive. Throws for what is missing, too much or no array.
-  std::vector<onager_tensor> readFeeds(nb::dict feeds, std::vector<nb::object> &held) const;
+  std::vector<onager_tensor> readFeeds(nb::dict feeds, std::vector<nb::object> &held, std::vector<std::vector<onager_string>> &texts) const;
   /// Returns the indices of the named outputs, or of all for None.
   std::vector<size_t> findOutputs(nb::handle wanted) const;
   onager_context *take() {
@@ -161,6 +161,50 @@ nb::object toArray(nb::handle value, const std::string &name) {
   return nb::steal(array);
 }
 
+/// Views of the texts of an array of str or bytes objects, or of NumPy's fixed-width strings, which are converted first; `held` keeps them alive.
+std::vector<onager_string> readTexts(PyArrayObject *&array, nb::object &held, const std::string &name) {
+  if (PyArray_TYPE(array) != NPY_OBJECT) {
+    PyObject *objects = PyArray_Cast(array, NPY_OBJECT);
+    if (!objects)
+      throw nb::python_error();
+    held = nb::steal(objects);
+    array = reinterpret_cast<PyArrayObject *>(objects);
+  }
+  std::vector<onager_string> texts;
+  auto *elements = static_cast<PyObject **>(PyArray_DATA(array));
+  for (npy_intp k = 0; k < PyArray_SIZE(array); ++k) {
+    Py_ssize_t bytes = 0;
+    char *data = nullptr;
+    if (PyUnicode_Check(elements[k]))
+      data = const_cast<char *>(PyUnicode_AsUTF8AndSize(elements[k], &bytes));
+    else if (PyBytes_Check(elements[k]))
+      PyBytes_AsStringAndSize(elements[k], &data, &bytes);
+    if (!data) {
+      PyErr_Clear();
+      throw nb::type_error(("input '" + name + "': expected str or bytes at element " + std::to_string(k)).c_str());
+    }
+    texts.push_back({data, static_cast<uint64_t>(bytes)});
+  }
+  return texts;
+}
+
+/// An array of str objects; bytes that are no UTF-8 are escaped as Python's file names are.
+nb::object makeTexts(const onager_tensor &output) {
+  PyObject *array = PyArray_SimpleNew(output.rank, reinterpret_cast<const npy_intp *>(output.dims), NPY_OBJECT);
+  if (!array)
+    throw nb::python_error();
+  nb::object result = nb::steal(array);
+  auto **elements = static_cast<PyObject **>(PyArray_DATA(reinterpret_cast<PyArrayObject *>(array)));
+  auto *texts = static_cast<const onager_string *>(output.data);
+  for (npy_intp k = 0; k < PyArray_SIZE(reinterpret_cast<PyArrayObject *>(array)); ++k) {
+    PyObject *text = PyUnicode_DecodeUTF8(texts[k].data, static_cast<Py_ssize_t>(texts[k].bytes), "surrogateescape");
+    if (!text)
+      throw nb::python_error();
+    Py_XSETREF(elements[k], text);
+  }
+  return result;
+}
+
 nb::object makeArray(const onager_tensor &tensor) {
   PyArray_Descr *descriptor = tensor.dtype > 0 && tensor.dtype < kTypes ? descriptors[tensor.dtype] : nullptr;
   if (!descriptor)
@@ -172,7 +216,7 @@ nb::object makeArray(const onager_tensor &tensor) {
   return nb::steal(array);
 }
 
-std::vector<onager_tensor> Session::readFeeds(nb::dict feeds, std::vector<nb::object> &held) const {
+std::vector<onager_tensor> Session::readFeeds(nb::dict feeds, std::vector<nb::object> &held, std::vector<std::vector<onager_string>> &texts) const {
   std::vector<onager_tensor> inputs;
   held.reserve(names.size());
   for (const nb::str &name : names) {
@@ -181,6 +225,12 @@ std::vector<onager_tensor> Session::readFeeds(nb::dict feeds, std::vector<nb::ob
       throw nb::value_error((std::string("input '") + name.c_str() + "' is missing").c_str());
     held.push_back(toArray(value, name.c_str()));
     auto *array = reinterpret_cast<PyArrayObject *>(held.back().ptr());
+    if (PyTypeNum_ISSTRING(PyArray_TYPE(array)) || PyArray_TYPE(array) == NPY_OBJECT) {
+      texts.push_back(readTexts(array, held.back(), name.c_str()));
+      inputs.push_back({sizeof(onager_tensor), ONAGER_STRING, PyArray_NDIM(array), 0, texts.back().data(), reinterpret_cast<const int64_t *>(PyArray_DIMS(array)),
+                        texts.back().size() * sizeof(onager_string)});
+      continue;
+    }
     inputs.push_back({sizeof(onager_tensor), findType(PyArray_DESCR(array)), PyArray_NDIM(array), 0, PyArray_DATA(array),
                       reinterpret_cast<const int64_t *>(PyArray_DIMS(array)), static_cast<uint64_t>(PyArray_NBYTES(array))});
   }
@@ -211,7 +261,7 @@ std::vector<size_t> Session::findOutputs(nb::handle wanted) const {
 std::vector<nb::object> makeOutputs(std::vector<onager_tensor> &outputs) {
   std::vector<nb::object> arrays(outputs.size());
   for (size_t k = 0; k < outputs.size(); ++k) {
-    if (std::any_of(outputs[k].dims, outputs[k].dims + outputs[k].rank, [](int64_t extent) { return extent < 0; }))
+    if (outputs[k].dtype == ONAGER_STRING || std::any_of(outputs[k].dims, outputs[k].dims + outputs[k].rank, [](int64_t extent) { return extent < 0; }))
       continue;
     arrays[k] = makeArray(outputs[k]);
     auto *array = reinterpret_cast<PyArrayObject *>(arrays[k].ptr());
@@ -232,7 +282,8 @@ nb::object copyOutput(const onager_tensor &output) {
 
 nb::list Session::run(nb::handle wanted, nb::dict feeds) {
   std::vector<nb::object> held;
-  std::vector<onager_tensor> inputs = readFeeds(feeds, held);
+  std::vector<std::vector<onager_string>> texts;
+  std::vector<onager_tensor> inputs = readFeeds(feeds, held, texts);
   std::vector<size_t> order = findOutputs(wanted);
   Lease lease(*this);
   std::vector<onager_tensor> outputs(outputNames.size(), onager_tensor{sizeof(onager_tensor), 0, 0, 0, nullptr, nullptr, 0});
@@ -247,7 +298,7 @@ nb::list Session::run(nb::handle wanted, nb::dict feeds) {
   nb::list result;
   for (size_t k : order) {
     if (!arrays[k].is_valid())
-      arrays[k] = copyOutput(outputs[k]);
+      arrays[k] = outputs[k].dtype == ONAGER_STRING ? makeTexts(outputs[k]) : copyOutput(outputs[k]);
     result.append(arrays[k]);
   }
   return result;

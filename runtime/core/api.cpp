@@ -32,7 +32,7 @@ const char *onager_version(void) { return "0.1.0"; }
 const char *onager_last_error(void) { return lastError.c_str(); }
 
 size_t onager_dtype_bytes(int32_t dtype) {
-  static const uint8_t bytes[] = {0, 4, 1, 1, 2, 2, 4, 8, 0, 1, 2, 8, 4, 8, 8, 16, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+  static const uint8_t bytes[] = {0, 4, 1, 1, 2, 2, 4, 8, sizeof(onager_string), 1, 2, 8, 4, 8, 8, 16, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
   return dtype >= 0 && static_cast<size_t>(dtype) < sizeof bytes ? bytes[dtype] : 0;
 }
 }
@@ -87,7 +87,7 @@ template <typename Open> static onager_status openSession(const onager_options *
 }
 
 static onager_status describe(const std::vector<TensorInfo> &tensors, const std::vector<Description> &descriptions, size_t index, onager_info *info) {
-  if (!info || info->size < sizeof *info)
+  if (!info || info->size < offsetof(onager_info, value))
     return badArgument("info is NULL, or its size field is not set");
   if (index >= tensors.size())
     return badArgument("no such input or output");
@@ -96,6 +96,10 @@ static onager_status describe(const std::vector<TensorInfo> &tensors, const std:
   info->rank = static_cast<int32_t>(tensors[index].dims.size());
   info->dims = descriptions[index].dims.data();
   info->dim_names = descriptions[index].names.data();
+  if (info->size >= sizeof *info) {
+    info->value = tensors[index].value.c_str();
+    info->form = tensors[index].form.c_str();
+  }
   return ONAGER_OK;
 }
 

@@ -7,7 +7,7 @@
 
 namespace onager::rt {
 
-static constexpr uint64_t kMagic = 0x314e414d52474e4full; // "ONGRMAN1"
+static constexpr uint64_t kMagic = 0x324e414d52474e4full; // "ONGRMAN2"
 
 uint64_t hashBytes(const void *data, size_t size) { return XXH64(data, size, 0); }
 
@@ -157,6 +157,8 @@ struct Writer {
       number(t.dtype);
       list(t.dims, [&](const Expr &dim) { expr(dim); });
       number(static_cast<uint64_t>(t.block));
+      text(t.value);
+      text(t.form);
     });
   }
 };
@@ -210,12 +212,14 @@ struct Reader {
     return x;
   }
   std::vector<TensorInfo> tensors(uint64_t blocksLimit) {
-    return list<TensorInfo>(32, [&] {
+    return list<TensorInfo>(48, [&] {
       TensorInfo t;
       t.name = text();
       t.dtype = number();
       t.dims = list<Expr>(8, [&] { return expr(); });
       t.block = static_cast<int64_t>(number());
+      t.value = text();
+      t.form = text();
       bad |= t.block < -1 || t.block >= static_cast<int64_t>(blocksLimit);
       return t;
     });
@@ -252,6 +256,7 @@ std::string encode(const Manifest &m) {
   w.list(m.errors, [&](const std::string &x) { w.text(x); });
   w.number(m.weightBytes);
   w.expr(m.work);
+  w.list(m.strings, [&](const std::string &x) { w.text(x); });
   return w.out;
 }
 
@@ -291,6 +296,7 @@ bool decode(const uint8_t *data, size_t size, Manifest &m, std::string &error) {
   m.errors = r.list<std::string>(8, [&] { return r.text(); });
   m.weightBytes = r.number();
   m.work = r.expr();
+  m.strings = r.list<std::string>(8, [&] { return r.text(); });
   for (const TensorInfo &t : m.outputs)
     r.bad |= t.block >= static_cast<int64_t>(m.blocks);
   if (r.bad || r.at != r.end || m.blocks > (1u << 20)) {

@@ -1,15 +1,16 @@
 // What an artifact says about itself: signature, symbols, memory, launches. Written by the compiler, read by the runtime.
 //
-// manifest  := magic:u64 "ONGRMAN1", name, features, symbols, inputs, outputs, derived, slots, blocks:u64, launches, errors,
-//              weightBytes:u64, work:expr
+// manifest  := magic:u64 "ONGRMAN2", name, features, symbols, inputs, outputs, derived, slots, blocks:u64, launches, errors,
+//              weightBytes:u64, work:expr, strings
 // string    := length:u64, bytes          list of X := count:u64, X*
 // features  := list of string (LLVM's names of CPU features that the code needs)
 // symbols   := list of string ("" for one without a name)
-// tensor    := name:string, dtype:u64 (ONNX's number), dims: list of expr, block:i64
+// tensor    := name:string, dtype:u64 (ONNX's number), dims: list of expr, block:i64, value:string, form:string
 // derived   := list of (symbol:u64, expr)         evaluated in order after the inputs' symbols are known
 // slots     := list of (bytes:expr, first:u64, last:u64, perThread:u64)
 // launches  := list of (name:string, hero:string, flops:expr, bytes:expr)
 // errors    := list of string
+// strings   := list of string                     the texts that a run's table begins with
 // expr      := list of (op:u64, value:i64)        a program for a stack machine, see Expr
 // All numbers are little-endian.
 //
@@ -48,6 +49,8 @@ struct TensorInfo {
   uint64_t dtype = 0;
   std::vector<Expr> dims;
   int64_t block = -1; ///< growable block of an output whose shape depends on values, else -1
+  std::string value;  ///< of a part of a sequence, map or optional: its name, and its form as onager_info has it; else ""
+  std::string form;
 };
 
 struct Slot {
@@ -81,6 +84,7 @@ struct Manifest {
   std::vector<std::string> errors;
   uint64_t weightBytes = 0;
   Expr work; ///< scalar operations of a run
+  std::vector<std::string> strings; ///< texts by number
 };
 
 /// Returns the manifest's bytes.

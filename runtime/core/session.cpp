@@ -73,8 +73,8 @@ void Session::describe() {
         description.names[k] = description.texts[k].c_str();
 }
 
-Context::Context(Session &session) : session(session), manifest(session.model->manifest), arena(session.allocator) {
-  host = {sizeof host, ONAGER_ABI_VERSION, kHostMath, kHostMath2, waitAtBarrier, growBlock, allocate, release};
+Context::Context(Session &session) : session(session), manifest(session.model->manifest), arena(session.allocator), strings(session.allocator) {
+  host = {sizeof host, ONAGER_ABI_VERSION, kHostMath, kHostMath2, waitAtBarrier, growBlock, allocate, release, intern, findText, changeCase, print, parse};
   symbols.resize(manifest.symbols.size() + 1);
   bound.resize(manifest.symbols.size());
   offsets.resize(manifest.slots.size());
@@ -84,15 +84,18 @@ Context::Context(Session &session) : session(session), manifest(session.model->m
   blockPointers.resize(manifest.blocks + 1);
   inputPointers.resize(manifest.inputs.size() + 1);
   outputPointers.resize(manifest.outputs.size() + 1);
+  for (size_t k = 0; k < manifest.inputs.size(); ++k)
+    inputNumbers.emplace_back(session.allocator);
   outputDims.resize(manifest.outputs.size());
   outputBytes.resize(manifest.outputs.size());
   for (size_t k = 0; k < manifest.outputs.size(); ++k) {
     owned.emplace_back(session.allocator);
+    outputNumbers.emplace_back(session.allocator);
     outputDims[k].resize(manifest.outputs[k].dims.size());
   }
   if (session.model->isSanitized()) {
     arena.makeExact();
-    for (auto *list : {&blocks, &owned})
+    for (auto *list : {&blocks, &owned, &inputNumbers, &outputNumbers})
       for (Block &block : *list)
         block.makeExact();
   }
@@ -113,9 +116,6 @@ static int64_t nowNanoseconds() {
   return t.tv_sec * 1'000'000'000LL + t.tv_nsec;
 }
 
-/// What `status` of a run holds where the runtime, not the model, has ended it.
-enum Ending : int32_t { kOutOfMemory = INT32_MAX, kCancelled = INT32_MAX - 1, kTooLate = INT32_MAX - 2 };
-
 static void setEnding(onager_run *run, int32_t ending) {
   int32_t none = 0;
   __atomic_compare_exchange_n(&run->status, &none, ending, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
@@ -128,46 +128,6 @@ void Context::checkTime(void *argument) {
     setEnding(&context.state, kCancelled);
   else if (context.deadline && nowNanoseconds() > context.deadline)
     setEnding(&context.state, kTooLate);
-}
-
-void Context::waitAtBarrier(onager_run *run, int32_t) {
-  Context &context = *static_cast<HostRun *>(run)->context;
-  context.barrier.wait(checkTime, &context);
-}
-
-int32_t Context::growBlock(onager_run *run, int32_t block, int64_t bytes) {
-  Context &context = *static_cast<HostRun *>(run)->context;
-  Block &target = context.blocks[static_cast<size_t>(block)];
-  if (bytes < 0 || !target.reserve(static_cast<uint64_t>(bytes), true)) {
-    // Nobody may write beyond the old size: a negative or impossible size ends the run before the launch that needs it.
-    __atomic_store_n(&run->status, kOutOfMemory, __ATOMIC_RELEASE);
-    return 1;
-  }
-  context.blockPointers[static_cast<size_t>(block)] = target.get();
-  return 0;
-}
-
-/// The size goes before the memory, since allocators want it back.
-void *Context::allocate(onager_run *run, size_t bytes) {
-  const onager_allocator &allocator = static_cast<HostRun *>(run)->context->session.allocator;
-  size_t total;
-  if (__builtin_add_overflow(bytes, size_t(ONAGER_ALIGNMENT), &total))
-    return nullptr;
-  char *memory = static_cast<char *>(allocator.allocate(allocator.user, total, ONAGER_ALIGNMENT));
-  if (!memory)
-    return nullptr;
-  std::memcpy(memory, &total, sizeof total);
-  return memory + ONAGER_ALIGNMENT;
-}
-
-void Context::release(onager_run *run, void *memory) {
-  if (!memory)
-    return;
-  const onager_allocator &allocator = static_cast<HostRun *>(run)->context->session.allocator;
-  char *start = static_cast<char *>(memory) - ONAGER_ALIGNMENT;
-  size_t total;
-  std::memcpy(&total, start, sizeof total);
-  allocator.release(allocator.user, start, total, ONAGER_ALIGNMENT);
 }
 
 Outcome Context::bindDim(const TensorInfo &info, size_t dim, int64_t extent, std::vector<std::pair<size_t, size_t>> &) {
@@ -392,8 +352,15 @@ Outcome Context::placeOutputs(onager_tensor *outputs) {
         return failure(ONAGER_BAD_ARGUMENT, "output '" + manifest.outputs[k].name + "': expected room for " + std::to_string(bytes) + " bytes, found " +
                                                 std::to_string(outputs[k].bytes));
       outputPointers[k] = outputs[k].data;
+    }
+    if (manifest.outputs[k].dtype == ONAGER_STRING) {
+      if (!outputNumbers[k].reserve(bytes / sizeof(onager_string) * sizeof(int64_t), false))
+        return failure(ONAGER_OUT_OF_MEMORY, "no memory for output '" + manifest.outputs[k].name + "'");
+      outputPointers[k] = outputNumbers[k].get();
       continue;
     }
+    if (outputs[k].data)
+      continue;
     if (!bytes) {
       outputPointers[k] = nothing;
       continue;
@@ -442,7 +409,10 @@ Outcome Context::finishOutputs(onager_tensor *outputs) {
   for (size_t k = 0; k < manifest.outputs.size(); ++k) {
     int64_t block = manifest.outputs[k].block;
     const void *from = block < 0 ? outputPointers[k] : blockPointers[static_cast<size_t>(block)];
-    if (!outputs[k].data) {
+    if (manifest.outputs[k].dtype == ONAGER_STRING) {
+      if (Outcome outcome = writeTexts(k, static_cast<const int64_t *>(from), outputs[k]); !outcome)
+        return outcome;
+    } else if (!outputs[k].data) {
       outputs[k].data = const_cast<void *>(from);
       outputs[k].bytes = outputBytes[k];
     } else if (block >= 0 && outputBytes[k]) {
@@ -462,6 +432,8 @@ Outcome Context::run(const onager_tensor *inputs, size_t count, onager_tensor *o
   if (Outcome outcome = placeOutputs(outputs); !outcome)
     return outcome;
   if (Outcome outcome = makeBlocks(); !outcome)
+    return outcome;
+  if (Outcome outcome = internInputs(inputs, count); !outcome)
     return outcome;
   state.status = isCancelled.load() ? kCancelled : 0;
   state.profile = profile.empty() ? nullptr : profile.data();
@@ -508,10 +480,10 @@ void Context::execute() {
 
 uint64_t Context::memory() const {
   uint64_t total = arena.bytes();
-  for (const auto *list : {&blocks, &owned})
+  for (const auto *list : {&blocks, &owned, &inputNumbers, &outputNumbers})
     for (const Block &block : *list)
       total += block.bytes();
-  return total;
+  return total + strings.memory();
 }
 
 void Context::setProfiling(bool on) { profile.assign(on ? manifest.launches.size() * 2 * static_cast<size_t>(session.threads()) : 0, 0); }

@@ -4,6 +4,7 @@
 
 #include "runtime/core/gang.h"
 #include "runtime/core/model.h"
+#include "runtime/core/strings.h"
 #include <vector>
 
 namespace onager::rt {
@@ -39,32 +40,8 @@ private:
   void *logUser = nullptr;
 };
 
-/// Memory that grows and is kept; aligned to 64 bytes, or to pages where it is large.
-class Block {
-public:
-  explicit Block(const onager_allocator &allocator) : allocator(&allocator) {}
-  Block(Block &&other) noexcept : allocator(other.allocator), address(other.address), size(other.size), alignment(other.alignment), isExact(other.isExact) { other.address = nullptr; }
-  Block(const Block &) = delete;
-  ~Block();
-  /// From now on memory has exactly the size that is asked for, so that what lies behind it belongs to others, and fresh memory is filled.
-  void makeExact() { isExact = true; }
-  /// Makes room for `bytes`; false where there is no memory. Contents stay where `keep` is set.
-  bool reserve(uint64_t bytes, bool keep);
-  char *get() const { return static_cast<char *>(address); }
-  uint64_t bytes() const { return size; }
-
-private:
-  bool resize(uint64_t bytes, bool keep);
-
-  const onager_allocator *allocator;
-  void *address = nullptr;
-  uint64_t size = 0;
-  size_t alignment = ONAGER_ALIGNMENT;
-  bool isExact = false;
-};
-
-/// Returns posix_memalign and free.
-onager_allocator getSystemAllocator();
+/// What `status` of a run holds where the runtime, not the model, has ended it.
+enum Ending : int32_t { kOutOfMemory = INT32_MAX, kCancelled = INT32_MAX - 1, kTooLate = INT32_MAX - 2 };
 
 /// The memory of one run. Everything is allocated for a bucket of shapes (each symbol rounded up) and reused inside it.
 class Context {
@@ -89,6 +66,15 @@ private:
   static int32_t growBlock(onager_run *run, int32_t block, int64_t bytes);
   static void *allocate(onager_run *run, size_t bytes);
   static void release(onager_run *run, void *memory);
+  static int64_t intern(onager_run *run, const char *text, int64_t bytes);
+  static const char *findText(onager_run *run, int64_t number, int64_t *bytes);
+  static int64_t changeCase(onager_run *run, int64_t number, int32_t isUpper);
+  static int64_t print(onager_run *run, int32_t dtype, const void *value);
+  static int32_t parse(onager_run *run, int64_t number, int32_t dtype, void *value);
+  /// Begins the table of texts and gives the code the numbers of the inputs' strings.
+  Outcome internInputs(const onager_tensor *inputs, size_t count);
+  /// Gives an output the texts of numbers.
+  Outcome writeTexts(size_t index, const int64_t *numbers, onager_tensor &output);
 
   enum class Data { needed, ignored };
   Outcome bindInputs(const onager_tensor *inputs, size_t count, Data data);
@@ -121,7 +107,9 @@ private:
   std::vector<uint64_t> capacities; ///< bytes each slot was planned for
   std::vector<uint64_t> sizes;
   Block arena;
+  StringTable strings;
   std::vector<Block> blocks, owned;
+  std::vector<Block> inputNumbers, outputNumbers; ///< of texts, where an input or output has strings
   std::vector<void *> blockPointers;
   std::vector<const void *> inputPointers;
   std::vector<void *> outputPointers;

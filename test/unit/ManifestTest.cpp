@@ -124,7 +124,7 @@ TEST(Manifest, IndicesOutsideTheirListsAreRefused) {
   derived.symbols = {"n"};
   derived.derived.push_back({1, {{{Expr::Const, 1}}}});
   block.blocks = 1;
-  block.outputs.push_back({"y", 1, {}, 1});
+  block.outputs.push_back({"y", 1, {}, 1, "", ""});
   for (const Manifest &manifest : {symbol, derived, block})
     EXPECT_FALSE(decodeText(encode(manifest), read, error));
 }

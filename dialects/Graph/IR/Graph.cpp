@@ -7,6 +7,8 @@
 #include "dialects/Graph/IR/GraphEnums.cpp.inc"
 #define GET_ATTRDEF_CLASSES
 #include "dialects/Graph/IR/GraphAttrs.cpp.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/Graph/IR/GraphTypes.cpp.inc"
 #define GET_OP_CLASSES
 #include "dialects/Graph/IR/GraphOps.cpp.inc"
 
@@ -16,6 +18,10 @@ void GraphDialect::initialize() {
   addAttributes<
 #define GET_ATTRDEF_LIST
 #include "dialects/Graph/IR/GraphAttrs.cpp.inc"
+      >();
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/Graph/IR/GraphTypes.cpp.inc"
       >();
   addOperations<
 #define GET_OP_LIST

@@ -29,6 +29,8 @@ public:
 #include "dialects/Graph/IR/GraphEnums.h.inc"
 #define GET_ATTRDEF_CLASSES
 #include "dialects/Graph/IR/GraphAttrs.h.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/Graph/IR/GraphTypes.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/Graph/IR/GraphOps.h.inc"
 

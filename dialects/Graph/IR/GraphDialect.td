@@ -3,6 +3,7 @@
 #define ONAGER_GRAPH_DIALECT
 
 include "mlir/IR/OpBase.td"
+include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
 include "mlir/IR/BuiltinAttributes.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
@@ -24,6 +25,15 @@ def Graph_Dialect : Dialect {
     (attribute `symbols`), or by a loop. Signed and boolean elements are signless (`i1`, `i8`, ...), unsigned ones `ui8`...
   }];
   let useDefaultAttributePrinterParser = 1;
+  let useDefaultTypePrinterParser = 1;
+}
+
+def Graph_StringType : TypeDef<Graph_Dialect, "String"> {
+  let mnemonic = "string";
+  let summary = "A text as an element of a tensor";
+  let description = [{
+    Constants are `dense<["a", "b"]> : tensor<2x!graph.string>`. The pass graph-number-strings replaces it by `i64`: the text's number in a table.
+  }];
 }
 
 class Graph_Enum<string name, string summary, list<string> cases> : I32EnumAttr<name, summary,

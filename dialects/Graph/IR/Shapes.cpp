@@ -77,8 +77,8 @@ bool isNonNegative(AffineExpr expr) {
 unsigned getElementBytes(Type element) {
   if (auto complex = dyn_cast<ComplexType>(element))
     return 2 * getElementBytes(complex.getElementType());
-  if (element.isIndex())
-    return 8;
+  if (element.isIndex() || isa<StringType>(element))
+    return 8; // a string is its number in a table
   return (element.getIntOrFloatBitWidth() + 7) / 8;
 }
 

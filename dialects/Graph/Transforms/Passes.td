@@ -24,6 +24,23 @@ def GraphExposeValues : Pass<"graph-expose-values", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"exposedValues", "exposed-values", "Values that became results">];
 }
 
+def GraphNumberStrings : Pass<"graph-number-strings", "::mlir::func::FuncOp"> {
+  let summary = "Replaces strings by their numbers in a table";
+  let description = [{
+    Every tensor of `!graph.string` becomes one of i64. A run has a table in which equal texts have equal numbers: it begins with the function's
+    `graph.strings`, which holds the constants of the model and, as number 0, the empty text; texts of inputs and texts made while running follow.
+    Equality, lookup and movement of strings are then those of integers. Arguments and results that were strings are marked by `graph.string`.
+
+    ```mlir
+    %0 = graph.constant dense<["b", "a", "b"]> : tensor<3x!graph.string>
+    // becomes
+    %0 = graph.constant dense<[1, 2, 1]> : tensor<3xi64>       // graph.strings = ["", "b", "a"]
+    ```
+    Must run before every pass that asks for the width of an element. Does nothing to functions other than @main and where there are no strings.
+  }];
+  let statistics = [Statistic<"numStrings", "strings", "constant strings">];
+}
+
 def GraphSimplify : Pass<"graph-simplify", "::mlir::func::FuncOp"> {
   let summary = "Removes identities and merges data movements";
   let description = [{

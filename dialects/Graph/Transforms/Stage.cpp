@@ -7,9 +7,10 @@ using namespace mlir;
 namespace onager::graph {
 
 void addGraphStage(OpPassManager &passes, bool exact) {
+  OpPassManager &function = passes.nest<func::FuncOp>();
+  function.addPass(createGraphNumberStrings());
   if (exact)
     return;
-  OpPassManager &function = passes.nest<func::FuncOp>();
   function.addPass(createCSEPass());
   function.addPass(createGraphSimplify());
   // Early: what follows simplifies convolutions and data movements.

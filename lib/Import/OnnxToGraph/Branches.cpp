@@ -25,7 +25,18 @@ void importTakenBranch(Node &node, const onnx::GraphProto &branch) {
     node.setDatum(k, k < outputs.size() ? outputs[k] : Datum::poison());
 }
 
-bool areAlike(Value a, Value b) { return Emitter::elementOf(a) == Emitter::elementOf(b) && Emitter::rankOf(a) == Emitter::rankOf(b); }
+/// Finds the forms that hold what both branches give and flattens it; false where some of it has none.
+bool flattenWays(Node &node, Body &thenBody, Body &elseBody, std::vector<Form> &forms) {
+  for (auto [a, b] : llvm::zip(thenBody.outputs, elseBody.outputs)) {
+    std::optional<Form> joined = joinForms(getForm(a), getForm(b));
+    if (!joined)
+      return false;
+    forms.push_back(*joined);
+  }
+  flattenBody(node, thenBody, forms);
+  flattenBody(node, elseBody, forms);
+  return true;
+}
 
 /// An If under construction: types of its results; dims that differ between the branches become symbols.
 struct BranchJoin {
@@ -52,6 +63,8 @@ struct BranchJoin {
 /// Makes the operation of two whole bodies whose values are alike; null after a failure.
 IfOp buildIf(Node &node, Value condition, Body &thenBody, Body &elseBody) {
   Emitter &e = node.e;
+  if (e.hasFailed())
+    return {};
   BranchJoin join;
   for (auto [a, b] : llvm::zip(thenBody.values, elseBody.values))
     join.add(e, a, b, thenBody);
@@ -86,8 +99,11 @@ std::vector<Datum> importWay(Node &node, const onnx::GraphProto &branch, Scope &
 }
 
 /// Replaces a way that cannot be imported by one that stops the run with the reason; its values only have the other way's types.
-void stopWay(Node &node, Body &body, const Body &other, const std::string &reason) {
+void stopWay(Node &node, Body &body, Body &other, const std::string &reason, std::vector<Form> &forms) {
   Emitter &e = node.e;
+  for (const Datum &datum : other.outputs)
+    forms.push_back(getForm(datum));
+  flattenBody(node, other, forms);
   OpBuilder::InsertionGuard guard(e.builder);
   body.region.getBlocks().clear();
   e.builder.createBlock(&body.region);
@@ -97,7 +113,7 @@ void stopWay(Node &node, Body &body, const Body &other, const std::string &reaso
     Dims dims = Emitter::dimsOf(value);
     for (AffineExpr &dim : dims)
       dim = graph::getConstant(dim) ? dim : e.number(1);
-    body.values.push_back(e.splat(e.scalar(0, Emitter::elementOf(value)), dims));
+    body.values.push_back(e.splat(e.zero(Emitter::elementOf(value)), dims));
   }
   body.isWhole = !e.hasFailed();
 }
@@ -119,18 +135,23 @@ void splitGraph(Node &node, Value condition, const onnx::GraphProto &thenGraph, 
   std::string thenReason = tryWay(node, thenGraph, thenBody), elseReason = tryWay(node, elseGraph, elseBody);
   if (!thenReason.empty() && !elseReason.empty())
     return void(e.fail("the branches give values of different rank or element type"));
+  std::vector<Form> forms;
+  bool areAlike = true;
   if (!thenReason.empty())
-    stopWay(node, thenBody, elseBody, thenReason);
-  if (!elseReason.empty())
-    stopWay(node, elseBody, thenBody, elseReason);
-  for (auto [a, b] : llvm::zip(thenBody.values, elseBody.values))
-    if (!areAlike(a, b))
-      return void(e.fail("the branches give values of different rank or element type"));
+    stopWay(node, thenBody, elseBody, thenReason, forms);
+  else if (!elseReason.empty())
+    stopWay(node, elseBody, thenBody, elseReason, forms);
+  else
+    areAlike = flattenWays(node, thenBody, elseBody, forms);
+  if (!areAlike)
+    return void(e.fail("the branches give values of different rank or element type"));
   IfOp op = buildIf(node, condition, thenBody, elseBody);
   if (!op)
     return;
-  for (auto [name, result] : llvm::zip(node.scope.results, op->getResults()))
-    node.scope.values.insert_or_assign(name, Datum::of(result));
+  Values results(op->getResults());
+  ArrayRef<Value> leaves = results;
+  for (auto [name, form] : llvm::zip(node.scope.results, forms))
+    node.scope.values.insert_or_assign(name, rebuildDatum(form, leaves));
   node.scope.next = node.scope.nodes->size();
   node.isLast = true;
 }
@@ -151,16 +172,21 @@ void importIf(Node &node) {
   fillBody(node, {}, [&](Scope &scope, Block &) { return node.importer.importSubgraph(*elseGraph, scope); }, elseBody);
   if (!thenBody.isWhole || !elseBody.isWhole)
     return poisonOutputs(node);
-  if (thenBody.values.size() != node.numOutputs() || elseBody.values.size() != node.numOutputs())
+  if (thenBody.outputs.size() != node.numOutputs() || elseBody.outputs.size() != node.numOutputs())
     return void(e.fail("the branches give another number of values than the node has outputs"));
-  if (!llvm::all_of(llvm::zip(thenBody.values, elseBody.values), [](auto pair) { return areAlike(std::get<0>(pair), std::get<1>(pair)); })) {
+  std::vector<Form> forms;
+  if (!flattenWays(node, thenBody, elseBody, forms)) {
     if (node.scope.splits >= kMaxSplits)
       return void(e.fail("the branches give values of different rank or element type, as those of " + Twine(kMaxSplits) + " nodes before"));
     return splitGraph(node, condition, *thenGraph, *elseGraph);
   }
   IfOp op = buildIf(node, condition, thenBody, elseBody);
-  for (unsigned k = 0; op && k < node.numOutputs(); ++k)
-    node.set(k, op->getResult(k));
+  if (!op)
+    return;
+  Values results(op->getResults());
+  ArrayRef<Value> leaves = results;
+  for (unsigned k = 0; k < node.numOutputs(); ++k)
+    node.setDatum(k, rebuildDatum(forms[k], leaves));
 }
 
 } // namespace

@@ -21,6 +21,10 @@ void importConstant(Node &node) {
     return node.set(0, e.tensor(*list, {static_cast<int64_t>(list->size())}, e.f32()));
   if (std::optional<Ints> list = node.getInts("value_ints"))
     return node.set(0, e.ints(*list));
+  if (node.hasAttribute("value_string"))
+    return node.set(0, e.reshape(e.strings({node.getString("value_string", "")}), {}));
+  if (node.hasAttribute("value_strings"))
+    return node.set(0, e.strings(node.getStrings("value_strings")));
   e.fail("a constant without a value of a supported type");
 }
 

@@ -23,17 +23,20 @@ void fillBody(Node &node, ArrayRef<Type> arguments, function_ref<std::vector<Dat
   body.firstSymbol = e.symbols.size();
   e.enterRegion();
   size_t errors = node.importer.countErrors();
-  std::vector<Datum> outputs = fill(scope, *block);
+  body.outputs = fill(scope, *block);
   e.leaveRegion();
-  body.isWhole = node.importer.countErrors() == errors && !e.hasFailed();
-  for (const Datum &datum : outputs) {
-    if (datum.kind == Datum::sequence || datum.kind == Datum::absent) {
-      e.fail("a subgraph that gives a sequence or an empty optional is not supported");
-      body.isWhole = false;
-    }
-    body.isWhole &= datum.kind == Datum::tensor;
-    body.values.push_back(datum.value);
-  }
+  bool isPoisoned = llvm::any_of(body.outputs, [](const Datum &datum) { return datum.kind == Datum::poisoned; });
+  body.isWhole = node.importer.countErrors() == errors && !e.hasFailed() && !isPoisoned;
+}
+
+void flattenBody(Node &node, Body &body, ArrayRef<Form> forms) {
+  Emitter &e = node.e;
+  OpBuilder::InsertionGuard guard(e.builder);
+  e.builder.setInsertionPointToEnd(&body.region.front());
+  e.enterRegion();
+  for (auto [datum, form] : llvm::zip(body.outputs, forms))
+    flattenDatum(e, datum, form, body.values);
+  e.leaveRegion();
 }
 
 void closeBody(Node &node, Body &body, ArrayRef<Value> values) {
@@ -51,12 +54,14 @@ namespace {
 
 /// A loop under construction: what is common to Loop and Scan.
 struct LoopPlan {
-  Value trips, condition; ///< either may be null
-  Values inits;
+  Value trips, condition;    ///< either may be null
+  std::vector<Datum> given;  ///< what the carried values begin with
+  std::vector<Form> forms;   ///< of the carried values, such that what begins and what an iteration gives fits
+  Values inits;              ///< the leaves of `given`
   const onnx::GraphProto *graph = nullptr;
   bool yieldsCondition = false; ///< the subgraph's first output is the next condition
-  /// Binds names of the subgraph; `carried` are the block's arguments of the carried values.
-  std::function<void(Scope &, Value iteration, Value condition, ArrayRef<Value> carried)> bind;
+  /// Binds names of the subgraph; `carried` are the carried values inside the block.
+  std::function<void(Scope &, Value iteration, Value condition, ArrayRef<Datum> carried)> bind;
   std::optional<AffineExpr> count; ///< number of iterations where the loop cannot end early
 };
 
@@ -70,9 +75,34 @@ struct LoopAttempt {
   SmallVector<std::pair<size_t, size_t>> places; ///< of carriedSymbols
 };
 
+/// Turns leaves into the carried values.
+std::vector<Datum> rebuildCarried(const LoopPlan &plan, ArrayRef<Value> leaves) {
+  std::vector<Datum> carried;
+  for (const Form &form : plan.forms)
+    carried.push_back(rebuildDatum(form, leaves));
+  return carried;
+}
+
+/// Widens the forms of the carried values to hold what the body gives; false where they changed.
+bool widenForms(Node &node, LoopPlan &plan, const Body &body) {
+  size_t first = plan.yieldsCondition ? 1 : 0;
+  std::vector<Form> before = plan.forms;
+  for (size_t k = 0; k < plan.forms.size() && first + k < body.outputs.size(); ++k) {
+    std::optional<Form> joined = joinForms(plan.forms[k], getForm(body.outputs[first + k]));
+    if (joined)
+      plan.forms[k] = *joined;
+    else
+      node.e.fail("carried value " + Twine(k) + " changes its rank or element type");
+  }
+  return plan.forms == before;
+}
+
 /// Imports the body with symbols for the varying dims. Adds dims that turn out to vary; true where there were none.
-bool tryLoop(Node &node, const LoopPlan &plan, Varying &varying, LoopAttempt &attempt) {
+bool tryLoop(Node &node, LoopPlan &plan, Varying &varying, LoopAttempt &attempt) {
   Emitter &e = node.e;
+  plan.inits.clear();
+  for (auto [datum, form] : llvm::zip(plan.given, plan.forms))
+    flattenDatum(e, datum, form, plan.inits);
   SmallVector<Type> types{RankedTensorType::get({}, e.i64()), RankedTensorType::get({}, e.i1())};
   for (auto [k, init] : llvm::enumerate(plan.inits)) {
     Dims dims = Emitter::dimsOf(init);
@@ -87,8 +117,8 @@ bool tryLoop(Node &node, const LoopPlan &plan, Varying &varying, LoopAttempt &at
     types.push_back(e.tensorType(dims, Emitter::elementOf(init)));
   }
   fillBody(node, types, [&](Scope &scope, Block &block) {
-    Values carried(block.getArguments().drop_front(2));
-    plan.bind(scope, block.getArgument(0), block.getArgument(1), carried);
+    Values leaves(block.getArguments().drop_front(2));
+    plan.bind(scope, block.getArgument(0), block.getArgument(1), rebuildCarried(plan, leaves));
     e.iterations.push_back(block.getArgument(0));
     std::vector<Datum> outputs = node.importer.importSubgraph(*plan.graph, scope);
     e.iterations.pop_back();
@@ -96,6 +126,13 @@ bool tryLoop(Node &node, const LoopPlan &plan, Varying &varying, LoopAttempt &at
   }, attempt.body);
   if (!attempt.body.isWhole)
     return true;
+  bool isWide = widenForms(node, plan, attempt.body);
+  if (e.hasFailed() || !isWide)
+    return e.hasFailed();
+  std::vector<Form> forms(plan.yieldsCondition ? 1 : 0);
+  forms.insert(forms.end(), plan.forms.begin(), plan.forms.end());
+  forms.resize(std::max(forms.size(), attempt.body.outputs.size()));
+  flattenBody(node, attempt.body, forms);
   size_t before = varying.size(), first = plan.yieldsCondition ? 1 : 0;
   for (size_t k = 0; k < plan.inits.size() && first + k < attempt.body.values.size(); ++k) {
     Dims have = Emitter::dimsOf(attempt.body.region.front().getArgument(2 + k)), next = Emitter::dimsOf(attempt.body.values[first + k]);
@@ -186,8 +223,10 @@ LoopOp buildLoop(Node &node, const LoopPlan &plan, LoopAttempt &attempt) {
 }
 
 /// Imports a loop; carried dims are taken for constant until the body shows that they change.
-LoopOp importLoopBody(Node &node, const LoopPlan &plan) {
+LoopOp importLoopBody(Node &node, LoopPlan &plan) {
   Varying varying;
+  for (const Datum &datum : plan.given)
+    plan.forms.push_back(getForm(datum));
   for (;;) {
     auto attempt = std::make_unique<LoopAttempt>();
     bool isSettled = tryLoop(node, plan, varying, *attempt);
@@ -195,8 +234,8 @@ LoopOp importLoopBody(Node &node, const LoopPlan &plan) {
       poisonOutputs(node);
       return {};
     }
-    if (isSettled)
-      return checkLoop(node, plan, *attempt) ? buildLoop(node, plan, *attempt) : LoopOp();
+    if (isSettled || node.e.hasFailed())
+      return !node.e.hasFailed() && checkLoop(node, plan, *attempt) ? buildLoop(node, plan, *attempt) : LoopOp();
   }
 }
 
@@ -209,27 +248,34 @@ void importLoop(Node &node) {
     plan.trips = e.cast(e.reshape(node.in(0), {}), e.i64());
   if (node.has(1))
     plan.condition = e.reshape(node.in(1), {});
-  for (unsigned k = 2; k < node.numInputs(); ++k)
-    plan.inits.push_back(node.in(k));
   if (e.hasFailed())
     return;
   if (!plan.graph)
     return void(e.fail("the body is missing"));
-  if (static_cast<size_t>(plan.graph->input_size()) != 2 + plan.inits.size())
-    return void(e.fail("the body has " + Twine(plan.graph->input_size()) + " inputs for " + Twine(plan.inits.size()) + " carried values"));
+  // Empty optionals at the end of a node's inputs are left out.
+  for (int k = 2; k < std::max(plan.graph->input_size(), static_cast<int>(node.numInputs())) && k < node.proto.input_size(); ++k)
+    plan.given.push_back(node.has(static_cast<unsigned>(k)) ? node.datum(static_cast<unsigned>(k)) : Datum());
+  if (static_cast<size_t>(plan.graph->input_size()) != 2 + plan.given.size())
+    return void(e.fail("the body has " + Twine(plan.graph->input_size()) + " inputs for " + Twine(plan.given.size()) + " carried values"));
   std::optional<Exprs> trips = e.contents(plan.trips);
   std::optional<Ints> condition = plan.condition ? e.constants(plan.condition) : Ints{1};
   if (trips && condition && (*condition)[0])
     plan.count = e.maxOf((*trips)[0], e.number(0));
-  plan.bind = [&](Scope &scope, Value iteration, Value condition, ArrayRef<Value> carried) {
+  plan.bind = [&](Scope &scope, Value iteration, Value condition, ArrayRef<Datum> carried) {
     scope.values[plan.graph->input(0).name()] = Datum::of(iteration);
     scope.values[plan.graph->input(1).name()] = Datum::of(condition);
     for (auto [k, value] : llvm::enumerate(carried))
-      scope.values[plan.graph->input(static_cast<int>(2 + k)).name()] = Datum::of(value);
+      scope.values[plan.graph->input(static_cast<int>(2 + k)).name()] = value;
   };
   LoopOp op = importLoopBody(node, plan);
-  for (unsigned k = 0; op && k < op->getNumResults(); ++k)
-    node.set(k, op->getResult(k));
+  if (!op)
+    return;
+  Values results(op->getResults());
+  std::vector<Datum> carried = rebuildCarried(plan, results);
+  for (auto [k, datum] : llvm::enumerate(carried))
+    node.setDatum(k, datum);
+  for (size_t k = plan.inits.size(); k < results.size(); ++k)
+    node.set(carried.size() + k - plan.inits.size(), results[k]);
 }
 
 Ints getList(Node &node, StringRef name, size_t count) {
@@ -261,7 +307,9 @@ void importScan(Node &node) {
   size_t states = node.numInputs() - scanned;
   Ints axes = getList(node, "scan_input_axes", scanned), directions = getList(node, "scan_input_directions", scanned);
   for (unsigned k = 0; k < states; ++k)
-    plan.inits.push_back(node.in(k));
+    plan.given.push_back(Datum::of(node.in(k)));
+  if (e.hasFailed())
+    return;
   AffineExpr count;
   for (size_t k = 0; k < scanned; ++k) {
     Value x = node.in(static_cast<unsigned>(states + k));
@@ -275,9 +323,9 @@ void importScan(Node &node) {
   }
   plan.count = count;
   plan.trips = e.indexTensor({count}, {}, e.i64());
-  plan.bind = [&](Scope &scope, Value iteration, Value, ArrayRef<Value> carried) {
+  plan.bind = [&](Scope &scope, Value iteration, Value, ArrayRef<Datum> carried) {
     for (auto [k, value] : llvm::enumerate(carried))
-      scope.values[plan.graph->input(static_cast<int>(k)).name()] = Datum::of(value);
+      scope.values[plan.graph->input(static_cast<int>(k)).name()] = value;
     Value fromEnd = e.sub(e.indexTensor({normalize(count - 1)}, {}, e.i64()), iteration);
     for (size_t k = 0; k < scanned; ++k) {
       Value slice = e.gather(node.in(static_cast<unsigned>(states + k)), directions[k] ? fromEnd : iteration, axes[k]);

@@ -2,14 +2,15 @@
 #ifndef ONAGER_LIB_IMPORT_ONNXTOGRAPH_CONTROL_H
 #define ONAGER_LIB_IMPORT_ONNXTOGRAPH_CONTROL_H
 
-#include "lib/Import/OnnxToGraph/Importer.h"
+#include "lib/Import/OnnxToGraph/Values.h"
 
 namespace onager::frontend {
 
 /// A subgraph imported into a region of its own.
 struct Body {
   mlir::Region region;
-  Values values;
+  std::vector<Datum> outputs; ///< what the subgraph gives
+  Values values;              ///< the same as tensors, once flattenBody has been called
   unsigned firstSymbol = 0; ///< symbols from this one on were bound inside
   bool isWhole = false;
 };
@@ -18,6 +19,8 @@ struct Body {
 bool isOuter(mlir::AffineExpr expr, const Body &body);
 /// Fills a body whose block has arguments of the given types with what `fill` imports in a scope below the node's, and keeps its outputs.
 void fillBody(Node &node, llvm::ArrayRef<mlir::Type> arguments, llvm::function_ref<std::vector<Datum>(Scope &, mlir::Block &)> fill, Body &body);
+/// Appends operations to the body that turn its outputs into the leaves of the given forms.
+void flattenBody(Node &node, Body &body, llvm::ArrayRef<Form> forms);
 /// Ends a body with the values that it gives.
 void closeBody(Node &node, Body &body, llvm::ArrayRef<mlir::Value> values);
 /// Marks outputs as hanging on a failure that was reported inside.

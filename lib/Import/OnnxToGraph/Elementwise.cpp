@@ -124,13 +124,13 @@ void importCast(Node &node) {
     number = node.getInt("to", 0);
   }
   if (Type type = getTargetType(node, number))
-    node.set(0, node.e.cast(x, type, node.getInt("saturate", 1) != 0));
+    node.set(0, castOrPrint(node.e, x, type, node.getInt("saturate", 1) != 0));
 }
 
 void importCastLike(Node &node) {
   Value x = node.in(0), like = node.in(1);
   if (like)
-    node.set(0, node.e.cast(x, Emitter::elementOf(like), node.getInt("saturate", 1) != 0));
+    node.set(0, castOrPrint(node.e, x, Emitter::elementOf(like), node.getInt("saturate", 1) != 0));
 }
 
 void importBitCast(Node &node) {

@@ -49,7 +49,7 @@ std::optional<Ints> Emitter::constants(Value value) {
 }
 
 std::optional<std::vector<double>> Emitter::constantNumbers(Value value) {
-  if (!value || !isSmall(value))
+  if (!value || !isSmall(value) || !elementOf(value).isIntOrFloat())
     return std::nullopt;
   if (std::optional<Ints> known = constants(value))
     return std::vector<double>(known->begin(), known->end());
@@ -171,6 +171,17 @@ Value Emitter::integerScalar(int64_t value, Type element) {
   if (isa<FloatType>(element))
     return scalar(static_cast<double>(value), element);
   return indexTensor({number(value)}, {}, element);
+}
+
+Value Emitter::zero(Type element) {
+  if (!isa<graph::StringType>(element))
+    return integerScalar(0, element);
+  return constant(DenseStringElementsAttr::get(RankedTensorType::get({}, element), {StringRef()}));
+}
+
+Value Emitter::strings(ArrayRef<std::string> values) {
+  auto type = RankedTensorType::get({static_cast<int64_t>(values.size())}, graph::StringType::get(context()));
+  return constant(DenseStringElementsAttr::get(type, SmallVector<StringRef>(values.begin(), values.end())));
 }
 
 Value Emitter::ints(ArrayRef<int64_t> values) { return indexVector(numbers(values)); }

@@ -101,6 +101,10 @@ public:
   mlir::Value constant(mlir::ElementsAttr value);
   mlir::Value scalar(double value, mlir::Type element);
   mlir::Value integerScalar(int64_t value, mlir::Type element);
+  /// 0, false or the empty string.
+  mlir::Value zero(mlir::Type element);
+  /// A vector of strings.
+  mlir::Value strings(llvm::ArrayRef<std::string> values);
   /// A constant tensor from numbers, rounded to the element type.
   mlir::Value tensor(llvm::ArrayRef<double> values, llvm::ArrayRef<int64_t> shape, mlir::Type element);
   mlir::Value ints(llvm::ArrayRef<int64_t> values);

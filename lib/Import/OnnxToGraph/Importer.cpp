@@ -1,5 +1,5 @@
 // The walk over a model: nodes in order, each through its import function or its function body.
-#include "lib/Import/OnnxToGraph/Importer.h"
+#include "lib/Import/OnnxToGraph/Values.h"
 #include "lib/Import/Reader/Schemas.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/Support/JSON.h"
@@ -118,20 +118,29 @@ void Importer::importNode(const onnx::NodeProto &proto, Scope &scope) {
   }
 }
 
+static void describeForm(const Form &form, onnx::TypeProto &type) {
+  if (form.kind == Datum::optional)
+    return describeForm(form.inner[0], *type.mutable_optional_type()->mutable_elem_type());
+  if (form.kind == Datum::ragged) {
+    auto *element = type.mutable_sequence_type()->mutable_elem_type()->mutable_tensor_type();
+    return element->set_elem_type(form.element ? toOnnxElementType(form.element) : onnx::TensorProto::FLOAT);
+  }
+  if (form.kind != Datum::tensor)
+    return;
+  auto *tensor = type.mutable_tensor_type();
+  tensor->set_elem_type(toOnnxElementType(form.element));
+  auto *shape = tensor->mutable_shape();
+  for (AffineExpr dim : form.dims) {
+    auto *added = shape->add_dim();
+    if (std::optional<int64_t> extent = graph::getConstant(dim))
+      added->set_dim_value(*extent);
+  }
+}
+
 static std::vector<onnx::TypeProto> describeInputs(Node &node) {
   std::vector<onnx::TypeProto> types(node.proto.input_size());
-  for (auto [k, datum] : llvm::enumerate(node.inputs)) {
-    if (datum.kind != Datum::tensor)
-      continue;
-    auto *tensor = types[k].mutable_tensor_type();
-    tensor->set_elem_type(toOnnxElementType(Emitter::elementOf(datum.value)));
-    auto *shape = tensor->mutable_shape();
-    for (AffineExpr dim : Emitter::dimsOf(datum.value)) {
-      auto *added = shape->add_dim();
-      if (std::optional<int64_t> extent = graph::getConstant(dim))
-        added->set_dim_value(*extent);
-    }
-  }
+  for (auto [k, datum] : llvm::enumerate(node.inputs))
+    describeForm(getForm(datum), types[k]);
   return types;
 }
 
@@ -145,6 +154,10 @@ void Importer::dispatch(Node &node) {
         e.fail("output " + Twine(k) + " is not supported");
     return;
   }
+  importBody(node);
+}
+
+void Importer::importBody(Node &node) {
   // Schemas build some bodies from attribute values: references to the caller's attributes are resolved first.
   onnx::NodeProto resolved = node.proto;
   resolved.clear_attribute();

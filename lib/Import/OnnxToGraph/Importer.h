@@ -18,16 +18,33 @@
 namespace onager::frontend {
 
 class Importer;
+struct Form;
 
-/// What a name stands for: nothing (an optional without a value), a tensor, a list of values known at import, or a failed node's output.
+/// What a name stands for. All but tensors are lists of parts (Values.h), so that the graph holds tensors alone:
+///
+///   absent     an optional that is known to be empty
+///   tensor     `value`
+///   sequence   `parts`: its elements; their number is known
+///   ragged     `parts`: ranks [n], dims [sum of ranks] and data (flat) of a sequence whose length is found while running
+///   optional   `parts`: a boolean that tells whether it is full, and what it holds then
+///   map        `parts`: keys [n] and values [n]
+///   maps       `parts`: keys [n] and values [rows, n] of a sequence of maps that share their keys
+///   poisoned   the output of a node that failed
 struct Datum {
-  enum Kind { absent, tensor, sequence, poisoned } kind = absent;
+  enum Kind { absent, tensor, sequence, ragged, optional, map, maps, poisoned } kind = absent;
   mlir::Value value;
-  std::shared_ptr<std::vector<Datum>> elements;
+  std::shared_ptr<std::vector<Datum>> parts;
+  mlir::Type element; ///< of a sequence's tensors, where it is known
+  int64_t rank = -1;  ///< of a ragged sequence's tensors, -1 where it is not known or differs
 
-  static Datum of(mlir::Value value) { return {value ? tensor : poisoned, value, nullptr}; }
-  static Datum ofSequence(std::vector<Datum> list) { return {sequence, {}, std::make_shared<std::vector<Datum>>(std::move(list))}; }
-  static Datum poison() { return {poisoned, {}, nullptr}; }
+  static Datum of(mlir::Value value) { return {value ? tensor : poisoned, value, nullptr, {}, -1}; }
+  static Datum ofSequence(std::vector<Datum> list, mlir::Type element = {}) { return ofParts(sequence, std::move(list), element); }
+  static Datum ofParts(Kind kind, std::vector<Datum> parts, mlir::Type element = {}, int64_t rank = -1) {
+    return {kind, {}, std::make_shared<std::vector<Datum>>(std::move(parts)), element, rank};
+  }
+  static Datum poison() { return {poisoned, {}, nullptr, {}, -1}; }
+  /// Returns the tensor that is part `index`.
+  mlir::Value part(size_t index) const { return (*parts)[index].value; }
 };
 
 /// Operator sets and attribute values that hold inside one graph or function body.
@@ -144,10 +161,14 @@ void addSampling(OperatorTable &table);
 void addTraining(OperatorTable &table);
 void addRegions(OperatorTable &table);
 void addText(OperatorTable &table);
+void addStrings(OperatorTable &table);
+void addMaps(OperatorTable &table);
 void addLegacy(OperatorTable &table);
 
 /// Sets elements of x to 0 with probability `ratio` and scales the others by 1 / (1 - ratio); `mask` tells those that are kept.
 mlir::Value dropElements(Node &node, mlir::Value x, mlir::Value ratio, mlir::Value &mask);
+/// Converts between numbers and texts, or from one element type to another.
+mlir::Value castOrPrint(Emitter &e, mlir::Value x, mlir::Type element, bool saturate = true);
 /// Returns the MLIR type of an ONNX element type, or null where it is not supported.
 mlir::Type convertElementType(int32_t type, mlir::MLIRContext *context);
 /// Returns the ONNX element type of an MLIR type.
@@ -171,6 +192,8 @@ public:
   mlir::Value importSparse(const onnx::SparseTensorProto &tensor);
   /// Inlines a function body for a node.
   void importFunction(Node &node, const onnx::NodeProto &call, const onnx::FunctionProto &body);
+  /// Inlines the function body that the schema gives a node.
+  void importBody(Node &node);
   /// Counts errors so far: tells whether a subgraph was imported whole.
   size_t countErrors() const { return result.errors.size(); }
   /// A place in the list of errors to go back to.
@@ -195,6 +218,13 @@ private:
   /// Takes the numbers that given shapes put in the place of named dims.
   void fixNames(const onnx::GraphProto &graph);
   mlir::Type importInputType(const onnx::ValueInfoProto &input, const llvm::StringSet<> &known);
+  /// Finds the form of an input that is no tensor and the types of its leaves; false where they are not supported.
+  bool importForm(const onnx::TypeProto &type, Form &form, llvm::SmallVectorImpl<mlir::Type> &leaves);
+  Datum importInput(const onnx::ValueInfoProto &input, const llvm::StringSet<> &known, mlir::Block &block, llvm::SmallVectorImpl<mlir::DictionaryAttr> &attributes);
+  /// Names a leaf of the signature.
+  mlir::DictionaryAttr nameLeaf(llvm::StringRef name, const Form &form, llvm::StringRef suffix);
+  /// Compares an output's element type with the declared one.
+  bool checkDeclared(const onnx::ValueInfoProto &output, const Datum &datum);
   void finish(const onnx::GraphProto &graph, Scope &scope, mlir::func::FuncOp function);
   const onnx::FunctionProto *findModelFunction(const onnx::NodeProto &node) const;
 

@@ -1,4 +1,4 @@
-// Classical machine learning (domain ai.onnx.ml) without its tree ensembles: preparation of features and linear models, on numbers.
+// Classical machine learning (domain ai.onnx.ml) without its tree ensembles: preparation of features and linear models.
 #include "lib/Import/OnnxToGraph/Ml.h"
 #include <cmath>
 
@@ -42,8 +42,10 @@ std::vector<double> readTensor(Node &node, StringRef name) {
 }
 
 Value readLabels(Node &node, int64_t &count) {
-  if (node.hasAttribute("classlabels_strings") && !node.getStrings("classlabels_strings").empty())
-    return node.e.fail("class labels that are strings are not supported");
+  if (std::vector<std::string> names = node.getStrings("classlabels_strings"); !names.empty()) {
+    count = static_cast<int64_t>(names.size());
+    return node.e.strings(names);
+  }
   Ints labels = node.getInts(node.hasAttribute("classlabels_int64s") ? "classlabels_int64s" : "classlabels_ints").value_or(Ints());
   count = static_cast<int64_t>(labels.size());
   return labels.empty() ? node.e.fail("class labels are missing") : node.e.ints(labels);
@@ -172,16 +174,25 @@ void importArrayFeatureExtractor(Node &node) {
 void importOneHotEncoder(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0);
-  std::optional<Ints> categories = node.getInts("cats_int64s");
-  if (!categories)
-    return void(e.fail("categories that are not integers are not supported"));
-  if (!node.getInt("zeros", 1))
-    return void(e.fail("a category that is not listed as an error (zeros = 0) is not supported"));
-  if (x)
-    node.set(0, e.cast(e.compare<EqualOp>(e.unsqueeze(e.cast(x, e.i64()), {Emitter::rankOf(x)}), e.ints(*categories)), e.f32()));
+  if (!x)
+    return;
+  bool isText = isa<StringType>(Emitter::elementOf(x));
+  Ints numbers = node.getInts("cats_int64s").value_or(Ints());
+  std::vector<std::string> names = node.getStrings("cats_strings");
+  if (isText ? names.empty() : numbers.empty())
+    return void(e.fail("categories of the data's element type are missing"));
+  int64_t axis = Emitter::rankOf(x);
+  Value hits = e.compare<EqualOp>(e.unsqueeze(isText ? x : e.cast(x, e.i64()), {axis}), isText ? e.strings(names) : e.ints(numbers));
+  if (!node.getInt("zeros", 1)) {
+    Value known = e.reduce(ReduceKind::min, e.flatten(e.reduce(ReduceKind::max, hits, {axis})), {0}, false);
+    Exprs all = e.contentsOrBind(e.cast(known, e.i64()));
+    if (!e.hasFailed())
+      e.require(all[0], e.number(1), "an element that is no category");
+  }
+  node.set(0, e.cast(hits, e.f32()));
 }
 
-/// Keys or values of a label encoder as a constant; null where they are strings or absent.
+/// Keys or values of a label encoder as a constant; null where they are absent.
 Value readMapping(Node &node, StringRef what, Type &type) {
   Emitter &e = node.e;
   if (const onnx::TensorProto *tensor = node.getTensor((what + "_tensor").str())) {
@@ -193,18 +204,58 @@ Value readMapping(Node &node, StringRef what, Type &type) {
     type = e.i64();
     return e.ints(*list);
   }
+  if (std::vector<std::string> list = node.getStrings((what + "_strings").str()); !list.empty()) {
+    type = StringType::get(e.context());
+    return e.strings(list);
+  }
   std::optional<std::vector<double>> list = node.getFloats((what + "_floats").str());
   type = e.f32();
-  return list ? makeVector(e, *list, type) : e.fail(what + " that are strings are not supported");
+  return list ? makeVector(e, *list, type) : e.fail(what + " are missing");
 }
 
 Value readDefault(Node &node, Type type) {
   if (const onnx::TensorProto *tensor = node.getTensor("default_tensor"))
     return node.e.cast(node.e.reshape(node.importer.importTensor(*tensor), {}), type);
+  if (isa<StringType>(type))
+    return node.e.reshape(node.e.strings({node.getString("default_string", "_Unused")}), {});
   return isa<FloatType>(type) ? node.e.scalar(node.getFloat("default_float", -0.0), type) : node.e.integerScalar(node.getInt("default_int64", -1), type);
 }
 
-/// values[k] where keys[k] equals the element (NaN equals NaN), else the default: the position is found by comparing with every key.
+/// values[k] where keys[k] equals the element (NaN equals NaN), else `otherwise`: the position is found by comparing with every key.
+Value lookUp(Emitter &e, Value x, Value keys, Value values, Value otherwise) {
+  if (!x || !keys || !values || !otherwise)
+    return {};
+  e.unify(Emitter::product(Emitter::dimsOf(keys), e.context()), Emitter::product(Emitter::dimsOf(values), e.context()), "the numbers of keys and values");
+  int64_t axis = Emitter::rankOf(x);
+  Value wide = e.unsqueeze(x, {axis}), same = e.compare<EqualOp>(wide, keys);
+  if (Emitter::isFloat(keys) && same)
+    same = e.binary<OrOp>(same, e.binary<AndOp>(e.unary<IsNaNOp>(wide, e.i1()), e.unary<IsNaNOp>(keys, e.i1())));
+  Value found = e.reduce(ReduceKind::max, same, {axis}, false), at = e.argReduce(e.cast(same, e.i32()), true, axis, false, false);
+  return found && at ? e.select(found, e.gather(values, at, 0), otherwise) : Value();
+}
+
+/// Texts to numbers, or numbers to texts, by a list of each.
+void lookUpNames(Node &node, const std::vector<std::string> &names, ArrayRef<int64_t> numbers) {
+  Emitter &e = node.e;
+  Value x = node.in(0);
+  if (!x)
+    return;
+  if (names.empty() || names.size() != numbers.size())
+    return void(e.fail(Twine(names.size()) + " names for " + Twine(numbers.size()) + " numbers"));
+  Value otherNumber = e.integerScalar(node.getInt("default_int64", -1), e.i64());
+  Value otherName = e.reshape(e.strings({node.getString("default_string", "_Unused")}), {});
+  bool isText = isa<StringType>(Emitter::elementOf(x));
+  node.set(0, isText ? lookUp(e, x, e.strings(names), e.ints(numbers), otherNumber) : lookUp(e, e.cast(x, e.i64()), e.ints(numbers), e.strings(names), otherName));
+}
+
+/// The first LabelEncoder: a text stands for its position.
+void importOldLabelEncoder(Node &node) {
+  std::vector<std::string> names = node.getStrings("classes_strings");
+  lookUpNames(node, names, Ints(llvm::to_vector(llvm::seq<int64_t>(0, static_cast<int64_t>(names.size())))));
+}
+
+void importCategoryMapper(Node &node) { lookUpNames(node, node.getStrings("cats_strings"), node.getInts("cats_int64s").value_or(Ints())); }
+
 void importLabelEncoder(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0);
@@ -214,14 +265,7 @@ void importLabelEncoder(Node &node) {
     return;
   if (Emitter::elementOf(x) != keyType)
     return void(e.fail("keys and data differ in element type"));
-  e.unify(Emitter::product(Emitter::dimsOf(keys), e.context()), Emitter::product(Emitter::dimsOf(values), e.context()), "the numbers of keys and values");
-  int64_t axis = Emitter::rankOf(x);
-  Value wide = e.unsqueeze(x, {axis}), same = e.compare<EqualOp>(wide, keys);
-  if (isa<FloatType>(keyType) && same)
-    same = e.binary<OrOp>(same, e.binary<AndOp>(e.unary<IsNaNOp>(wide, e.i1()), e.unary<IsNaNOp>(keys, e.i1())));
-  Value found = e.reduce(ReduceKind::max, same, {axis}, false), at = e.argReduce(e.cast(same, e.i32()), true, axis, false, false);
-  if (found && at)
-    node.set(0, e.select(found, e.gather(values, at, 0), readDefault(node, valueType)));
+  node.set(0, lookUp(e, x, e.flatten(keys), e.flatten(values), readDefault(node, valueType)));
 }
 
 /// x times the coefficients [rows, F], plus intercepts.
@@ -275,7 +319,9 @@ void addMl(OperatorTable &table) {
   table.addIn("ai.onnx.ml", "FeatureVectorizer", importFeatureVectorizer);
   table.addIn("ai.onnx.ml", "ArrayFeatureExtractor", importArrayFeatureExtractor);
   table.addIn("ai.onnx.ml", "OneHotEncoder", importOneHotEncoder);
+  table.addIn("ai.onnx.ml", "LabelEncoder", importOldLabelEncoder);
   table.addIn("ai.onnx.ml", "LabelEncoder", importLabelEncoder, 2);
+  table.addIn("ai.onnx.ml", "CategoryMapper", importCategoryMapper);
   table.addIn("ai.onnx.ml", "LinearRegressor", importLinearRegressor);
   table.addIn("ai.onnx.ml", "LinearClassifier", importLinearClassifier);
 }

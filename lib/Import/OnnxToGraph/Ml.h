@@ -10,7 +10,7 @@ namespace onager::frontend {
 mlir::Value transformScores(Emitter &e, mlir::Value scores, llvm::StringRef name);
 /// Brings an input to rank 2; a vector is one row.
 mlir::Value asRows(Emitter &e, mlir::Value x);
-/// The integer labels of a classifier as a constant [C]; fails where they are strings or missing.
+/// The labels of a classifier, integers or strings, as a constant [C]; fails where they are missing.
 mlir::Value readLabels(Node &node, int64_t &count);
 /// Labels [N] of the largest score in each row.
 mlir::Value pickLabels(Emitter &e, mlir::Value scores, mlir::Value labels);

@@ -1,5 +1,5 @@
 // Inputs, outputs and attributes of one node.
-#include "lib/Import/OnnxToGraph/Importer.h"
+#include "lib/Import/OnnxToGraph/Values.h"
 
 namespace onager::frontend {
 
@@ -13,8 +13,8 @@ const Datum *Scope::find(llvm::StringRef name) const {
 mlir::Value Node::in(unsigned index) {
   if (!has(index))
     return e.fail("input " + llvm::Twine(index) + " is missing");
-  if (inputs[index].kind == Datum::sequence)
-    return e.fail("input " + llvm::Twine(index) + " is a sequence, expected a tensor");
+  if (inputs[index].kind != Datum::tensor && inputs[index].kind != Datum::poisoned)
+    return e.fail("input " + llvm::Twine(index) + " is a " + getForm(inputs[index]).toString() + ", expected a tensor");
   return inputs[index].value;
 }
 

@@ -47,6 +47,8 @@ static OperatorTable makeTable() {
   addTraining(table);
   addRegions(table);
   addText(table);
+  addStrings(table);
+  addMaps(table);
   addSequences(table);
   addMicrosoftAttention(table);
   addMicrosoftFused(table);

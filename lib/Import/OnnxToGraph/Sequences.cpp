@@ -1,7 +1,7 @@
-// Sequences and optionals: lists of values that are known while importing, so that none is left in the graph.
-//
-// Their lengths, and the positions at which they change, must be known; an element may be chosen while running where all have one shape.
-#include "lib/Import/OnnxToGraph/Importer.h"
+// Sequences and optionals. Where lengths and positions are known while importing, a sequence is a list of tensors and nothing of it is left in the
+// graph; else its elements are slices of one tensor (Ragged.h).
+#include "lib/Import/OnnxToGraph/Ragged.h"
+#include "lib/Import/OnnxToGraph/Values.h"
 
 using namespace mlir;
 using namespace onager::graph;
@@ -11,27 +11,32 @@ namespace {
 
 using List = std::vector<Datum>;
 
-/// The list of an input, or null after a failure.
+/// The list of an input whose length is known, or null.
 const List *getList(Node &node, unsigned index) {
-  if (node.has(index) && node.datum(index).kind == Datum::sequence)
-    return node.datum(index).elements.get();
-  node.e.fail("input " + Twine(index) + " is " + (node.has(index) ? "no sequence" : "missing"));
-  return nullptr;
+  bool isList = node.has(index) && node.datum(index).kind == Datum::sequence;
+  return isList ? node.datum(index).parts.get() : nullptr;
 }
 
-/// The position that an input gives, counted from 0; `most` is the largest. Fails where it is not known or outside.
+/// The sequence of an input in the form that does not depend on its length; poison after a failure.
+Datum getRagged(Node &node, unsigned index) {
+  bool isFull = node.has(index);
+  Datum datum = isFull ? node.datum(index) : Datum();
+  if (datum.kind == Datum::sequence || datum.kind == Datum::ragged)
+    return toRagged(node.e, datum);
+  node.e.fail("input " + Twine(index) + " is " + (isFull ? "no sequence" : "missing"));
+  return Datum::poison();
+}
+
+/// The position that an input gives, counted from 0, in a list; nothing where it is not known. Fails where it is outside; `most` is the largest.
 std::optional<size_t> getPosition(Node &node, unsigned index, size_t count, size_t most) {
   std::optional<Ints> given = node.e.constants(node.in(index));
-  if (!given || given->size() != 1) {
-    node.e.fail("the position in a sequence is not known when the model is compiled");
+  if (!given || given->size() != 1)
     return std::nullopt;
-  }
   int64_t position = (*given)[0] < 0 ? (*given)[0] + static_cast<int64_t>(count) : (*given)[0];
-  if (position < 0 || position > static_cast<int64_t>(most)) {
-    node.e.fail("position " + Twine((*given)[0]) + " is outside a sequence of " + Twine(count));
-    return std::nullopt;
-  }
-  return static_cast<size_t>(position);
+  if (position >= 0 && position <= static_cast<int64_t>(most))
+    return static_cast<size_t>(position);
+  node.e.fail("position " + Twine((*given)[0]) + " is outside a sequence of " + Twine(count));
+  return std::nullopt;
 }
 
 /// The tensors of a list; fails where an element is none.
@@ -44,76 +49,101 @@ Values getTensors(Node &node, const List &list) {
 
 void importConstruct(Node &node) { node.setDatum(0, Datum::ofSequence(node.inputs)); }
 
-void importEmpty(Node &node) { node.setDatum(0, Datum::ofSequence({})); }
+void importEmpty(Node &node) {
+  auto number = static_cast<int32_t>(node.getInt("dtype", onnx::TensorProto::FLOAT));
+  Type element = convertElementType(number, node.e.context());
+  if (!element)
+    return void(node.e.fail("a sequence of element type " + describeElementType(number) + " is not supported"));
+  node.setDatum(0, Datum::ofSequence({}, element));
+}
 
 void importInsert(Node &node) {
   const List *list = getList(node, 0);
-  if (!list || !node.in(1))
+  std::optional<size_t> position = list && node.has(2) ? getPosition(node, 2, list->size(), list->size()) : list ? list->size() : std::optional<size_t>();
+  if (node.e.hasFailed())
     return;
-  std::optional<size_t> position = node.has(2) ? getPosition(node, 2, list->size(), list->size()) : list->size();
-  if (!position)
-    return;
+  if (!list || !position)
+    return node.setDatum(0, insertElement(node.e, getRagged(node, 0), node.has(2) ? node.in(2) : Value(), node.in(1)));
   List longer(*list);
   longer.insert(longer.begin() + static_cast<std::ptrdiff_t>(*position), node.datum(1));
-  node.setDatum(0, Datum::ofSequence(std::move(longer)));
+  node.setDatum(0, Datum::ofSequence(std::move(longer), node.datum(0).element));
 }
 
 void importErase(Node &node) {
   const List *list = getList(node, 0);
   if (list && list->empty())
-    node.e.fail("the sequence is empty");
-  if (!list || list->empty())
+    return void(node.e.fail("the sequence is empty"));
+  std::optional<size_t> position;
+  if (list)
+    position = node.has(1) ? getPosition(node, 1, list->size(), list->size() - 1) : list->size() - 1;
+  if (node.e.hasFailed())
     return;
-  std::optional<size_t> position = node.has(1) ? getPosition(node, 1, list->size(), list->size() - 1) : list->size() - 1;
-  if (!position)
-    return;
+  if (!position) {
+    Datum ragged = getRagged(node, 0);
+    return node.setDatum(0, node.e.hasFailed() ? Datum::poison() : eraseElement(node.e, ragged, node.has(1) ? node.in(1) : Value()));
+  }
   List shorter(*list);
   shorter.erase(shorter.begin() + static_cast<std::ptrdiff_t>(*position));
-  node.setDatum(0, Datum::ofSequence(std::move(shorter)));
+  node.setDatum(0, Datum::ofSequence(std::move(shorter), node.datum(0).element));
 }
 
-/// An element at a position that is known, or chosen while running among elements of one shape.
+/// Chooses among tensors of one shape while running; null where they have not.
+Value chooseAmong(Emitter &e, ArrayRef<Value> tensors, Value position) {
+  Values rows;
+  Dims first = Emitter::dimsOf(tensors[0]);
+  for (Value tensor : tensors) {
+    Dims dims = Emitter::dimsOf(tensor);
+    if (dims.size() != first.size() || !llvm::all_of(llvm::zip(dims, first), [](auto pair) { return areEqual(std::get<0>(pair), std::get<1>(pair)); }))
+      return {};
+    rows.push_back(e.unsqueeze(tensor, {0}));
+  }
+  return e.gather(e.concat(rows, 0), e.reshape(position, {}), 0);
+}
+
 void importAt(Node &node) {
   Emitter &e = node.e;
   const List *list = getList(node, 0);
   if (list && list->empty())
-    e.fail("the sequence is empty");
-  if (!list || list->empty() || !node.in(1))
+    return void(e.fail("the sequence is empty"));
+  if (!node.in(1))
     return;
-  if (e.constants(node.in(1))) {
-    if (std::optional<size_t> position = getPosition(node, 1, list->size(), list->size() - 1))
-      node.setDatum(0, (*list)[*position]);
+  std::optional<size_t> position = list ? getPosition(node, 1, list->size(), list->size() - 1) : std::nullopt;
+  if (position)
+    return node.setDatum(0, (*list)[*position]);
+  if (e.hasFailed())
     return;
-  }
-  Values rows;
-  for (Value tensor : getTensors(node, *list)) {
-    Dims dims = tensor ? Emitter::dimsOf(tensor) : Dims(), first = rows.empty() ? dims : Emitter::dimsOf((*list)[0].value);
-    bool isSame = dims.size() == first.size() && llvm::all_of(llvm::zip(dims, first), [](auto pair) { return areEqual(std::get<0>(pair), std::get<1>(pair)); });
-    if (!isSame)
-      e.fail("a position that is known only while running, in a sequence of different shapes");
-    if (e.hasFailed())
-      return;
-    rows.push_back(e.unsqueeze(tensor, {0}));
-  }
-  node.set(0, e.gather(e.concat(rows, 0), e.reshape(node.in(1), {}), 0));
+  Values tensors = list ? getTensors(node, *list) : Values();
+  if (e.hasFailed())
+    return;
+  if (Value chosen = list ? chooseAmong(e, tensors, node.in(1)) : Value())
+    return node.set(0, chosen);
+  Datum ragged = getRagged(node, 0);
+  if (!e.hasFailed())
+    node.set(0, getElement(e, ragged, node.in(1)));
 }
 
 void importLength(Node &node) {
+  Emitter &e = node.e;
   if (const List *list = getList(node, 0))
-    node.set(0, node.e.integerScalar(static_cast<int64_t>(list->size()), node.e.i64()));
+    return node.set(0, e.integerScalar(static_cast<int64_t>(list->size()), e.i64()));
+  Datum ragged = getRagged(node, 0);
+  if (!e.hasFailed())
+    node.set(0, e.indexTensor({getLength(ragged)}, {}, e.i64()));
 }
 
 void importConcatFrom(Node &node) {
   Emitter &e = node.e;
   const List *list = getList(node, 0);
-  if (list && list->empty())
-    e.fail("the sequence is empty");
-  if (!list || list->empty())
-    return;
+  bool isNew = node.getInt("new_axis", 0) != 0;
+  if (!list) {
+    Datum ragged = getRagged(node, 0);
+    return node.set(0, e.hasFailed() ? Value() : concatElements(e, ragged, node.getInt("axis", 0), isNew));
+  }
+  if (list->empty())
+    return void(e.fail("the sequence is empty"));
   Values tensors = getTensors(node, *list);
   if (e.hasFailed())
     return;
-  bool isNew = node.getInt("new_axis", 0) != 0;
   int64_t axis = e.axisOf(node.getInt("axis", 0), Emitter::rankOf(tensors[0]) + isNew);
   if (e.hasFailed())
     return;
@@ -123,23 +153,50 @@ void importConcatFrom(Node &node) {
   node.set(0, e.concat(tensors, axis));
 }
 
-/// Sizes of the parts along an axis: all of one size but the last, or each as given; fails where their number is not known.
-Exprs getPartSizes(Node &node, AffineExpr extent, bool &isSingle) {
+/// Sizes of the parts along an axis where their number is known: all of one size but the last, or each as given.
+std::optional<Exprs> getPartSizes(Node &node, AffineExpr extent) {
   Emitter &e = node.e;
-  isSingle = !node.has(1);
-  if (!isSingle && Emitter::rankOf(node.in(1)) == 1)
-    return e.contentsOrBind(node.in(1));
-  std::optional<Ints> size = isSingle ? Ints{1} : e.constants(node.in(1));
+  if (node.has(1) && Emitter::rankOf(node.in(1)) == 1) {
+    auto type = cast<RankedTensorType>(node.in(1).getType());
+    return type.hasStaticShape() && type.getNumElements() <= kMaxContents ? std::optional<Exprs>(e.contentsOrBind(node.in(1))) : std::nullopt;
+  }
+  std::optional<Ints> size = node.has(1) ? e.constants(node.in(1)) : Ints{1};
   std::optional<int64_t> total = graph::getConstant(extent);
   constexpr int64_t kMostParts = 4096;
-  if (!size || !total || size->size() != 1 || (*size)[0] < 1 || *total / (*size)[0] > kMostParts) {
-    e.fail("the number of parts is not known, or above " + Twine(kMostParts));
-    return {};
-  }
+  if (!size || !total || size->size() != 1 || (*size)[0] < 1 || *total / (*size)[0] > kMostParts)
+    return std::nullopt;
   Exprs sizes;
   for (int64_t start = 0; start < *total; start += (*size)[0])
     sizes.push_back(e.number(std::min((*size)[0], *total - start)));
   return sizes;
+}
+
+/// Parts whose number is found while running.
+Datum splitWhileRunning(Node &node, Value x, int64_t axis, bool drops) {
+  Emitter &e = node.e;
+  bool isList = node.has(1) && Emitter::rankOf(node.in(1)) == 1;
+  if (isList && axis != 0)
+    return e.fail("parts of sizes that are known only while running, along another axis than the first"), Datum::poison();
+  if (isList)
+    return splitRows(e, x, node.in(1));
+  AffineExpr size = e.number(1);
+  if (node.has(1)) {
+    Exprs given = e.contentsOrBind(e.reshape(node.in(1), {}));
+    if (e.hasFailed())
+      return Datum::poison();
+    size = e.maxOf(given[0], e.number(1));
+    e.require(size, given[0], "the size of the parts, which must be above 0,");
+  }
+  Datum parts = splitEvenly(e, x, axis, size);
+  if (!drops || e.hasFailed())
+    return parts;
+  // Parts of one element lose the axis: their data stay as they are.
+  int64_t rank = Emitter::rankOf(x);
+  AffineExpr count = getLength(parts);
+  Value dims = e.reshape(parts.part(1), {count, e.number(rank)});
+  Value kept = e.concat({e.sliceAxis(dims, 1, 0, axis), e.sliceAxis(dims, 1, axis + 1, rank - axis - 1)}, 1);
+  Value ranks = e.splat(e.integerScalar(rank - 1, e.i64()), {count});
+  return Datum::ofParts(Datum::ragged, {Datum::of(ranks), Datum::of(e.flatten(kept)), (*parts.parts)[2]}, Emitter::elementOf(x), rank - 1);
 }
 
 void importSplitTo(Node &node) {
@@ -148,18 +205,21 @@ void importSplitTo(Node &node) {
   int64_t axis = x ? e.axisOf(node.getInt("axis", 0), Emitter::rankOf(x)) : 0;
   if (!x || e.hasFailed())
     return;
-  bool isSingle = false;
+  bool drops = !node.has(1) && !node.getInt("keepdims", 1);
   AffineExpr start = e.number(0), extent = Emitter::dimsOf(x)[axis];
+  std::optional<Exprs> sizes = getPartSizes(node, extent);
+  if (!sizes)
+    return node.setDatum(0, e.hasFailed() ? Datum::poison() : splitWhileRunning(node, x, axis, drops));
   List parts;
-  for (AffineExpr size : getPartSizes(node, extent, isSingle)) {
+  for (AffineExpr size : *sizes) {
     Value part = e.sliceAxis(x, axis, start, e.maxOf(size, e.number(0)));
-    parts.push_back(Datum::of(isSingle && !node.getInt("keepdims", 1) ? e.squeeze(part, {axis}) : part));
+    parts.push_back(Datum::of(drops ? e.squeeze(part, {axis}) : part));
     start = normalize(start + size);
   }
   if (e.hasFailed())
     return;
   e.unify(start, extent, "the sizes of a split and the extent");
-  node.setDatum(0, Datum::ofSequence(std::move(parts)));
+  node.setDatum(0, Datum::ofSequence(std::move(parts), Emitter::elementOf(x)));
 }
 
 /// Applies the body to the elements of the first input, and of the others that are sequences.
@@ -167,8 +227,11 @@ void importMap(Node &node) {
   Emitter &e = node.e;
   const List *list = getList(node, 0);
   const onnx::GraphProto *body = node.getGraph("body");
-  if (!list || !body)
+  if (!body)
     return;
+  bool areLists = list && llvm::all_of(node.inputs, [](const Datum &input) { return input.kind != Datum::ragged; });
+  if (!areLists)
+    return node.importer.importBody(node);
   std::vector<List> results(node.numOutputs());
   for (size_t k = 0; k < list->size() && !e.hasFailed(); ++k) {
     Scope scope;
@@ -176,9 +239,9 @@ void importMap(Node &node) {
     scope.frame = node.scope.frame;
     scope.splits = node.scope.splits;
     for (auto [number, input] : llvm::enumerate(node.inputs)) {
-      if (number >= static_cast<size_t>(body->input_size()) || (input.kind == Datum::sequence && input.elements->size() != list->size()))
+      if (number >= static_cast<size_t>(body->input_size()) || (input.kind == Datum::sequence && input.parts->size() != list->size()))
         return void(e.fail("the body has " + Twine(body->input_size()) + " inputs, and sequences must be of one length"));
-      scope.values[body->input(static_cast<int>(number)).name()] = input.kind == Datum::sequence ? (*input.elements)[k] : input;
+      scope.values[body->input(static_cast<int>(number)).name()] = input.kind == Datum::sequence ? (*input.parts)[k] : input;
     }
     std::vector<Datum> outputs = node.importer.importSubgraph(*body, scope);
     if (outputs.size() < results.size())
@@ -190,16 +253,27 @@ void importMap(Node &node) {
     node.setDatum(static_cast<unsigned>(number), Datum::ofSequence(std::move(results[number])));
 }
 
-/// Optional and OptionalGetElement hand on what they are given.
+/// A full optional is the value itself.
 void importOptional(Node &node) { node.setDatum(0, node.has(0) ? node.datum(0) : Datum()); }
 
 void importGetElement(Node &node) {
+  Emitter &e = node.e;
   if (!node.has(0))
-    return void(node.e.fail("the optional is empty"));
-  node.setDatum(0, node.datum(0));
+    return void(e.fail("the optional is empty"));
+  const Datum &datum = node.datum(0);
+  if (datum.kind != Datum::optional)
+    return node.setDatum(0, datum);
+  Exprs present = e.contentsOrBind(e.cast(datum.part(0), e.i64()));
+  if (e.hasFailed())
+    return;
+  e.require(present[0], e.number(1), "an optional that must be full");
+  node.setDatum(0, (*datum.parts)[1]);
 }
 
-void importHasElement(Node &node) { node.set(0, node.e.scalar(node.has(0), node.e.i1())); }
+void importHasElement(Node &node) {
+  bool isOptional = node.has(0) && node.datum(0).kind == Datum::optional;
+  node.set(0, isOptional ? node.datum(0).part(0) : node.e.scalar(node.has(0), node.e.i1()));
+}
 
 } // namespace
 

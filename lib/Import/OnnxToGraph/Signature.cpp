@@ -1,5 +1,5 @@
 // Inputs and outputs of the main graph.
-#include "lib/Import/OnnxToGraph/Importer.h"
+#include "lib/Import/OnnxToGraph/Values.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/Support/JSON.h"
 
@@ -9,9 +9,9 @@ namespace onager::frontend {
 
 static std::string describeKind(const onnx::TypeProto &type) {
   switch (type.value_case()) {
-  case onnx::TypeProto::kSequenceType: return "a sequence";
-  case onnx::TypeProto::kOptionalType: return "an optional";
-  case onnx::TypeProto::kMapType: return "a map";
+  case onnx::TypeProto::kSequenceType: return "a sequence of what is no tensor or map";
+  case onnx::TypeProto::kOptionalType: return "an optional of what is no tensor or sequence";
+  case onnx::TypeProto::kMapType: return "a map of tensors";
   case onnx::TypeProto::kSparseTensorType: return "a sparse tensor";
   default: return "of no known type";
   }
@@ -40,11 +40,6 @@ Type Importer::importInputType(const onnx::ValueInfoProto &input, const llvm::St
   if (!isReadable(input))
     return {};
   std::string what = "input '" + input.name() + "' ";
-  if (!input.type().has_tensor_type()) {
-    reportFile(what + "is " + describeKind(input.type()) + ", which is not supported");
-    result.refused = true;
-    return {};
-  }
   const auto &tensor = input.type().tensor_type();
   Type element = convertElementType(tensor.elem_type(), &context);
   auto given = options.shapes.find(input.name());
@@ -88,25 +83,98 @@ void Importer::fixNames(const onnx::GraphProto &graph) {
   }
 }
 
+bool Importer::importForm(const onnx::TypeProto &type, Form &form, SmallVectorImpl<Type> &leaves) {
+  auto vector = [&](Type element) { return e.tensorType({symbols.fresh()}, element); };
+  if (type.has_map_type() && type.map_type().value_type().has_tensor_type()) {
+    form.kind = Datum::map;
+    form.keys = convertElementType(type.map_type().key_type(), &context);
+    form.element = convertElementType(type.map_type().value_type().tensor_type().elem_type(), &context);
+    Dims dims{symbols.fresh()};
+    if (form.keys && form.element)
+      leaves.append({e.tensorType(dims, form.keys), e.tensorType(dims, form.element)});
+    return form.keys && form.element;
+  }
+  if (type.has_sequence_type() && type.sequence_type().elem_type().has_tensor_type()) {
+    const auto &tensor = type.sequence_type().elem_type().tensor_type();
+    form.kind = Datum::ragged;
+    form.element = convertElementType(tensor.elem_type(), &context);
+    form.rank = tensor.has_shape() ? tensor.shape().dim_size() : -1;
+    if (form.element)
+      leaves.append({vector(e.i64()), vector(e.i64()), vector(form.element)});
+    return static_cast<bool>(form.element);
+  }
+  if (type.has_sequence_type() && type.sequence_type().elem_type().has_map_type()) {
+    bool isKnown = importForm(type.sequence_type().elem_type(), form, leaves);
+    form.kind = Datum::maps;
+    if (isKnown)
+      leaves.back() = e.tensorType({symbols.fresh(), graph::getDims(leaves[leaves.size() - 2])[0]}, form.element);
+    return isKnown;
+  }
+  if (type.has_optional_type()) {
+    form.kind = Datum::optional;
+    form.inner.emplace_back();
+    leaves.push_back(RankedTensorType::get({}, e.i1()));
+    return importForm(type.optional_type().elem_type(), form.inner[0], leaves);
+  }
+  if (!type.has_tensor_type() || !type.tensor_type().has_shape())
+    return false;
+  // A tensor inside an optional: where that is empty, its dims are, too.
+  form.element = convertElementType(type.tensor_type().elem_type(), &context);
+  form.rank = type.tensor_type().shape().dim_size();
+  for (const auto &dim : type.tensor_type().shape().dim())
+    form.dims.push_back(dim.has_dim_value() && dim.dim_value() >= 0 ? e.number(dim.dim_value()) : symbols.fresh());
+  if (form.element)
+    leaves.push_back(e.tensorType(form.dims, form.element));
+  return form.element && leaves.back();
+}
+
+DictionaryAttr Importer::nameLeaf(StringRef name, const Form &form, StringRef suffix) {
+  SmallVector<NamedAttribute> attributes{builder.getNamedAttr("graph.name", builder.getStringAttr(name + suffix))};
+  if (form.kind != Datum::tensor) {
+    attributes.push_back(builder.getNamedAttr("graph.value", builder.getStringAttr(name)));
+    attributes.push_back(builder.getNamedAttr("graph.form", builder.getStringAttr(form.toString())));
+  }
+  return builder.getDictionaryAttr(attributes);
+}
+
+Datum Importer::importInput(const onnx::ValueInfoProto &input, const llvm::StringSet<> &known, Block &block, SmallVectorImpl<DictionaryAttr> &attributes) {
+  Form form;
+  SmallVector<Type> types;
+  if (input.type().has_tensor_type()) {
+    types.push_back(importInputType(input, known));
+    if (!types[0])
+      return Datum::poison();
+  } else if (!isReadable(input)) {
+    return Datum::poison();
+  } else if (!importForm(input.type(), form, types)) {
+    reportFile("input '" + input.name() + "' is " + describeKind(input.type()) + ", or of an element type or rank that is not known, which is not supported");
+    result.refused = true;
+    return Datum::poison();
+  }
+  Values leaves;
+  for (auto [type, suffix] : llvm::zip(types, form.getSuffixes())) {
+    leaves.push_back(block.addArgument(type, NameLoc::get(builder.getStringAttr(input.name() + suffix))));
+    attributes.push_back(nameLeaf(input.name(), form, suffix));
+  }
+  ArrayRef<Value> rest = leaves;
+  return rebuildDatum(form, rest);
+}
+
 bool Importer::importInputs(const onnx::GraphProto &graph, Scope &scope, func::FuncOp function) {
   llvm::StringSet<> known = collectNames(graph);
   size_t errors = countErrors();
   fixNames(graph);
   Block &block = function.front();
   SmallVector<DictionaryAttr> attributes;
+  llvm::StringSet<> fed;
   for (const auto &input : graph.input()) {
     if (auto it = scope.values.find(input.name()); it != scope.values.end()) {
-      if (it->second.value && llvm::isa<BlockArgument>(it->second.value))
+      if (fed.contains(input.name()))
         reportFile("input '" + input.name() + "' is defined twice");
       continue; // an initialiser: its value is fixed
     }
-    Type type = importInputType(input, known);
-    if (!type) {
-      scope.values[input.name()] = Datum::poison();
-      continue;
-    }
-    scope.values[input.name()] = Datum::of(block.addArgument(type, NameLoc::get(builder.getStringAttr(input.name()))));
-    attributes.push_back(builder.getDictionaryAttr(builder.getNamedAttr("graph.name", builder.getStringAttr(input.name()))));
+    scope.values[input.name()] = importInput(input, known, block, attributes);
+    fed.insert(input.name());
   }
   for (const auto &[name, shape] : options.shapes)
     if (!llvm::is_contained(llvm::map_range(graph.input(), [](const auto &input) { return input.name(); }), name))
@@ -129,6 +197,26 @@ static void eraseDead(Block &block) {
   }
 }
 
+bool Importer::checkDeclared(const onnx::ValueInfoProto &output, const Datum &datum) {
+  if (datum.kind != Datum::tensor || !output.type().has_tensor_type())
+    return true;
+  int32_t declared = output.type().tensor_type().elem_type();
+  Type element = convertElementType(declared, &context);
+  if (!element || element == Emitter::elementOf(datum.value))
+    return true;
+  reportFile("output '" + output.name() + "' is declared with element type " + describeElementType(declared) + ", the model computes " +
+             describeElementType(toOnnxElementType(Emitter::elementOf(datum.value))));
+  result.refused = true;
+  return false;
+}
+
+/// The form of an output: an optional where the model declares one, whatever is known of it.
+static Form getOutputForm(const onnx::ValueInfoProto &output, const Datum &datum) {
+  Form form = getForm(datum), empty;
+  empty.kind = Datum::absent;
+  return output.type().has_optional_type() ? *joinForms(form, empty) : form;
+}
+
 void Importer::finish(const onnx::GraphProto &graph, Scope &scope, func::FuncOp function) {
   Values results;
   SmallVector<Type> types;
@@ -141,24 +229,21 @@ void Importer::finish(const onnx::GraphProto &graph, Scope &scope, func::FuncOp 
       reportFile("output '" + output.name() + "' is not defined by any node");
       continue;
     }
-    const Datum &datum = it->second;
-    if (datum.kind == Datum::poisoned)
+    if (it->second.kind == Datum::poisoned || !checkDeclared(output, it->second))
       continue;
-    if (datum.kind != Datum::tensor) {
-      reportFile("output '" + output.name() + "' is " + (datum.kind == Datum::sequence ? "a sequence" : "an empty optional") + ", which is not supported");
+    Form form = getOutputForm(output, it->second);
+    Values leaves;
+    flattenDatum(e, it->second, form, leaves);
+    if (e.hasFailed()) {
+      reportFile("output '" + output.name() + "': " + e.takeReason());
       result.refused = true;
       continue;
     }
-    int32_t declared = output.type().tensor_type().elem_type();
-    if (Type element = convertElementType(declared, &context); element && element != Emitter::elementOf(datum.value)) {
-      reportFile("output '" + output.name() + "' is declared with element type " + describeElementType(declared) + ", the model computes " +
-                 describeElementType(toOnnxElementType(Emitter::elementOf(datum.value))));
-      result.refused = true;
-      continue;
+    for (auto [leaf, suffix] : llvm::zip(leaves, form.getSuffixes())) {
+      results.push_back(leaf);
+      types.push_back(leaf.getType());
+      attributes.push_back(nameLeaf(output.name(), form, suffix));
     }
-    results.push_back(datum.value);
-    types.push_back(datum.value.getType());
-    attributes.push_back(builder.getDictionaryAttr(builder.getNamedAttr("graph.name", builder.getStringAttr(output.name()))));
   }
   if (graph.output_size() == 0)
     reportFile("the graph has no output");

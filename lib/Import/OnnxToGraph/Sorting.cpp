@@ -75,13 +75,20 @@ void importUnique(Node &node) {
   AffineExpr count = e.symbols.fresh();
   Dims dims = Emitter::dimsOf(x), full = dims;
   AffineExpr slices = dims[axis];
+  // Texts are told apart and sorted by their places in the order of all of them.
+  bool isText = isa<StringType>(Emitter::elementOf(x));
+  Value texts = x;
+  if (isText)
+    x = e.call("string_order", {x}, {}, dims, e.i64());
+  if (!x)
+    return;
   dims[axis] = count;
   Type index = e.tensorType({count}, e.i64());
   CallOp call = e.callMany("unique", {x}, {axis, node.getInt("sorted", 1)},
                            {e.tensorType(dims, Emitter::elementOf(x)), index, e.tensorType({slices}, e.i64()), index}, {count},
                            {Emitter::product(full, e.context()), slices, slices, slices});
   for (unsigned k = 0; call && k < 4; ++k)
-    node.set(k, call->getResult(k));
+    node.set(k, isText && k == 0 ? e.gather(texts, call->getResult(1), axis) : Value(call->getResult(k)));
 }
 
 /// Selected boxes as (batch, class, box), at most max_output_boxes_per_class of each class.

@@ -90,10 +90,20 @@ RankedTensorType getTensorType(Emitter &e, const TensorProto &tensor) {
 
 } // namespace
 
+/// A constant of strings, which ONNX keeps in a field of their own.
+static Value importStrings(Emitter &e, const TensorProto &tensor, RankedTensorType type) {
+  if (tensor.string_data_size() != type.getNumElements())
+    return e.fail("tensor '" + tensor.name() + "' holds " + Twine(tensor.string_data_size()) + " strings, its shape needs " + Twine(type.getNumElements()));
+  SmallVector<StringRef> texts(tensor.string_data().begin(), tensor.string_data().end());
+  return e.constant(DenseStringElementsAttr::get(type, texts));
+}
+
 Value Importer::importTensor(const TensorProto &tensor, StringRef raw) {
   RankedTensorType type = getTensorType(e, tensor);
   if (!type)
     return {};
+  if (tensor.data_type() == TensorProto::STRING)
+    return importStrings(e, tensor, type);
   Type element = type.getElementType();
   int64_t count = type.getNumElements();
   unsigned bits = getPackedBits(element);

@@ -1,4 +1,4 @@
-// Features of texts: TfIdfVectorizer counts the n-grams of a pool, by the kernel `tfidf`.
+// Features of texts, as strings or numbers of words: TfIdfVectorizer counts the n-grams of a pool, by the kernel `tfidf`.
 #include "lib/Import/OnnxToGraph/Importer.h"
 
 using namespace mlir;
@@ -22,13 +22,15 @@ std::optional<int64_t> countGrams(const Ints &starts, int64_t size) {
 void importTfIdf(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0);
+  std::vector<std::string> words = node.getStrings("pool_strings");
   std::optional<Ints> pool = node.getInts("pool_int64s"), starts = node.getInts("ngram_counts"), columns = node.getInts("ngram_indexes");
   std::string mode = node.getString("mode", "");
   if (!x)
     return;
-  if (!pool || !starts || !columns || starts->empty() || columns->empty())
-    return void(e.fail("expected pool_int64s, ngram_counts and ngram_indexes; pools of strings are not supported"));
-  std::optional<int64_t> grams = countGrams(*starts, static_cast<int64_t>(pool->size()));
+  bool isText = isa<StringType>(Emitter::elementOf(x));
+  if ((isText ? words.empty() : !pool) || !starts || !columns || starts->empty() || columns->empty())
+    return void(e.fail("expected a pool of the data's element type, ngram_counts and ngram_indexes"));
+  std::optional<int64_t> grams = countGrams(*starts, static_cast<int64_t>(isText ? words.size() : pool->size()));
   std::vector<double> weights = node.getFloats("weights").value_or(std::vector<double>(columns->size(), 1));
   int64_t number = mode == "TF" ? 0 : mode == "IDF" ? 1 : mode == "TFIDF" ? 2 : -1;
   int64_t shortest = node.getInt("min_gram_length", 1), longest = node.getInt("max_gram_length", 1), skips = node.getInt("max_skip_count", 0);
@@ -40,12 +42,14 @@ void importTfIdf(Node &node) {
   int64_t rank = Emitter::rankOf(x);
   if (rank != 1 && rank != 2)
     return void(e.fail("expected rank 1 or 2, found rank " + Twine(rank)));
-  Value rows = e.cast(rank == 1 ? e.unsqueeze(x, {0}) : x, e.i64());
+  Value rows = rank == 1 ? e.unsqueeze(x, {0}) : x;
+  if (!isText)
+    rows = e.cast(rows, e.i64());
   if (e.hasFailed())
     return;
   Dims out{Emitter::dimsOf(rows)[0], e.number(last + 1)};
   Value table = e.tensor(weights, {static_cast<int64_t>(weights.size())}, e.f32());
-  Value y = e.call("tfidf", {rows, e.ints(*pool), e.ints(*starts), e.ints(*columns), table}, {shortest, longest, skips, number}, out, e.f32());
+  Value y = e.call("tfidf", {rows, isText ? e.strings(words) : e.ints(*pool), e.ints(*starts), e.ints(*columns), table}, {shortest, longest, skips, number}, out, e.f32());
   node.set(0, rank == 1 ? e.reshape(y, {out[1]}) : y);
 }
 

@@ -34,6 +34,7 @@ Type convertElementType(int32_t type, MLIRContext *context) {
   case TensorProto::UINT32: return integer(32, true);
   case TensorProto::INT64: return integer(64);
   case TensorProto::UINT64: return integer(64, true);
+  case TensorProto::STRING: return graph::StringType::get(context);
   default: return {};
   }
 }

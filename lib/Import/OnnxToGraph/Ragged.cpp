@@ -1,0 +1,183 @@
+// Sequences whose length is found while running. Every change copies: elements are slices of one flat tensor.
+#include "lib/Import/OnnxToGraph/Ragged.h"
+#include "lib/Import/OnnxToGraph/Values.h"
+
+using namespace mlir;
+using namespace onager::graph;
+
+namespace onager::frontend {
+namespace {
+
+/// Where an element begins in a sequence's dims and data, and where the next one does.
+struct Place {
+  AffineExpr position, firstDim, endDim, firstDatum, endDatum;
+};
+
+AffineExpr getExtent(const Datum &ragged, size_t part) { return Emitter::dimsOf(ragged.part(part))[0]; }
+
+/// A number that is known while running, as an expression that is at least 0.
+AffineExpr bindCount(Emitter &e, Value number) {
+  Exprs bound = e.contentsOrBind(e.reshape(number, {}));
+  return e.hasFailed() ? e.number(0) : e.maxOf(bound[0], e.number(0));
+}
+
+/// Finds an element by the kernel `ragged_place`, which checks that the position is at most `most` and that the parts fit together.
+Place findPlace(Emitter &e, const Datum &ragged, Value position, bool isInsertion) {
+  Value at = e.cast(e.reshape(position, {}), e.i64());
+  Value found = e.call("ragged_place", {ragged.part(0), ragged.part(1), ragged.part(2), at}, {isInsertion}, {e.number(5)}, e.i64());
+  Exprs bounds = e.contentsOrBind(found);
+  if (e.hasFailed())
+    return {e.number(0), e.number(0), e.number(0), e.number(0), e.number(0)};
+  for (AffineExpr &bound : bounds)
+    bound = e.maxOf(bound, e.number(0));
+  return {bounds[0], bounds[1], bounds[2], bounds[3], bounds[4]};
+}
+
+/// Replaces the elements of a vector from `first` to `end` by others, which may be absent.
+Value spliceVector(Emitter &e, Value x, AffineExpr first, AffineExpr end, Value middle) {
+  if (!x)
+    return {};
+  AffineExpr extent = Emitter::dimsOf(x)[0], rest = e.maxOf(normalize(extent - end), e.number(0));
+  Value head = e.sliceAxis(x, 0, e.number(0), first), tail = e.sliceAxis(x, 0, end, rest);
+  return middle ? e.concat({head, middle, tail}, 0) : e.concat({head, tail}, 0);
+}
+
+Datum makeRagged(Emitter &e, Value ranks, Value dims, Value data, int64_t rank) {
+  if (e.hasFailed())
+    return Datum::poison();
+  return Datum::ofParts(Datum::ragged, {Datum::of(ranks), Datum::of(dims), Datum::of(data)}, Emitter::elementOf(data), rank);
+}
+
+int64_t joinRanks(int64_t a, int64_t b) { return a == kAnyRank || a == b ? b : -1; }
+
+/// States that the rows of a matrix [n, k] are alike from column `first` on and returns one row's columns.
+Exprs unifyRows(Emitter &e, Value dims, int64_t rank, int64_t first) {
+  Value low = e.reduce(ReduceKind::min, dims, {0}, false), high = e.reduce(ReduceKind::max, dims, {0}, false);
+  Exprs least = e.contentsOrBind(low), most = e.contentsOrBind(high);
+  if (e.hasFailed())
+    return Exprs(rank, e.number(0));
+  for (int64_t k = first; k < rank; ++k)
+    e.require(least[k], most[k], "a dim of the elements of a sequence that are joined");
+  for (AffineExpr &extent : most)
+    extent = e.maxOf(extent, e.number(0));
+  return most;
+}
+
+} // namespace
+
+AffineExpr getLength(const Datum &ragged) { return getExtent(ragged, 0); }
+
+Value getElement(Emitter &e, const Datum &ragged, Value position) {
+  if (ragged.rank < 0)
+    return e.fail("the rank of the elements of the sequence is not known");
+  if (!position)
+    return {};
+  Place place = findPlace(e, ragged, position, false);
+  e.require(normalize(place.endDim - place.firstDim), e.number(ragged.rank), "the rank of an element of the sequence");
+  Dims dims;
+  for (AffineExpr extent : e.contentsOrBind(e.sliceAxis(ragged.part(1), 0, place.firstDim, e.number(ragged.rank))))
+    dims.push_back(e.maxOf(extent, e.number(0)));
+  if (e.hasFailed())
+    return {};
+  Value flat = e.sliceAxis(ragged.part(2), 0, place.firstDatum, Emitter::product(dims, e.context()));
+  return e.reshape(flat, dims);
+}
+
+Datum insertElement(Emitter &e, const Datum &ragged, Value position, Value tensor) {
+  if (!tensor || e.hasFailed())
+    return Datum::poison();
+  if (Emitter::elementOf(tensor) != Emitter::elementOf(ragged.part(2))) {
+    e.fail("the tensor and the sequence differ in element type");
+    return Datum::poison();
+  }
+  AffineExpr end = getLength(ragged), endDim = getExtent(ragged, 1), endDatum = getExtent(ragged, 2);
+  Place place = position ? findPlace(e, ragged, position, true) : Place{end, endDim, endDim, endDatum, endDatum};
+  int64_t rank = Emitter::rankOf(tensor);
+  Value ranks = spliceVector(e, ragged.part(0), place.position, place.position, e.ints({rank}));
+  Value dims = spliceVector(e, ragged.part(1), place.firstDim, place.firstDim, e.indexVector(Exprs(Emitter::dimsOf(tensor))));
+  Value data = spliceVector(e, ragged.part(2), place.firstDatum, place.firstDatum, e.flatten(tensor));
+  return makeRagged(e, ranks, dims, data, joinRanks(ragged.rank, rank));
+}
+
+Datum eraseElement(Emitter &e, const Datum &ragged, Value position) {
+  Place place = findPlace(e, ragged, position ? position : e.integerScalar(-1, e.i64()), false);
+  Value ranks = spliceVector(e, ragged.part(0), place.position, normalize(place.position + 1), {});
+  Value dims = spliceVector(e, ragged.part(1), place.firstDim, place.endDim, {});
+  return makeRagged(e, ranks, dims, spliceVector(e, ragged.part(2), place.firstDatum, place.endDatum, {}), ragged.rank);
+}
+
+Value concatElements(Emitter &e, const Datum &ragged, int64_t axis, bool isNew) {
+  int64_t rank = ragged.rank;
+  if (rank < 0 || (rank == 0 && !isNew))
+    return e.fail(rank == 0 ? "scalars cannot be joined without a new axis" : "the rank of the elements of the sequence is not known");
+  axis = e.axisOf(axis, rank + isNew);
+  if (e.hasFailed())
+    return {};
+  bool mayDiffer = axis == 0 && !isNew;
+  AffineExpr count = getLength(ragged), total = getExtent(ragged, 2);
+  Value table = e.reshape(ragged.part(1), {count, e.number(rank)});
+  Exprs row = rank ? unifyRows(e, table, rank, mayDiffer ? 1 : 0) : Exprs();
+  if (mayDiffer && !e.hasFailed())
+    row[0] = bindCount(e, e.reduce(ReduceKind::sum, e.sliceAxis(table, 1, 0, 1), {0, 1}, false));
+  Dims dims(row.begin(), row.end());
+  if (!mayDiffer)
+    dims.insert(dims.begin(), count);
+  e.require(Emitter::product(dims, e.context()), total, "the size of the elements of a sequence that are joined");
+  Value whole = e.reshape(ragged.part(2), dims);
+  if (mayDiffer || e.hasFailed())
+    return whole;
+  // [n, d0, d1 ...] -> [d0, n, d1 ...], and n with the axis behind it as one.
+  Ints perm;
+  for (int64_t k = 0; k < rank; ++k)
+    perm.push_back(k + 1);
+  perm.insert(perm.begin() + axis, 0);
+  whole = e.transpose(whole, perm);
+  if (isNew || !whole)
+    return whole;
+  Dims joined(row.begin(), row.end());
+  joined[axis] = normalize(joined[axis] * count);
+  return e.reshape(whole, joined);
+}
+
+/// Parts of one size along an axis, as rows of flat data.
+static Value stackParts(Emitter &e, Value x, int64_t axis, AffineExpr count, AffineExpr size) {
+  Dims dims = Emitter::dimsOf(x);
+  Value whole = e.sliceAxis(x, axis, e.number(0), normalize(count * size));
+  Dims split = dims;
+  split[axis] = size;
+  split.insert(split.begin() + axis, count);
+  Ints perm{axis};
+  for (int64_t k = 0; k <= static_cast<int64_t>(dims.size()); ++k)
+    if (k != axis)
+      perm.push_back(k);
+  return e.flatten(e.transpose(e.reshape(whole, split), perm));
+}
+
+Datum splitEvenly(Emitter &e, Value x, int64_t axis, AffineExpr size) {
+  Dims dims = Emitter::dimsOf(x);
+  auto rank = static_cast<int64_t>(dims.size());
+  AffineExpr extent = dims[axis], full = normalize(extent.floorDiv(size)), left = normalize(extent - full * size), count = normalize(extent.ceilDiv(size));
+  e.symbols.addFact(left);
+  Value data = e.concat({stackParts(e, x, axis, full, size), e.flatten(e.sliceAxis(x, axis, normalize(full * size), left))}, 0);
+  // The size along the axis of part k is min(size, extent - k * size).
+  Value rest = e.sub(e.indexTensor({extent}, {}, e.i64()), e.mul(e.iota({count}, 0, e.i64()), e.indexTensor({size}, {}, e.i64())));
+  Value own = e.unsqueeze(e.minimum(rest, e.indexTensor({size}, {}, e.i64())), {1});
+  Values columns;
+  for (int64_t k = 0; k < rank; ++k)
+    columns.push_back(k == axis ? own : e.splat(e.indexTensor({dims[k]}, {}, e.i64()), {count, e.number(1)}));
+  return makeRagged(e, e.splat(e.integerScalar(rank, e.i64()), {count}), e.flatten(e.concat(columns, 1)), data, rank);
+}
+
+Datum splitRows(Emitter &e, Value x, Value sizes) {
+  Dims dims = Emitter::dimsOf(x);
+  auto rank = static_cast<int64_t>(dims.size());
+  AffineExpr count = Emitter::dimsOf(sizes)[0];
+  Value own = e.cast(sizes, e.i64());
+  e.require(bindCount(e, e.reduce(ReduceKind::sum, own, {0}, false)), dims[0], "the sizes of a split and the extent");
+  Values columns{e.unsqueeze(own, {1})};
+  for (int64_t k = 1; k < rank; ++k)
+    columns.push_back(e.splat(e.indexTensor({dims[k]}, {}, e.i64()), {count, e.number(1)}));
+  return makeRagged(e, e.splat(e.integerScalar(rank, e.i64()), {count}), e.flatten(e.concat(columns, 1)), e.flatten(x), rank);
+}
+
+} // namespace onager::frontend

@@ -1,0 +1,228 @@
+// From the tree of a regular expression to a deterministic automaton over bytes.
+//
+// First a nondeterministic one whose edges take a range of bytes, nothing, or nothing under a condition on the characters around (^, $, \b). Then the
+// subset construction: a state is a set of its states together with what kind of character came before, so that a condition is decided
+// when the next byte is known. Source: K. Thompson, Regular expression search algorithm, 1968; R. Cox, Regular expression matching in the wild, 2010.
+#include "lib/Import/OnnxToGraph/Regex.h"
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace onager::frontend {
+namespace {
+
+constexpr size_t kMostStates = 10000;
+constexpr size_t kMostEdges = 200000;
+
+/// What stands on a side of a place in a text.
+enum Side { border, word, other };
+
+struct Edge {
+  enum Kind { bytes, always, condition } kind;
+  uint8_t low = 0, high = 0;
+  RegexNode::Kind asserts = RegexNode::empty;
+  int target = 0;
+};
+
+class Network {
+public:
+  std::vector<std::vector<Edge>> edges;
+  size_t edgeCount = 0;
+
+  int addState() {
+    edges.emplace_back();
+    return static_cast<int>(edges.size()) - 1;
+  }
+  void connect(int from, Edge edge) {
+    edges[static_cast<size_t>(from)].push_back(edge);
+    ++edgeCount;
+  }
+  void link(int from, int to) { connect(from, {Edge::always, 0, 0, RegexNode::empty, to}); }
+  bool isTooLarge() const { return edgeCount > kMostEdges; }
+
+  /// Adds a tree behind a state and returns the state behind the tree.
+  int add(const RegexNode &node, int from) {
+    if (isTooLarge())
+      return from;
+    switch (node.kind) {
+    case RegexNode::empty: return from;
+    case RegexNode::characters: return addCharacters(node, from);
+    case RegexNode::sequence:
+      for (const RegexNode &part : node.parts)
+        from = add(part, from);
+      return from;
+    case RegexNode::choice: {
+      int end = addState();
+      for (const RegexNode &part : node.parts) {
+        int start = addState();
+        link(from, start);
+        link(add(part, start), end);
+      }
+      return end;
+    }
+    case RegexNode::repeat: return addRepeat(node, from);
+    default: {
+      int end = addState();
+      connect(from, {Edge::condition, 0, 0, node.kind, end});
+      return end;
+    }
+    }
+  }
+
+private:
+  int addRepeat(const RegexNode &node, int from) {
+    for (int k = 0; k < node.least; ++k)
+      from = add(node.parts[0], from);
+    int end = addState();
+    if (node.most < 0) {
+      int start = addState();
+      link(from, start);
+      link(start, end);
+      link(add(node.parts[0], start), start);
+      return end;
+    }
+    link(from, end);
+    for (int k = node.least; k < node.most && !isTooLarge(); ++k) {
+      int start = addState();
+      link(from, start);
+      from = add(node.parts[0], start);
+      link(from, end);
+    }
+    return end;
+  }
+
+  int addCharacters(const RegexNode &node, int from) {
+    int end = addState();
+    for (auto [low, high] : node.ranges)
+      addRange(low, high, from, end);
+    return end;
+  }
+
+  static std::string encode(uint32_t character) {
+    std::string out;
+    if (character < 0x80)
+      return std::string(1, static_cast<char>(character));
+    int length = character < 0x800 ? 1 : character < 0x10000 ? 2 : 3;
+    static const unsigned leads[] = {0, 0xc0, 0xe0, 0xf0};
+    out += static_cast<char>(leads[length] | character >> (6 * length));
+    for (int k = length - 1; k >= 0; --k)
+      out += static_cast<char>(0x80 | (character >> (6 * k) & 0x3f));
+    return out;
+  }
+
+  /// Splits a range of characters until all of a part have the same length and each byte but for the last run of bytes is fixed or free.
+  void addRange(uint32_t low, uint32_t high, int from, int to) {
+    static const uint32_t lengths[] = {0x7f, 0x7ff, 0xffff, 0x10ffff};
+    for (uint32_t last : lengths)
+      if (low <= last && high > last) {
+        addRange(low, last, from, to);
+        return addRange(last + 1, high, from, to);
+      }
+    std::string first = encode(low), end = encode(high);
+    for (unsigned k = 1; k < first.size(); ++k) {
+      uint32_t mask = (1u << (6 * k)) - 1;
+      if ((low & ~mask) == (high & ~mask))
+        continue;
+      if (low & mask) {
+        addRange(low, low | mask, from, to);
+        return addRange((low | mask) + 1, high, from, to);
+      }
+      if ((high & mask) != mask) {
+        addRange(low, (high & ~mask) - 1, from, to);
+        return addRange(high & ~mask, high, from, to);
+      }
+    }
+    for (size_t k = 0; k < first.size(); ++k) {
+      int next = k + 1 < first.size() ? addState() : to;
+      connect(from, {Edge::bytes, static_cast<uint8_t>(first[k]), static_cast<uint8_t>(end[k]), RegexNode::empty, next});
+      from = next;
+    }
+  }
+};
+
+bool holds(RegexNode::Kind condition, Side before, Side behind) {
+  switch (condition) {
+  case RegexNode::lineStart: return before == border;
+  case RegexNode::lineEnd: return behind == border;
+  default: return (condition == RegexNode::wordBoundary) == ((before == word) != (behind == word));
+  }
+}
+
+Side getSide(int byte) { return (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') || byte == '_' ? word : other; }
+
+using States = std::vector<int>;
+
+/// All states that are reached without a byte, where the characters around are as given.
+States close(const Network &network, const States &from, Side before, Side behind) {
+  std::set<int> reached(from.begin(), from.end());
+  States work = from;
+  while (!work.empty()) {
+    int state = work.back();
+    work.pop_back();
+    for (const Edge &edge : network.edges[static_cast<size_t>(state)])
+      if (edge.kind == Edge::always || (edge.kind == Edge::condition && holds(edge.asserts, before, behind)))
+        if (reached.insert(edge.target).second)
+          work.push_back(edge.target);
+  }
+  return States(reached.begin(), reached.end());
+}
+
+/// Bytes that no edge and no condition tells apart share a class; returns a byte of each.
+std::vector<int> classify(const Network &network, Automaton &automaton) {
+  std::array<bool, 257> starts{};
+  starts[0] = true;
+  for (int byte = 1; byte < 256; ++byte)
+    starts[static_cast<size_t>(byte)] = getSide(byte) != getSide(byte - 1);
+  for (const auto &edges : network.edges)
+    for (const Edge &edge : edges)
+      if (edge.kind == Edge::bytes)
+        starts[edge.low] = starts[edge.high + 1u] = true;
+  std::vector<int> examples;
+  for (int byte = 0; byte < 256; ++byte) {
+    if (starts[static_cast<size_t>(byte)])
+      examples.push_back(byte);
+    automaton.classes[static_cast<size_t>(byte)] = static_cast<int32_t>(examples.size()) - 1;
+  }
+  automaton.width = static_cast<int32_t>(examples.size());
+  return examples;
+}
+
+} // namespace
+
+bool compileRegex(const RegexNode &root, Automaton &automaton, std::string &error) {
+  Network network;
+  int first = network.addState(), last = network.add(root, first);
+  if (network.isTooLarge()) {
+    error = "the expression is too large";
+    return false;
+  }
+  std::vector<int> examples = classify(network, automaton);
+  std::map<std::pair<States, Side>, int32_t> numbers{{{States{first}, border}, 0}};
+  std::vector<std::pair<States, Side>> subsets{{States{first}, border}};
+  for (size_t k = 0; k < subsets.size(); ++k) {
+    auto [states, before] = subsets[k];
+    States atEnd = close(network, states, before, border);
+    automaton.accepting.push_back(std::binary_search(atEnd.begin(), atEnd.end(), last));
+    for (int byte : examples) {
+      std::set<int> next;
+      for (int state : close(network, states, before, getSide(byte)))
+        for (const Edge &edge : network.edges[static_cast<size_t>(state)])
+          if (edge.kind == Edge::bytes && byte >= edge.low && byte <= edge.high)
+            next.insert(edge.target);
+      std::pair<States, Side> subset{States(next.begin(), next.end()), getSide(byte)};
+      auto [it, isNew] = numbers.try_emplace(subset, static_cast<int32_t>(subsets.size()));
+      automaton.table.push_back(next.empty() ? -1 : it->second);
+      if (isNew && !next.empty())
+        subsets.push_back(subset);
+      else if (isNew)
+        numbers.erase(it);
+    }
+    if (subsets.size() > kMostStates) {
+      error = "the expression needs more than 10,000 states";
+      return false;
+    }
+  }
+  return true;
+}
+
+} // namespace onager::frontend

@@ -1,0 +1,120 @@
+// What compiled code calls while it runs: barriers, memory, texts.
+#include "runtime/core/session.h"
+#include <cstring>
+
+namespace onager::rt {
+
+void Context::waitAtBarrier(onager_run *run, int32_t) {
+  Context &context = *static_cast<HostRun *>(run)->context;
+  context.barrier.wait(checkTime, &context);
+}
+
+int32_t Context::growBlock(onager_run *run, int32_t block, int64_t bytes) {
+  Context &context = *static_cast<HostRun *>(run)->context;
+  Block &target = context.blocks[static_cast<size_t>(block)];
+  if (bytes < 0 || !target.reserve(static_cast<uint64_t>(bytes), true)) {
+    // Nobody may write beyond the old size: a negative or impossible size ends the run before the launch that needs it.
+    __atomic_store_n(&run->status, kOutOfMemory, __ATOMIC_RELEASE);
+    return 1;
+  }
+  context.blockPointers[static_cast<size_t>(block)] = target.get();
+  return 0;
+}
+
+/// The size goes before the memory, since allocators want it back.
+void *Context::allocate(onager_run *run, size_t bytes) {
+  const onager_allocator &allocator = static_cast<HostRun *>(run)->context->session.allocator;
+  size_t total;
+  if (__builtin_add_overflow(bytes, size_t(ONAGER_ALIGNMENT), &total))
+    return nullptr;
+  char *memory = static_cast<char *>(allocator.allocate(allocator.user, total, ONAGER_ALIGNMENT));
+  if (!memory)
+    return nullptr;
+  std::memcpy(memory, &total, sizeof total);
+  return memory + ONAGER_ALIGNMENT;
+}
+
+void Context::release(onager_run *run, void *memory) {
+  if (!memory)
+    return;
+  const onager_allocator &allocator = static_cast<HostRun *>(run)->context->session.allocator;
+  char *start = static_cast<char *>(memory) - ONAGER_ALIGNMENT;
+  size_t total;
+  std::memcpy(&total, start, sizeof total);
+  allocator.release(allocator.user, start, total, ONAGER_ALIGNMENT);
+}
+
+int64_t Context::intern(onager_run *run, const char *text, int64_t bytes) {
+  return static_cast<HostRun *>(run)->context->strings.intern(text, static_cast<uint64_t>(bytes));
+}
+
+const char *Context::findText(onager_run *run, int64_t number, int64_t *bytes) {
+  const char *text = nullptr;
+  uint64_t size = 0;
+  if (!static_cast<HostRun *>(run)->context->strings.find(number, text, size))
+    return nullptr;
+  *bytes = static_cast<int64_t>(size);
+  return text;
+}
+
+int64_t Context::changeCase(onager_run *run, int64_t number, int32_t isUpper) {
+  int64_t bytes = 0;
+  const char *text = findText(run, number, &bytes);
+  if (!text)
+    return -1;
+  std::string changed = rt::changeCase(text, static_cast<uint64_t>(bytes), isUpper != 0);
+  return intern(run, changed.data(), static_cast<int64_t>(changed.size()));
+}
+
+int64_t Context::print(onager_run *run, int32_t dtype, const void *value) {
+  std::string text = printNumber(dtype, value);
+  return intern(run, text.data(), static_cast<int64_t>(text.size()));
+}
+
+int32_t Context::parse(onager_run *run, int64_t number, int32_t dtype, void *value) {
+  int64_t bytes = 0;
+  const char *text = findText(run, number, &bytes);
+  return !text || !parseNumber(text, static_cast<uint64_t>(bytes), dtype, value);
+}
+
+Outcome Context::internInputs(const onager_tensor *inputs, size_t count) {
+  if (!strings.reset(manifest.strings))
+    return failure(ONAGER_OUT_OF_MEMORY, "no memory for the model's strings");
+  for (size_t k = 0; k < count; ++k) {
+    if (manifest.inputs[k].dtype != ONAGER_STRING)
+      continue;
+    uint64_t elements = 1;
+    for (int32_t d = 0; d < inputs[k].rank; ++d)
+      elements *= static_cast<uint64_t>(inputs[k].dims[d]);
+    if (!inputNumbers[k].reserve(elements * sizeof(int64_t), false))
+      return failure(ONAGER_OUT_OF_MEMORY, "no memory for input '" + manifest.inputs[k].name + "'");
+    auto *texts = static_cast<const onager_string *>(inputs[k].data);
+    auto *numbers = reinterpret_cast<int64_t *>(inputNumbers[k].get());
+    for (uint64_t n = 0; n < elements; ++n) {
+      if (!texts[n].data && texts[n].bytes)
+        return failure(ONAGER_BAD_ARGUMENT, "input '" + manifest.inputs[k].name + "': element " + std::to_string(n) + " has no data");
+      numbers[n] = strings.intern(texts[n].data ? texts[n].data : "", texts[n].bytes);
+      if (numbers[n] < 0)
+        return failure(ONAGER_OUT_OF_MEMORY, "no memory for the strings of input '" + manifest.inputs[k].name + "'");
+    }
+    inputPointers[k] = numbers;
+  }
+  return {};
+}
+
+Outcome Context::writeTexts(size_t index, const int64_t *numbers, onager_tensor &output) {
+  const std::string &name = manifest.outputs[index].name;
+  if (!output.data) {
+    if (!owned[index].reserve(outputBytes[index], false))
+      return failure(ONAGER_OUT_OF_MEMORY, "no memory for the strings of output '" + name + "'");
+    output.data = owned[index].get();
+    output.bytes = outputBytes[index];
+  }
+  auto *texts = static_cast<onager_string *>(output.data);
+  for (uint64_t n = 0, count = outputBytes[index] / sizeof(onager_string); n < count; ++n)
+    if (!strings.find(numbers[n], texts[n].data, texts[n].bytes))
+      return failure(ONAGER_RUN_FAILED, "output '" + name + "': element " + std::to_string(n) + " is no text");
+  return {};
+}
+
+} // namespace onager::rt
