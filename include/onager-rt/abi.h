@@ -53,7 +53,7 @@ typedef struct onager_host {
   void (*release)(onager_run *run, void *memory);
   /* Texts of the run, by number; equal texts have equal numbers, those of the manifest's strings come first. One thread at a time. */
   int64_t (*intern)(onager_run *run, const char *text, int64_t bytes);         /* -1: no memory */
-  const char *(*text)(onager_run *run, int64_t number, int64_t *bytes);        /* valid until the next intern, change_case or print; NULL: no such text */
+  const char *(*text)(onager_run *run, int64_t number, int64_t *bytes);        /* valid until the next intern, change_case or print, to which it may be given; NULL: no such text */
   int64_t (*change_case)(onager_run *run, int64_t number, int32_t is_upper);   /* -1: no memory */
   int64_t (*print)(onager_run *run, int32_t dtype, const void *value);         /* of f32, f64, i64, u64, bool; -1: no memory */
   int32_t (*parse)(onager_run *run, int64_t number, int32_t dtype, void *value); /* as f64, i64 or u64; 1: it is no number */

@@ -38,8 +38,13 @@ int64_t StringTable::intern(const char *text, uint64_t size) {
   if (capacity)
     if (uint64_t found = slots()[findPlace(text, size, hash)])
       return static_cast<int64_t>(found - 1);
+  // A part of a text that is in the table moves with it.
+  bool isInside = bytes.get() && text >= bytes.get() && text < bytes.get() + used;
+  uint64_t at = isInside ? static_cast<uint64_t>(text - bytes.get()) : 0;
   if (size > UINT64_MAX / 4 - used || !bytes.reserve(used + size + 1, true) || !makeRoom())
     return -1;
+  if (isInside)
+    text = bytes.get() + at;
   if (size)
     std::memcpy(bytes.get() + used, text, size);
   bytes.get()[used + size] = 0;

@@ -10,6 +10,39 @@ using std::string_view;
 
 namespace onager::formats {
 
+/// Appends a character in UTF-8; what is none becomes the replacement character.
+static void appendCharacter(std::string &text, uint32_t character) {
+  if (character > 0x10ffff || (character >= 0xd800 && character < 0xe000))
+    character = 0xfffd;
+  if (character < 0x80) {
+    text += static_cast<char>(character);
+    return;
+  }
+  unsigned length = character < 0x800 ? 1 : character < 0x10000 ? 2 : 3;
+  static const unsigned leads[] = {0, 0xc0, 0xe0, 0xf0};
+  text += static_cast<char>(leads[length] | character >> (6 * length));
+  while (length--)
+    text += static_cast<char>(0x80 | (character >> (6 * length) & 0x3f));
+}
+
+/// The characters of a text in UTF-8; bytes that are none stand for themselves.
+static std::vector<uint32_t> decodeText(const std::string &text) {
+  std::vector<uint32_t> characters;
+  for (size_t at = 0; at < text.size();) {
+    auto first = static_cast<uint8_t>(text[at++]);
+    size_t length = first < 0xc2 || first > 0xf4 ? 0 : first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
+    uint32_t character = length ? first & (0x3fu >> length) : first;
+    bool isWhole = at + length <= text.size();
+    for (size_t k = 0; isWhole && k < length; ++k) {
+      isWhole = (text[at + k] & 0xc0) == 0x80;
+      character = character << 6 | (text[at + k] & 0x3f);
+    }
+    characters.push_back(isWhole ? character : first);
+    at += isWhole ? length : 0;
+  }
+  return characters;
+}
+
 static constexpr string_view kMagic("\x93NUMPY", 6);
 
 namespace {
@@ -105,11 +138,30 @@ static Tensor parseDescriptor(const std::string &descriptor, const std::string &
   if (isNumber && order == '>' && bytes > 1)
     throw FileError(who + ": big-endian elements ('" + descriptor + "') are not supported");
   if (isNumber && kind == 'V' && (bytes == 1 || bytes == 2))
-    return {0, bytes, {}, {}};
+    return {0, bytes, {}, {}, {}};
+  if (isNumber && (kind == 'U' || kind == 'S') && bytes < (1u << 24))
+    return {ONAGER_STRING, kind == 'U' ? bytes * 4 : bytes, {}, {}, {}};
   for (int32_t dtype = 1; isNumber && kind != 'V' && dtype <= ONAGER_I2; ++dtype)
-    if (onager_dtype_bytes(dtype) == bytes && getTypeDescriptor(dtype)[1] == kind)
-      return {dtype, bytes, {}, {}};
+    if (dtype != ONAGER_STRING && onager_dtype_bytes(dtype) == bytes && getTypeDescriptor(dtype)[1] == kind)
+      return {dtype, bytes, {}, {}, {}};
   throw FileError(who + ": elements of type '" + descriptor + "' are not supported");
+}
+
+/// Takes texts of a fixed width, in UTF-32 (kind U) or bytes (kind S), filled up with zeros.
+static void readTexts(string_view data, uint64_t count, size_t width, bool isWide, Tensor &tensor) {
+  for (uint64_t k = 0; k < count; ++k) {
+    string_view field = data.substr(k * width, width);
+    std::string text;
+    if (!isWide)
+      text = field;
+    for (size_t at = 0; isWide && at < width; at += 4) {
+      uint32_t character;
+      std::memcpy(&character, field.data() + at, 4);
+      appendCharacter(text, character);
+    }
+    text.resize(text.find_last_not_of('\0') + 1);
+    tensor.texts[k] = std::move(text);
+  }
 }
 
 Tensor parseNpy(std::string_view bytes, const std::string &who) {
@@ -128,15 +180,40 @@ Tensor parseNpy(std::string_view bytes, const std::string &who) {
   if (header.isFortran && header.dims.size() > 1)
     throw FileError(who + ": Fortran order is not supported; save numpy.ascontiguousarray(x)");
   std::optional<uint64_t> count = countElements(header.dims);
-  if (!count || *count > rest.size() / tensor.elementBytes || *count * tensor.elementBytes != rest.size())
+  size_t width = std::max<size_t>(tensor.elementBytes, 1);
+  if (!count || *count > rest.size() / width || *count * tensor.elementBytes != rest.size())
     throw FileError(who + ": shape " + describeDims(header.dims) + " of '" + header.descriptor + "' does not fit " +
                                        std::to_string(rest.size()) + " bytes of data");
+  if (tensor.dtype == ONAGER_STRING) {
+    Tensor texts = makeTensor(ONAGER_STRING, std::move(header.dims));
+    readTexts(rest, *count, tensor.elementBytes, header.descriptor[1] == 'U', texts);
+    return texts;
+  }
   tensor.dims = std::move(header.dims);
   tensor.data.assign(rest.begin(), rest.end());
   return tensor;
 }
 
+/// Texts in UTF-32, all as wide as the widest; `width` is that in characters, at least 1 as NumPy has it.
+static std::string formatTexts(const Tensor &tensor, size_t &width) {
+  std::vector<std::vector<uint32_t>> texts;
+  width = 1;
+  for (const std::string &text : tensor.texts) {
+    texts.push_back(decodeText(text));
+    width = std::max(width, texts.back().size());
+  }
+  std::string bytes;
+  for (std::vector<uint32_t> &text : texts) {
+    text.resize(width);
+    bytes.append(reinterpret_cast<const char *>(text.data()), width * sizeof(uint32_t));
+  }
+  return bytes;
+}
+
 std::string formatNpy(const Tensor &tensor) {
+  size_t width = 0;
+  std::string texts = tensor.dtype == ONAGER_STRING ? formatTexts(tensor, width) : std::string();
+  std::string descriptor = getTypeDescriptor(tensor.dtype) + (width ? std::to_string(width) : "");
   std::string shape = "(";
   for (int64_t extent : tensor.dims)
     shape += std::to_string(extent) + ", ";
@@ -144,7 +221,7 @@ std::string formatNpy(const Tensor &tensor) {
     shape.resize(shape.size() - 2);
   else if (tensor.dims.size() == 1)
     shape.pop_back();
-  std::string header = std::string("{'descr': '") + getTypeDescriptor(tensor.dtype) + "', 'fortran_order': False, 'shape': " + shape + "), }";
+  std::string header = "{'descr': '" + descriptor + "', 'fortran_order': False, 'shape': " + shape + "), }";
   // The data begins at a multiple of 64 bytes; the header ends in a newline.
   constexpr size_t kPrefix = 10;
   header.append(63 - (kPrefix + header.size()) % 64, ' ');
@@ -153,6 +230,8 @@ std::string formatNpy(const Tensor &tensor) {
   bytes += static_cast<char>(header.size() & 255);
   bytes += static_cast<char>(header.size() >> 8);
   bytes += header;
+  if (tensor.dtype == ONAGER_STRING)
+    return bytes + texts;
   bytes.append(tensor.data.begin(), tensor.data.end());
   return bytes;
 }

@@ -27,6 +27,7 @@ constexpr TypeFacts kTypes[] = {
     {ONAGER_BF16, "bfloat16", "<V2"},       {ONAGER_F8E4M3FN, "float8e4m3fn", "|V1"}, {ONAGER_F8E4M3FNUZ, "float8e4m3fnuz", "|V1"},
     {ONAGER_F8E5M2, "float8e5m2", "|V1"},   {ONAGER_F8E5M2FNUZ, "float8e5m2fnuz", "|V1"}, {ONAGER_U4, "uint4", "|u1", 0, 15},
     {ONAGER_I4, "int4", "|i1", -8, 7},      {ONAGER_F4E2M1, "float4e2m1", "|V1", 0, 15}, {ONAGER_F8E8M0, "float8e8m0", "|V1"},
+    {ONAGER_STRING, "string", "<U"},
     {ONAGER_U2, "uint2", "|u1", 0, 3},      {ONAGER_I2, "int2", "|i1", -2, 1}};
 
 const TypeFacts *findType(int32_t dtype) {
@@ -109,12 +110,49 @@ std::optional<uint64_t> countElements(const std::vector<int64_t> &dims) {
 
 Tensor makeTensor(int32_t dtype, std::vector<int64_t> dims) {
   constexpr uint64_t kMostBytes = uint64_t(1) << 46;
-  Tensor tensor{dtype, onager_dtype_bytes(dtype), std::move(dims), {}};
+  Tensor tensor{dtype, onager_dtype_bytes(dtype), std::move(dims), {}, {}};
   std::optional<uint64_t> count = countElements(tensor.dims);
   if (!count || !tensor.elementBytes || *count > kMostBytes / tensor.elementBytes)
     throw FileError(std::string("cannot make a tensor of ") + getTypeName(dtype) + " " + describeDims(tensor.dims));
   tensor.data.resize(*count * tensor.elementBytes);
+  if (dtype == ONAGER_STRING)
+    tensor.texts.resize(*count);
   return tensor;
+}
+
+onager_tensor toRuntime(Tensor &tensor) {
+  for (size_t k = 0; k < tensor.texts.size(); ++k) {
+    onager_string text{tensor.texts[k].data(), tensor.texts[k].size()};
+    std::memcpy(tensor.data.data() + k * sizeof text, &text, sizeof text);
+  }
+  return {sizeof(onager_tensor), tensor.dtype, static_cast<int32_t>(tensor.dims.size()), 0, tensor.data.data(), tensor.dims.data(), tensor.data.size()};
+}
+
+Tensor fromRuntime(const onager_tensor &tensor) {
+  Tensor copy = makeTensor(tensor.dtype, std::vector<int64_t>(tensor.dims, tensor.dims + tensor.rank));
+  auto *texts = static_cast<const onager_string *>(tensor.data);
+  for (size_t k = 0; k < copy.texts.size(); ++k)
+    copy.texts[k].assign(texts[k].data, texts[k].bytes);
+  if (copy.texts.empty() && !copy.data.empty())
+    std::memcpy(copy.data.data(), tensor.data, copy.data.size());
+  return copy;
+}
+
+std::string printElement(const Tensor &tensor, size_t index) {
+  if (tensor.dtype != ONAGER_STRING) {
+    char text[64];
+    std::snprintf(text, sizeof text, "%.9Lg", getElement(tensor, index));
+    return text;
+  }
+  std::string quoted = "\"";
+  for (char c : tensor.texts[index])
+    if (c == '"' || c == '\\')
+      quoted += std::string("\\") + c;
+    else if (static_cast<unsigned char>(c) < ' ')
+      quoted += ' ';
+    else
+      quoted += c;
+  return quoted + "\"";
 }
 
 std::string describeDims(const std::vector<int64_t> &dims) {

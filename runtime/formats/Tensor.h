@@ -23,7 +23,8 @@ struct Tensor {
   int32_t dtype = 0; ///< onager_dtype; 0: elements of `elementBytes` bytes whose type the file does not tell
   size_t elementBytes = 0;
   std::vector<int64_t> dims;
-  std::vector<char> data;
+  std::vector<char> data;          ///< of strings: as many onager_string, which toRuntime fills in
+  std::vector<std::string> texts;  ///< the elements of a tensor of strings
 
   size_t size() const { return elementBytes ? data.size() / elementBytes : 0; }
 };
@@ -38,17 +39,24 @@ std::optional<uint64_t> countElements(const std::vector<int64_t> &dims);
 /// Returns a tensor of zeros; fails where the dims are negative or too many.
 Tensor makeTensor(int32_t dtype, std::vector<int64_t> dims);
 
+/// Describes a tensor for the runtime, and copies one that the runtime has made. The description refers to the tensor's memory.
+onager_tensor toRuntime(Tensor &tensor);
+Tensor fromRuntime(const onager_tensor &tensor);
+
 /// Prints dims as [1, 3, 224].
 std::string describeDims(const std::vector<int64_t> &dims);
 
-/// Returns one element; exact for all element types.
+/// Returns one element; exact for all element types that are numbers.
 long double getElement(const Tensor &tensor, size_t index);
 
 /// Gives elements that a file stores as plain bytes the type that the model expects, where it has the same size; checks the range of
 /// bool, 4- and 2-bit elements. Other mismatches are left to the runtime, which names them.
 void adaptType(Tensor &tensor, int32_t expected, const std::string &who);
 
-/// Read and write NumPy's .npy format, versions 1 to 3: little-endian, C order.
+/// Prints an element: a number, or a text in quotes.
+std::string printElement(const Tensor &tensor, size_t index);
+
+/// Read and write NumPy's .npy format, versions 1 to 3: little-endian, C order. Texts are of fixed width there and lose zeros at their ends.
 Tensor parseNpy(std::string_view bytes, const std::string &who);
 std::string formatNpy(const Tensor &tensor);
 

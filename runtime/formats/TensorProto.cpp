@@ -47,9 +47,10 @@ struct Message {
   bool isRaw = false, isElsewhere = false;
   std::string bytes;             ///< of raw_data, float_data and double_data
   std::vector<uint64_t> numbers; ///< of int32_data, int64_data and uint64_data
+  std::vector<std::string> texts;
 };
 
-enum Field : uint64_t { Dims = 1, DataType = 2, Segment = 3, FloatData = 4, Int32Data = 5, Int64Data = 7, RawData = 9, DoubleData = 10, Uint64Data = 11, DataLocation = 14 };
+enum Field : uint64_t { Dims = 1, DataType = 2, Segment = 3, FloatData = 4, Int32Data = 5, StringData = 6, Int64Data = 7, RawData = 9, DoubleData = 10, Uint64Data = 11, DataLocation = 14 };
 
 /// One value of a field, or a packed run of them.
 struct Value {
@@ -112,6 +113,10 @@ void readField(uint64_t field, const Value &value, Message &message, bool &bad) 
   case Int32Data: case Int64Data: case Uint64Data:
     bad |= !forEachNumber(value, [&](uint64_t number) { message.numbers.push_back(number); });
     break;
+  case StringData:
+    bad |= value.kind != 2;
+    message.texts.emplace_back(value.bytes);
+    break;
   default: // names and comments
     break;
   }
@@ -160,6 +165,13 @@ Tensor parseTensorProto(string_view bytes, const std::string &who) {
     throw FileError(who + ": element type " + std::to_string(dtype) + " is not supported, or this is no TensorProto");
   if (message.isElsewhere)
     throw FileError(who + ": external data and segments are not supported");
+  if (dtype == ONAGER_STRING) {
+    if (countElements(message.dims) != message.texts.size())
+      throw FileError(who + ": shape " + describeDims(message.dims) + " of strings does not fit " + std::to_string(message.texts.size()) + " of them");
+    Tensor tensor = makeTensor(dtype, std::move(message.dims));
+    tensor.texts = std::move(message.texts);
+    return tensor;
+  }
   // Numbers that came as varints take the low bytes of each; elements below a byte are packed into bytes as in raw_data.
   size_t numberBytes = message.isRaw ? 0 : onager_dtype_bytes(dtype);
   for (size_t k = 0; numberBytes && k < message.numbers.size(); ++k)

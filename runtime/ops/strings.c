@@ -61,19 +61,16 @@ static int64_t skip_spaces(const struct text *text, int64_t at) {
 static int64_t find_part(const struct text *text, const struct text *delimiter, int64_t at, int is_last, int64_t *next) {
   *next = -1;
   int64_t end = at;
+  if (is_last)
+    return text->bytes;
   if (delimiter->bytes == 0) {
-    if (is_last) {
-      for (end = text->bytes; end > at && is_space(text->data[end - 1]);)
-        --end;
-      return end;
-    }
     while (end < text->bytes && !is_space(text->data[end]))
       ++end;
     int64_t behind = skip_spaces(text, end);
     *next = behind < text->bytes ? behind : -1;
     return end;
   }
-  for (; !is_last && end + delimiter->bytes <= text->bytes; ++end)
+  for (; end + delimiter->bytes <= text->bytes; ++end)
     if (matches(text, end, delimiter)) {
       *next = end + delimiter->bytes;
       return end;
@@ -88,9 +85,7 @@ static int64_t split_text(onager_run *run, int64_t number, int64_t delimiter_num
     struct text text, delimiter;
     if (!find_text(run, number, &text) || !find_text(run, delimiter_number, &delimiter))
       return -1; /* looked up again: interning may have moved them */
-    if (is_first && delimiter.bytes == 0)
-      at = skip_spaces(&text, 0);
-    if (is_first && at == text.bytes)
+    if (is_first && delimiter.bytes == 0 && (at = skip_spaces(&text, 0)) == text.bytes)
       return 0;
     int64_t next, end = find_part(&text, &delimiter, at, most >= 0 && count == most, &next);
     if (parts && count < room && (parts[count] = run->host->intern(run, text.data + at, end - at)) < 0)

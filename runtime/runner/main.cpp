@@ -179,14 +179,11 @@ static std::vector<Tensor> readInputs(const Program &program, const std::vector<
 static std::vector<Tensor> runModel(const Program &program, std::vector<Tensor> &tensors) {
   std::vector<onager_tensor> inputs, outputs(program.outputs.size(), onager_tensor{sizeof(onager_tensor), 0, 0, 0, nullptr, nullptr, 0});
   for (Tensor &tensor : tensors)
-    inputs.push_back({sizeof(onager_tensor), tensor.dtype, static_cast<int32_t>(tensor.dims.size()), 0, tensor.data.data(), tensor.dims.data(), tensor.data.size()});
+    inputs.push_back(toRuntime(tensor));
   check(onager_context_run(program.context, inputs.data(), inputs.size(), outputs.data(), outputs.size()));
   std::vector<Tensor> results;
-  for (const onager_tensor &output : outputs) {
-    results.push_back(makeTensor(output.dtype, std::vector<int64_t>(output.dims, output.dims + output.rank)));
-    if (!results.back().data.empty())
-      std::memcpy(results.back().data.data(), output.data, results.back().data.size());
-  }
+  for (const onager_tensor &output : outputs)
+    results.push_back(fromRuntime(output));
   return results;
 }
 
@@ -194,7 +191,7 @@ static void printTensor(const onager_info &info, const Tensor &tensor) {
   constexpr size_t kMostElements = 64;
   std::printf("%s: %s %s\n", info.name, getTypeName(tensor.dtype), describeDims(tensor.dims).c_str());
   for (size_t k = 0; k < tensor.size() && k < kMostElements; ++k)
-    std::printf(" %.9Lg", getElement(tensor, k));
+    std::printf(" %s", printElement(tensor, k).c_str());
   std::puts(tensor.size() > kMostElements ? " ..." : "");
 }
 

@@ -48,7 +48,9 @@ static uint64_t drawBits(int32_t dtype, uint64_t &state) {
 }
 
 void fillRandom(Tensor &tensor, uint64_t &state) {
-  for (size_t k = 0, count = tensor.size(); k < count; ++k) {
+  for (std::string &text : tensor.texts)
+    text = std::string(draw(state) % 4, static_cast<char>('a' + draw(state) % 26));
+  for (size_t k = 0, count = tensor.texts.empty() ? tensor.size() : 0; k < count; ++k) {
     // The low bytes come first on the machines that artifacts run on.
     uint64_t bits = drawBits(tensor.dtype, state);
     std::memcpy(tensor.data.data() + k * tensor.elementBytes, &bits, tensor.elementBytes);

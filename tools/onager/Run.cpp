@@ -33,8 +33,12 @@ struct Output {
 
 } // namespace
 
+/// How many elements are shown.
+static constexpr size_t kHead = 8;
+
 static void summarise(Output &output) {
-  constexpr size_t kHead = 8;
+  if (output.tensor.dtype == ONAGER_STRING)
+    return;
   size_t count = output.tensor.size(), numbers = 0;
   long double sum = 0;
   for (size_t k = 0; k < count; ++k) {
@@ -92,6 +96,8 @@ static json::Value describe(const Output &output) {
   json::Array head;
   for (double value : output.head)
     head.push_back(makeNumber(value));
+  for (size_t k = 0; k < output.tensor.texts.size() && k < kHead; ++k)
+    head.push_back(json::fixUTF8(output.tensor.texts[k]));
   json::Object object{{"name", json::fixUTF8(output.name)}, {"type", getTypeName(output.tensor.dtype)}, {"shape", json::Array(output.tensor.dims)},
                       {"min", makeNumber(output.least)},    {"max", makeNumber(output.greatest)},       {"mean", makeNumber(output.mean)},
                       {"nan", static_cast<int64_t>(output.notNumbers)}, {"head", std::move(head)}};
@@ -100,7 +106,16 @@ static json::Value describe(const Output &output) {
   return object;
 }
 
+static void printTexts(const Output &output) {
+  printFormatted("%s: string %s\n ", output.name.c_str(), describeDims(output.tensor.dims).c_str());
+  for (size_t k = 0; k < output.tensor.texts.size() && k < kHead; ++k)
+    printFormatted(" %s", formats::printElement(output.tensor, k).c_str());
+  print(output.tensor.texts.size() > kHead ? " ...\n" : "\n");
+}
+
 static void printOutput(const Output &output) {
+  if (output.tensor.dtype == ONAGER_STRING)
+    return printTexts(output);
   printFormatted("%s: %s %s  min %.6g  max %.6g  mean %.6g", output.name.c_str(), getTypeName(output.tensor.dtype), describeDims(output.tensor.dims).c_str(),
                  output.least, output.greatest, output.mean);
   if (output.notNumbers)

@@ -1,7 +1,6 @@
 // Opening, binding, running.
 #include "Session.h"
 #include "Cli.h"
-#include <cstring>
 
 namespace onager::cli {
 
@@ -31,7 +30,7 @@ Session::~Session() {
 void Session::bind(std::vector<Tensor> &tensors) {
   inputs.clear();
   for (Tensor &tensor : tensors)
-    inputs.push_back({sizeof(onager_tensor), tensor.dtype, static_cast<int32_t>(tensor.dims.size()), 0, tensor.data.data(), tensor.dims.data(), tensor.data.size()});
+    inputs.push_back(formats::toRuntime(tensor));
 }
 
 void Session::run() {
@@ -43,11 +42,8 @@ void Session::run() {
 
 std::vector<Tensor> Session::copyOutputs() const {
   std::vector<Tensor> copies;
-  for (const onager_tensor &output : outputs) {
-    copies.push_back(makeTensor(output.dtype, std::vector<int64_t>(output.dims, output.dims + output.rank)));
-    if (!copies.back().data.empty())
-      std::memcpy(copies.back().data.data(), output.data, copies.back().data.size());
-  }
+  for (const onager_tensor &output : outputs)
+    copies.push_back(formats::fromRuntime(output));
   return copies;
 }
 

@@ -17,7 +17,7 @@ using formats::readArchive;
 using formats::readTensor;
 using formats::Tensor;
 
-/// Fills a tensor: floats in [-1, 1), 8-bit integers of the whole range, wider ones in [0, 10) since they are mostly indices.
+/// Fills a tensor: floats in [-1, 1), 8-bit integers of the whole range, wider ones in [0, 10) since they are mostly indices; texts of up to three letters.
 /// The same state gives the same numbers on every machine.
 void fillRandom(Tensor &tensor, uint64_t &state);
 

@@ -59,7 +59,9 @@ static Tolerance getTolerance(const VerifyArguments &arguments, int32_t dtype) {
 
 static Difference compare(const Tensor &found, const Tensor &expected, Tolerance tolerance) {
   Difference difference;
-  for (size_t k = 0, count = expected.size(); k < count; ++k) {
+  for (size_t k = 0; k < expected.texts.size(); ++k)
+    difference.outside += found.texts[k] != expected.texts[k];
+  for (size_t k = 0, count = expected.texts.empty() ? expected.size() : 0; k < count; ++k) {
     long double a = getElement(found, k), b = getElement(expected, k);
     if (a == b || (std::isnan(a) && std::isnan(b)))
       continue;

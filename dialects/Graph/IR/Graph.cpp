@@ -31,6 +31,17 @@ void GraphDialect::initialize() {
 
 mlir::OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
 
+std::string getNodeName(mlir::Operation *op) {
+  std::string name;
+  op->getLoc()->walk([&](mlir::Location part) {
+    auto named = llvm::dyn_cast<mlir::NameLoc>(part);
+    if (named)
+      name = named.getName().str();
+    return named ? mlir::WalkResult::interrupt() : mlir::WalkResult::advance();
+  });
+  return name.empty() ? op->getName().stripDialect().str() : name;
+}
+
 mlir::Value lookThroughViews(mlir::Value value) {
   while (auto view = value.getDefiningOp<ReshapeOp>())
     value = view.getX();

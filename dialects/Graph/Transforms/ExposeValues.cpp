@@ -14,18 +14,6 @@ namespace onager::graph {
 #define GEN_PASS_DEF_GRAPHEXPOSEVALUES
 #include "dialects/Graph/Transforms/Passes.h.inc"
 
-/// The name of the node that an operation was imported from.
-static std::string getNode(Operation *op) {
-  std::string name;
-  op->getLoc()->walk([&](Location part) {
-    auto named = dyn_cast<NameLoc>(part);
-    if (named)
-      name = named.getName().str();
-    return named ? WalkResult::interrupt() : WalkResult::advance();
-  });
-  return name.empty() ? op->getName().stripDialect().str() : name;
-}
-
 /// True for results that a run computes and that main does not return already.
 static bool isHidden(Value value, Operation *terminator) {
   Operation *op = value.getDefiningOp();
@@ -51,7 +39,7 @@ struct GraphExposeValues : impl::GraphExposeValuesBase<GraphExposeValues> {
           continue;
         if (positions.empty() || llvm::is_contained(positions, position)) {
           exposed.push_back(result);
-          names.push_back(std::to_string(position) + ":" + getNode(&op));
+          names.push_back(std::to_string(position) + ":" + getNodeName(&op));
         }
         ++position;
       }

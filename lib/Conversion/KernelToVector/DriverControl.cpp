@@ -94,7 +94,7 @@ void DriverEmitter::emitCall(graph::CallOp op) {
     scf::YieldOp::create(b, call.getResults());
     b.restoreInsertionPoint(after);
     stamp(op, 1);
-    errors.push_back("node '" + std::string(op.getKernel()) + "': invalid values");
+    errors.push_back("node '" + graph::getNodeName(op) + "': values that '" + op.getKernel().str() + "' cannot work with");
     Value bad = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, healthy.getResult(0), count(0));
     reportStatus(arith::SelectOp::create(b, bad, arith::ConstantIntOp::create(b, i32, errors.size()), count(0)));
     for (auto [k, symbol] : llvm::enumerate(op.getSymbols()))

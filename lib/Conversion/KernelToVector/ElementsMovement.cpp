@@ -122,7 +122,7 @@ Value emitIota(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
 
 Value checkedIndex(UnitEmitter &e, Operation *op, Value position, Value size) {
   Value wrapped = arith::SelectOp::create(e.b, e.compare("slt", position, e.i64(0)), e.add(position, size), position);
-  e.failIf(e.compare("uge", wrapped, size), "node '" + getNodeName(op) + "': an index is out of range");
+  e.failIf(e.compare("uge", wrapped, size), "node '" + graph::getNodeName(op) + "': an index is out of range");
   return e.maxSigned(e.minSigned(wrapped, e.sub(size, e.i64(1))), e.i64(0));
 }
 

@@ -251,16 +251,6 @@ void UnitEmitter::failIf(Value condition, StringRef message) {
   LLVM::StoreOp::create(b, after, status);
 }
 
-std::string getNodeName(Operation *op) {
-  std::string name;
-  op->getLoc()->walk([&](Location loc) {
-    if (auto named = dyn_cast<NameLoc>(loc); named && name.empty())
-      name = named.getName().str();
-    return WalkResult::advance();
-  });
-  return name.empty() ? op->getName().getStringRef().str() : name;
-}
-
 OpElementFn lookupElement(Operation *op) {
   static const llvm::StringMap<OpElementFn> table = [] {
     llvm::StringMap<OpElementFn> entries;

@@ -156,9 +156,6 @@ private:
   friend struct ScopeGuard;
 };
 
-/// Name of the ONNX node that an operation comes from, for messages.
-std::string getNodeName(mlir::Operation *op);
-
 /// Emits one element of the result of `op`. The table in Elements.cpp names one function per operation.
 using OpElementFn = mlir::Value (*)(UnitEmitter &, mlir::Operation *, unsigned result, llvm::ArrayRef<mlir::Value> index);
 OpElementFn lookupElement(mlir::Operation *op);

@@ -108,7 +108,7 @@ void importEyeLike(Node &node) {
   Value x = node.in(0);
   if (!x)
     return;
-  Type element = node.hasAttribute("dtype") ? convertElementType(static_cast<int32_t>(node.getInt("dtype", 1)), e.context()) : Emitter::elementOf(x);
+  Type element = node.hasAttribute("dtype") ? convertNumberType(node.getInt("dtype", 1), e.context()) : Emitter::elementOf(x);
   if (Emitter::rankOf(x) != 2 || !element) {
     e.fail("expected rank 2 and a supported element type");
     return;

@@ -105,8 +105,9 @@ void importBitShift(Node &node) {
   node.e.fail("direction is '" + direction + "', expected LEFT or RIGHT");
 }
 
-Type getTargetType(Node &node, int64_t number) {
-  Type type = convertElementType(static_cast<int32_t>(number), node.e.context());
+Type getTargetType(Node &node, int64_t number, bool mayBeText) {
+  bool isNumber = number != onnx::TensorProto::STRING;
+  Type type = isNumber || mayBeText ? convertElementType(static_cast<int32_t>(number), node.e.context()) : Type();
   if (!type)
     node.e.fail("a cast to " + describeElementType(static_cast<int32_t>(number)) + " is not supported");
   return type;
@@ -123,7 +124,7 @@ void importCast(Node &node) {
   } else {
     number = node.getInt("to", 0);
   }
-  if (Type type = getTargetType(node, number))
+  if (Type type = getTargetType(node, number, true))
     node.set(0, castOrPrint(node.e, x, type, node.getInt("saturate", 1) != 0));
 }
 
@@ -135,7 +136,7 @@ void importCastLike(Node &node) {
 
 void importBitCast(Node &node) {
   Value x = node.in(0);
-  Type type = getTargetType(node, node.getInt("to", 0));
+  Type type = getTargetType(node, node.getInt("to", 0), false);
   if (!x || !type)
     return;
   // A boolean is a byte of 0 or 1.

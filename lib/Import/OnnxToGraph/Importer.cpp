@@ -82,6 +82,16 @@ static std::string describeName(const onnx::NodeProto &proto) {
   return proto.op_type();
 }
 
+/// Fails where an operator that has no meaning for strings is given some: their numbers must not be computed with.
+static void checkStrings(Node &node) {
+  for (unsigned k = 0; k < node.numInputs(); ++k) {
+    const Datum &datum = node.datum(k);
+    bool isText = datum.kind == Datum::tensor && isa<graph::StringType>(Emitter::elementOf(datum.value));
+    if (isText && !acceptsStrings(node.proto, node.opset, static_cast<int>(k)))
+      node.e.fail("input " + Twine(k) + " has element type STRING, which the operator does not take");
+  }
+}
+
 void Importer::importNode(const onnx::NodeProto &proto, Scope &scope) {
   // Nodes of a function body speak under the name of the node that called it.
   if (!scope.frame->isFunction) {
@@ -101,6 +111,8 @@ void Importer::importNode(const onnx::NodeProto &proto, Scope &scope) {
     e.fail("the operator is not known");
   else if (std::string reason = findModelFunction(proto) ? "" : checkNode(proto, node.opset); !reason.empty())
     e.fail(reason);
+  if (!e.hasFailed() && !isPoisoned && !findModelFunction(proto))
+    checkStrings(node);
   if (!e.hasFailed() && !isPoisoned)
     dispatch(node);
   if (node.isLast && !e.hasFailed())

@@ -163,6 +163,7 @@ void addRegions(OperatorTable &table);
 void addText(OperatorTable &table);
 void addStrings(OperatorTable &table);
 void addMaps(OperatorTable &table);
+void addSupportVectors(OperatorTable &table);
 void addLegacy(OperatorTable &table);
 
 /// Sets elements of x to 0 with probability `ratio` and scales the others by 1 / (1 - ratio); `mask` tells those that are kept.
@@ -171,6 +172,8 @@ mlir::Value dropElements(Node &node, mlir::Value x, mlir::Value ratio, mlir::Val
 mlir::Value castOrPrint(Emitter &e, mlir::Value x, mlir::Type element, bool saturate = true);
 /// Returns the MLIR type of an ONNX element type, or null where it is not supported.
 mlir::Type convertElementType(int32_t type, mlir::MLIRContext *context);
+/// The same for element types that are numbers or booleans.
+mlir::Type convertNumberType(int64_t type, mlir::MLIRContext *context);
 /// Returns the ONNX element type of an MLIR type.
 int32_t toOnnxElementType(mlir::Type type);
 /// Names an ONNX element type for messages.

@@ -31,6 +31,8 @@ Value makeVector(Emitter &e, ArrayRef<double> values, Type element) {
 std::vector<double> readTensor(Node &node, StringRef name) {
   const onnx::TensorProto *proto = node.getTensor(name);
   Value value = proto ? node.importer.importTensor(*proto) : Value();
+  if (value && isa<StringType>(Emitter::elementOf(value)))
+    value = node.e.fail("attribute '" + name + "' holds strings");
   if (!value)
     return {};
   SmallVector<char> storage;
@@ -215,7 +217,7 @@ Value readMapping(Node &node, StringRef what, Type &type) {
 
 Value readDefault(Node &node, Type type) {
   if (const onnx::TensorProto *tensor = node.getTensor("default_tensor"))
-    return node.e.cast(node.e.reshape(node.importer.importTensor(*tensor), {}), type);
+    return castOrPrint(node.e, node.e.reshape(node.importer.importTensor(*tensor), {}), type);
   if (isa<StringType>(type))
     return node.e.reshape(node.e.strings({node.getString("default_string", "_Unused")}), {});
   return isa<FloatType>(type) ? node.e.scalar(node.getFloat("default_float", -0.0), type) : node.e.integerScalar(node.getInt("default_int64", -1), type);

@@ -49,6 +49,7 @@ static OperatorTable makeTable() {
   addText(table);
   addStrings(table);
   addMaps(table);
+  addSupportVectors(table);
   addSequences(table);
   addMicrosoftAttention(table);
   addMicrosoftFused(table);

@@ -73,14 +73,14 @@ static void importQuantizeLinear(Node &node) {
   int64_t number = node.getInt("output_dtype", 0);
   Type type = zeroPoint ? Emitter::elementOf(zeroPoint) : IntegerType::get(e.context(), 8, IntegerType::Unsigned);
   if (!zeroPoint && number)
-    type = convertElementType(static_cast<int32_t>(number), e.context());
+    type = convertNumberType(number, e.context());
   if (!type) {
     e.fail("output_dtype " + describeElementType(static_cast<int32_t>(number)) + " is not supported");
     return;
   }
   Dims dims = Emitter::dimsOf(x);
   int64_t precision = node.getInt("precision", 0);
-  Type wide = precision ? convertElementType(static_cast<int32_t>(precision), e.context()) : Emitter::elementOf(scale);
+  Type wide = precision ? convertNumberType(precision, e.context()) : Emitter::elementOf(scale);
   if (!wide || !isa<FloatType>(wide) || wide.getIntOrFloatBitWidth() < 16)
     wide = e.f32();
   Value spread = spreadParameter(node, scale, dims), offset = spreadParameter(node, zeroPoint, dims);
@@ -95,7 +95,7 @@ static void importDequantizeLinear(Node &node) {
     return;
   Dims dims = Emitter::dimsOf(x);
   int64_t number = node.getInt("output_dtype", 0);
-  Type type = number ? convertElementType(static_cast<int32_t>(number), e.context()) : Emitter::elementOf(scale);
+  Type type = number ? convertNumberType(number, e.context()) : Emitter::elementOf(scale);
   if (!type || !isa<FloatType>(type)) {
     e.fail("output_dtype is not a supported float");
     return;

@@ -60,7 +60,7 @@ namespace {
 /// The element type that attribute dtype asks for.
 Type readType(Node &node, Type otherwise) {
   int64_t number = node.getInt("dtype", 0);
-  Type type = number ? convertElementType(static_cast<int32_t>(number), node.e.context()) : otherwise;
+  Type type = number ? convertNumberType(number, node.e.context()) : otherwise;
   if (!type)
     node.e.fail("dtype " + describeElementType(static_cast<int32_t>(number)) + " is not supported");
   return type;

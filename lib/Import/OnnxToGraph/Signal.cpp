@@ -113,7 +113,7 @@ void importMelWeights(Node &node) {
   Exprs bins = e.contentsOrBind(e.reshape(node.in(0), {})), length = e.contentsOrBind(e.reshape(node.in(1), {}));
   Value rate = node.in(2), low = node.in(3), high = node.in(4);
   auto dtype = static_cast<int32_t>(node.getInt("output_datatype", 1));
-  Type type = convertElementType(dtype, e.context());
+  Type type = convertNumberType(dtype, e.context());
   if (!type)
     e.fail("output_datatype " + describeElementType(dtype) + " is not supported");
   if (e.hasFailed() || bins.size() != 1 || length.size() != 1)

@@ -160,6 +160,8 @@ Value Importer::importSparse(const onnx::SparseTensorProto &sparse) {
   if (!values || !indices)
     return {};
   Type element = Emitter::elementOf(values);
+  if (isa<graph::StringType>(element))
+    return e.fail("a sparse tensor of strings is not supported");
   RankedTensorType type = e.tensorType(e.numbers(Ints(sparse.dims().begin(), sparse.dims().end())), element);
   if (!type)
     return {};

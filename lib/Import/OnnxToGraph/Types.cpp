@@ -39,6 +39,8 @@ Type convertElementType(int32_t type, MLIRContext *context) {
   }
 }
 
+Type convertNumberType(int64_t type, MLIRContext *context) { return type == TensorProto::STRING ? Type() : convertElementType(static_cast<int32_t>(type), context); }
+
 int32_t toOnnxElementType(Type type) {
   for (int32_t number = 1; number <= TensorProto::DataType_MAX; ++number)
     if (convertElementType(number, type.getContext()) == type)

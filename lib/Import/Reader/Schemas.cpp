@@ -35,6 +35,22 @@ std::string checkNode(const onnx::NodeProto &node, int64_t opset) {
   return "";
 }
 
+bool acceptsStrings(const onnx::NodeProto &node, int64_t opset, int input) {
+  try {
+    const onnx::OpSchema *schema = findSchema(node.domain(), node.op_type(), opset);
+    if (!schema || schema->inputs().empty())
+      return false;
+    // The last formal input stands for all behind it where it is variadic.
+    const auto &formal = schema->inputs()[std::min(static_cast<size_t>(input), schema->inputs().size() - 1)];
+    for (const std::string *type : formal.GetTypes())
+      if (type->find("string") != std::string::npos)
+        return true;
+    return false;
+  } catch (const std::exception &) {
+    return false;
+  }
+}
+
 int64_t getNewestOpset() {
   try {
     return onnx::OpSchemaRegistry::DomainToVersionRange::Instance().Map().at("").second;
