@@ -1,15 +1,11 @@
 // Fused and block-quantised operators of the domain com.microsoft, written out in what they fuse.
-#include "lib/Import/OnnxToGraph/Quantization.h"
-#include "lib/Import/OnnxToGraph/Window.h"
+#include "lib/Import/OnnxToGraph/Microsoft.h"
 #include <cmath>
 
 using namespace mlir;
 using namespace onager::graph;
 
 namespace onager::frontend {
-namespace {
-
-/// Numbers of `bits` bits, packed into the bytes of the last dim from the lowest bits up, one element each.
 Value unpackBits(Emitter &e, Value packed, int64_t bits) {
   if (!packed || bits == 8)
     return packed;
@@ -23,6 +19,8 @@ Value unpackBits(Emitter &e, Value packed, int64_t bits) {
   dims.back() = normalize(dims.back() * (8 / bits));
   return e.reshape(e.binary<AndOp>(parts, e.integerScalar((1 << bits) - 1, type)), dims);
 }
+
+namespace {
 
 /// A weight [K, N] from blocks of quantised numbers [N, blocks, bytes] with one scale and zero point each.
 Value dequantizeBlocks(Node &node, Type type, int64_t bits, int64_t block, int64_t inner, int64_t columns) {
@@ -71,6 +69,20 @@ Value repeatAlong(Emitter &e, Value x, int64_t axis, int64_t block, AffineExpr e
   return e.sliceAxis(e.reshape(e.broadcast(e.reshape(x, split), repeated), merged), axis, e.number(0), extent);
 }
 
+/// Slices of x at indices along an axis; those outside are 0.
+Value gatherOrZero(Emitter &e, Value x, Value indices, int64_t axis) {
+  if (!x || !indices)
+    return {};
+  Value at = e.cast(indices, e.i64()), extent = e.indexTensor({Emitter::dimsOf(x)[axis]}, {}, e.i64());
+  Value isInside = e.binary<AndOp>(e.compare<LessOp>(at, extent), e.compare<LessEqualOp>(e.unary<NegOp>(extent), at));
+  Value slices = e.gather(x, e.select(isInside, at, e.integerScalar(0, e.i64())), axis);
+  if (!slices)
+    return {};
+  Dims dims(Emitter::rankOf(slices), e.number(1));
+  llvm::copy(Emitter::dimsOf(indices), dims.begin() + axis);
+  return e.select(e.reshape(isInside, dims), slices, e.scalar(0, Emitter::elementOf(x)));
+}
+
 void importGatherBlockQuantized(Node &node) {
   Emitter &e = node.e;
   Value data = node.in(0), indices = node.in(1), scales = node.in(2), zero = node.opt(3);
@@ -78,8 +90,8 @@ void importGatherBlockQuantized(Node &node) {
     return;
   int64_t rank = Emitter::rankOf(data), bits = node.getInt("bits", 4), block = node.getInt("block_size", 128);
   int64_t axis = e.axisOf(node.getInt("quantize_axis", 1), rank), gathered = e.axisOf(node.getInt("gather_axis", 0), rank);
-  bool isPacked = Emitter::elementOf(data).isUnsignedInteger(8);
-  if (block < 16 || (bits != 4 && bits != 8) || (isPacked && axis != rank - 1) || e.hasFailed())
+  bool isPacked = Emitter::elementOf(data).isUnsignedInteger(8), isFloat = Emitter::isFloat(data);
+  if ((block < 16 && !(isFloat && block == 0)) || (bits != 2 && bits != 4 && bits != 8) || (isPacked && axis != rank - 1) || e.hasFailed())
     return void(e.fail("bits is " + Twine(bits) + ", block_size " + Twine(block) + ", quantize_axis " + Twine(axis)));
   Value numbers = isPacked ? unpackBits(e, data, bits) : data;
   if (!numbers)
@@ -91,21 +103,23 @@ void importGatherBlockQuantized(Node &node) {
     zero = isPacked ? e.sliceAxis(unpackBits(e, zero, bits), axis, e.number(0), Emitter::dimsOf(scales)[axis]) : zero;
     offset = repeatAlong(e, e.cast(zero, wide), axis, block, extent);
   }
-  Value spread = repeatAlong(e, e.cast(scales, wide), axis, block, extent);
+  Value spread = block ? repeatAlong(e, e.cast(scales, wide), axis, block, extent) : e.cast(scales, wide);
   Value all = e.cast(e.mul(e.sub(e.cast(numbers, wide), offset), spread), type);
-  node.set(0, all ? e.gather(all, indices, gathered) : Value());
+  node.set(0, gatherOrZero(e, all, indices, gathered));
 }
 
-/// The activation of a fused operator, with its parameters.
-Value activate(Node &node, Value x) {
-  Emitter &e = node.e;
-  std::string name = node.getString("activation", "");
-  std::vector<double> params = node.getFloats("activation_params").value_or(std::vector<double>());
-  auto param = [&](size_t k, double otherwise) { return k < params.size() ? params[k] : otherwise; };
+/// The activation of a fused operator; parameters that are not given are NaN or missing.
+Value activate(Emitter &e, StringRef name, ArrayRef<double> params, Value x) {
   if (name.empty() || !x)
     return x;
+  auto param = [&](size_t k, double otherwise) { return k < params.size() && !std::isnan(params[k]) ? params[k] : otherwise; };
   Type type = Emitter::elementOf(x);
+  Value zero = e.scalar(0, type), isBelow = e.compare<LessOp>(x, zero);
   auto clamp = [&](Value value, double low, double high) { return e.minimum(e.maximum(value, e.scalar(low, type)), e.scalar(high, type)); };
+  auto elu = [&](double alpha) { return e.select(isBelow, e.mulNumber(e.unary<Expm1Op>(x), alpha), x); };
+  auto softplus = [&](Value y) {
+    return y ? e.add(e.unary<ReluOp>(y), e.unary<Log1pOp>(e.unary<ExpOp>(e.unary<NegOp>(e.unary<AbsOp>(y))))) : Value();
+  };
   if (name == "Relu")
     return e.unary<ReluOp>(x);
   if (name == "Tanh")
@@ -113,7 +127,23 @@ Value activate(Node &node, Value x) {
   if (name == "Sigmoid")
     return e.unary<SigmoidOp>(x);
   if (name == "LeakyRelu")
-    return e.select(e.compare<LessOp>(x, e.scalar(0, type)), e.mulNumber(x, param(0, 0.01)), x);
+    return e.select(isBelow, e.mulNumber(x, param(0, 0.01)), x);
+  if (name == "ThresholdedRelu")
+    return e.select(e.compare<LessOp>(e.scalar(param(0, 1), type), x), x, zero);
+  if (name == "Elu")
+    return elu(param(0, 1));
+  if (name == "Selu")
+    return e.mulNumber(elu(param(0, 1.67326319217681884765625)), param(1, 1.05070102214813232421875));
+  if (name == "Softplus")
+    return softplus(x);
+  if (name == "ParametricSoftplus")
+    return e.mulNumber(softplus(e.mulNumber(x, param(1, 1))), param(0, 1));
+  if (name == "Softsign")
+    return e.div(x, e.addNumber(e.unary<AbsOp>(x), 1));
+  if (name == "ScaledTanh")
+    return e.mulNumber(e.unary<TanhOp>(e.mulNumber(x, param(1, 1))), param(0, 1));
+  if (name == "Affine")
+    return e.addNumber(e.mulNumber(x, param(0, 1)), param(1, 0));
   if (name == "Clip")
     return clamp(x, param(0, -INFINITY), param(1, INFINITY));
   if (name == "HardSigmoid")
@@ -123,12 +153,15 @@ Value activate(Node &node, Value x) {
 
 void importFusedConv(Node &node) {
   Emitter &e = node.e;
-  Value x = node.in(0), filter = node.in(1);
-  if (!x || !filter || !e.checkBinary(x, filter))
-    return;
-  Value y = convolve(node, x, filter, Emitter::elementOf(x));
-  y = node.has(2) ? addChannelBias(e, y, node.in(2)) : y;
-  node.set(0, activate(node, node.has(3) ? e.add(y, node.in(3)) : y));
+  Value y = importAs(node, "Conv", 11, {node.in(0), node.in(1), node.opt(2)})[0];
+  y = node.has(3) ? e.add(y, node.in(3)) : y;
+  node.set(0, activate(e, node.getString("activation", ""), node.getFloats("activation_params").value_or(std::vector<double>()), y));
+}
+
+void importFusedGemm(Node &node) {
+  double second = node.getFloat(node.hasAttribute("activation_beta") ? "activation_beta" : "activation_gamma", NAN);
+  Value y = importAs(node, "Gemm", 13, {node.in(0), node.in(1), node.opt(2)})[0];
+  node.set(0, activate(node.e, node.getString("activation", ""), {node.getFloat("activation_alpha", NAN), second}, y));
 }
 
 void importBiasAdd(Node &node) { node.set(0, node.e.add(node.e.add(node.in(0), node.in(1)), node.in(2))); }
@@ -152,6 +185,7 @@ void addMicrosoftFused(OperatorTable &table) {
   table.addIn("com.microsoft", "MatMulNBits", importMatMulNBits);
   table.addIn("com.microsoft", "GatherBlockQuantized", importGatherBlockQuantized);
   table.addIn("com.microsoft", "FusedConv", importFusedConv);
+  table.addIn("com.microsoft", "FusedGemm", importFusedGemm);
   table.addIn("com.microsoft", "BiasAdd", importBiasAdd);
   table.addIn("com.microsoft", "BiasSplitGelu", importBiasSplitGelu);
 }

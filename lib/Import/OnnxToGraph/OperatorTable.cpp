@@ -49,7 +49,13 @@ static OperatorTable makeTable() {
   addText(table);
   addSequences(table);
   addMicrosoftAttention(table);
+  addMicrosoftGroupedAttention(table);
   addMicrosoftFused(table);
+  addMicrosoftQuantized(table);
+  addMicrosoftTensors(table);
+  addMicrosoftEmbedding(table);
+  addMicrosoftExperts(table);
+  addQLinear(table);
   return table;
 }
 
