@@ -145,6 +145,7 @@ void addMicrosoftQuantized(OperatorTable &table);
 void addMicrosoftTensors(OperatorTable &table);
 void addMicrosoftEmbedding(OperatorTable &table);
 void addMicrosoftExperts(OperatorTable &table);
+void addMicrosoftBlocks(OperatorTable &table);
 void addQLinear(OperatorTable &table);
 void addSampling(OperatorTable &table);
 void addTraining(OperatorTable &table);

@@ -105,7 +105,6 @@ Value normalizeShares(Node &node, Value shares) {
 }
 
 void importMoE(Node &node) {
-  Emitter &e = node.e;
   Value scores = node.in(1);
   auto [shares, chosen] = chooseExperts(node, scores);
   if (!chosen)

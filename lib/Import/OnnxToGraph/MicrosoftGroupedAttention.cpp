@@ -206,8 +206,7 @@ void importSparseAttention(Node &node) {
   std::optional<int64_t> layouts = blocks ? graph::getConstant(Emitter::dimsOf(blocks)[0]) : std::nullopt;
   if (!layouts || *layouts < 1 || q.heads % *layouts)
     return void(e.fail("the number of layouts is not known or does not divide that of heads"));
-  Dims dims = Emitter::dimsOf(q.query);
-  AffineExpr one = e.number(1), last = normalize(Emitter::dimsOf(blocks)[1] - 1);
+  AffineExpr last = normalize(Emitter::dimsOf(blocks)[1] - 1);
   auto blockOf = [&](Value at) { return e.minimum(e.div(at, e.integerScalar(size, e.i64())), e.indexTensor({last}, {}, e.i64())); };
   Value columns = e.gather(blocks, blockOf(e.iota({q.extent}, 0, e.i64())), 2);
   Value seen = e.transpose(e.gather(columns, blockOf(q.positions), 1), {1, 0, 2, 3});

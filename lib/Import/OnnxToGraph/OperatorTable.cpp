@@ -55,6 +55,7 @@ static OperatorTable makeTable() {
   addMicrosoftTensors(table);
   addMicrosoftEmbedding(table);
   addMicrosoftExperts(table);
+  addMicrosoftBlocks(table);
   addQLinear(table);
   return table;
 }
