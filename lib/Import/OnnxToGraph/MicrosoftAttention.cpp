@@ -169,8 +169,10 @@ static void setAttended(Node &node, const Value (&parts)[3], Value mask, Value b
     how.allowed = makeCausal(e, queries[2], keys[2]);
   Weights weights;
   node.set(0, mergeHeads(e, attend(e, parts[0], parts[1], parts[2], how, &weights)));
-  if (node.wants(3))
-    node.set(3, weights.scores);
+  if (!node.wants(3) || !weights.scores)
+    return;
+  Value lowest = e.cast(e.scalar(std::numeric_limits<float>::lowest(), e.f32()), Emitter::elementOf(weights.scores));
+  node.set(3, how.allowed ? e.select(how.allowed, weights.scores, lowest) : weights.scores);
 }
 
 void setProjected(Node &node, Value all, Value mask, Value past, Value bias) {
