@@ -36,17 +36,25 @@ void importGemm(Node &node) {
   node.set(0, y);
 }
 
+/// An operand of FusedMatMul: its first dim moved behind the others of the batch, then its last two dims swapped, where attributes ask for it.
+Value arrange(Node &node, Value x, StringRef moved, StringRef swapped) {
+  Emitter &e = node.e;
+  if (!x || Emitter::rankOf(x) < 2)
+    return x;
+  if (node.getInt(moved, 0)) {
+    int64_t rank = Emitter::rankOf(x);
+    Ints perm(llvm::to_vector(llvm::seq<int64_t>(1, rank - 1)));
+    perm.push_back(0);
+    perm.push_back(rank - 1);
+    x = e.transpose(x, perm);
+  }
+  return node.getInt(swapped, 0) ? e.transposeLast(x) : x;
+}
+
 void importFusedMatMul(Node &node) {
   Emitter &e = node.e;
-  Value a = node.in(0), b = node.in(1);
-  if (node.getInt("transBatchA", 0) || node.getInt("transBatchB", 0)) {
-    e.fail("transBatchA and transBatchB are not supported");
-    return;
-  }
-  a = node.getInt("transA", 0) && a && Emitter::rankOf(a) > 1 ? e.transposeLast(a) : a;
-  b = node.getInt("transB", 0) && b && Emitter::rankOf(b) > 1 ? e.transposeLast(b) : b;
+  Value y = e.matmul(arrange(node, node.in(0), "transBatchA", "transA"), arrange(node, node.in(1), "transBatchB", "transB"));
   double alpha = node.getFloat("alpha", 1);
-  Value y = e.matmul(a, b);
   node.set(0, alpha == 1 ? y : e.mulNumber(y, alpha));
 }
 

@@ -156,7 +156,15 @@ void addRandom(OperatorTable &table);
 void addMl(OperatorTable &table);
 void addTrees(OperatorTable &table);
 void addMicrosoftAttention(OperatorTable &table);
+void addMicrosoftGroupedAttention(OperatorTable &table);
 void addMicrosoftFused(OperatorTable &table);
+void addMicrosoftQuantized(OperatorTable &table);
+void addMicrosoftTensors(OperatorTable &table);
+void addMicrosoftEmbedding(OperatorTable &table);
+void addMicrosoftExperts(OperatorTable &table);
+void addMicrosoftBlocks(OperatorTable &table);
+void addMicrosoftRecurrent(OperatorTable &table);
+void addQLinear(OperatorTable &table);
 void addSampling(OperatorTable &table);
 void addTraining(OperatorTable &table);
 void addRegions(OperatorTable &table);
@@ -166,6 +174,10 @@ void addMaps(OperatorTable &table);
 void addSupportVectors(OperatorTable &table);
 void addLegacy(OperatorTable &table);
 
+/// Fails where an input that is given has another rank than (input, rank) says; false then.
+bool checkRanks(Node &node, llvm::ArrayRef<std::pair<unsigned, int64_t>> ranks);
+/// Imports other inputs (null: absent) by an operator of the default domain, which reads this node's attributes; returns one result at least.
+Values importAs(Node &node, llvm::StringRef op, int64_t opset, llvm::ArrayRef<mlir::Value> inputs);
 /// Sets elements of x to 0 with probability `ratio` and scales the others by 1 / (1 - ratio); `mask` tells those that are kept.
 mlir::Value dropElements(Node &node, mlir::Value x, mlir::Value ratio, mlir::Value &mask);
 /// Converts between numbers and texts, or from one element type to another.

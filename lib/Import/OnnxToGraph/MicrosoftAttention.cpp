@@ -1,14 +1,11 @@
 // Attention of the domain com.microsoft, written out in matrix products and a softmax.
-#include "lib/Import/OnnxToGraph/Importer.h"
-#include <cmath>
+#include "lib/Import/OnnxToGraph/MicrosoftAttention.h"
 
 using namespace mlir;
 using namespace onager::graph;
 
 namespace onager::frontend {
-namespace {
 
-/// [B, S, heads * H] -> [B, heads, S, H].
 Value splitHeads(Emitter &e, Value x, int64_t heads) {
   if (!x)
     return {};
@@ -18,7 +15,6 @@ Value splitHeads(Emitter &e, Value x, int64_t heads) {
   return e.transpose(e.reshape(x, {dims[0], dims[1], e.number(heads), e.truncDiv(dims[2], e.number(heads))}), {0, 2, 1, 3});
 }
 
-/// [B, heads, S, H] -> [B, S, heads * H].
 Value mergeHeads(Emitter &e, Value x) {
   if (!x)
     return {};
@@ -26,7 +22,6 @@ Value mergeHeads(Emitter &e, Value x) {
   return e.reshape(e.transpose(x, {0, 2, 1, 3}), {dims[0], dims[2], normalize(dims[1] * dims[3])});
 }
 
-/// Rotates pairs of the first `width` elements of x [B, heads, S, H] by angles [B or 1, 1, S, width / 2].
 Value rotate(Emitter &e, Value x, Value cosines, Value sines, AffineExpr width, bool isInterleaved) {
   if (!x || !cosines || !sines)
     return {};
@@ -50,26 +45,34 @@ Value rotate(Emitter &e, Value x, Value cosines, Value sines, AffineExpr width, 
   return areEqual(width, dims[3]) ? result : e.concat({result, e.sliceAxis(x, 3, width, normalize(dims[3] - width))}, 3);
 }
 
-/// Rows of a cache [positions, W] at positions [B, S] as [B, 1, S, W].
 Value pickAngles(Emitter &e, Value cache, Value positions) {
   Value rows = cache && positions ? e.gather(cache, positions, 0) : Value();
   return rows ? e.unsqueeze(rows, {1}) : Value();
 }
 
-void importRotaryEmbedding(Node &node) {
+/// x as [B, heads, S, H] for a rotation by tables of `width` / 2 angles; it may come with its heads merged.
+static Value splitRotated(Node &node, Value x, AffineExpr width) {
+  Emitter &e = node.e;
+  if (Emitter::rankOf(x) == 4)
+    return x;
+  if (Emitter::rankOf(x) != 3)
+    return e.fail("expected rank 3 or 4, found rank " + Twine(Emitter::rankOf(x)));
+  std::optional<int64_t> known = graph::getConstant(width), hidden = graph::getConstant(Emitter::dimsOf(x).back());
+  int64_t heads = node.getInt("num_heads", 0);
+  if (heads == 0 && node.getInt("rotary_embedding_dim", 0) == 0 && known && hidden && *known > 0)
+    heads = *hidden / *known;
+  return splitHeads(e, x, heads);
+}
+
+static void importRotaryEmbedding(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0), positions = node.in(1), cosines = node.in(2), sines = node.in(3);
-  if (!x || !positions || !cosines || !sines)
+  if (!x || !positions || !cosines || !sines || !checkRanks(node, {{2, 2}, {3, 2}}))
     return;
   if (node.getInt("is_packed_batching", 0))
     return void(e.fail("packed batches are not supported"));
-  bool hasHeads = Emitter::rankOf(x) == 4;
   AffineExpr width = normalize(Emitter::dimsOf(cosines)[1] * 2);
-  std::optional<int64_t> known = graph::getConstant(width), hidden = graph::getConstant(Emitter::dimsOf(x).back());
-  int64_t heads = node.getInt("num_heads", 0), rotary = node.getInt("rotary_embedding_dim", 0);
-  if (!hasHeads && heads == 0 && rotary == 0 && known && hidden && *known > 0)
-    heads = *hidden / *known;
-  Value split = hasHeads ? x : splitHeads(e, x, heads);
+  Value split = splitRotated(node, x, width);
   if (!split)
     return;
   AffineExpr length = Emitter::dimsOf(split)[2];
@@ -78,20 +81,69 @@ void importRotaryEmbedding(Node &node) {
   if (positions && Emitter::rankOf(positions) <= 1)
     positions = e.add(e.iota({e.number(1), length}, 1, e.i64()), e.reshape(positions, {}));
   Value y = rotate(e, split, pickAngles(e, cosines, positions), pickAngles(e, sines, positions), width, node.getInt("interleaved", 0) != 0);
-  node.set(0, hasHeads ? y : mergeHeads(e, y));
+  node.set(0, Emitter::rankOf(x) == 4 ? y : mergeHeads(e, y));
 }
 
-/// How scores become weights.
-struct Scores {
-  double scale = 0;     ///< 0: 1 / sqrt(H)
-  double softcap = 0;   ///< limits scores to +-softcap, by tanh
-  Value bias;           ///< added to the scores where given
-  Value allowed;        ///< positions that count, where given
-  double masked = -INFINITY; ///< added to the scores of the others
-};
+/// Which of three streams of positions each angle follows: runs one behind the other, or the first with every third angle from the others.
+static std::vector<double> assignStreams(const Ints &sections, bool isInterleaved) {
+  std::vector<double> streams;
+  if (!isInterleaved) {
+    for (size_t k = 0; k < 3; ++k)
+      streams.insert(streams.end(), static_cast<size_t>(sections[k]), static_cast<double>(k));
+    return streams;
+  }
+  streams.assign(static_cast<size_t>(sections[0] + sections[1] + sections[2]), 0);
+  for (size_t k = 1; k < 3; ++k)
+    for (size_t at = k; at < std::min(streams.size(), static_cast<size_t>(3 * sections[k])); at += 3)
+      streams[at] = static_cast<double>(k);
+  return streams;
+}
 
-/// softmax(scale * q k^T + bias) v for q [..., S, H], k [..., T, H], v [..., T, V], in f32 for shorter floats.
-Value attend(Emitter &e, Value q, Value k, Value v, const Scores &how) {
+/// A rotation by positions in time, height and width [3, B, S], which share out the angles.
+static void importMRotaryEmbedding(Node &node) {
+  Emitter &e = node.e;
+  Value x = node.in(0), positions = node.in(1), cosines = node.in(2), sines = node.in(3);
+  Ints sections = node.getInts("mrope_section").value_or(Ints());
+  if (!x || !positions || !cosines || !sines || !checkRanks(node, {{1, 3}, {2, 2}, {3, 2}}))
+    return;
+  positions = e.cast(positions, e.i64());
+  e.unify(Emitter::dimsOf(positions)[0], e.number(3), "the number of streams of positions");
+  if (sections.size() != 3 || llvm::any_of(sections, [](int64_t size) { return size < 0 || size > kMaxContents; }) || node.getInt("is_packed_batching", 0))
+    return void(e.fail("expected three sections that are not negative, and no packed batches"));
+  std::vector<double> streams = assignStreams(sections, node.getInt("mrope_layout", 0) != 0);
+  auto count = static_cast<int64_t>(streams.size());
+  e.unify(Emitter::dimsOf(cosines)[1], e.number(count), "the number of angles and the sum of the sections");
+  AffineExpr width = e.number(2 * count);
+  Value split = splitRotated(node, x, width), stream = e.tensor(streams, {count}, e.i64());
+  auto pick = [&](Value cache) {
+    Value angles;
+    for (int64_t k = 2; k >= 0; --k) {
+      Value own = pickAngles(e, cache, e.squeeze(e.sliceAxis(positions, 0, k, 1), {0}));
+      angles = angles ? e.select(e.compare<EqualOp>(stream, e.integerScalar(k, e.i64())), own, angles) : own;
+    }
+    return angles;
+  };
+  Value y = rotate(e, split, pick(cosines), pick(sines), width, node.getInt("interleaved", 0) != 0);
+  node.set(0, Emitter::rankOf(x) == 4 ? y : mergeHeads(e, y));
+}
+
+Value both(Emitter &e, Value a, Value b) { return a && b ? e.binary<AndOp>(a, b) : a ? a : b; }
+
+/// The weights of scores [..., S, T]; a sink takes a part of each row's.
+static Value weigh(Emitter &e, Value scores, Value sink) {
+  if (!scores)
+    return {};
+  int64_t last = Emitter::rankOf(scores) - 1;
+  if (!sink)
+    return e.softmax(scores, last);
+  Dims column = Emitter::dimsOf(scores);
+  AffineExpr keys = column.back();
+  column.back() = e.number(1);
+  Value all = e.concat({scores, e.broadcast(e.cast(sink, Emitter::elementOf(scores)), column)}, last);
+  return e.sliceAxis(e.softmax(all, last), last, e.number(0), keys);
+}
+
+Value attend(Emitter &e, Value q, Value k, Value v, const Scores &how, Weights *weights) {
   if (!q || !k || !v)
     return {};
   Type type = Emitter::elementOf(q), wide = type.getIntOrFloatBitWidth() < 32 ? e.f32() : type;
@@ -104,96 +156,119 @@ Value attend(Emitter &e, Value q, Value k, Value v, const Scores &how) {
     scores = e.mulNumber(e.unary<TanhOp>(e.divNumber(scores, how.softcap)), how.softcap);
   if (how.bias)
     scores = e.add(scores, e.cast(how.bias, wide));
+  if (how.counted)
+    scores = e.add(scores, e.select(how.counted, e.scalar(0, wide), e.scalar(how.padding, wide)));
+  if (weights)
+    weights->scores = e.cast(scores, type);
   if (how.allowed)
-    scores = std::isinf(how.masked) ? e.select(how.allowed, scores, e.lowest(wide))
-                                    : e.add(scores, e.select(how.allowed, e.scalar(0, wide), e.scalar(how.masked, wide)));
-  return e.cast(e.matmul(e.softmax(scores, scores ? Emitter::rankOf(scores) - 1 : 0), e.cast(v, wide)), type);
+    scores = e.select(how.allowed, scores, e.lowest(wide));
+  Value share = weigh(e, scores, how.sink);
+  if (weights)
+    weights->weights = e.cast(share, type);
+  return e.cast(e.matmul(share, e.cast(v, wide)), type);
 }
 
-Value both(Emitter &e, Value a, Value b) { return a && b ? e.binary<AndOp>(a, b) : a ? a : b; }
-
 /// Positions [S, T] that a causal query sees: column <= row + T - S.
-Value makeCausal(Emitter &e, AffineExpr queries, AffineExpr keys) {
+static Value makeCausal(Emitter &e, AffineExpr queries, AffineExpr keys) {
   Value rows = e.iota({queries, e.number(1)}, 0, e.i64()), columns = e.iota({e.number(1), keys}, 1, e.i64());
   return e.compare<LessEqualOp>(columns, e.add(rows, e.indexTensor({normalize(keys - queries)}, {}, e.i64())));
 }
 
 /// What a mask of com.microsoft allows, as something that broadcasts to [B, heads, S, T]; its meaning follows from its shape.
-Value readMask(Emitter &e, Value mask, AffineExpr batch, AffineExpr keys) {
+static Value readMask(Emitter &e, Value mask, ArrayRef<AffineExpr> queries, AffineExpr keys) {
   if (!mask)
     return {};
+  AffineExpr batch = queries[0];
   Dims dims = Emitter::dimsOf(mask);
   Value columns = e.iota({e.number(1), e.number(1), e.number(1), keys}, 3, Emitter::elementOf(mask));
-  Dims column{batch, e.number(1), e.number(1), e.number(1)};
-  if (dims.size() == 1 && areEqual(dims[0], batch))
-    return e.compare<LessOp>(columns, e.reshape(mask, column));
-  if (dims.size() == 1 && areEqual(dims[0], normalize(batch * 2))) {
-    Value ends = e.reshape(e.sliceAxis(mask, 0, e.number(0), batch), column), starts = e.reshape(e.sliceAxis(mask, 0, batch, batch), column);
-    return both(e, e.compare<LessOp>(columns, ends), e.compare<LessEqualOp>(starts, columns));
+  if (dims.size() == 1) {
+    // Ends [B], or ends and starts [2 * B]; which of them may be known only while the model runs.
+    Dims column{batch, e.number(1), e.number(1), e.number(1)};
+    AffineExpr twice = normalize(batch * 2);
+    e.unify(e.selectEqual(dims[0], twice, twice, batch), dims[0], "the length of a mask of lengths, which is the batch or twice as much");
+    Value isBelow = e.compare<LessOp>(columns, e.reshape(e.sliceAxis(mask, 0, e.number(0), batch), column));
+    if (areEqual(dims[0], batch))
+      return isBelow;
+    AffineExpr offset = e.selectEqual(dims[0], twice, batch, e.number(0));
+    Value hasStarts = e.compare<EqualOp>(e.indexTensor({dims[0]}, {}, e.i64()), e.indexTensor({twice}, {}, e.i64()));
+    Value starts = e.reshape(e.sliceAxis(mask, 0, offset, batch), column);
+    return both(e, isBelow, e.select(hasStarts, e.compare<LessEqualOp>(starts, columns), e.splat(e.integerScalar(1, e.i1()), {})));
   }
   Value flags = e.cast(mask, e.i1());
   if (dims.size() == 2)
     return e.unsqueeze(flags, {1, 2});
   if (dims.size() == 3)
     return e.unsqueeze(flags, {1});
+  // Of a square of all positions, the rows of the queries.
+  if (dims.size() == 4) {
+    e.requireAtLeast(dims[2], keys, "the rows of a mask of all positions");
+    e.requireAtLeast(dims[3], keys, "the columns of a mask of all positions");
+    return e.sliceAxis(e.sliceAxis(flags, 2, normalize(keys - queries[2]), queries[2]), 3, e.number(0), keys);
+  }
   return e.fail("a mask of rank " + Twine(dims.size()) + " is not supported");
 }
 
 /// Keys or values behind those of earlier runs.
-Value appendPast(Emitter &e, Value past, Value now) { return past && now ? e.concat({past, now}, 2) : now; }
+static Value appendPast(Emitter &e, Value past, Value now) { return past && now ? e.concat({past, now}, 2) : now; }
 
-/// Sets output 0 of Attention or MultiHeadAttention, whose attributes and bias mean the same; `mask` stands at another input.
-void setAttended(Node &node, const Value (&parts)[3], Value mask) {
+/// Sets output 0 from queries, keys and values, and output 3 to the scores where it is wanted.
+static void setAttended(Node &node, const Value (&parts)[3], Value mask, Value bias) {
   Emitter &e = node.e;
   Dims queries = Emitter::dimsOf(parts[0]), keys = Emitter::dimsOf(parts[1]);
   Scores how;
   how.scale = node.getFloat("scale", 0);
-  how.bias = node.opt(5);
-  how.masked = node.getFloat("mask_filter_value", -10000);
-  how.allowed = readMask(e, mask, queries[0], keys[2]);
-  if (node.getInt("unidirectional", 0)) {
-    how.allowed = both(e, how.allowed, makeCausal(e, queries[2], keys[2]));
-    how.masked = -INFINITY;
-  }
-  node.set(0, mergeHeads(e, attend(e, parts[0], parts[1], parts[2], how)));
+  how.bias = bias;
+  how.padding = node.getFloat("mask_filter_value", -10000);
+  how.counted = readMask(e, mask, queries, keys[2]);
+  if (node.getInt("unidirectional", 0))
+    how.allowed = makeCausal(e, queries[2], keys[2]);
+  Weights weights;
+  node.set(0, mergeHeads(e, attend(e, parts[0], parts[1], parts[2], how, &weights)));
+  if (!node.wants(3) || !weights.scores)
+    return;
+  Value lowest = e.cast(e.scalar(std::numeric_limits<float>::lowest(), e.f32()), Emitter::elementOf(weights.scores));
+  node.set(3, how.allowed ? e.select(how.allowed, weights.scores, lowest) : weights.scores);
 }
 
-/// Attention over one projection of the input to queries, keys and values.
-void importAttention(Node &node) {
+void setProjected(Node &node, Value all, Value mask, Value past, Value bias) {
   Emitter &e = node.e;
-  Value x = node.in(0), weights = node.in(1);
   int64_t heads = node.getInt("num_heads", 0);
-  if (!x || !weights)
-    return;
-  if (node.getInt("do_rotary", 0) || node.has(6))
-    return void(e.fail("do_rotary and a shared past buffer are not supported"));
-  Value all = e.matmul(x, weights);
-  all = node.has(2) ? e.add(all, node.in(2)) : all;
   if (!all)
     return;
-  AffineExpr third = e.truncDiv(Emitter::dimsOf(all)[2], e.number(3));
+  if (Emitter::rankOf(all) != 3)
+    return void(e.fail("a projection of rank " + Twine(Emitter::rankOf(all)) + ", expected 3"));
+  AffineExpr third = e.truncDiv(Emitter::dimsOf(all).back(), e.number(3));
   Ints sizes = node.getInts("qkv_hidden_sizes").value_or(Ints());
   AffineExpr start = e.number(0);
   Value parts[3];
   for (size_t k = 0; k < 3; ++k) {
     AffineExpr size = sizes.size() == 3 ? e.number(sizes[k]) : third;
-    parts[k] = splitHeads(e, e.sliceAxis(all, 2, start, size), heads);
+    parts[k] = splitHeads(e, e.sliceAxis(all, -1, start, size), heads);
     start = normalize(start + size);
   }
-  if (node.has(4))
+  if (past)
     for (int64_t k = 1; k < 3; ++k)
-      parts[k] = appendPast(e, e.squeeze(e.sliceAxis(node.in(4), 0, k - 1, 1), {0}), parts[k]);
+      parts[k] = appendPast(e, e.squeeze(e.sliceAxis(past, 0, k - 1, 1), {0}), parts[k]);
   if (!parts[0] || !parts[1] || !parts[2])
     return;
-  setAttended(node, parts, node.opt(3));
+  setAttended(node, parts, mask, bias);
   if (node.wants(1))
     node.set(1, e.concat({e.unsqueeze(parts[1], {0}), e.unsqueeze(parts[2], {0})}, 0));
 }
 
-/// Queries, keys and values of MultiHeadAttention as [B, heads, length, H], whatever form they come in.
-bool readProjections(Node &node, int64_t heads, Value (&parts)[3]) {
+/// Attention over one projection of the input to queries, keys and values.
+static void importAttention(Node &node) {
   Emitter &e = node.e;
-  Value query = node.in(0);
+  if (node.getInt("do_rotary", 0) || node.has(6))
+    return void(e.fail("do_rotary and a shared past buffer are not supported"));
+  Value all = e.matmul(node.in(0), node.in(1));
+  setProjected(node, node.has(2) ? e.add(all, node.in(2)) : all, node.opt(3), node.opt(4), node.opt(5));
+}
+
+/// Queries, keys and values as [B, heads, length, H], whatever form these inputs and their bias come in.
+static bool readProjections(Node &node, Value (&inputs)[4], int64_t heads, Value (&parts)[3]) {
+  Emitter &e = node.e;
+  Value query = inputs[0], bias = inputs[3];
   if (!query)
     return false;
   // Packed: [B, S, heads, 3, H], or keys and values as [B, T, heads, 2, H].
@@ -201,9 +276,8 @@ bool readProjections(Node &node, int64_t heads, Value (&parts)[3]) {
   if (Emitter::rankOf(query) == 5) {
     for (int64_t k = 0; k < 3; ++k)
       parts[k] = unpack(query, k);
-    return !node.has(3) || e.fail("a bias with packed projections is not supported");
+    return !bias || e.fail("a bias with packed projections is not supported");
   }
-  Value bias = node.opt(3), inputs[3] = {query, node.opt(1), node.opt(2)};
   AffineExpr start = e.number(0);
   for (int64_t k = 0; k < 3; ++k) {
     if (k > 0 && inputs[1] && Emitter::rankOf(inputs[1]) == 5) {
@@ -222,137 +296,88 @@ bool readProjections(Node &node, int64_t heads, Value (&parts)[3]) {
   return parts[0] && parts[1] && parts[2];
 }
 
-void importMultiHeadAttention(Node &node) {
+/// A buffer of keys or values [B, heads, positions, H] in which the new ones stand behind `length` others.
+static Value writeShared(Emitter &e, Value buffer, Value now, Value length) {
+  if (!buffer || !now || !length)
+    return {};
+  Value at = e.add(e.iota({e.number(1), e.number(1), Emitter::dimsOf(now)[2], e.number(1)}, 2, e.i64()), length);
+  return e.scatterElements(buffer, e.broadcast(at, Emitter::dimsOf(now)), now, 2, ScatterKind::none);
+}
+
+/// The first `count` rows of a shared buffer, each of the beam that `beams` [batch, width, positions] names.
+static Value readShared(Emitter &e, Value buffer, Value beams, AffineExpr count) {
+  e.requireAtLeast(Emitter::dimsOf(buffer)[2], count, "the positions of a shared buffer");
+  Value rows = e.sliceAxis(buffer, 2, e.number(0), count);
+  if (!rows || !beams)
+    return rows;
+  if (Emitter::rankOf(beams) != 3)
+    return e.fail("cache_indirection has rank " + Twine(Emitter::rankOf(beams)) + ", expected 3");
+  e.requireAtLeast(Emitter::dimsOf(beams)[2], count, "the positions of cache_indirection");
+  Dims dims = Emitter::dimsOf(rows), all = Emitter::dimsOf(beams);
+  AffineExpr one = e.number(1);
+  // The last position is that of this run: it stands in its own row.
+  Value before = e.sliceAxis(beams, 2, e.number(0), count);
+  Value first = e.mul(e.iota({all[0], one, one}, 0, e.i64()), e.indexTensor({all[1]}, {}, e.i64()));
+  Value isNow = e.compare<EqualOp>(e.iota({one, one, count}, 2, e.i64()), e.indexTensor({normalize(count - 1)}, {}, e.i64()));
+  Value from = e.add(first, e.select(isNow, e.iota({one, all[1], one}, 1, e.i64()), e.cast(before, e.i64())));
+  return e.gatherElements(rows, e.broadcast(e.reshape(from, {dims[0], one, count, one}), dims), 0);
+}
+
+/// Puts the new keys and values into buffers that hold all positions, attends to those up to now, and sets the buffers as outputs 1 and 2.
+static void attendShared(Node &node, Value (&parts)[3], ArrayRef<Value> buffers, Value pastLength, Value beams, Value mask, Value bias) {
   Emitter &e = node.e;
-  Value parts[3];
-  if (node.has(8) || node.has(9))
-    return void(e.fail("a shared past buffer and cache_indirection are not supported"));
-  if (!readProjections(node, node.getInt("num_heads", 0), parts))
+  Exprs length = e.contentsOrBind(e.reshape(pastLength, {}));
+  if (e.hasFailed() || length.size() != 1)
     return;
+  Value at = e.indexTensor({length[0]}, {}, e.i64());
+  AffineExpr total = e.maxOf(normalize(length[0] + Emitter::dimsOf(parts[1])[2]), e.number(0));
+  for (unsigned k = 1; k < 3; ++k) {
+    Value all = writeShared(e, buffers[k - 1], parts[k], at);
+    parts[k] = all ? readShared(e, all, beams, total) : Value();
+    if (node.wants(k))
+      node.set(k, all);
+  }
+  if (parts[1] && parts[2])
+    setAttended(node, parts, mask, bias);
+}
+
+static void importMultiHeadAttention(Node &node) {
+  Emitter &e = node.e;
+  Value parts[3], inputs[4] = {node.in(0), node.opt(1), node.opt(2), node.opt(3)};
+  if (!readProjections(node, inputs, node.getInt("num_heads", 0), parts))
+    return;
+  if (node.has(8))
+    return attendShared(node, parts, {node.in(6), node.in(7)}, node.in(8), node.opt(9), node.opt(4), node.opt(5));
   parts[1] = appendPast(e, node.opt(6), parts[1]);
   parts[2] = appendPast(e, node.opt(7), parts[2]);
   if (!parts[1] || !parts[2])
     return;
-  setAttended(node, parts, node.opt(4));
+  setAttended(node, parts, node.opt(4), node.opt(5));
   for (unsigned k = 1; k < 3; ++k)
     if (node.wants(k))
       node.set(k, parts[k]);
 }
 
-/// A cache of keys or values: `past` up to pastLength[b], then what is new, then zeros; [B, heads, total, H].
-Value updateCache(Emitter &e, Value past, Value now, Value pastLength, AffineExpr total) {
-  if (!now || !pastLength)
-    return {};
-  Dims dims = Emitter::dimsOf(now);
-  AffineExpr one = e.number(1), length = dims[2];
-  dims[2] = total;
-  Value columns = e.iota({one, one, total, one}, 2, e.i64()), offset = e.sub(columns, e.reshape(pastLength, {dims[0], one, one, one}));
-  Value last = e.indexTensor({normalize(length - 1)}, {}, e.i64()), zero = e.integerScalar(0, e.i64());
-  Value index = e.maximum(e.minimum(offset, last), zero);
-  Value fresh = e.gatherElements(now, e.broadcast(index, dims), 2);
-  Value isNew = both(e, e.compare<LessEqualOp>(zero, offset), e.compare<LessEqualOp>(offset, last));
-  Value kept = e.scalar(0, Emitter::elementOf(now));
-  if (past) {
-    Exprs none(4, e.number(0)), behind = none;
-    behind[2] = normalize(total - Emitter::dimsOf(past)[2]);
-    Value padded = e.pad(past, none, behind, kept);
-    kept = e.select(e.compare<LessOp>(offset, zero), padded, kept);
-  }
-  return e.select(isNew, fresh, kept);
-}
-
-/// What GroupQueryAttention works on.
-struct GroupedQuery {
-  Value query, key, value;      ///< [B, heads or kv heads, S, H]
-  Value pastLength, positions;  ///< [B], [B, S] i64
-  AffineExpr total;             ///< extent of the caches that come out
-};
-
-bool readGroupedQuery(Node &node, int64_t heads, int64_t kvHeads, GroupedQuery &q) {
+/// One query per sequence: over the keys and values of another sequence, or over a shared buffer of its own.
+static void importDecoderMaskedAttention(Node &node) {
   Emitter &e = node.e;
-  Value query = node.in(0), lengths = e.cast(node.in(5), e.i64()), total = node.in(6);
-  if (!query || !lengths || !total)
-    return false;
-  if (heads < 1 || kvHeads < 1 || heads % kvHeads)
-    return e.fail(Twine(heads) + " heads for " + Twine(kvHeads) + " of keys and values") != nullptr;
-  if (node.has(1)) {
-    q.key = splitHeads(e, node.in(1), kvHeads);
-    q.value = splitHeads(e, node.in(2), kvHeads);
-    q.query = splitHeads(e, query, heads);
-  } else {
-    Value all = splitHeads(e, query, heads + 2 * kvHeads);
-    q.query = e.sliceAxis(all, 1, 0, heads);
-    q.key = e.sliceAxis(all, 1, heads, kvHeads);
-    q.value = e.sliceAxis(all, 1, heads + kvHeads, kvHeads);
-  }
-  Exprs known = e.contentsOrBind(e.reshape(total, {}));
-  if (!q.query || !q.key || !q.value || known.size() != 1)
-    return false;
-  Dims dims = Emitter::dimsOf(q.query);
-  q.total = e.maxOf(known[0], e.number(0));
-  if (Value past = node.opt(3))
-    q.total = e.maxOf(q.total, Emitter::dimsOf(past)[2]);
-  // seqlens_k is the length after this run, less one; a prompt (all of the total is new) starts at 0.
-  Value length = e.indexTensor({dims[2]}, {}, e.i64()), after = e.addNumber(e.reshape(lengths, {dims[0]}), 1);
-  Value isPrompt = e.compare<EqualOp>(length, e.cast(e.reshape(total, {}), e.i64()));
-  q.pastLength = e.select(isPrompt, e.integerScalar(0, e.i64()), e.sub(after, length));
-  q.positions = e.add(e.reshape(q.pastLength, {dims[0], e.number(1)}), e.iota({e.number(1), dims[2]}, 1, e.i64()));
-  return !e.hasFailed();
-}
-
-/// [B, kv heads, ..] and queries as [B, kv heads, group, S, H], so that each group meets its keys by broadcasting.
-Value attendGrouped(Emitter &e, const GroupedQuery &q, Value keys, Value values, int64_t heads, int64_t kvHeads, const Scores &how) {
-  Dims dims = Emitter::dimsOf(q.query);
-  Value grouped = e.reshape(q.query, {dims[0], e.number(kvHeads), e.number(heads / kvHeads), dims[2], dims[3]});
-  Value y = attend(e, grouped, e.unsqueeze(keys, {2}), e.unsqueeze(values, {2}), how);
-  return y ? mergeHeads(e, e.reshape(y, {dims[0], e.number(heads), dims[2], Emitter::dimsOf(y)[4]})) : Value();
-}
-
-void importGroupQueryAttention(Node &node) {
-  Emitter &e = node.e;
-  int64_t heads = node.getInt("num_heads", 0), kvHeads = node.getInt("kv_num_heads", 0), window = node.getInt("local_window_size", -1);
-  if (node.getInt("smooth_softmax", 0) > 0 || node.has(10) || node.has(11) || node.getInt("qk_output", 0))
-    return void(e.fail("smooth_softmax, an attention bias, head_sink and qk_output are not supported"));
-  GroupedQuery q;
-  if (!readGroupedQuery(node, heads, kvHeads, q))
+  Value parts[3], inputs[4] = {node.in(0), node.opt(1), node.opt(2), node.opt(10)};
+  if (!readProjections(node, inputs, node.getInt("num_heads", 0), parts))
     return;
-  if (node.getInt("do_rotary", 0)) {
-    Value positions = node.has(9) ? e.cast(node.in(9), e.i64()) : q.positions, cosines = node.in(7), sines = node.in(8);
-    if (!cosines || !sines)
-      return;
-    AffineExpr width = normalize(Emitter::dimsOf(cosines)[1] * 2), rows = Emitter::dimsOf(cosines)[0];
-    positions = e.minimum(positions, e.indexTensor({normalize(rows - 1)}, {}, e.i64()));
-    bool isInterleaved = node.getInt("rotary_interleaved", 0) != 0;
-    cosines = pickAngles(e, cosines, positions);
-    sines = pickAngles(e, sines, positions);
-    q.query = rotate(e, q.query, cosines, sines, width, isInterleaved);
-    q.key = rotate(e, q.key, cosines, sines, width, isInterleaved);
-  }
-  Value keys = updateCache(e, node.opt(3), q.key, q.pastLength, q.total), values = updateCache(e, node.opt(4), q.value, q.pastLength, q.total);
-  if (!keys || !values || !q.query)
-    return;
-  // A query at position p sees the columns up to p, of a window the last ones.
-  Value rows = e.unsqueeze(q.positions, {1, 2, 4}), columns = e.iota({e.number(1), e.number(1), e.number(1), e.number(1), q.total}, 4, e.i64());
-  Scores how;
-  how.scale = node.getFloat("scale", 0);
-  how.softcap = node.getFloat("softcap", 0);
-  how.allowed = e.compare<LessEqualOp>(columns, rows);
-  if (window > 0)
-    how.allowed = both(e, how.allowed, e.compare<LessOp>(e.addNumber(rows, static_cast<double>(-window)), columns));
-  node.set(0, attendGrouped(e, q, keys, values, heads, kvHeads, how));
-  if (node.wants(1))
-    node.set(1, keys);
-  if (node.wants(2))
-    node.set(2, values);
+  if (!node.has(5))
+    return setAttended(node, parts, node.opt(3), node.opt(4));
+  bool hasBeams = node.has(8) && node.has(9);
+  if (!node.has(7))
+    return void(e.fail("a past without past_sequence_length is not supported"));
+  attendShared(node, parts, {node.in(5), node.in(6)}, node.in(7), hasBeams ? node.in(9) : Value(), node.opt(3), node.opt(4));
 }
-
-} // namespace
 
 void addMicrosoftAttention(OperatorTable &table) {
   table.addIn("com.microsoft", "RotaryEmbedding", importRotaryEmbedding);
+  table.addIn("com.microsoft", "MRotaryEmbedding", importMRotaryEmbedding);
   table.addIn("com.microsoft", "Attention", importAttention);
   table.addIn("com.microsoft", "MultiHeadAttention", importMultiHeadAttention);
-  table.addIn("com.microsoft", "GroupQueryAttention", importGroupQueryAttention);
+  table.addIn("com.microsoft", "DecoderMaskedMultiHeadAttention", importDecoderMaskedAttention);
 }
 
 } // namespace onager::frontend

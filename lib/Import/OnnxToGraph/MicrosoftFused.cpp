@@ -1,19 +1,19 @@
 // Fused and block-quantised operators of the domain com.microsoft, written out in what they fuse.
-#include "lib/Import/OnnxToGraph/Quantization.h"
-#include "lib/Import/OnnxToGraph/Window.h"
+#include "lib/Import/OnnxToGraph/Microsoft.h"
 #include <cmath>
 
 using namespace mlir;
 using namespace onager::graph;
 
 namespace onager::frontend {
-namespace {
-
-/// Numbers of `bits` bits, packed into the bytes of the last dim from the lowest bits up, one element each.
 Value unpackBits(Emitter &e, Value packed, int64_t bits) {
-  if (!packed || bits == 8)
-    return packed;
+  if (!packed)
+    return {};
   Type type = Emitter::elementOf(packed);
+  if (!type.isUnsignedInteger(8) || Emitter::rankOf(packed) < 1)
+    return e.fail("numbers of few bits lie in bytes, which are of type uint8");
+  if (bits == 8)
+    return packed;
   Dims dims = Emitter::dimsOf(packed);
   std::vector<double> shifts;
   for (int64_t shift = 0; shift < 8; shift += bits)
@@ -24,38 +24,112 @@ Value unpackBits(Emitter &e, Value packed, int64_t bits) {
   return e.reshape(e.binary<AndOp>(parts, e.integerScalar((1 << bits) - 1, type)), dims);
 }
 
-/// A weight [K, N] from blocks of quantised numbers [N, blocks, bytes] with one scale and zero point each.
-Value dequantizeBlocks(Node &node, Type type, int64_t bits, int64_t block, int64_t inner, int64_t columns) {
+Value activate(Emitter &e, StringRef name, ArrayRef<double> params, Value x) {
+  if (name.empty() || !x)
+    return x;
+  auto param = [&](size_t k, double otherwise) { return k < params.size() && !std::isnan(params[k]) ? params[k] : otherwise; };
+  Type type = Emitter::elementOf(x);
+  Value zero = e.scalar(0, type), isBelow = e.compare<LessOp>(x, zero);
+  auto clamp = [&](Value value, double low, double high) { return e.minimum(e.maximum(value, e.scalar(low, type)), e.scalar(high, type)); };
+  auto elu = [&](double alpha) { return e.select(isBelow, e.mulNumber(e.unary<Expm1Op>(x), alpha), x); };
+  auto softplus = [&](Value y) {
+    return y ? e.add(e.unary<ReluOp>(y), e.unary<Log1pOp>(e.unary<ExpOp>(e.unary<NegOp>(e.unary<AbsOp>(y))))) : Value();
+  };
+  if (name == "Relu")
+    return e.unary<ReluOp>(x);
+  if (name == "Tanh")
+    return e.unary<TanhOp>(x);
+  if (name == "Sigmoid")
+    return e.unary<SigmoidOp>(x);
+  if (name == "LeakyRelu")
+    return e.select(isBelow, e.mulNumber(x, param(0, 0.01)), x);
+  if (name == "ThresholdedRelu")
+    return e.select(e.compare<LessOp>(e.scalar(param(0, 1), type), x), x, zero);
+  if (name == "Elu")
+    return elu(param(0, 1));
+  if (name == "Selu")
+    return e.mulNumber(elu(param(0, 1.67326319217681884765625)), param(1, 1.05070102214813232421875));
+  if (name == "Softplus")
+    return softplus(x);
+  if (name == "ParametricSoftplus")
+    return e.mulNumber(softplus(e.mulNumber(x, param(1, 1))), param(0, 1));
+  if (name == "Softsign")
+    return e.div(x, e.addNumber(e.unary<AbsOp>(x), 1));
+  if (name == "ScaledTanh")
+    return e.mulNumber(e.unary<TanhOp>(e.mulNumber(x, param(1, 1))), param(0, 1));
+  if (name == "Affine")
+    return e.addNumber(e.mulNumber(x, param(0, 1)), param(1, 0));
+  if (name == "Clip")
+    return clamp(x, param(0, -INFINITY), param(1, INFINITY));
+  if (name == "HardSigmoid")
+    return clamp(e.addNumber(e.mulNumber(x, param(0, 0.2)), param(1, 0.5)), 0, 1);
+  return e.fail("activation is '" + name + "'");
+}
+
+namespace {
+
+/// How the weight of MatMulNBits is stored.
+struct Packing {
+  int64_t inner, columns, bits, block;
+
+  int64_t blocks() const { return (inner + block - 1) / block; }
+};
+
+/// The zero points [N, blocks]: given as reals, packed like the numbers, or in the middle.
+Value readZeroPoints(Node &node, const Packing &how, Type type) {
+  Emitter &e = node.e;
+  Value given = node.opt(3);
+  if (!given)
+    return e.splat(e.scalar(static_cast<double>(1 << (how.bits - 1)), type), e.numbers({how.columns, how.blocks()}));
+  if (!isa<IntegerType>(Emitter::elementOf(given)))
+    return e.reshape(e.cast(given, type), e.numbers({how.columns, how.blocks()}));
+  Value all = unpackBits(e, e.reshape(given, e.numbers({how.columns, (how.blocks() * how.bits + 7) / 8})), how.bits);
+  return e.cast(e.sliceAxis(all, 1, 0, how.blocks()), type);
+}
+
+/// A weight [K, N] from blocks of quantised numbers [N, blocks, bytes]. The scale and zero point of each row are those of its block, or of the
+/// group that g_idx names.
+Value dequantizeBlocks(Node &node, Type type, const Packing &how) {
   Emitter &e = node.e;
   Value packed = node.in(1), scales = node.in(2);
-  int64_t blocks = (inner + block - 1) / block;
   if (!packed || !scales)
     return {};
-  Value numbers = unpackBits(e, e.reshape(packed, e.numbers({columns, blocks, block * bits / 8})), bits), zero;
-  Dims each = e.numbers({columns, blocks, 1});
-  if (Value given = node.opt(3); given && isa<IntegerType>(Emitter::elementOf(given))) {
-    Value all = unpackBits(e, e.reshape(given, e.numbers({columns, (blocks * bits + 7) / 8})), bits);
-    zero = e.reshape(e.cast(e.sliceAxis(all, 1, 0, blocks), type), each);
+  Dims all = e.numbers({how.columns, how.blocks() * how.block}), grouped = e.numbers({how.columns, how.blocks(), how.block});
+  Value numbers = e.cast(unpackBits(e, e.reshape(packed, e.numbers({how.columns, how.blocks(), how.block * how.bits / 8})), how.bits), type);
+  Value zero = readZeroPoints(node, how, type), scale = e.reshape(e.cast(scales, type), e.numbers({how.columns, how.blocks()})), weight;
+  if (node.has(4)) {
+    Value groups = e.cast(e.flatten(node.in(4)), e.i64());
+    e.requireAtLeast(Emitter::product(Emitter::dimsOf(node.in(4)), e.context()), e.number(how.inner), "the length of g_idx");
+    groups = e.sliceAxis(groups, 0, 0, how.inner);
+    numbers = e.sliceAxis(e.reshape(numbers, all), 1, 0, how.inner);
+    weight = e.mul(e.sub(numbers, e.gather(zero, groups, 1)), e.gather(scale, groups, 1));
   } else {
-    zero = given ? e.reshape(e.cast(given, type), each) : e.scalar(static_cast<double>(1 << (bits - 1)), type);
+    weight = e.mul(e.sub(e.reshape(numbers, grouped), e.unsqueeze(zero, {2})), e.unsqueeze(scale, {2}));
+    weight = e.sliceAxis(e.reshape(weight, all), 1, 0, how.inner);
   }
-  Value weight = e.mul(e.sub(e.cast(numbers, type), zero), e.reshape(e.cast(scales, type), each));
-  weight = e.sliceAxis(e.reshape(weight, e.numbers({columns, blocks * block})), 1, 0, inner);
   return e.transpose(weight, {1, 0});
 }
 
 void importMatMulNBits(Node &node) {
   Emitter &e = node.e;
-  Value x = node.in(0);
-  int64_t inner = node.getInt("K", 0), columns = node.getInt("N", 0), bits = node.getInt("bits", 4), block = node.getInt("block_size", 0);
-  if (!x)
+  Value x = node.in(0), packed = node.in(1);
+  Packing how{node.getInt("K", 0), node.getInt("N", 0), node.getInt("bits", 4), node.getInt("block_size", 0)};
+  if (!x || !packed)
     return;
-  if (inner < 1 || columns < 1 || block < 16 || (block & (block - 1)) || (bits != 2 && bits != 4 && bits != 8))
-    return void(e.fail("K is " + Twine(inner) + ", N " + Twine(columns) + ", bits " + Twine(bits) + ", block_size " + Twine(block)));
-  if (node.has(4))
-    return void(e.fail("g_idx is not supported"));
+  if (how.inner < 1 || how.columns < 1 || how.block < 16 || (how.block & (how.block - 1)) || (how.bits != 2 && how.bits != 4 && how.bits != 8))
+    return void(e.fail("K is " + Twine(how.inner) + ", N " + Twine(how.columns) + ", bits " + Twine(how.bits) + ", block_size " + Twine(how.block)));
+  if (node.getInt("weight_prepacked", 0) || Emitter::rankOf(x) < 1)
+    return void(e.fail("weights that are packed for a device are not supported, nor is a scalar times a weight"));
   Type type = Emitter::elementOf(x), wide = type.getIntOrFloatBitWidth() < 32 ? e.f32() : type;
-  Value y = e.matmul(e.cast(x, wide), dequantizeBlocks(node, wide, bits, block, inner, columns));
+  Value y;
+  // An empty weight stands for one that is left out: its product is 0.
+  if (llvm::any_of(Emitter::dimsOf(packed), [](AffineExpr dim) { return graph::isConstant(dim, 0); })) {
+    Dims dims = Emitter::dimsOf(x);
+    dims.back() = e.number(how.columns);
+    y = e.splat(e.scalar(0, wide), dims);
+  } else {
+    y = e.matmul(e.cast(x, wide), dequantizeBlocks(node, wide, how));
+  }
   y = node.has(5) ? e.add(y, e.cast(node.in(5), wide)) : y;
   node.set(0, e.cast(y, type));
 }
@@ -64,11 +138,26 @@ void importMatMulNBits(Node &node) {
 Value repeatAlong(Emitter &e, Value x, int64_t axis, int64_t block, AffineExpr extent) {
   if (!x)
     return {};
+  e.requireAtLeast(normalize(Emitter::dimsOf(x)[axis] * block), extent, "the elements that blocks cover");
   Dims split = Emitter::dimsOf(x), repeated = split, merged = split;
   split.insert(split.begin() + axis + 1, e.number(1));
   repeated.insert(repeated.begin() + axis + 1, e.number(block));
   merged[axis] = normalize(merged[axis] * block);
   return e.sliceAxis(e.reshape(e.broadcast(e.reshape(x, split), repeated), merged), axis, e.number(0), extent);
+}
+
+/// Slices of x at indices along an axis; those outside are 0.
+Value gatherOrZero(Emitter &e, Value x, Value indices, int64_t axis) {
+  if (!x || !indices)
+    return {};
+  Value at = e.cast(indices, e.i64()), extent = e.indexTensor({Emitter::dimsOf(x)[axis]}, {}, e.i64());
+  Value isInside = e.binary<AndOp>(e.compare<LessOp>(at, extent), e.compare<LessEqualOp>(e.unary<NegOp>(extent), at));
+  Value slices = e.gather(x, e.select(isInside, at, e.integerScalar(0, e.i64())), axis);
+  if (!slices)
+    return {};
+  Dims dims(Emitter::rankOf(slices), e.number(1));
+  llvm::copy(Emitter::dimsOf(indices), dims.begin() + axis);
+  return e.select(e.reshape(isInside, dims), slices, e.scalar(0, Emitter::elementOf(x)));
 }
 
 void importGatherBlockQuantized(Node &node) {
@@ -78,8 +167,10 @@ void importGatherBlockQuantized(Node &node) {
     return;
   int64_t rank = Emitter::rankOf(data), bits = node.getInt("bits", 4), block = node.getInt("block_size", 128);
   int64_t axis = e.axisOf(node.getInt("quantize_axis", 1), rank), gathered = e.axisOf(node.getInt("gather_axis", 0), rank);
-  bool isPacked = Emitter::elementOf(data).isUnsignedInteger(8);
-  if (block < 16 || (bits != 4 && bits != 8) || (isPacked && axis != rank - 1) || e.hasFailed())
+  bool isPacked = Emitter::elementOf(data).isUnsignedInteger(8), isFloat = Emitter::isFloat(data);
+  if (!e.hasFailed() && (Emitter::rankOf(scales) != rank || (zero && Emitter::rankOf(zero) != rank)))
+    return void(e.fail("data, scales and zero_points differ in rank"));
+  if ((block < 16 && !(isFloat && block == 0)) || (bits != 2 && bits != 4 && bits != 8) || (isPacked && axis != rank - 1) || e.hasFailed())
     return void(e.fail("bits is " + Twine(bits) + ", block_size " + Twine(block) + ", quantize_axis " + Twine(axis)));
   Value numbers = isPacked ? unpackBits(e, data, bits) : data;
   if (!numbers)
@@ -88,47 +179,28 @@ void importGatherBlockQuantized(Node &node) {
   Type type = Emitter::elementOf(scales), wide = e.f32();
   Value offset = e.scalar(isPacked ? static_cast<double>(1 << (bits - 1)) : 0, wide);
   if (zero) {
-    zero = isPacked ? e.sliceAxis(unpackBits(e, zero, bits), axis, e.number(0), Emitter::dimsOf(scales)[axis]) : zero;
+    if (zero = isPacked ? unpackBits(e, zero, bits) : zero; isPacked && zero) {
+      e.requireAtLeast(Emitter::dimsOf(zero)[axis], Emitter::dimsOf(scales)[axis], "the number of zero points");
+      zero = e.sliceAxis(zero, axis, e.number(0), Emitter::dimsOf(scales)[axis]);
+    }
     offset = repeatAlong(e, e.cast(zero, wide), axis, block, extent);
   }
-  Value spread = repeatAlong(e, e.cast(scales, wide), axis, block, extent);
+  Value spread = block ? repeatAlong(e, e.cast(scales, wide), axis, block, extent) : e.cast(scales, wide);
   Value all = e.cast(e.mul(e.sub(e.cast(numbers, wide), offset), spread), type);
-  node.set(0, all ? e.gather(all, indices, gathered) : Value());
-}
-
-/// The activation of a fused operator, with its parameters.
-Value activate(Node &node, Value x) {
-  Emitter &e = node.e;
-  std::string name = node.getString("activation", "");
-  std::vector<double> params = node.getFloats("activation_params").value_or(std::vector<double>());
-  auto param = [&](size_t k, double otherwise) { return k < params.size() ? params[k] : otherwise; };
-  if (name.empty() || !x)
-    return x;
-  Type type = Emitter::elementOf(x);
-  auto clamp = [&](Value value, double low, double high) { return e.minimum(e.maximum(value, e.scalar(low, type)), e.scalar(high, type)); };
-  if (name == "Relu")
-    return e.unary<ReluOp>(x);
-  if (name == "Tanh")
-    return e.unary<TanhOp>(x);
-  if (name == "Sigmoid")
-    return e.unary<SigmoidOp>(x);
-  if (name == "LeakyRelu")
-    return e.select(e.compare<LessOp>(x, e.scalar(0, type)), e.mulNumber(x, param(0, 0.01)), x);
-  if (name == "Clip")
-    return clamp(x, param(0, -INFINITY), param(1, INFINITY));
-  if (name == "HardSigmoid")
-    return clamp(e.addNumber(e.mulNumber(x, param(0, 0.2)), param(1, 0.5)), 0, 1);
-  return e.fail("activation is '" + name + "'");
+  node.set(0, gatherOrZero(e, all, indices, gathered));
 }
 
 void importFusedConv(Node &node) {
   Emitter &e = node.e;
-  Value x = node.in(0), filter = node.in(1);
-  if (!x || !filter || !e.checkBinary(x, filter))
-    return;
-  Value y = convolve(node, x, filter, Emitter::elementOf(x));
-  y = node.has(2) ? addChannelBias(e, y, node.in(2)) : y;
-  node.set(0, activate(node, node.has(3) ? e.add(y, node.in(3)) : y));
+  Value y = importAs(node, "Conv", 11, {node.in(0), node.in(1), node.opt(2)})[0];
+  y = node.has(3) ? e.add(y, node.in(3)) : y;
+  node.set(0, activate(e, node.getString("activation", ""), node.getFloats("activation_params").value_or(std::vector<double>()), y));
+}
+
+void importFusedGemm(Node &node) {
+  double second = node.getFloat(node.hasAttribute("activation_beta") ? "activation_beta" : "activation_gamma", NAN);
+  Value y = importAs(node, "Gemm", 13, {node.in(0), node.in(1), node.opt(2)})[0];
+  node.set(0, activate(node.e, node.getString("activation", ""), {node.getFloat("activation_alpha", NAN), second}, y));
 }
 
 void importBiasAdd(Node &node) { node.set(0, node.e.add(node.e.add(node.in(0), node.in(1)), node.in(2))); }
@@ -140,6 +212,8 @@ void importBiasSplitGelu(Node &node) {
   if (!x)
     return;
   int64_t last = Emitter::rankOf(x) - 1;
+  if (last < 0)
+    return void(e.fail("expected rank 1 or more"));
   AffineExpr half = e.truncDiv(Emitter::dimsOf(x)[last], e.number(2));
   Value first = e.sliceAxis(x, last, e.number(0), half), second = e.sliceAxis(x, last, half, half);
   Value bell = e.addNumber(e.unary<ErfOp>(e.mulNumber(second, M_SQRT1_2)), 1);
@@ -152,6 +226,7 @@ void addMicrosoftFused(OperatorTable &table) {
   table.addIn("com.microsoft", "MatMulNBits", importMatMulNBits);
   table.addIn("com.microsoft", "GatherBlockQuantized", importGatherBlockQuantized);
   table.addIn("com.microsoft", "FusedConv", importFusedConv);
+  table.addIn("com.microsoft", "FusedGemm", importFusedGemm);
   table.addIn("com.microsoft", "BiasAdd", importBiasAdd);
   table.addIn("com.microsoft", "BiasSplitGelu", importBiasSplitGelu);
 }

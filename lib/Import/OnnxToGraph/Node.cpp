@@ -33,6 +33,31 @@ void Node::setDatum(unsigned index, Datum datum) {
   outputs[index] = std::move(datum);
 }
 
+bool checkRanks(Node &node, llvm::ArrayRef<std::pair<unsigned, int64_t>> ranks) {
+  for (auto [index, rank] : ranks)
+    if (mlir::Value input = node.opt(index); input && Emitter::rankOf(input) != rank) {
+      node.e.fail("input " + llvm::Twine(index) + " has rank " + llvm::Twine(Emitter::rankOf(input)) + ", expected " + llvm::Twine(rank));
+      return false;
+    }
+  return !node.e.hasFailed();
+}
+
+Values importAs(Node &node, llvm::StringRef op, int64_t opset, llvm::ArrayRef<mlir::Value> inputs) {
+  if (node.e.hasFailed())
+    return {mlir::Value()};
+  Node other(node.importer, node.e, node.proto, node.scope, opset);
+  for (mlir::Value input : inputs)
+    other.inputs.push_back(input ? Datum::of(input) : Datum());
+  while (!other.inputs.empty() && other.inputs.back().kind == Datum::absent)
+    other.inputs.pop_back();
+  OperatorTable::get().find("", op, opset)(other);
+  Values results;
+  for (const Datum &output : other.outputs)
+    results.push_back(output.value);
+  results.resize(std::max<size_t>(results.size(), 1));
+  return results;
+}
+
 static const onnx::AttributeProto *findNamed(const onnx::NodeProto &proto, llvm::StringRef name) {
   for (const auto &attribute : proto.attribute())
     if (attribute.name() == name)

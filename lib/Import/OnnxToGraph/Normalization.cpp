@@ -24,11 +24,16 @@ Type getStashType(Emitter &e, Type type) { return type.getIntOrFloatBitWidth() <
 void importBatchNormInference(Node &node, Value x, Value scale, Value bias, Value mean, Value variance, double epsilon) {
   Emitter &e = node.e;
   Type type = Emitter::elementOf(x), wide = Emitter::elementOf(variance);
-  int64_t rank = Emitter::rankOf(x);
+  // Before opset 9 there could be one parameter per element of a sample instead of one per channel.
+  bool isPerElement = node.opset < 9 && !node.getInt("spatial", 1);
+  auto spread = [&](Value vector) {
+    return isPerElement ? e.reshape(vector, ArrayRef(Emitter::dimsOf(x)).drop_front()) : alongChannels(e, vector, Emitter::rankOf(x));
+  };
   Value factor = e.div(e.cast(scale, wide), e.unary<SqrtOp>(e.addNumber(variance, epsilon)));
   Value offset = e.sub(e.cast(bias, wide), e.mul(mean, factor));
-  Value y = e.mul(e.cast(x, wide), alongChannels(e, factor, rank));
-  node.set(0, e.cast(e.add(y, alongChannels(e, offset, rank)), type));
+  if (!factor || !offset)
+    return;
+  node.set(0, e.cast(e.add(e.mul(e.cast(x, wide), spread(factor)), spread(offset)), type));
 }
 
 void importBatchNormalization(Node &node) {

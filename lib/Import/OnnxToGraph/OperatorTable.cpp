@@ -52,7 +52,15 @@ static OperatorTable makeTable() {
   addSupportVectors(table);
   addSequences(table);
   addMicrosoftAttention(table);
+  addMicrosoftGroupedAttention(table);
   addMicrosoftFused(table);
+  addMicrosoftQuantized(table);
+  addMicrosoftTensors(table);
+  addMicrosoftEmbedding(table);
+  addMicrosoftExperts(table);
+  addMicrosoftBlocks(table);
+  addMicrosoftRecurrent(table);
+  addQLinear(table);
   return table;
 }
 

@@ -233,6 +233,7 @@ void addSlicing(OperatorTable &table) {
   table.add("Slice", importSlice, 10);
   table.add("Split", importSplit);
   table.add("Pad", importPad);
+  table.add("DynamicSlice", importSlice);
   table.addIn("com.microsoft", "Pad", importPad);
 }
 
