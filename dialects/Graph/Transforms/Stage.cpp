@@ -6,12 +6,15 @@ using namespace mlir;
 
 namespace onager::graph {
 
-void addGraphStage(OpPassManager &passes, bool exact) {
+void addGraphStage(OpPassManager &passes, bool exact, bool int8) {
   if (exact)
     return;
   OpPassManager &function = passes.nest<func::FuncOp>();
   function.addPass(createCSEPass());
   function.addPass(createGraphSimplify());
+  // Before scales are folded into filters, and divisions become products.
+  if (int8)
+    function.addPass(createGraphRaiseInt8());
   // Early: what follows simplifies convolutions and data movements.
   function.addPass(createGraphExpandConvTranspose());
   // Before the patterns: they look for products.
