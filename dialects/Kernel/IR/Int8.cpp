@@ -19,26 +19,21 @@ TapPosition getTapPosition(const Int8Window &window, int64_t row, int64_t column
   return {y % window.strides[0] * window.strides[1] + x % window.strides[1], y / window.strides[0], x / window.strides[1]};
 }
 
-/// Adds a tap to a quad of its row and phase that has room at its column, or opens one.
-static void addTap(std::vector<TapQuad> &quads, size_t firstOfRow, const TapPosition &position, int64_t tap) {
-  for (size_t k = firstOfRow; k < quads.size(); ++k) {
-    int64_t place = position.column - quads[k].position.column;
-    if (quads[k].position.phase != position.phase || place < 0 || place >= kQuad)
-      continue;
-    quads[k].taps[place] = tap;
-    return;
-  }
-  quads.push_back({position, {tap, -1, -1, -1}});
-}
-
 std::vector<TapQuad> getTapQuads(const Int8Window &window) {
   std::vector<TapQuad> quads;
-  for (int64_t row = 0; row < window.kernel[0]; ++row) {
-    size_t first = quads.size();
-    for (int64_t column = 0; column < window.kernel[1]; ++column)
-      addTap(quads, first, getTapPosition(window, row, column), row * window.kernel[1] + column);
-  }
+  for (int64_t row = 0; row < window.kernel[0]; ++row)
+    for (int64_t column = 0; column < window.kernel[1]; column += kQuad) {
+      int64_t y = row * window.dilations[0];
+      TapQuad quad{y % window.strides[0], y / window.strides[0], column * window.dilations[1], {-1, -1, -1, -1}};
+      for (int64_t k = 0; k < kQuad && column + k < window.kernel[1]; ++k)
+        quad.taps[k] = row * window.kernel[1] + column + k;
+      quads.push_back(quad);
+    }
   return quads;
+}
+
+bool canSlide(const Int8Window &window, const Int8Layout &layout) {
+  return (layout.lanes - 1) * window.strides[1] + (kQuad - 1) * window.dilations[1] < layout.lanes * kQuad;
 }
 
 } // namespace onager::kernel

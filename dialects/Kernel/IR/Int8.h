@@ -45,13 +45,16 @@ struct TapPosition {
 };
 TapPosition getTapPosition(const Int8Window &window, int64_t row, int64_t column);
 
-/// Up to four taps that read neighbours of one row of a phase's plane.
+/// Up to four taps of one row of a window.
 struct TapQuad {
-  TapPosition position;            ///< of the first
+  int64_t phase, row;              ///< of the rows alone: columns lie together
+  int64_t column;                  ///< of the first, dilated
   std::array<int64_t, kQuad> taps; ///< row-major number of each tap, -1 for none
 };
 /// Groups all taps of a window, row by row.
 std::vector<TapQuad> getTapQuads(const Int8Window &window);
+/// True where the quads under neighbouring results lie within one vector for each vector of sums.
+bool canSlide(const Int8Window &window, const Int8Layout &layout);
 
 } // namespace onager::kernel
 

@@ -26,10 +26,11 @@ constexpr int64_t kSignedOffset = 128;
 /// Taps that are unrolled: more make code that takes long to compile.
 constexpr int64_t kMostTaps = 64;
 
-/// Convolutions of one input channel per output channel.
-bool isDepthwise(graph::ConvOp op) {
+/// Convolutions of one input channel per output channel, over whose windows vectors can slide.
+bool isDepthwise(graph::ConvOp op, const kernel::Int8Layout &layout) {
   auto filter = cast<RankedTensorType>(op.getFilter().getType());
-  return op.getGroup() > 1 && filter.getDimSize(1) == 1 && filter.getNumElements() / filter.getDimSize(0) <= kMostTaps;
+  kernel::Int8Window window = kernel::makeInt8Window(filter.getShape().drop_front(2), op.getStrides(), op.getDilations());
+  return op.getGroup() > 1 && filter.getDimSize(1) == 1 && filter.getNumElements() / filter.getDimSize(0) <= kMostTaps && canSlide(window, layout);
 }
 
 /// Everything that a contraction of bytes needs but its operands.
@@ -132,7 +133,7 @@ struct ToInt8Conv : OpRewritePattern<graph::ConvOp> {
     ArrayRef<int64_t> shape = cast<RankedTensorType>(filter.getType()).getShape();
     auto number = [&](int64_t value) { return builder.number(value); };
     auto groups = static_cast<int64_t>(op.getGroup());
-    if (isDepthwise(op)) {
+    if (isDepthwise(op, layout)) {
       kernel::Int8Window window = kernel::makeInt8Window(shape.drop_front(2), op.getStrides(), op.getDilations());
       auto steps = static_cast<int64_t>(kernel::getTapQuads(window).size()) * layout.getSteps();
       RankedTensorType type = graph::makeTensor({number(shape[0]), number(steps), number(layout.getStepWeights())}, builder.getPackedType());

@@ -70,7 +70,15 @@ Vectors Int8Vectors::interleave(ArrayRef<Value> rows) {
   return quads;
 }
 
-Vectors Int8Vectors::slide(Value address) {
+Vectors Int8Vectors::slide(Value address, int64_t stride, int64_t dilation) {
+  if (!readsNeighbours(stride, dilation)) {
+    Vectors quads;
+    for (int64_t v = 0; v < kTileVectors; ++v) {
+      Value source = load(bytes, at(address, v * layout.lanes * stride));
+      quads.push_back(shuffle(source, source, [&](int64_t k) { return k / kQuad * stride + k % kQuad * dilation; }, width));
+    }
+    return quads;
+  }
   Value low = load(bytes, address), high = load(bytes, at(address, (kTileVectors - 1) * kLaneSums));
   Vectors quads;
   for (int64_t v = 0; v < kTileVectors; ++v) {
@@ -130,15 +138,23 @@ Value Int8Vectors::toBytes(ArrayRef<Value> totals, ArrayRef<Value> scales, Array
   StringRef asSigned = pick("llvm.x86.sse2.packsswb.128", "llvm.x86.avx2.packsswb", "llvm.x86.avx512.packsswb.512");
   StringRef asUnsigned = pick("llvm.x86.sse2.packuswb.128", "llvm.x86.avx2.packuswb", "llvm.x86.avx512.packuswb.512");
   Value packed = call(rounding.isSigned ? asSigned : asUnsigned, bytes, halves);
+  // Packing takes four sums of each vector in turn.
+  if (rounding.isInOrder)
+    packed = shuffle(packed, packed, [&](int64_t k) { return getPackedPlace(k); }, width);
   if (rounding.isSigned)
     return arith::MinSIOp::create(b, arith::MaxSIOp::create(b, packed, rounding.low), rounding.high);
   return arith::MinUIOp::create(b, arith::MaxUIOp::create(b, packed, rounding.low), rounding.high);
 }
 
-Value Int8Vectors::putInOrder(ArrayRef<Value> vectors) {
+/// Where packing puts element k of a tile whose vectors follow each other.
+int64_t Int8Vectors::getPackedPlace(int64_t k) const { return kernel::getLaneColumn(k / layout.lanes, k % layout.lanes); }
+
+Value Int8Vectors::putInOrder(ArrayRef<Value> vectors, bool isInOrder) {
   int64_t lanes = layout.lanes;
   auto append = [](int64_t k) { return k; };
   Value low = shuffle(vectors[0], vectors[1], append, 2 * lanes), high = shuffle(vectors[2], vectors[3], append, 2 * lanes);
+  if (isInOrder)
+    return shuffle(low, high, append, layout.getTile());
   SmallVector<int64_t> chosen(layout.getTile());
   for (int64_t v = 0; v < kTileVectors; ++v)
     for (int64_t k = 0; k < lanes; ++k)
@@ -157,6 +173,17 @@ Vectors Int8Vectors::loadTile(Type element, Value address) {
 
 Value getByteAddress(UnitEmitter &e, Value base, Value offset) { return e.address(e.b.getI8Type(), base, offset); }
 
+/// The first `count` bytes of a vector, all where it has fewer, none where it is not positive.
+static Value getByteMask(UnitEmitter &e, Value count) {
+  int64_t width = e.options.target.vectorBytes;
+  SmallVector<Attribute> lanes;
+  for (int64_t k = 0; k < width; ++k)
+    lanes.push_back(e.b.getI8IntegerAttr(static_cast<int8_t>(k)));
+  Value numbers = arith::ConstantOp::create(e.b, DenseElementsAttr::get(VectorType::get({width}, e.b.getI8Type()), lanes));
+  Value clamped = arith::TruncIOp::create(e.b, e.b.getI8Type(), e.clamp(count, e.i64(0), e.i64(width)));
+  return arith::CmpIOp::create(e.b, arith::CmpIPredicate::slt, numbers, vector::BroadcastOp::create(e.b, numbers.getType(), clamped));
+}
+
 /// Calls `body` with each vector's offset, and a mask for the last one; a target without masks for bytes gets single bytes.
 static void forBytes(UnitEmitter &e, Value count, function_ref<void(Value offset, Value mask)> vectors, function_ref<void(Value offset)> single) {
   int64_t width = e.options.target.vectorBytes;
@@ -164,15 +191,7 @@ static void forBytes(UnitEmitter &e, Value count, function_ref<void(Value offset
   e.forEach(e.i64(0), full, width, [&](Value offset) { vectors(offset, {}); });
   if (width < 64)
     return e.forEachParallel(full, count, single);
-  e.ifThen(e.compare("slt", full, count), [&] {
-    SmallVector<Attribute> lanes;
-    for (int64_t k = 0; k < width; ++k)
-      lanes.push_back(e.b.getI8IntegerAttr(static_cast<int8_t>(k)));
-    Value numbers = arith::ConstantOp::create(e.b, DenseElementsAttr::get(VectorType::get({width}, e.b.getI8Type()), lanes));
-    Value rest = arith::TruncIOp::create(e.b, e.b.getI8Type(), e.sub(count, full));
-    Value all = vector::BroadcastOp::create(e.b, numbers.getType(), rest);
-    vectors(full, arith::CmpIOp::create(e.b, arith::CmpIPredicate::slt, numbers, all));
-  });
+  e.ifThen(e.compare("slt", full, count), [&] { vectors(full, getByteMask(e, e.sub(count, full))); });
 }
 
 void copyBytes(UnitEmitter &e, Value to, Value from, Value count, bool flip) {
@@ -194,7 +213,28 @@ void copyBytes(UnitEmitter &e, Value to, Value from, Value count, bool flip) {
   });
 }
 
+/// Copies every second byte, a vector of them at a time, for targets with masks for bytes.
+static void copyEvenBytes(UnitEmitter &e, Value to, Value from, Value count, bool flip) {
+  Int8Vectors v(e.b, {static_cast<int64_t>(e.options.target.vectorBytes) / kQuad, false});
+  int64_t width = e.options.target.vectorBytes;
+  SmallVector<int64_t> even;
+  for (int64_t k = 0; k < width; ++k)
+    even.push_back(2 * k);
+  Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(v.bytes));
+  e.forEach(e.i64(0), count, width, [&](Value offset) {
+    Value left = e.sub(count, offset), behind = e.sub(e.mul(left, e.i64(2)), e.i64(1));
+    auto load = [&](int64_t first) -> Value {
+      Value address = getByteAddress(e, from, e.add(e.mul(offset, e.i64(2)), e.i64(first)));
+      return LLVM::MaskedLoadOp::create(e.b, v.bytes, address, getByteMask(e, e.sub(behind, e.i64(first))), zero, 1u);
+    };
+    Value low = load(0), high = load(width), x = vector::ShuffleOp::create(e.b, low, high, even);
+    LLVM::MaskedStoreOp::create(e.b, flip ? v.flipSigns(x) : x, getByteAddress(e, to, offset), getByteMask(e, left), 1u);
+  });
+}
+
 void copyStridedBytes(UnitEmitter &e, Value to, Value from, Value count, int64_t stride, bool flip) {
+  if (stride == 2 && e.options.target.vectorBytes >= 64)
+    return copyEvenBytes(e, to, from, count, flip);
   Type i8 = e.b.getI8Type();
   e.forEachParallel(e.i64(0), count, [&](Value k) {
     Value x = e.load(i8, from, e.mul(k, e.i64(stride)));

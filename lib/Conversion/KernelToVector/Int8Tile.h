@@ -29,8 +29,9 @@ public:
   mlir::Value flipSigns(mlir::Value bytes);
   /// Four rows of bytes -> the quads of a tile, by vector.
   Vectors interleave(llvm::ArrayRef<mlir::Value> rows);
-  /// The four bytes from each of a tile's elements on, read from `address`: 12 bytes more than a vector has.
-  Vectors slide(mlir::Value address);
+  /// Four bytes, `dilation` apart, for each of a tile's elements, which lie `stride` apart from `address` on. Reads `getSlideBytes` at most. Vectors are in
+  /// the order of tiles where neighbours are read, else in that of their elements.
+  Vectors slide(mlir::Value address, int64_t stride, int64_t dilation);
   /// Quads -> the operands of each step: themselves, or two vectors of pairs.
   Vectors widen(mlir::Value quads);
   /// A step's weights, or pairs of a row, in all lanes; `word` is of i32.
@@ -44,10 +45,11 @@ public:
     mlir::Value zero;      ///< i16 in all lanes
     mlir::Value low, high; ///< bytes in all lanes
     bool isSigned;
+    bool isInOrder = false; ///< vectors follow each other: they were not interleaved
   };
   mlir::Value toBytes(llvm::ArrayRef<mlir::Value> sums, llvm::ArrayRef<mlir::Value> scales, llvm::ArrayRef<mlir::Value> offsets, const Rounding &rounding);
   /// Vectors of a tile -> one long vector of its elements in order.
-  mlir::Value putInOrder(llvm::ArrayRef<mlir::Value> vectors);
+  mlir::Value putInOrder(llvm::ArrayRef<mlir::Value> vectors, bool isInOrder = false);
   /// Elements of a tile, loaded in order -> vectors.
   Vectors loadTile(mlir::Type element, mlir::Value address);
 
@@ -60,12 +62,15 @@ private:
   llvm::StringRef pick(llvm::StringRef narrow, llvm::StringRef middle, llvm::StringRef wide) const;
   mlir::Value shuffle(mlir::Value a, mlir::Value b, llvm::function_ref<int64_t(int64_t)> element, int64_t count);
   mlir::Value unpack(mlir::Value a, mlir::Value b, int64_t unit, bool isHigh);
+  int64_t getPackedPlace(int64_t k) const;
   mlir::Value toIntegers(mlir::Value numbers);
   int64_t width;
 };
 
-/// Bytes that `slide` reads behind the first.
-inline int64_t getSlideBytes(const kernel::Int8Layout &layout) { return layout.getTile() + 12; }
+/// True where `slide` reads neighbours.
+inline bool readsNeighbours(int64_t stride, int64_t dilation) { return stride == 1 && dilation == 1; }
+/// Bytes that `slide` reads, at most.
+inline int64_t getSlideBytes(const kernel::Int8Layout &layout, int64_t stride) { return layout.getTile() * (stride + 1); }
 
 /// Emits an address that many bytes behind `base`.
 mlir::Value getByteAddress(UnitEmitter &e, mlir::Value base, mlir::Value offset);

@@ -48,8 +48,8 @@ func.func @requantized(%x: tensor<1x4x8x8xui8>) -> tensor<1x9x8x8xui8> {
 // CHECK-LABEL: func.func @shared
 // CHECK: kernel.int8_conv %{{.+}}, %{{.+}}, %{{.+}} {{{.+}}operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>{{.+}}} : ({{.+}}) -> tensor<1x6x8x8xi32>
 // CHECK: graph.round
-// Two taps of each row of the window are neighbours in the plane of even columns, one lies in that of odd ones.
-// CHECK: kernel.int8_pack %{{.+}} {dilations = array<i64: 1, 1>, form = #kernel.int8_form<depthwise>, strides = array<i64: 2, 2>} : tensor<6x1x3x3xi8> -> tensor<6x6x4xi8>
+// A row of the window is one quad.
+// CHECK: kernel.int8_pack %{{.+}} {dilations = array<i64: 1, 1>, form = #kernel.int8_form<depthwise>, strides = array<i64: 2, 2>} : tensor<6x1x3x3xi8> -> tensor<6x3x4xi8>
 // UNITS-LABEL: func.func @shared
 // UNITS: kernel.unit @{{.+}} <int8_depthwise>
 func.func @shared(%x: tensor<1x6x8x8xui8>) -> (tensor<1x6x8x8xi8>, tensor<1x6x8x8xf32>, tensor<1x6x4x4xi32>) {
