@@ -252,6 +252,32 @@ def test_integer_operators(tmp_path):
     _hold(onager.InferenceSession(artifact).run(None, feeds)[0], _reference(data, feeds, tmp_path), often=0.05)
 
 
+@pytest.mark.parametrize("target", ["native", "x86-64-v3"])
+def test_dynamic_quantization(target, tmp_path):
+    """The zero point of the left operand is computed while the model runs."""
+    import onager
+    import onnxruntime
+
+    random = np.random.default_rng(4)
+    weights = [numpy_helper.from_array(random.integers(-127, 128, (48, 70)).astype(np.int8), "w"), numpy_helper.from_array(np.float32(0.01), "s")]
+    nodes = [
+        helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "scale", "zero"]),
+        helper.make_node("MatMulInteger", ["q", "w", "zero"], ["sum"]),
+        helper.make_node("Cast", ["sum"], ["number"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["scale", "s"], ["factor"]),
+        helper.make_node("Mul", ["number", "factor"], ["y"]),
+    ]
+    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B", "S", width]) for name, width in (("x", 48), ("y", 70))]
+    graph = helper.make_graph(nodes, "g", infos[:1], infos[1:], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    artifact, report = _compile(model, tmp_path / "model.so", target=target)
+    assert "int8_gemm" in _heroes(report)
+    for shape in [(1, 1, 48), (2, 5, 48)]:
+        x = (random.standard_normal(shape) + 0.7).astype(np.float32)
+        found, wanted = (session.run(None, {"x": x})[0] for session in (onager.InferenceSession(artifact), onnxruntime.InferenceSession(model)))
+        np.testing.assert_allclose(found, wanted, atol=1e-4 * np.abs(wanted).max())
+
+
 def test_option(tmp_path):
     """Without the form its line leaves the report."""
     report = _compile(_conv("square", "unsigned"), tmp_path / "model.so", int8=False)[1]

@@ -36,6 +36,18 @@ std::optional<CentredBytes> matchCentredBytes(Value integers) {
   return CentredBytes{bytes, number};
 }
 
+std::optional<Dequantized> matchDequantized(Value value) {
+  auto mul = value.getDefiningOp<MulOp>();
+  if (!mul || !getElement(value).isF32())
+    return std::nullopt;
+  for (auto [numbers, scale] : {std::pair(mul.getLhs(), mul.getRhs()), std::pair(mul.getRhs(), mul.getLhs())}) {
+    auto op = numbers.getDefiningOp<CastOp>();
+    if (op && numbers.getType() == value.getType() && isa<IntegerType>(getElement(op.getX())) && isConstantTree(scale))
+      return Dequantized{op.getX(), scale};
+  }
+  return std::nullopt;
+}
+
 /// Position in a tensor of shape `from` that broadcasts to position `index` of shape `to`.
 static int64_t getBroadcastPosition(ArrayRef<int64_t> from, ArrayRef<int64_t> to, int64_t index) {
   int64_t position = 0, stride = 1;

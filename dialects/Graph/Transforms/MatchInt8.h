@@ -14,6 +14,13 @@ struct CentredBytes {
 /// Splits a tensor of i32, or of bytes themselves, whose zero point is one constant.
 std::optional<CentredBytes> matchCentredBytes(mlir::Value integers);
 
+/// Integers times a scale that is made of constants.
+struct Dequantized {
+  mlir::Value integers, scale;
+};
+/// Splits a tensor of f32 that is such a product.
+std::optional<Dequantized> matchDequantized(mlir::Value value);
+
 /// True for constants of integers, and what their bytes less constant zero points are, where every number fits into 8 signed bits.
 bool areByteWeights(mlir::Value integers);
 /// Makes the tensor of i8 for what areByteWeights holds.

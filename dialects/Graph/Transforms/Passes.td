@@ -194,6 +194,27 @@ def GraphRaiseSwish : Pass<"graph-raise-swish", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numRaised", "raised", "swishes recognised">];
 }
 
+def GraphHoistQuantize : Pass<"graph-hoist-quantize", "::mlir::func::FuncOp"> {
+  let summary = "Moves bytes instead of the numbers that they stand for";
+  let description = [{
+    Dequantised bytes that are reshaped, transposed, sliced or concatenated and quantised again are quantised first and moved as bytes. Where scale, zero point
+    and type are the same the quantisation then does nothing and goes. Must hold: scales and zero points are one constant each; nothing else reads what is
+    moved (rationale: it would be moved twice). Does nothing to other operations between the two.
+
+    ```mlir
+    %x = graph.mul %numbers, %s : (tensor<2x3xf32>, tensor<f32>) -> tensor<2x3xf32>
+    %t = graph.transpose %x {perm = array<i64: 1, 0>} : (tensor<2x3xf32>) -> tensor<3x2xf32>
+    %d = graph.div %t, %s : (tensor<3x2xf32>, tensor<f32>) -> tensor<3x2xf32>
+    %q = ... : (tensor<3x2xf32>) -> tensor<3x2xui8>
+    // becomes
+    %q = graph.transpose %bytes {perm = array<i64: 1, 0>} : (tensor<2x3xui8>) -> tensor<3x2xui8>
+    ```
+    Does not change numbers: a number times a scale and divided by it again rounds to itself.
+  }];
+  let dependentDialects = ["::onager::graph::GraphDialect"];
+  let statistics = [Statistic<"numHoisted", "hoisted", "quantisations that moved or went">];
+}
+
 def GraphRaiseInt8 : Pass<"graph-raise-int8", "::mlir::func::FuncOp"> {
   let summary = "Multiplies the bytes of quantised models as integers";
   let description = [{

@@ -11,23 +11,6 @@ namespace onager::graph {
 #define GEN_PASS_DEF_GRAPHRAISEINT8
 #include "dialects/Graph/Transforms/Passes.h.inc"
 
-/// Integers times a scale.
-struct Dequantized {
-  Value integers, scale;
-};
-
-static std::optional<Dequantized> matchDequantized(Value value) {
-  auto mul = value.getDefiningOp<MulOp>();
-  if (!mul || !getElement(value).isF32())
-    return std::nullopt;
-  for (auto [numbers, scale] : {std::pair(mul.getLhs(), mul.getRhs()), std::pair(mul.getRhs(), mul.getLhs())}) {
-    auto op = numbers.getDefiningOp<CastOp>();
-    if (op && numbers.getType() == value.getType() && isa<IntegerType>(getElement(op.getX())) && isConstantTree(scale))
-      return Dequantized{op.getX(), scale};
-  }
-  return std::nullopt;
-}
-
 static bool hasOneElement(Value value) { return isConstant(getNumElements(value.getContext(), getDims(value)), 1); }
 
 /// The right operand of a product: weights that are bytes, with a scale for each of the dim `channel` at most.

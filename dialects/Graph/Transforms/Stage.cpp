@@ -13,8 +13,10 @@ void addGraphStage(OpPassManager &passes, bool exact, bool int8) {
   function.addPass(createCSEPass());
   function.addPass(createGraphSimplify());
   // Before scales are folded into filters, and divisions become products.
-  if (int8)
+  if (int8) {
+    function.addPass(createGraphHoistQuantize());
     function.addPass(createGraphRaiseInt8());
+  }
   // Early: what follows simplifies convolutions and data movements.
   function.addPass(createGraphExpandConvTranspose());
   // Before the patterns: they look for products.

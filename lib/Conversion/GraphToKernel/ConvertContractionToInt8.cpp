@@ -191,12 +191,39 @@ struct ToInt8Gemm : OpRewritePattern<graph::MatmulOp> {
   kernel::Int8Layout layout;
 };
 
+/// matmul(bytes - z, w) -> matmul(bytes, w) - z * (sums of w), where z is known only while the model runs
+struct SplitZeroPoint : OpRewritePattern<graph::MatmulOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(graph::MatmulOp op, PatternRewriter &rewriter) const override {
+    if (!getElement(op.getResult()).isSignlessInteger(32) || !hasInt8Form(op) || !graph::areByteWeights(op.getRhs()))
+      return rewriter.notifyMatchFailure(op, "no product of i32 with a matrix of bytes");
+    auto difference = op.getLhs().getDefiningOp<graph::SubOp>();
+    bool keepsShape = difference && difference.getLhs().getType() == difference.getType();
+    if (!keepsShape || graph::matchCentredBytes(op.getLhs()) || !graph::matchCentredBytes(difference.getLhs()))
+      return rewriter.notifyMatchFailure(op, "the left operand is not bytes less a zero point that changes");
+    Value zero = difference.getRhs();
+    if (!graph::isConstant(graph::getNumElements(op.getContext(), graph::getDims(zero)), 1))
+      return rewriter.notifyMatchFailure(op, "more than one zero point");
+    Location loc = op.getLoc();
+    Type i32 = rewriter.getI32Type();
+    AffineExpr columns = graph::getDims(op.getRhs())[1];
+    Value sum = graph::MatmulOp::create(rewriter, loc, op.getType(), difference.getLhs(), op.getRhs());
+    Value sums = graph::ReduceOp::create(rewriter, loc, graph::makeTensor({rewriter.getAffineConstantExpr(1), columns}, i32), op.getRhs(), graph::ReduceKind::sum,
+                                         ArrayRef<int64_t>{0});
+    Value line = graph::ReshapeOp::create(rewriter, loc, graph::makeTensor({columns}, i32), sums);
+    Value offset = graph::MulOp::create(rewriter, loc, line.getType(), line, makeLine(rewriter, loc, zero));
+    rewriter.replaceOpWithNewOp<graph::SubOp>(op, op.getType(), sum, offset);
+    return success();
+  }
+};
+
 struct ConvertContractionToInt8 : impl::ConvertContractionToInt8Base<ConvertContractionToInt8> {
   using ConvertContractionToInt8Base::ConvertContractionToInt8Base;
   void runOnOperation() override {
     kernel::Int8Layout layout{static_cast<int64_t>(vectorBytes) / 4, !dotProduct};
     RewritePatternSet patterns(&getContext());
     patterns.add<ToInt8Conv, ToInt8Gemm>(&getContext(), layout);
+    patterns.add<SplitZeroPoint>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     getOperation().walk([&](Operation *op) { numContractions += isa<kernel::Int8ConvOp, kernel::Int8GemmOp>(op); });

@@ -169,6 +169,8 @@ Value makeLine(PatternRewriter &rewriter, Location loc, Value value) {
   AffineExpr count = graph::getNumElements(rewriter.getContext(), graph::getDims(value));
   if (!graph::isConstant(count, 1))
     dims.push_back(count);
+  if (graph::getDims(value) == dims)
+    return value;
   return graph::ReshapeOp::create(rewriter, loc, graph::makeTensor(dims, getElement(value)), value);
 }
 

@@ -85,6 +85,23 @@ func.func @product(%x: tensor<4x6xi8>) -> tensor<4x10xi32> {
 
 // -----
 
+// A zero point that changes is taken off behind the product.
+// CHECK-LABEL: func.func @dynamic
+// CHECK-SAME: %{{.+}}: tensor<4x6xui8>, %[[Z:.+]]: tensor<i32>
+// CHECK-DAG: %[[SUM:.+]] = kernel.int8_gemm
+// CHECK-DAG: %[[OFFSET:.+]] = graph.mul %{{.+}}, %[[Z]] : (tensor<10xi32>, tensor<i32>) -> tensor<10xi32>
+// CHECK: graph.sub %[[SUM]], %[[OFFSET]]
+func.func @dynamic(%x: tensor<4x6xui8>, %z: tensor<i32>) -> tensor<4x10xi32> {
+  %w = graph.constant dense<5> : tensor<6x10xi8> : tensor<6x10xi8>
+  %0 = graph.cast %x : (tensor<4x6xui8>) -> tensor<4x6xi32>
+  %1 = graph.sub %0, %z : (tensor<4x6xi32>, tensor<i32>) -> tensor<4x6xi32>
+  %2 = graph.cast %w : (tensor<6x10xi8>) -> tensor<6x10xi32>
+  %3 = graph.matmul %1, %2 : (tensor<4x6xi32>, tensor<6x10xi32>) -> tensor<4x10xi32>
+  return %3 : tensor<4x10xi32>
+}
+
+// -----
+
 // Integers that are no bytes, weights that change.
 // CHECK-LABEL: func.func @others
 // CHECK-NOT: int8
