@@ -12,6 +12,7 @@ CONVS = {
     "pointwise_strided": (16, 24, 15, 14, (1, 1), (2, 2), (0, 0, 0, 0), (1, 1), 1),
     "pointwise_padded": (9, 8, 6, 6, (1, 1), (1, 1), (1, 2, 0, 3), (1, 1), 1),
     "first_layer": (3, 32, 33, 45, (3, 3), (2, 2), (1, 1, 1, 1), (1, 1), 1),
+    "one_pixel": (40, 24, 1, 1, (1, 1), (1, 1), (0, 0, 0, 0), (1, 1), 1),
     "square": (20, 25, 19, 21, (3, 3), (1, 1), (1, 1, 1, 1), (1, 1), 1),
     "wide_window": (1, 16, 29, 20, (8, 8), (1, 1), (3, 3, 4, 4), (1, 1), 1),
     "dilated": (7, 9, 20, 22, (3, 3), (1, 1), (2, 2, 2, 2), (2, 2), 1),
@@ -32,6 +33,7 @@ FORMS = {
     "signed": (np.int8, np.int8, True, "clip"),
     "unsigned_weights": (np.int8, np.uint8, False, "residual"),
 }
+INT8 = {"int8_conv", "int8_depthwise", "int8_gemm"}
 
 
 class Model:
@@ -151,7 +153,7 @@ def test_conv(size, form, tmp_path):
     model = _conv(size, form)
     feeds = _feeds(model, 2)
     artifact, report = _compile(model, tmp_path / "model.so")
-    assert _heroes(report) & {"int8_conv", "int8_depthwise"} and "bytes" in report["numerics"]
+    assert _heroes(report) & INT8 and "bytes" in report["numerics"]
     results = [onager.InferenceSession(artifact, threads=threads).run(None, feeds)[0] for threads in (1, 2, 3)]
     _hold(results[0], _reference(model, feeds, tmp_path))
     # Its kernels for signed bytes saturate in between without VNNI: how often they differ is not held.
@@ -170,7 +172,7 @@ def test_conv_levels(size, target, tmp_path):
         model = _conv(size, form)
         feeds = _feeds(model, 1)
         artifact, report = _compile(model, tmp_path / f"{form}.so", target=target)
-        assert _heroes(report) & {"int8_conv", "int8_depthwise"}
+        assert _heroes(report) & INT8
         _hold(onager.InferenceSession(artifact).run(None, feeds)[0], _reference(model, feeds, tmp_path))
 
 
@@ -232,6 +234,26 @@ def test_floats_behind_a_sum(tmp_path):
     np.testing.assert_allclose(onager.InferenceSession(artifact).run(None, feeds)[0], _reference(data, feeds, tmp_path), atol=2e-6)
 
 
+def test_movements(tmp_path):
+    """Bytes are moved, pooled and added between two convolutions."""
+    import onager
+
+    model = Model(17, np.uint8)
+    x = model.activation("x", ["N", 12, 9, 10])
+    a = model.node("Conv", x, model.filter((16, 12, 1, 1), np.int8, True))
+    b = model.node("Conv", x, model.filter((16, 12, 3, 3), np.int8, True), pads=[1, 1, 1, 1])
+    a, b = model.dequantize(model.quantize(a, 0.05, 120), 0.05, 120), model.dequantize(model.quantize(b, 0.1, 120), 0.1, 120)
+    joined = model.dequantize(model.quantize(model.node("Concat", a, b, axis=1), 0.1, 120), 0.1, 120)
+    turned = model.dequantize(model.quantize(model.node("Transpose", joined, perm=[0, 1, 3, 2]), 0.1, 120), 0.1, 120)
+    pooled = model.dequantize(model.quantize(model.node("MaxPool", turned, kernel_shape=[2, 2], strides=[2, 2]), 0.1, 120), 0.1, 120)
+    y = model.node("Conv", pooled, model.filter((8, 32, 1, 1), np.int8, False))
+    data = model.build(model.quantize(y, 0.2, 120), TensorProto.UINT8)
+    feeds = _feeds(data, 3)
+    artifact, report = _compile(data, tmp_path / "model.so")
+    assert sum(launch["hero"] in INT8 for launch in report["launches"]) == 3
+    _hold(onager.InferenceSession(artifact).run(None, feeds)[0], _reference(data, feeds, tmp_path), often=0.05)
+
+
 def test_integer_operators(tmp_path):
     """QLinearConv and QLinearMatMul have the same form."""
     import onager
@@ -281,4 +303,4 @@ def test_dynamic_quantization(target, tmp_path):
 def test_option(tmp_path):
     """Without the form its line leaves the report."""
     report = _compile(_conv("square", "unsigned"), tmp_path / "model.so", int8=False)[1]
-    assert not _heroes(report) & {"int8_conv", "int8_depthwise"} and "bytes" not in report["numerics"]
+    assert not _heroes(report) & INT8 and "bytes" not in report["numerics"]

@@ -33,6 +33,14 @@ bool isDepthwise(graph::ConvOp op, const kernel::Int8Layout &layout) {
   return op.getGroup() > 1 && filter.getDimSize(1) == 1 && filter.getNumElements() / filter.getDimSize(0) <= kMostTaps && canSlide(window, layout);
 }
 
+/// Convolutions over images of one pixel.
+bool isProduct(graph::ConvOp op) {
+  auto isOne = [](AffineExpr dim) { return graph::isConstant(dim, 1); };
+  graph::Dims x = graph::getDims(op.getX()), filter = graph::getDims(op.getFilter()), out = graph::getDims(op.getResult());
+  return op.getGroup() == 1 && llvm::all_of(ArrayRef(x).drop_front(2), isOne) && llvm::all_of(ArrayRef(filter).drop_front(2), isOne) &&
+         llvm::all_of(ArrayRef(out).drop_front(2), isOne) && llvm::all_of(op.getPads().getResults(), [](AffineExpr pad) { return graph::isConstant(pad, 0); });
+}
+
 /// Everything that a contraction of bytes needs but its operands.
 struct Numbers {
   Value start, scale, offset;
@@ -101,6 +109,31 @@ struct Int8Builder {
     result.replaced = chain->getResult();
     return result;
   }
+
+  /// Fills up a line of numbers to whole tiles; none stays none.
+  Value fill(Value line, int64_t columns) {
+    if (!line || graph::isConstant(graph::getDims(line)[0], columns))
+      return line;
+    auto type = graph::makeTensor({}, getElement(line));
+    Value zero = graph::ConstantOp::create(rewriter, loc, type, cast<ElementsAttr>(rewriter.getZeroAttr(type)));
+    graph::Dims low{number(0)};
+    return graph::PadOp::create(rewriter, loc, graph::makeTensor({number(columns)}, getElement(line)), line, zero,
+                                graph::makeExprs(line.getContext(), low).getValue(), graph::PadMode::constant);
+  }
+
+  /// The product of bytes [..., K] and weights [K, N].
+  Value makeGemm(Value bytes, Value weights, const Numbers &n) {
+    ArrayRef<int64_t> shape = cast<RankedTensorType>(weights.getType()).getShape();
+    auto tiles = static_cast<int64_t>(llvm::divideCeil(shape[1], layout.getTile()));
+    graph::Dims dims{number(tiles), getSteps(shape[0]), number(kernel::kTileVectors), number(layout.lanes), number(layout.getStepWeights())};
+    Value packed = kernel::Int8PackOp::create(rewriter, loc, graph::makeTensor(dims, getPackedType()), weights, kernel::Int8Form::gemm);
+    int64_t columns = tiles * layout.getTile();
+    graph::Dims result = graph::getDims(bytes);
+    result.back() = number(shape[1]);
+    auto attr = [&](int64_t value) { return rewriter.getI64IntegerAttr(value); };
+    return kernel::Int8GemmOp::create(rewriter, n.loc, graph::makeTensor(result, getElement(n.replaced)), bytes, packed, fill(n.start, columns),
+                                      fill(n.scale, columns), fill(n.offset, columns), attr(n.zeroPoint), attr(n.low), attr(n.high));
+  }
 };
 
 struct ToInt8Conv : OpRewritePattern<graph::ConvOp> {
@@ -118,8 +151,12 @@ struct ToInt8Conv : OpRewritePattern<graph::ConvOp> {
     if (chain)
       rewriter.setInsertionPoint(chain->ops.back());
     Value filter = graph::makeByteWeights(rewriter, op.getFilter());
-    Value packed = pack(builder, op, filter);
     Numbers n = builder.makeNumbers(op.getResult(), 1, builder.makeStart(filter, 0, *x));
+    if (isProduct(op)) {
+      finish(rewriter, n, multiply(builder, x->bytes, filter, n));
+      return success();
+    }
+    Value packed = pack(builder, op, filter);
     ArrayRef<int64_t> kernel = cast<RankedTensorType>(filter.getType()).getShape().drop_front(2);
     auto attr = [&](int64_t value) { return rewriter.getI64IntegerAttr(value); };
     Value result = kernel::Int8ConvOp::create(rewriter, n.loc, n.replaced.getType(), x->bytes, packed, n.start, n.scale, n.offset,
@@ -127,6 +164,17 @@ struct ToInt8Conv : OpRewritePattern<graph::ConvOp> {
                                               op.getGroupAttr(), attr(x->zero), attr(n.zeroPoint), attr(n.low), attr(n.high));
     finish(rewriter, n, result);
     return success();
+  }
+
+  /// Images of one pixel are rows of a matrix.
+  Value multiply(Int8Builder &builder, Value bytes, Value filter, const Numbers &n) const {
+    graph::Dims dims = graph::getDims(bytes), shape = graph::getDims(filter);
+    auto reshape = [&](Value value, ArrayRef<AffineExpr> target) -> Value {
+      return graph::ReshapeOp::create(builder.rewriter, builder.loc, graph::makeTensor(target, getElement(value)), value);
+    };
+    Value matrix = reshape(filter, {shape[0], shape[1]});
+    Value weights = graph::TransposeOp::create(builder.rewriter, builder.loc, graph::makeTensor({shape[1], shape[0]}, getElement(filter)), matrix, ArrayRef<int64_t>{1, 0});
+    return reshape(builder.makeGemm(reshape(bytes, {dims[0], dims[1]}), weights, n), graph::getDims(n.replaced));
   }
 
   Value pack(Int8Builder &builder, graph::ConvOp op, Value filter) const {
@@ -151,17 +199,6 @@ struct ToInt8Conv : OpRewritePattern<graph::ConvOp> {
 struct ToInt8Gemm : OpRewritePattern<graph::MatmulOp> {
   ToInt8Gemm(MLIRContext *context, kernel::Int8Layout layout) : OpRewritePattern(context), layout(layout) {}
 
-  /// Fills up a line of numbers to whole tiles.
-  Value fill(Int8Builder &builder, Value line, int64_t columns) const {
-    if (graph::isConstant(graph::getDims(line)[0], columns))
-      return line;
-    auto type = graph::makeTensor({}, getElement(line));
-    Value zero = graph::ConstantOp::create(builder.rewriter, builder.loc, type, cast<ElementsAttr>(builder.rewriter.getZeroAttr(type)));
-    graph::Dims low{builder.number(0)};
-    return graph::PadOp::create(builder.rewriter, builder.loc, graph::makeTensor({builder.number(columns)}, getElement(line)), line, zero,
-                                graph::makeExprs(line.getContext(), low).getValue(), graph::PadMode::constant);
-  }
-
   LogicalResult matchAndRewrite(graph::MatmulOp op, PatternRewriter &rewriter) const override {
     if (!getElement(op.getResult()).isSignlessInteger(32) || !hasInt8Form(op))
       return rewriter.notifyMatchFailure(op, "no product of i32 with a matrix of known size");
@@ -173,18 +210,8 @@ struct ToInt8Gemm : OpRewritePattern<graph::MatmulOp> {
     if (std::optional<Requantization> chain = matchRequantization(op.getResult(), channel))
       rewriter.setInsertionPoint(chain->ops.back());
     Value weights = graph::makeByteWeights(rewriter, op.getRhs());
-    ArrayRef<int64_t> shape = cast<RankedTensorType>(weights.getType()).getShape();
-    auto tiles = static_cast<int64_t>(llvm::divideCeil(shape[1], layout.getTile()));
-    graph::Dims dims{builder.number(tiles), builder.getSteps(shape[0]), builder.number(kernel::kTileVectors), builder.number(layout.lanes),
-                     builder.number(layout.getStepWeights())};
-    Value packed = kernel::Int8PackOp::create(rewriter, builder.loc, graph::makeTensor(dims, builder.getPackedType()), weights, kernel::Int8Form::gemm);
     Numbers n = builder.makeNumbers(op.getResult(), channel, builder.makeStart(weights, 1, *x));
-    int64_t columns = tiles * layout.getTile();
-    Value scale = n.scale ? fill(builder, n.scale, columns) : Value(), offset = n.offset ? fill(builder, n.offset, columns) : Value();
-    auto attr = [&](int64_t value) { return rewriter.getI64IntegerAttr(value); };
-    Value result = kernel::Int8GemmOp::create(rewriter, n.loc, n.replaced.getType(), x->bytes, packed, fill(builder, n.start, columns), scale, offset,
-                                              attr(n.zeroPoint), attr(n.low), attr(n.high));
-    finish(rewriter, n, result);
+    finish(rewriter, n, builder.makeGemm(x->bytes, weights, n));
     return success();
   }
 

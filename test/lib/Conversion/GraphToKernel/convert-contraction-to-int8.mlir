@@ -85,6 +85,22 @@ func.func @product(%x: tensor<4x6xi8>) -> tensor<4x10xi32> {
 
 // -----
 
+// Images of one pixel are rows of a matrix.
+// CHECK-LABEL: func.func @pixel
+// CHECK-DAG: %[[W:.+]] = graph.transpose %{{.+}} : (tensor<10x6xi8>) -> tensor<6x10xi8>
+// CHECK-DAG: %[[X:.+]] = graph.reshape %{{.+}} : (tensor<4x6x1x1xui8>) -> tensor<4x6xui8>
+// CHECK: %[[Y:.+]] = kernel.int8_gemm %[[X]]
+// CHECK: graph.reshape %[[Y]] : (tensor<4x10xi32>) -> tensor<4x10x1x1xi32>
+func.func @pixel(%x: tensor<4x6x1x1xui8>) -> tensor<4x10x1x1xi32> {
+  %w = graph.constant dense<5> : tensor<10x6x1x1xi8> : tensor<10x6x1x1xi8>
+  %0 = graph.cast %x : (tensor<4x6x1x1xui8>) -> tensor<4x6x1x1xi32>
+  %1 = graph.cast %w : (tensor<10x6x1x1xi8>) -> tensor<10x6x1x1xi32>
+  %2 = graph.conv %0, %1 {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (0, 0)>, group = 1 : i64} : (tensor<4x6x1x1xi32>, tensor<10x6x1x1xi32>) -> tensor<4x10x1x1xi32>
+  return %2 : tensor<4x10x1x1xi32>
+}
+
+// -----
+
 // A zero point that changes is taken off behind the product.
 // CHECK-LABEL: func.func @dynamic
 // CHECK-SAME: %{{.+}}: tensor<4x6xui8>, %[[Z:.+]]: tensor<i32>
