@@ -29,6 +29,7 @@ struct CompileOptions {
   std::vector<int64_t> exposed;    ///< return the values at these positions, see the pass graph-expose-values
   std::string saveTemps;           ///< a folder for the IR that leaves each stage, LLVM IR and the object file
   bool winograd = true;            ///< compute 3 x 3 convolutions in Winograd's form where that is faster; see the pass convert-conv-to-winograd
+  bool int8 = true;                ///< multiply the bytes of quantised models as integers; see the pass graph-raise-int8
   bool sanitize = false;           ///< check every access of the code with AddressSanitizer, whose runtime must be in the process that runs it
   bool verifyEach = false;         ///< verify the IR after every pass
   bool timing = false;             ///< print the time of every pass to stderr

@@ -100,6 +100,7 @@ private:
   std::string diagnosed;   ///< the first error that MLIR reported
   std::string raised;      ///< what recognised operations do to numbers, for the report
   bool hasWinograd = false; ///< some convolution has that form, for the report
+  bool hasInt8 = false;     ///< some contraction is of bytes, for the report
   bool hasPrinted = false; ///< the pass of printAfter has run
 };
 
@@ -270,6 +271,8 @@ void Compilation::writeReport() {
                             {"launches", std::move(launches)}, {"seconds", std::move(times)}};
   if (hasWinograd)
     raised += "; some convolutions of 3 x 3 are Winograd's F(4x4, 3x3), whose products are rounded after a transform";
+  if (hasInt8)
+    raised += "; quantised convolutions and products sum bytes in 32-bit integers, whose scales and biases are one fused multiply-add of f32";
   if (options.optLevel > 0)
     report["numerics"] = "f32 sums are reassociated into vector lanes; f16 and bf16 compute in f32; exp, log, tanh and erf of f32 are polynomials" + raised;
   if (options.target == "portable" || !llvm::is_contained(target.required, "fma"))
@@ -296,6 +299,8 @@ bool Compilation::chooseTarget(const std::string &name) {
 bool Compilation::lower() {
   bool exact = options.optLevel == 0;
   bool formed = runStage("kernel", [&](OpPassManager &passes) {
+    if (!exact && options.int8)
+      passes.addNestedPass<func::FuncOp>(createConvertContractionToInt8({target.vectorBytes, target.hasDotProduct}));
     if (!exact)
       passes.addNestedPass<func::FuncOp>(createConvertMatmulToGemm());
     if (!exact && options.winograd) {
@@ -315,6 +320,7 @@ bool Compilation::lower() {
     passes.addPass(kernel::createVerifyKernel());
   });
   module->walk([&](kernel::WinogradConvOp) { hasWinograd = true; });
+  module->walk([&](Operation *op) { hasInt8 |= isa<kernel::Int8ConvOp, kernel::Int8GemmOp>(op); });
   if (!formed || stopsAfter("kernel"))
     return false;
   bool planned = runStage("plan", [](OpPassManager &passes) {
@@ -360,7 +366,7 @@ void Compilation::run() {
       exposure.positions.assign(options.exposed.begin(), options.exposed.end());
       passes.addNestedPass<func::FuncOp>(graph::createGraphExposeValues(exposure));
     }
-    graph::addGraphStage(passes, options.optLevel == 0);
+    graph::addGraphStage(passes, options.optLevel == 0, options.int8);
     passes.addNestedPass<func::FuncOp>(graph::createVerifyGraph());
   };
   if (!runStage("graph", addGraph) || stopsAfter("graph"))

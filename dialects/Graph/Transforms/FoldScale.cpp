@@ -1,8 +1,6 @@
 // mul(conv(x, w), s) -> conv(x, mul(w, s)). Test: graph-fold-scale.mlir
-#include "dialects/Graph/IR/Graph.h"
-#include "dialects/Graph/IR/Shapes.h"
+#include "dialects/Graph/Transforms/Match.h"
 #include "dialects/Graph/Transforms/Passes.h"
-#include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 #define DEBUG_TYPE "graph-fold-scale"
@@ -12,28 +10,6 @@ using namespace mlir;
 namespace onager::graph {
 #define GEN_PASS_DEF_GRAPHFOLDSCALE
 #include "dialects/Graph/Transforms/Passes.h.inc"
-
-/// True for values made of constants alone, by a few cheap operations.
-static bool isConstantTree(Value value, int depth = 8) {
-  Operation *op = value.getDefiningOp();
-  if (!op || depth == 0)
-    return false;
-  if (isa<ConstantOp>(op))
-    return true;
-  bool cheap = op->hasTrait<ElementwiseOp>() || isa<ReshapeOp>(op);
-  return cheap && llvm::all_of(op->getOperands(), [&](Value operand) { return isConstantTree(operand, depth - 1); });
-}
-
-/// True where `scale` has one value per channel of a rank `rank` tensor, or a single one.
-static bool isPerChannel(Value scale, size_t rank, AffineExpr channels) {
-  Dims dims = getDims(scale);
-  for (size_t k = 0; k < dims.size(); ++k) {
-    bool channel = k + rank - dims.size() == 1;
-    if (!isConstant(dims[k], 1) && !(channel && dims[k] == channels))
-      return false;
-  }
-  return dims.size() <= rank;
-}
 
 namespace {
 
@@ -58,7 +34,7 @@ struct FoldIntoFilter : OpRewritePattern<MulOp> {
     if (!conv || !source.hasOneUse() || !isConstantTree(conv.getFilter()) || (bias && !isConstantTree(bias)))
       return rewriter.notifyMatchFailure(op, "no convolution with a constant filter that only the scale reads");
     Dims out = getDims(conv.getResult()), filter = getDims(conv.getFilter());
-    if (conv.getType() != op.getType() || !isPerChannel(scale, out.size(), out[1]))
+    if (conv.getType() != op.getType() || !isPerChannel(scale, out.size(), 1, out[1]))
       return rewriter.notifyMatchFailure(op, "the scale is not per output channel");
     rewriter.replaceOp(op, build(op, conv, scale, bias, filter, rewriter));
     return success();

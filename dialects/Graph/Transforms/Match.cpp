@@ -55,6 +55,26 @@ Product splitProduct(Value value) {
   return product;
 }
 
+bool isConstantTree(Value value, int depth) {
+  Operation *op = value.getDefiningOp();
+  if (!op || depth == 0)
+    return false;
+  if (isa<ConstantOp>(op))
+    return true;
+  bool cheap = op->hasTrait<ElementwiseOp>() || isa<ReshapeOp>(op);
+  return cheap && llvm::all_of(op->getOperands(), [&](Value operand) { return isConstantTree(operand, depth - 1); });
+}
+
+bool isPerChannel(Value scale, size_t rank, size_t channel, AffineExpr channels) {
+  Dims dims = getDims(scale);
+  for (size_t k = 0; k < dims.size() && dims.size() <= rank; ++k) {
+    bool isChannel = k + rank - dims.size() == channel;
+    if (!isConstant(dims[k], 1) && !(isChannel && dims[k] == channels))
+      return false;
+  }
+  return dims.size() <= rank;
+}
+
 bool isNear(double number, double expected, Type element) {
   double tolerance = element.isF64() ? 1e-12 : element.isF32() ? 1e-6 : 4e-3;
   return std::abs(number - expected) <= tolerance * std::abs(expected);

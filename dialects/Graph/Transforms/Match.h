@@ -40,6 +40,10 @@ struct Product {
 };
 /// Splits a tree of `mul`, and of `div` by constants, whose inner nodes nobody else reads.
 Product splitProduct(mlir::Value value);
+/// True for values made of constants alone, by a few cheap operations.
+bool isConstantTree(mlir::Value value, int depth = 8);
+/// True where `scale` has one value for each of dim `channel` of a tensor of rank `rank`, or a single one.
+bool isPerChannel(mlir::Value scale, size_t rank, size_t channel, mlir::AffineExpr channels);
 /// True where a constant is `expected`, to the precision of the floats that it was written in.
 bool isNear(double number, double expected, mlir::Type element);
 

@@ -211,6 +211,49 @@ def GraphRaiseSwish : Pass<"graph-raise-swish", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numRaised", "raised", "swishes recognised">];
 }
 
+def GraphHoistQuantize : Pass<"graph-hoist-quantize", "::mlir::func::FuncOp"> {
+  let summary = "Moves bytes instead of the numbers that they stand for";
+  let description = [{
+    Dequantised bytes that are reshaped, transposed, sliced or concatenated and quantised again are quantised first and moved as bytes. Where scale, zero point
+    and type are the same the quantisation then does nothing and goes. Must hold: scales and zero points are one constant each; nothing else reads what is
+    moved (rationale: it would be moved twice). Does nothing to other operations between the two.
+
+    ```mlir
+    %x = graph.mul %numbers, %s : (tensor<2x3xf32>, tensor<f32>) -> tensor<2x3xf32>
+    %t = graph.transpose %x {perm = array<i64: 1, 0>} : (tensor<2x3xf32>) -> tensor<3x2xf32>
+    %d = graph.div %t, %s : (tensor<3x2xf32>, tensor<f32>) -> tensor<3x2xf32>
+    %q = ... : (tensor<3x2xf32>) -> tensor<3x2xui8>
+    // becomes
+    %q = graph.transpose %bytes {perm = array<i64: 1, 0>} : (tensor<2x3xui8>) -> tensor<3x2xui8>
+    ```
+    Does not change numbers: a number times a scale and divided by it again rounds to itself.
+  }];
+  let dependentDialects = ["::onager::graph::GraphDialect"];
+  let statistics = [Statistic<"numHoisted", "hoisted", "quantisations that moved or went">];
+}
+
+def GraphRaiseInt8 : Pass<"graph-raise-int8", "::mlir::func::FuncOp"> {
+  let summary = "Multiplies the bytes of quantised models as integers";
+  let description = [{
+    A `graph.conv` or `graph.matmul` of f32 whose operands are dequantised bytes becomes one of i32, times the product of the scales. Must hold: the left
+    operand has one zero point and one scale, both constants; the right one is made of constants, its numbers less their zero points fit into 8 signed
+    bits and have one scale, or one per output channel; sums fit into 32 bits (rationale: what remains is what processors multiply). Does nothing to
+    3-dimensional images, strides above 4 and windows of more than 256 taps, for which there is no emitter.
+
+    ```mlir
+    %x = graph.mul %numbers, %s : (tensor<1x2x8x8xf32>, tensor<f32>) -> tensor<1x2x8x8xf32>
+    %y = graph.conv %x, %w {...} : (tensor<1x2x8x8xf32>, tensor<4x2x1x1xf32>) -> tensor<1x4x8x8xf32>
+    // becomes
+    %sum = graph.conv %integers, %weights {...} : (tensor<1x2x8x8xi32>, tensor<4x2x1x1xi32>) -> tensor<1x4x8x8xi32>
+    %numbers = graph.cast %sum : (tensor<1x4x8x8xi32>) -> tensor<1x4x8x8xf32>
+    %y = graph.mul %numbers, %scale : (tensor<1x4x8x8xf32>, tensor<1x1x1xf32>) -> tensor<1x4x8x8xf32>
+    ```
+    Changes numbers (named in the compile report): sums are exact, and scaled once.
+  }];
+  let dependentDialects = ["::onager::graph::GraphDialect"];
+  let statistics = [Statistic<"numRaised", "raised", "convolutions and products that became integers">];
+}
+
 def GraphWidenFloats : Pass<"graph-widen-floats", "::mlir::func::FuncOp"> {
   let summary = "Computes f16 and bf16 in f32 from end to end";
   let description = [{

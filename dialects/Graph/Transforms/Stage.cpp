@@ -6,13 +6,18 @@ using namespace mlir;
 
 namespace onager::graph {
 
-void addGraphStage(OpPassManager &passes, bool exact) {
+void addGraphStage(OpPassManager &passes, bool exact, bool int8) {
   OpPassManager &function = passes.nest<func::FuncOp>();
   function.addPass(createGraphNumberStrings());
   if (exact)
     return;
   function.addPass(createCSEPass());
   function.addPass(createGraphSimplify());
+  // Before scales are folded into filters, and divisions become products.
+  if (int8) {
+    function.addPass(createGraphHoistQuantize());
+    function.addPass(createGraphRaiseInt8());
+  }
   // Early: what follows simplifies convolutions and data movements.
   function.addPass(createGraphExpandConvTranspose());
   // Before the patterns: they look for products.

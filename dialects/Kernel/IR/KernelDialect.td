@@ -27,11 +27,19 @@ def Kernel_Hero : I32EnumAttr<"Hero", "which emitter a unit takes", [
     I32EnumAttrCase<"map", 0>, I32EnumAttrCase<"reduce", 1>, I32EnumAttrCase<"softmax", 2>, I32EnumAttrCase<"normalize", 3>,
     I32EnumAttrCase<"gemm", 4>, I32EnumAttrCase<"conv", 5>, I32EnumAttrCase<"depthwise", 6>, I32EnumAttrCase<"concat", 7>,
     I32EnumAttrCase<"scatter", 8>, I32EnumAttrCase<"recurrent", 9>, I32EnumAttrCase<"scan", 10>, I32EnumAttrCase<"transpose", 11>,
-    I32EnumAttrCase<"pool", 12>, I32EnumAttrCase<"attention", 13>, I32EnumAttrCase<"winograd", 14>]> {
+    I32EnumAttrCase<"pool", 12>, I32EnumAttrCase<"attention", 13>, I32EnumAttrCase<"winograd", 14>,
+    I32EnumAttrCase<"int8_conv", 15>, I32EnumAttrCase<"int8_depthwise", 16>, I32EnumAttrCase<"int8_gemm", 17>]> {
   let cppNamespace = "::onager::kernel";
   let genSpecializedAttr = 0;
 }
 def Kernel_HeroAttr : EnumAttr<Kernel_Dialect, Kernel_Hero, "hero"> { let assemblyFormat = "`<` $value `>`"; }
+
+def Kernel_Int8Form : I32EnumAttr<"Int8Form", "which emitter packed 8-bit weights are for", [
+    I32EnumAttrCase<"conv", 0>, I32EnumAttrCase<"depthwise", 1>, I32EnumAttrCase<"gemm", 2>]> {
+  let cppNamespace = "::onager::kernel";
+  let genSpecializedAttr = 0;
+}
+def Kernel_Int8FormAttr : EnumAttr<Kernel_Dialect, Kernel_Int8Form, "int8_form"> { let assemblyFormat = "`<` $value `>`"; }
 
 def Kernel_BufferKind : I32EnumAttr<"BufferKind", "where a tensor of the program lives", [
     I32EnumAttrCase<"input", 0>, I32EnumAttrCase<"output", 1>, I32EnumAttrCase<"weight", 2>, I32EnumAttrCase<"slot", 3>,

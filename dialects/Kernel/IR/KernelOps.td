@@ -113,4 +113,66 @@ def Kernel_WinogradConvOp : Kernel_Op<"winograd_conv", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Kernel_Int8PackOp : Kernel_Op<"int8_pack", [Pure]> {
+  let summary = "8-bit weights in the order in which products of four bytes, or of two 16-bit numbers, read them";
+  let description = [{
+    Sums run over quads of four weights; a quad is one element row of i8 for `vpdpbusd`, or two rows of i16 for `vpmaddwd`, which hold weights 0 and 2,
+    then 1 and 3. Quads are filled up with zeros. E is 4 or 2, S quads or twice as many.
+    `conv`: filters [O, C / group, kernel...] -> [group, ceil(O / group / R), S, R, E], R rows of a register tile.
+    `depthwise`: filters [O, 1, kernel...] -> [O, S, E], quads as getTapQuads of Int8.h makes them.
+    `gemm`: [K, N] -> [ceil(N / 4 L), S, 4, L, E] for vectors of L sums, columns in the order of getLaneColumn of Int8.h.
+    Checks: int8_pack_c1: weights of i8; int8_pack_c2: ranks fit the form; int8_pack_c3: rows of 4 i8 or 2 i16; int8_pack_c4: room for the weights.
+    ```mlir
+    %p = kernel.int8_pack %w {form = #kernel.int8_form<conv>} : tensor<16x32x1x1xi8> -> tensor<1x3x8x6x4xi8>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$x, Kernel_Int8FormAttr:$form, DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$strides,
+                       DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$dilations);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+// Sums of products of bytes become numbers of i32, or, where `scale` and `offset` are given, bytes:
+// clamp(round(sum * scale + offset) + zero_point, low, high), halves rounded to even.
+class Kernel_Int8Op<string mnemonic> : Kernel_Op<mnemonic, [Pure, AttrSizedOperandSegments]> {
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Kernel_Int8ConvOp : Kernel_Int8Op<"int8_conv"> {
+  let summary = "x [N, C, spatial...] of bytes with packed filters -> [N, O, spatial...] of i32 or bytes";
+  let description = [{
+    The sum of an output channel starts with its entry of `start` [O] and takes byte times weight for each tap; a byte of i8 counts 128 more than it
+    is. Outside of the image lies `padding`, a number of x's type. Where `scale` and `offset` [O] are given, the result is
+    clamp(round(sum * scale + offset) + zero_point, low, high), halves rounded to even.
+    Checks: int8_conv_c1: bytes; int8_conv_c2: a result of i32 without scale and offset, of bytes with both; int8_conv_c3: one entry of every window
+    attribute per spatial dim, one or two of them; int8_conv_c4: one entry of start, scale and offset per output channel.
+    ```mlir
+    %y = kernel.int8_conv %x, %p, %start, %scale, %offset {kernel = array<i64: 1, 1>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>,
+      pads = affine_map<() -> (0, 0)>, group = 1 : i64, padding = 0 : i64, zero_point = 3 : i64, low = 0 : i64, high = 255 : i64,
+      operandSegmentSizes = array<i32: 1, 1, 1, 1, 1>} : (...) -> tensor<1x16x8x8xui8>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$filter, AnyRankedTensor:$start, Optional<AnyRankedTensor>:$scale,
+                       Optional<AnyRankedTensor>:$offset, DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides, AffineMapAttr:$pads,
+                       DenseI64ArrayAttr:$dilations, I64Attr:$group, I64Attr:$padding, I64Attr:$zero_point, I64Attr:$low, I64Attr:$high);
+}
+
+def Kernel_Int8GemmOp : Kernel_Int8Op<"int8_gemm"> {
+  let summary = "[..., M, K] of bytes x packed weights [ceil(N / 4 L), S, 4, L, E] -> [..., M, N] of i32 or bytes";
+  let description = [{
+    As int8_conv, for the rows of x: `start`, `scale` and `offset` have an entry for each of the columns that the packed weights have room for.
+    Checks: int8_gemm_c1: bytes; int8_gemm_c2: a result of i32 without scale and offset, of bytes with both; int8_gemm_c3: ranks; int8_gemm_c4: one
+    entry of start, scale and offset per packed column.
+    ```mlir
+    %y = kernel.int8_gemm %x, %p, %start {zero_point = 0 : i64, low = 0 : i64, high = 0 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>}
+      : (tensor<4x64xui8>, tensor<1x16x4x16x4xi8>, tensor<64xi32>) -> tensor<4x10xi32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$packed, AnyRankedTensor:$start, Optional<AnyRankedTensor>:$scale,
+                       Optional<AnyRankedTensor>:$offset, I64Attr:$zero_point, I64Attr:$low, I64Attr:$high);
+}
+
 #endif

@@ -155,6 +155,15 @@ bool ClusterBuilder::isPlain(unsigned number) {
   return llvm::all_of(clusters[number].ops, [&](Operation *op) { return getRole(op, fuse) == Role::elementwise; });
 }
 
+/// True for what widens bytes that are stored anyway, since others read them: the wide numbers would be stored as well, and belong to who reads them.
+static bool widensStoredBytes(Operation *op) {
+  auto cast = dyn_cast<graph::CastOp>(op);
+  if (!cast || cast.getX().hasOneUse())
+    return false;
+  unsigned from = graph::getElementBytes(cast.getX().getType().getElementType()), to = graph::getElementBytes(cast.getType().getElementType());
+  return from == 1 && to > from;
+}
+
 bool ClusterBuilder::join(Operation *op, ArrayRef<unsigned> reads, bool constant) {
   graph::Dims shape = graph::getDims(op->getResult(0));
   SmallVector<unsigned> candidates;
@@ -237,7 +246,7 @@ void ClusterBuilder::run() {
     }
     SmallVector<unsigned> reads = dependencies(&op);
     bool constant = fuse && readsConstantsOnly(&op);
-    if (fuse && role == Role::elementwise && reads.size() < kMostOperands && join(&op, reads, constant))
+    if (fuse && role == Role::elementwise && reads.size() < kMostOperands && !widensStoredBytes(&op) && join(&op, reads, constant))
       continue;
     unsigned number = create(&op, reads);
     Cluster &cluster = clusters[number];

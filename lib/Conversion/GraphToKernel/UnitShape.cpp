@@ -53,6 +53,11 @@ kernel::Hero getHero(Operation *op, bool fuse) {
       .Case<graph::NormalizeOp>([](auto) { return Hero::normalize; })
       .Case<kernel::GemmOp>([](auto) { return Hero::gemm; })
       .Case<kernel::WinogradConvOp>([](auto) { return Hero::winograd; })
+      .Case<kernel::Int8ConvOp>([](kernel::Int8ConvOp conv) {
+        bool isDepthwise = cast<RankedTensorType>(conv.getFilter().getType()).getRank() == 3;
+        return isDepthwise ? Hero::int8_depthwise : Hero::int8_conv;
+      })
+      .Case<kernel::Int8GemmOp>([](auto) { return Hero::int8_gemm; })
       .Case<graph::ConvOp>([](graph::ConvOp conv) {
         if (!hasConvEmitter(conv))
           return Hero::map;
@@ -117,7 +122,7 @@ bool staysSmall(Operation *op) {
   if (!read || !written)
     return false;
   // Four times the operands: an int8 weight that is read as f32 is worth its memory.
-  return isa<kernel::WinogradFilterOp>(op) || *written <= std::max<int64_t>(64 << 10, 4 * *read);
+  return isa<kernel::WinogradFilterOp, kernel::Int8PackOp>(op) || *written <= std::max<int64_t>(64 << 10, 4 * *read);
 }
 
 bool isCheap(Operation *op) {

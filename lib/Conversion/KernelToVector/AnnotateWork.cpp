@@ -32,6 +32,12 @@ WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options) {
     return options.exact ? getMapWork(unit, options.exact) : getConvWork(unit, options);
   case Hero::winograd:
     return getWinogradWork(unit, options);
+  case Hero::int8_conv:
+    return getInt8ConvWork(unit, options);
+  case Hero::int8_depthwise:
+    return getInt8DepthwiseWork(unit, options);
+  case Hero::int8_gemm:
+    return getInt8GemmWork(unit, options);
   case Hero::depthwise:
     return options.exact ? getMapWork(unit, options.exact) : getDepthwiseWork(unit, options);
   case Hero::pool:

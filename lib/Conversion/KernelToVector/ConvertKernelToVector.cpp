@@ -36,6 +36,12 @@ static void emitBody(UnitEmitter &e) {
     return e.options.exact ? emitMap(e) : emitConv(e);
   case Hero::winograd:
     return emitWinograd(e);
+  case Hero::int8_conv:
+    return emitInt8Conv(e);
+  case Hero::int8_depthwise:
+    return emitInt8Depthwise(e);
+  case Hero::int8_gemm:
+    return emitInt8Gemm(e);
   case Hero::depthwise:
     return e.options.exact ? emitMap(e) : emitDepthwise(e);
   case Hero::pool:

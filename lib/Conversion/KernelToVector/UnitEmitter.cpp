@@ -260,6 +260,7 @@ OpElementFn lookupElement(Operation *op) {
     registerReductions(entries);
     registerContractions(entries);
     registerResize(entries);
+    registerInt8(entries);
     return entries;
   }();
   return table.lookup(op->getName().getStringRef());

@@ -166,6 +166,7 @@ void registerMovement(llvm::StringMap<OpElementFn> &table);
 void registerReductions(llvm::StringMap<OpElementFn> &table);
 void registerContractions(llvm::StringMap<OpElementFn> &table);
 void registerResize(llvm::StringMap<OpElementFn> &table);
+void registerInt8(llvm::StringMap<OpElementFn> &table);
 
 /// Emitters of heroes: fill the body of the unit's function. Each documents its work items.
 void emitMap(UnitEmitter &e);
@@ -180,6 +181,9 @@ void emitConv(UnitEmitter &e);
 void emitWinograd(UnitEmitter &e);
 void emitDepthwise(UnitEmitter &e);
 void emitPool(UnitEmitter &e);
+void emitInt8Conv(UnitEmitter &e);
+void emitInt8Depthwise(UnitEmitter &e);
+void emitInt8Gemm(UnitEmitter &e);
 /// Emits the function of a unit beside it, under its name.
 void emitUnit(kernel::UnitOp unit, const EmitOptions &options, llvm::SmallVectorImpl<std::string> &errors);
 /// Stores every yielded tensor of the unit at `index`, whose row-major position is `linear`.
@@ -208,6 +212,9 @@ WorkInfo getConvWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getWinogradWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getDepthwiseWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getPoolWork(kernel::UnitOp unit);
+WorkInfo getInt8ConvWork(kernel::UnitOp unit, const EmitOptions &options);
+WorkInfo getInt8DepthwiseWork(kernel::UnitOp unit, const EmitOptions &options);
+WorkInfo getInt8GemmWork(kernel::UnitOp unit, const EmitOptions &options);
 /// Options for a machine with vector registers of this width.
 EmitOptions makeEmitOptions(bool exact, unsigned vectorBytes);
 

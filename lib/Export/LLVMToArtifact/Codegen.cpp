@@ -38,6 +38,7 @@ bool getTarget(const std::string &name, Target &target) {
       if (host.lookup(feature))
         target.required.push_back(feature);
     target.vectorBytes = host.lookup("avx512vl") ? 64 : host.lookup("avx2") ? 32 : 16;
+    target.hasDotProduct = target.vectorBytes == 64 && host.lookup("avx512vnni");
     return true;
   }
   target.cpu = name;

@@ -40,4 +40,22 @@ module attributes {kernel.buffers = [#kernel.buffer<input 0, affine_map<() -> (3
     %y = kernel.winograd_conv %x, %u {pads = affine_map<() -> (1, 1)>} : (tensor<1x4x8x8xf32>, tensor<2x6x6x4x12xf32>) -> tensor<1x13x8x8xf32>
     kernel.yield %y : tensor<1x13x8x8xf32>
   }
+
+  // CHECK: kernel.unit @bytes <int8_conv> {
+  kernel.unit @bytes <int8_conv> {
+  ^bb0(%x: tensor<1x4x8x8xui8>, %w: tensor<9x4x1x1xi8>, %start: tensor<9xi32>, %scale: tensor<9xf32>):
+    // CHECK: kernel.int8_pack %{{.+}} {form = #kernel.int8_form<conv>} : tensor<9x4x1x1xi8> -> tensor<1x2x1x6x4xi8>
+    %p = kernel.int8_pack %w {form = #kernel.int8_form<conv>} : tensor<9x4x1x1xi8> -> tensor<1x2x1x6x4xi8>
+    // CHECK: kernel.int8_conv %{{.+}}, %{{.+}}, %{{.+}}, %{{.+}}, %{{.+}} {{{.+}}} : (tensor<1x4x8x8xui8>, tensor<1x2x1x6x4xi8>, tensor<9xi32>, tensor<9xf32>, tensor<9xf32>) -> tensor<1x9x8x8xi8>
+    %y = kernel.int8_conv %x, %p, %start, %scale, %scale {kernel = array<i64: 1, 1>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (0, 0)>, group = 1 : i64, padding = 3 : i64, zero_point = 1 : i64, low = -128 : i64, high = 127 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 1, 1>} : (tensor<1x4x8x8xui8>, tensor<1x2x1x6x4xi8>, tensor<9xi32>, tensor<9xf32>, tensor<9xf32>) -> tensor<1x9x8x8xi8>
+    kernel.yield %y : tensor<1x9x8x8xi8>
+  }
+
+  // CHECK: kernel.unit @rows <int8_gemm> {
+  kernel.unit @rows <int8_gemm> {
+  ^bb0(%x: tensor<4x6xi8>, %p: tensor<1x2x4x16x4xi8>, %start: tensor<64xi32>):
+    // CHECK: kernel.int8_gemm %{{.+}}, %{{.+}}, %{{.+}} {{{.+}}} : (tensor<4x6xi8>, tensor<1x2x4x16x4xi8>, tensor<64xi32>) -> tensor<4x10xi32>
+    %y = kernel.int8_gemm %x, %p, %start {zero_point = 0 : i64, low = 0 : i64, high = 0 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<4x6xi8>, tensor<1x2x4x16x4xi8>, tensor<64xi32>) -> tensor<4x10xi32>
+    kernel.yield %y : tensor<4x10xi32>
+  }
 }
