@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from support.seeds import get_seed
-from support.single import compare_node
+from support.single import OPSETS, compare_node, make_model, run_reference
 
 
 @pytest.fixture
@@ -81,7 +81,13 @@ def test_codes_of_four_bits(kind, inner, block, transposed, random):
     packed = random.integers(0, 256, (columns * inner + 1) // 2).astype(np.uint8)
     scales = random.random((columns * inner + block - 1) // block).astype(np.float32)
     inputs = [_normal(random, 2, 3, inner if transposed else columns), packed, scales]
-    compare_node("MatMulBnb4", inputs, fixed=(1, 2), K=inner, N=columns, block_size=block, quant_type=kind, transB=transposed)
+    # ONNX Runtime's product with the weight as it stands is wrong: that with the identity tells the weight.
+    weight = [np.eye(inner, dtype=np.float32), packed, scales]
+    attributes = {"K": inner, "N": columns, "block_size": block, "quant_type": kind}
+    if not transposed:
+        reals = run_reference(make_model("MatMulBnb4", weight, 1, "com.microsoft", OPSETS, (1, 2), False, attributes), {"i0": weight[0]})[0].T
+        return compare_node("MatMulBnb4", inputs, fixed=(1, 2), transB=0, wanted=[inputs[0] @ reals], **attributes)
+    compare_node("MatMulBnb4", inputs, fixed=(1, 2), **attributes)
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8])
@@ -89,6 +95,8 @@ def test_codes_of_four_bits(kind, inner, block, transposed, random):
 @pytest.mark.parametrize("zero", ["none", "packed", "floats"])
 @pytest.mark.parametrize("bias", [False, True])
 def test_weights_of_few_bits(bits, inner, block, zero, bias, random):
+    if zero == "floats" and bits == 8:
+        pytest.skip("ONNX Runtime has no such kernel")
     columns, blocks = 7, (inner + block - 1) // block
     packed = random.integers(0, 256, (columns, blocks, block * bits // 8)).astype(np.uint8)
     zeros = {"none": None, "packed": random.integers(0, 256, (columns, (blocks * bits + 7) // 8)).astype(np.uint8), "floats": _normal(random, columns, blocks)}[zero]

@@ -106,11 +106,13 @@ Value attend(Emitter &e, Value q, Value k, Value v, const Scores &how, Weights *
     scores = e.add(scores, e.cast(how.bias, wide));
   if (how.counted)
     scores = e.add(scores, e.select(how.counted, e.scalar(0, wide), e.scalar(how.padding, wide)));
+  if (weights)
+    weights->scores = e.cast(scores, type);
   if (how.allowed)
     scores = e.select(how.allowed, scores, e.lowest(wide));
   Value share = weigh(e, scores, how.sink);
   if (weights)
-    *weights = {e.cast(scores, type), e.cast(share, type)};
+    weights->weights = e.cast(share, type);
   return e.cast(e.matmul(share, e.cast(v, wide)), type);
 }
 
@@ -127,12 +129,18 @@ static Value readMask(Emitter &e, Value mask, ArrayRef<AffineExpr> queries, Affi
   AffineExpr batch = queries[0];
   Dims dims = Emitter::dimsOf(mask);
   Value columns = e.iota({e.number(1), e.number(1), e.number(1), keys}, 3, Emitter::elementOf(mask));
-  Dims column{batch, e.number(1), e.number(1), e.number(1)};
-  if (dims.size() == 1 && areEqual(dims[0], batch))
-    return e.compare<LessOp>(columns, e.reshape(mask, column));
-  if (dims.size() == 1 && areEqual(dims[0], normalize(batch * 2))) {
-    Value ends = e.reshape(e.sliceAxis(mask, 0, e.number(0), batch), column), starts = e.reshape(e.sliceAxis(mask, 0, batch, batch), column);
-    return both(e, e.compare<LessOp>(columns, ends), e.compare<LessEqualOp>(starts, columns));
+  if (dims.size() == 1) {
+    // Ends [B], or ends and starts [2 * B]; which of them may be known only while the model runs.
+    Dims column{batch, e.number(1), e.number(1), e.number(1)};
+    AffineExpr twice = normalize(batch * 2);
+    e.unify(e.selectEqual(dims[0], twice, twice, batch), dims[0], "the length of a mask of lengths, which is the batch or twice as much");
+    Value isBelow = e.compare<LessOp>(columns, e.reshape(e.sliceAxis(mask, 0, e.number(0), batch), column));
+    if (areEqual(dims[0], batch))
+      return isBelow;
+    AffineExpr offset = e.selectEqual(dims[0], twice, batch, e.number(0));
+    Value hasStarts = e.compare<EqualOp>(e.indexTensor({dims[0]}, {}, e.i64()), e.indexTensor({twice}, {}, e.i64()));
+    Value starts = e.reshape(e.sliceAxis(mask, 0, offset, batch), column);
+    return both(e, isBelow, e.select(hasStarts, e.compare<LessEqualOp>(starts, columns), e.splat(e.integerScalar(1, e.i1()), {})));
   }
   Value flags = e.cast(mask, e.i1());
   if (dims.size() == 2)
@@ -161,8 +169,10 @@ static void setAttended(Node &node, const Value (&parts)[3], Value mask, Value b
     how.allowed = makeCausal(e, queries[2], keys[2]);
   Weights weights;
   node.set(0, mergeHeads(e, attend(e, parts[0], parts[1], parts[2], how, &weights)));
-  if (node.wants(3))
-    node.set(3, weights.scores);
+  if (!node.wants(3) || !weights.scores)
+    return;
+  Value lowest = e.cast(e.scalar(std::numeric_limits<float>::lowest(), e.f32()), Emitter::elementOf(weights.scores));
+  node.set(3, how.allowed ? e.select(how.allowed, weights.scores, lowest) : weights.scores);
 }
 
 void setProjected(Node &node, Value all, Value mask, Value past, Value bias) {

@@ -31,7 +31,7 @@ struct Scores {
 
 /// What attention gives beside its result.
 struct Weights {
-  mlir::Value scores, weights; ///< before and after the softmax
+  mlir::Value scores, weights; ///< before the softmax and what a query does not see, and after it
 };
 
 /// softmax(scale * q k^T + bias) v for q [..., S, H], k [..., T, H], v [..., T, V], in f32 for shorter floats.

@@ -36,6 +36,11 @@ Value activateGated(Node &node, Value gate, Value linear) {
   return e.mul(swish, e.addNumber(linear, node.getFloat("activation_beta", 0)));
 }
 
+Value approximateGelu(Emitter &e, Value x) {
+  Value inner = e.mulNumber(e.add(x, e.mulNumber(e.mul(e.mul(x, x), x), 0.044715)), std::sqrt(2 / M_PI));
+  return e.mul(e.mulNumber(x, 0.5), e.addNumber(e.unary<TanhOp>(inner), 1));
+}
+
 /// The activation between the two layers; `gated` is what the third gives, or null.
 Value activate(Node &node, Value x, Value gated) {
   Emitter &e = node.e;
@@ -61,7 +66,7 @@ Value activate(Node &node, Value x, Value gated) {
   if (name == "relu")
     y = e.unary<ReluOp>(x);
   else if (name == "gelu")
-    y = importAs(node, "Gelu", 20, {x})[0];
+    y = approximateGelu(e, x);
   else if (name == "silu")
     y = e.mul(x, e.unary<SigmoidOp>(x));
   else if (name != "identity")
@@ -105,7 +110,7 @@ Value normalizeShares(Node &node, Value shares) {
 }
 
 void importMoE(Node &node) {
-  Value scores = node.in(1);
+  Value scores = node.e.softmax(node.in(1), -1);
   auto [shares, chosen] = chooseExperts(node, scores);
   if (!chosen)
     return;

@@ -14,9 +14,10 @@ struct GroupedQuery {
   Value pastLength, positions;  ///< [B], [B, S] i64
   Value valid;                  ///< [B] i64, how many of the S are no padding; null for all
   AffineExpr total, extent;     ///< positions that may be seen, and that of the caches
+  bool keepsRest = false;       ///< whether caches keep what they hold behind the new positions
 };
 
-/// A cache of keys or values: `past` up to pastLength[b], then what is new, then zeros; [B, heads, extent, H].
+/// A cache of keys or values: `past` up to pastLength[b], then what is new, then zeros or the rest of the past; [B, heads, extent, H].
 Value updateCache(Emitter &e, const GroupedQuery &q, Value past, Value now) {
   if (!now || !q.pastLength)
     return {};
@@ -34,7 +35,8 @@ Value updateCache(Emitter &e, const GroupedQuery &q, Value past, Value now) {
   if (past) {
     Exprs none(4, e.number(0)), behind = none;
     behind[2] = normalize(q.extent - Emitter::dimsOf(past)[2]);
-    kept = e.select(e.compare<LessOp>(offset, zero), e.pad(past, none, behind, kept), kept);
+    Value padded = e.pad(past, none, behind, kept);
+    kept = q.keepsRest ? padded : e.select(e.compare<LessOp>(offset, zero), padded, kept);
   }
   return e.select(isNew, fresh, kept);
 }
@@ -92,8 +94,13 @@ void rotateGrouped(Node &node, GroupedQuery &q, Value positions, Value cosines, 
 Value splitGroups(Emitter &e, const GroupedQuery &q, Value x) {
   if (!x)
     return {};
-  Dims dims = Emitter::dimsOf(x), split = dims;
+  Dims dims = Emitter::dimsOf(x);
   bool isOne = graph::isConstant(dims[1], 1);
+  if (!isOne) {
+    dims[1] = e.number(q.heads);
+    x = e.broadcast(x, dims);
+  }
+  Dims split = dims;
   split[1] = isOne ? e.number(1) : e.number(q.kvHeads);
   split.insert(split.begin() + 2, isOne ? e.number(1) : e.number(q.heads / q.kvHeads));
   return e.reshape(x, split);
@@ -122,7 +129,9 @@ void setGrouped(Node &node, const GroupedQuery &q, Value pastKey, Value pastValu
   node.set(2, values);
   if (!node.wants(3))
     return;
-  Value shown = joinGroups(e, q, node.getInt("qk_output", 0) == 2 ? weights.weights : weights.scores);
+  // Scores that are hidden show as 0.
+  Value hidden = weights.scores ? e.select(how.allowed, weights.scores, e.scalar(0, Emitter::elementOf(weights.scores))) : Value();
+  Value shown = joinGroups(e, q, node.getInt("qk_output", 0) == 2 ? weights.weights : hidden);
   node.set(3, shown ? e.sliceAxis(shown, 3, e.number(0), q.total) : Value());
 }
 
@@ -140,9 +149,15 @@ Value seeColumns(Node &node, const GroupedQuery &q, Value lengths) {
   Emitter &e = node.e;
   int64_t window = node.getInt("local_window_size", -1);
   AffineExpr one = e.number(1);
-  Value rows = e.unsqueeze(q.positions, {1, 2, 4}), columns = e.iota({one, one, one, one, q.extent}, 4, e.i64());
-  if (!node.getInt("causal", 1))
-    return e.compare<LessOp>(columns, e.reshape(lengths, {Emitter::dimsOf(q.query)[0], one, one, one, one}));
+  Value rows = q.positions, columns = e.iota({one, one, one, one, q.extent}, 4, e.i64());
+  if (lengths) {
+    Value length = e.reshape(lengths, {Emitter::dimsOf(q.query)[0], one});
+    if (!node.getInt("causal", 1))
+      return e.compare<LessOp>(columns, e.unsqueeze(length, {2, 3, 4}));
+    // Rows of padding see what the last one does that is none.
+    rows = e.minimum(rows, e.addNumber(length, -1));
+  }
+  rows = rows ? e.unsqueeze(rows, {1, 2, 4}) : rows;
   Value allowed = e.compare<LessEqualOp>(columns, rows);
   return window > 0 ? both(e, allowed, e.compare<LessOp>(e.addNumber(rows, static_cast<double>(-window)), columns)) : allowed;
 }
@@ -198,6 +213,7 @@ void importSparseAttention(Node &node) {
   int64_t size = node.getInt("sparse_block_size", 0);
   if (size < 1)
     return void(e.fail("sparse_block_size is " + Twine(size)));
+  q.keepsRest = true;
   if (!readGroupedQuery(node, q, node.in(8), node.in(7)))
     return;
   if (node.getInt("do_rotary", 0))

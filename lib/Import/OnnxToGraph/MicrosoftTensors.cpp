@@ -124,11 +124,11 @@ void importNGramRepeatBlock(Node &node) {
     return;
   if (size < 1 || Emitter::rankOf(ids) != 2 || Emitter::rankOf(scores) != 2)
     return void(e.fail("expected an ngram_size of at least 1 and operands of rank 2"));
-  AffineExpr length = Emitter::dimsOf(ids)[1], zero = e.number(0);
-  AffineExpr count = e.maxOf(normalize(length - size + 1), zero); // of n-grams, and where the last one begins to be compared
+  // n-grams begin at the first `count` places; what follows the last one's beginning is compared with each.
+  AffineExpr length = Emitter::dimsOf(ids)[1], count = e.maxOf(normalize(length - size + 1), e.number(0)), one = e.minOf(count, e.number(1));
   Value isRepeated;
   for (int64_t k = 0; k < size - 1; ++k) {
-    Value last = e.gather(ids, e.indexTensor({normalize(count + k)}, {1}, e.i64()), 1);
+    Value last = e.sliceAxis(ids, 1, e.minOf(normalize(count + k), length), one);
     isRepeated = both(e, isRepeated, e.compare<EqualOp>(e.sliceAxis(ids, 1, e.minOf(e.number(k), length), count), last));
   }
   Value tokens = e.sliceAxis(ids, 1, e.minOf(e.number(size - 1), length), count);
