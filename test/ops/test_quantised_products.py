@@ -102,13 +102,3 @@ def test_weights_of_few_bits(bits, inner, block, zero, bias, random):
     zeros = {"none": None, "packed": random.integers(0, 256, (columns, (blocks * bits + 7) // 8)).astype(np.uint8), "floats": _normal(random, columns, blocks)}[zero]
     inputs = [_normal(random, 2, 3, inner), packed, _normal(random, columns, blocks), zeros, None, _normal(random, columns) if bias else None]
     compare_node("MatMulNBits", inputs, fixed=(1, 2, 3, 5), K=inner, N=columns, bits=bits, block_size=block, rtol=1e-3, atol=1e-3)
-
-
-@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
-def test_lstm(direction, random):
-    """ONNX Runtime quantises each hidden state, too: results agree to the step of that."""
-    directions, size, inner = 2 if direction == "bidirectional" else 1, 8, 6
-    weights = [_numbers(random, np.uint8, directions, rows, 4 * size) for rows in (inner, size)]
-    scale, zero = np.full(directions, 0.004, np.float32), np.full(directions, 128, np.uint8)
-    inputs = [_normal(random, 5, 2, inner), *weights, _normal(random, directions, 8 * size), None, None, None, None, scale, zero, scale, zero]
-    compare_node("DynamicQuantizeLSTM", inputs, 3, fixed=(1, 2, 3, 8, 9, 10, 11), hidden_size=size, direction=direction, rtol=0, atol=0.02)

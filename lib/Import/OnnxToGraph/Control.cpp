@@ -42,6 +42,49 @@ void closeBody(Node &node, Body &body, ArrayRef<Value> values) {
   YieldOp::create(node.e.builder, node.e.location, values);
 }
 
+Values scanOver(Node &node, ArrayRef<Value> states, ArrayRef<Value> sequences, function_ref<Values(Value, ArrayRef<Value>, ArrayRef<Value>)> step) {
+  Emitter &e = node.e;
+  if (e.hasFailed() || llvm::is_contained(states, Value()) || llvm::is_contained(sequences, Value()))
+    return {};
+  AffineExpr count = Emitter::dimsOf(sequences[0])[0];
+  for (Value sequence : sequences)
+    count = e.unify(count, Emitter::dimsOf(sequence)[0], "the lengths of sequences");
+  Value trips = e.indexTensor({count}, {}, e.i64());
+  SmallVector<Type> arguments{RankedTensorType::get({}, e.i64()), RankedTensorType::get({}, e.i1())}, types;
+  for (Value state : states)
+    types.push_back(state.getType());
+  arguments.append(types);
+  Body body;
+  fillBody(node, arguments, [&](Scope &, Block &block) {
+    Values slices, results;
+    for (Value sequence : sequences)
+      slices.push_back(e.gather(sequence, block.getArgument(0), 0));
+    e.iterations.push_back(block.getArgument(0));
+    results = step(block.getArgument(0), Values(block.getArguments().drop_front(2)), slices);
+    e.iterations.pop_back();
+    std::vector<Datum> outputs;
+    for (auto [k, result] : llvm::enumerate(results))
+      outputs.push_back(Datum::of(result && k < states.size() ? e.reshape(result, Emitter::dimsOf(states[k])) : result));
+    return outputs;
+  }, body);
+  if (!body.isWhole)
+    return {};
+  for (Value stacked : ArrayRef(body.values).drop_front(states.size())) {
+    Dims dims = Emitter::dimsOf(stacked);
+    dims.insert(dims.begin(), count);
+    types.push_back(e.tensorType(dims, Emitter::elementOf(stacked)));
+  }
+  if (e.hasFailed())
+    return {};
+  Values yielded{body.region.front().getArgument(1)};
+  yielded.append(body.values);
+  closeBody(node, body, yielded);
+  int64_t iterations = cast<AffineSymbolExpr>(e.symbols.fresh()).getPosition();
+  auto op = LoopOp::create(e.builder, e.location, types, trips, Value(), states, ArrayRef<int64_t>(), e.exprs({}), e.exprs({}), iterations, e.exprs({}));
+  op.getBody().takeBody(body.region);
+  return Values(op.getResults());
+}
+
 void poisonOutputs(Node &node) {
   for (unsigned k = 0; k < node.numOutputs(); ++k)
     node.setDatum(k, Datum::poison());

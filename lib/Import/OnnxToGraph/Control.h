@@ -23,6 +23,11 @@ void closeBody(Node &node, Body &body, llvm::ArrayRef<mlir::Value> values);
 /// Marks outputs as hanging on a failure that was reported inside.
 void poisonOutputs(Node &node);
 
+/// Runs `step` over slices of the sequences along their first dim, from the first on. It gives the next states, whose extents stay, then what
+/// is stacked. Returns the last states and the stacked values; nothing after a failure.
+Values scanOver(Node &node, llvm::ArrayRef<mlir::Value> states, llvm::ArrayRef<mlir::Value> sequences,
+                llvm::function_ref<Values(mlir::Value iteration, llvm::ArrayRef<mlir::Value> states, llvm::ArrayRef<mlir::Value> slices)> step);
+
 /// Adds If (Branches.cpp).
 void addBranches(OperatorTable &table);
 

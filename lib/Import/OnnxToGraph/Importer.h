@@ -146,6 +146,7 @@ void addMicrosoftTensors(OperatorTable &table);
 void addMicrosoftEmbedding(OperatorTable &table);
 void addMicrosoftExperts(OperatorTable &table);
 void addMicrosoftBlocks(OperatorTable &table);
+void addMicrosoftRecurrent(OperatorTable &table);
 void addQLinear(OperatorTable &table);
 void addSampling(OperatorTable &table);
 void addTraining(OperatorTable &table);

@@ -9,6 +9,19 @@ namespace onager::frontend {
 /// Numbers of `bits` bits, packed into the bytes of the last dim from the lowest bits up, one element each.
 mlir::Value unpackBits(Emitter &e, mlir::Value packed, int64_t bits);
 
+/// The activation of a fused operator by its name; parameters that are not given are NaN or missing.
+mlir::Value activate(Emitter &e, llvm::StringRef name, llvm::ArrayRef<double> params, mlir::Value x);
+
+/// An operand with its scale and its zero point, which may be null.
+struct Quantised {
+  mlir::Value numbers, scale, zeroPoint;
+};
+
+/// The product of a and b in f32: integers are summed, then scaled. Scales and zero points hold one number, or those of b one per column.
+mlir::Value multiplyQuantised(Emitter &e, const Quantised &a, const Quantised &b);
+/// x in numbers of 8 bits that cover its range and 0.
+Quantised quantizeDynamically(Node &node, mlir::Value x);
+
 } // namespace onager::frontend
 
 #endif

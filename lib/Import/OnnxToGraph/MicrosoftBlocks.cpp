@@ -24,8 +24,9 @@ Value groupBranches(Node &node, Value x) {
   return e.reshape(x, dims);
 }
 
-/// Factors of streams [..., C, H]: given so, as [..., C] or [..., C, 1], or flattened.
-Value groupFactors(Emitter &e, Value factors, Value streams) {
+/// Factors of streams [..., C, H]: given so, as [..., C] or [..., C, 1], or flattened like streams that were.
+Value groupFactors(Node &node, Value factors, Value streams) {
+  Emitter &e = node.e;
   if (!factors || !streams)
     return {};
   Dims dims = Emitter::dimsOf(streams), have = Emitter::dimsOf(factors);
@@ -33,7 +34,8 @@ Value groupFactors(Emitter &e, Value factors, Value streams) {
     return factors;
   if (have.size() + 1 != dims.size())
     return e.fail("factors of rank " + Twine(have.size()) + " for streams of rank " + Twine(dims.size()));
-  return areEqual(have.back(), dims[dims.size() - 2]) ? e.unsqueeze(factors, {static_cast<int64_t>(dims.size()) - 1}) : e.reshape(factors, dims);
+  bool isFlat = node.getInt("num_branches", 0) > 0 && !areEqual(have.back(), dims[dims.size() - 2]);
+  return isFlat ? e.reshape(factors, dims) : e.unsqueeze(factors, {static_cast<int64_t>(dims.size()) - 1});
 }
 
 Value normalizeLast(Emitter &e, Value x, double epsilon) { return x ? e.normalizeOver(x, {Emitter::rankOf(x) - 1}, epsilon, /*rms=*/true) : x; }
@@ -103,7 +105,7 @@ void importLinearAttentionGate(Node &node) {
 void importPreMix(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0), streams = groupBranches(node, widen(e, x));
-  Value mixed = e.mul(streams, groupFactors(e, widen(e, node.in(1)), streams));
+  Value mixed = e.mul(streams, groupFactors(node, widen(e, node.in(1)), streams));
   if (mixed)
     node.set(0, e.cast(e.mulNumber(e.reduce(ReduceKind::sum, mixed, {Emitter::rankOf(mixed) - 2}, false), node.getFloat("reduction_scale", 1)), Emitter::elementOf(x)));
 }
@@ -115,7 +117,7 @@ void importPostMix(Node &node) {
   if (!streams || !block)
     return;
   Value mixed = node.has(3) ? e.matmul(e.transposeLast(widen(e, node.in(3))), streams) : streams;
-  Value added = e.mul(groupFactors(e, widen(e, node.in(2)), streams), e.unsqueeze(block, {Emitter::rankOf(block) - 1}));
+  Value added = e.mul(groupFactors(node, widen(e, node.in(2)), streams), e.unsqueeze(block, {Emitter::rankOf(block) - 1}));
   node.set(0, e.cast(e.reshape(e.add(mixed, added), Emitter::dimsOf(x)), Emitter::elementOf(x)));
 }
 

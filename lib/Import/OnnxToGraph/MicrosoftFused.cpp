@@ -20,6 +20,48 @@ Value unpackBits(Emitter &e, Value packed, int64_t bits) {
   return e.reshape(e.binary<AndOp>(parts, e.integerScalar((1 << bits) - 1, type)), dims);
 }
 
+Value activate(Emitter &e, StringRef name, ArrayRef<double> params, Value x) {
+  if (name.empty() || !x)
+    return x;
+  auto param = [&](size_t k, double otherwise) { return k < params.size() && !std::isnan(params[k]) ? params[k] : otherwise; };
+  Type type = Emitter::elementOf(x);
+  Value zero = e.scalar(0, type), isBelow = e.compare<LessOp>(x, zero);
+  auto clamp = [&](Value value, double low, double high) { return e.minimum(e.maximum(value, e.scalar(low, type)), e.scalar(high, type)); };
+  auto elu = [&](double alpha) { return e.select(isBelow, e.mulNumber(e.unary<Expm1Op>(x), alpha), x); };
+  auto softplus = [&](Value y) {
+    return y ? e.add(e.unary<ReluOp>(y), e.unary<Log1pOp>(e.unary<ExpOp>(e.unary<NegOp>(e.unary<AbsOp>(y))))) : Value();
+  };
+  if (name == "Relu")
+    return e.unary<ReluOp>(x);
+  if (name == "Tanh")
+    return e.unary<TanhOp>(x);
+  if (name == "Sigmoid")
+    return e.unary<SigmoidOp>(x);
+  if (name == "LeakyRelu")
+    return e.select(isBelow, e.mulNumber(x, param(0, 0.01)), x);
+  if (name == "ThresholdedRelu")
+    return e.select(e.compare<LessOp>(e.scalar(param(0, 1), type), x), x, zero);
+  if (name == "Elu")
+    return elu(param(0, 1));
+  if (name == "Selu")
+    return e.mulNumber(elu(param(0, 1.67326319217681884765625)), param(1, 1.05070102214813232421875));
+  if (name == "Softplus")
+    return softplus(x);
+  if (name == "ParametricSoftplus")
+    return e.mulNumber(softplus(e.mulNumber(x, param(1, 1))), param(0, 1));
+  if (name == "Softsign")
+    return e.div(x, e.addNumber(e.unary<AbsOp>(x), 1));
+  if (name == "ScaledTanh")
+    return e.mulNumber(e.unary<TanhOp>(e.mulNumber(x, param(1, 1))), param(0, 1));
+  if (name == "Affine")
+    return e.addNumber(e.mulNumber(x, param(0, 1)), param(1, 0));
+  if (name == "Clip")
+    return clamp(x, param(0, -INFINITY), param(1, INFINITY));
+  if (name == "HardSigmoid")
+    return clamp(e.addNumber(e.mulNumber(x, param(0, 0.2)), param(1, 0.5)), 0, 1);
+  return e.fail("activation is '" + name + "'");
+}
+
 namespace {
 
 /// A weight [K, N] from blocks of quantised numbers [N, blocks, bytes] with one scale and zero point each.
@@ -106,49 +148,6 @@ void importGatherBlockQuantized(Node &node) {
   Value spread = block ? repeatAlong(e, e.cast(scales, wide), axis, block, extent) : e.cast(scales, wide);
   Value all = e.cast(e.mul(e.sub(e.cast(numbers, wide), offset), spread), type);
   node.set(0, gatherOrZero(e, all, indices, gathered));
-}
-
-/// The activation of a fused operator; parameters that are not given are NaN or missing.
-Value activate(Emitter &e, StringRef name, ArrayRef<double> params, Value x) {
-  if (name.empty() || !x)
-    return x;
-  auto param = [&](size_t k, double otherwise) { return k < params.size() && !std::isnan(params[k]) ? params[k] : otherwise; };
-  Type type = Emitter::elementOf(x);
-  Value zero = e.scalar(0, type), isBelow = e.compare<LessOp>(x, zero);
-  auto clamp = [&](Value value, double low, double high) { return e.minimum(e.maximum(value, e.scalar(low, type)), e.scalar(high, type)); };
-  auto elu = [&](double alpha) { return e.select(isBelow, e.mulNumber(e.unary<Expm1Op>(x), alpha), x); };
-  auto softplus = [&](Value y) {
-    return y ? e.add(e.unary<ReluOp>(y), e.unary<Log1pOp>(e.unary<ExpOp>(e.unary<NegOp>(e.unary<AbsOp>(y))))) : Value();
-  };
-  if (name == "Relu")
-    return e.unary<ReluOp>(x);
-  if (name == "Tanh")
-    return e.unary<TanhOp>(x);
-  if (name == "Sigmoid")
-    return e.unary<SigmoidOp>(x);
-  if (name == "LeakyRelu")
-    return e.select(isBelow, e.mulNumber(x, param(0, 0.01)), x);
-  if (name == "ThresholdedRelu")
-    return e.select(e.compare<LessOp>(e.scalar(param(0, 1), type), x), x, zero);
-  if (name == "Elu")
-    return elu(param(0, 1));
-  if (name == "Selu")
-    return e.mulNumber(elu(param(0, 1.67326319217681884765625)), param(1, 1.05070102214813232421875));
-  if (name == "Softplus")
-    return softplus(x);
-  if (name == "ParametricSoftplus")
-    return e.mulNumber(softplus(e.mulNumber(x, param(1, 1))), param(0, 1));
-  if (name == "Softsign")
-    return e.div(x, e.addNumber(e.unary<AbsOp>(x), 1));
-  if (name == "ScaledTanh")
-    return e.mulNumber(e.unary<TanhOp>(e.mulNumber(x, param(1, 1))), param(0, 1));
-  if (name == "Affine")
-    return e.addNumber(e.mulNumber(x, param(0, 1)), param(1, 0));
-  if (name == "Clip")
-    return clamp(x, param(0, -INFINITY), param(1, INFINITY));
-  if (name == "HardSigmoid")
-    return clamp(e.addNumber(e.mulNumber(x, param(0, 0.2)), param(1, 0.5)), 0, 1);
-  return e.fail("activation is '" + name + "'");
 }
 
 void importFusedConv(Node &node) {

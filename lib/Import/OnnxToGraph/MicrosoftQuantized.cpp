@@ -1,4 +1,5 @@
 // Matrix products and recurrences over quantised operands of the domain com.microsoft.
+#include "lib/Import/OnnxToGraph/Microsoft.h"
 #include "lib/Import/OnnxToGraph/MicrosoftAttention.h"
 #include "lib/Import/OnnxToGraph/Quantization.h"
 
@@ -16,22 +17,11 @@ Value perColumn(Emitter &e, Value parameter) {
   return dims.size() == 1 && graph::isConstant(dims[0], 1) ? e.reshape(parameter, {}) : parameter;
 }
 
-/// An operand with its scale and its zero point, which may be null.
-struct Quantised {
-  Value numbers, scale, zeroPoint;
-};
+} // namespace
 
-/// The product of a and b in f32: integers are summed, then scaled.
-Value multiply(Emitter &e, const Quantised &a, const Quantised &b) {
+Value multiplyQuantised(Emitter &e, const Quantised &a, const Quantised &b) {
   Value sum = e.matmul(centre(e, a.numbers, perColumn(e, a.zeroPoint)), centre(e, b.numbers, perColumn(e, b.zeroPoint)));
   return e.mul(e.cast(sum, e.f32()), e.mul(perColumn(e, a.scale), perColumn(e, b.scale)));
-}
-
-Value addBias(Emitter &e, Value x, Value bias) { return bias ? e.add(x, bias) : x; }
-
-void importMatMulIntegerToFloat(Node &node) {
-  Value y = multiply(node.e, {node.in(0), node.in(2), node.opt(4)}, {node.in(1), node.in(3), node.opt(5)});
-  node.set(0, addBias(node.e, y, node.opt(6)));
 }
 
 Quantised quantizeDynamically(Node &node, Value x) {
@@ -40,8 +30,17 @@ Quantised quantizeDynamically(Node &node, Value x) {
   return {parts[0], parts[1], parts[2]};
 }
 
+namespace {
+
+Value addBias(Emitter &e, Value x, Value bias) { return bias ? e.add(x, bias) : x; }
+
+void importMatMulIntegerToFloat(Node &node) {
+  Value y = multiplyQuantised(node.e, {node.in(0), node.in(2), node.opt(4)}, {node.in(1), node.in(3), node.opt(5)});
+  node.set(0, addBias(node.e, y, node.opt(6)));
+}
+
 void importDynamicQuantizeMatMul(Node &node) {
-  Value y = multiply(node.e, quantizeDynamically(node, node.in(0)), {node.in(1), node.in(2), node.opt(3)});
+  Value y = multiplyQuantised(node.e, quantizeDynamically(node, node.in(0)), {node.in(1), node.in(2), node.opt(3)});
   node.set(0, addBias(node.e, y, node.opt(4)));
 }
 
@@ -72,7 +71,7 @@ void importQGemm(Node &node) {
 /// Attention whose projection multiplies quantised operands.
 void importQAttention(Node &node) {
   Emitter &e = node.e;
-  Value all = multiply(e, {node.in(0), node.in(3), node.opt(6)}, {node.in(1), node.in(4), node.opt(7)});
+  Value all = multiplyQuantised(e, {node.in(0), node.in(3), node.opt(6)}, {node.in(1), node.in(4), node.opt(7)});
   setProjected(node, e.add(all, node.in(2)), node.opt(5), node.opt(8), {});
 }
 
@@ -103,28 +102,6 @@ void importMatMulBnb4(Node &node) {
   node.set(0, e.cast(e.matmul(e.cast(x, wide), node.getInt("transB", 1) ? e.transposeLast(weight) : weight), type));
 }
 
-/// W or R [directions, rows, gates] as reals, gates in front. Parameters hold one number per direction, or per direction and gate.
-Value dequantizeGates(Emitter &e, Value numbers, Value scale, Value zeroPoint) {
-  auto spread = [&](Value parameter) {
-    Dims dims = parameter ? Emitter::dimsOf(parameter) : Dims{e.number(1)};
-    return e.reshape(parameter, {dims[0], e.number(1), dims.size() > 1 ? dims[1] : e.number(1)});
-  };
-  Value real = e.mul(e.cast(centre(e, numbers, spread(zeroPoint)), e.f32()), spread(scale));
-  return real ? e.transposeLast(real) : Value();
-}
-
-/// An LSTM over real weights. The input is quantised as a whole; the hidden state, which never leaves the cell, stays real.
-void importDynamicQuantizeLSTM(Node &node) {
-  Emitter &e = node.e;
-  Quantised x = quantizeDynamically(node, node.in(0));
-  Values inputs{e.mul(e.cast(centre(e, x.numbers, x.zeroPoint), e.f32()), x.scale), dequantizeGates(e, node.in(1), node.in(8), node.in(9)),
-                dequantizeGates(e, node.in(2), node.in(10), node.in(11))};
-  for (unsigned k = 3; k < 8; ++k)
-    inputs.push_back(node.opt(k));
-  for (auto [k, value] : llvm::enumerate(importAs(node, "LSTM", 7, inputs)))
-    node.set(static_cast<unsigned>(k), value);
-}
-
 } // namespace
 
 void addMicrosoftQuantized(OperatorTable &table) {
@@ -135,7 +112,6 @@ void addMicrosoftQuantized(OperatorTable &table) {
   add("QGemm", importQGemm);
   add("QAttention", importQAttention);
   add("MatMulBnb4", importMatMulBnb4);
-  add("DynamicQuantizeLSTM", importDynamicQuantizeLSTM);
 }
 
 } // namespace onager::frontend

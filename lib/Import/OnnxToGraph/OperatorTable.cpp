@@ -56,6 +56,7 @@ static OperatorTable makeTable() {
   addMicrosoftEmbedding(table);
   addMicrosoftExperts(table);
   addMicrosoftBlocks(table);
+  addMicrosoftRecurrent(table);
   addQLinear(table);
   return table;
 }

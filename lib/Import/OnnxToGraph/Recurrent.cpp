@@ -1,5 +1,5 @@
 // LSTM, GRU, RNN: the input projection as a matrix product, then one `recurrent` per direction.
-#include "lib/Import/OnnxToGraph/Importer.h"
+#include "lib/Import/OnnxToGraph/Recurrent.h"
 
 using namespace mlir;
 using namespace onager::graph;
@@ -27,11 +27,6 @@ constexpr Activation kActivations[] = {
     {"Softsign", 0, 0, false, false},      {"Softplus", 0, 0, false, false},
 };
 
-struct Settings {
-  SmallVector<StringRef> names;
-  SmallVector<double> alphas, betas;
-};
-
 /// The operands of all directions, sequence first.
 struct Operands {
   Value x, w, r, b, lengths, hidden, cell, peephole;
@@ -39,19 +34,21 @@ struct Operands {
   AffineExpr size;
 };
 
-std::optional<Settings> readActivations(Node &node, const Cell &cell, int64_t directions) {
+} // namespace
+
+std::optional<CellActivations> readActivations(Node &node, ArrayRef<std::string> defaults, int64_t directions) {
   std::vector<std::string> names = node.getStrings("activations");
-  size_t count = cell.activations.size() * static_cast<size_t>(directions);
+  size_t count = defaults.size() * static_cast<size_t>(directions);
   if (names.empty())
     for (int64_t k = 0; k < directions; ++k)
-      names.insert(names.end(), cell.activations.begin(), cell.activations.end());
+      names.insert(names.end(), defaults.begin(), defaults.end());
   std::vector<double> alphas = node.getFloats("activation_alpha").value_or(std::vector<double>());
   std::vector<double> betas = node.getFloats("activation_beta").value_or(std::vector<double>());
   if (names.size() != count) {
     node.e.fail(Twine(names.size()) + " activations, expected " + Twine(count));
     return std::nullopt;
   }
-  Settings settings;
+  CellActivations settings;
   size_t nextAlpha = 0, nextBeta = 0;
   for (const std::string &name : names) {
     const auto *found = llvm::find_if(kActivations, [&](const Activation &activation) { return StringRef(name).equals_insensitive(activation.name); });
@@ -65,6 +62,8 @@ std::optional<Settings> readActivations(Node &node, const Cell &cell, int64_t di
   }
   return settings;
 }
+
+namespace {
 
 /// Takes direction d of an operand with the directions in front.
 Value takeDirection(Emitter &e, Value operand, int64_t d) {
@@ -88,7 +87,7 @@ Value foldBias(Node &node, const Cell &cell, const Operands &all, Value bias, Va
   return e.add(input, e.concat({slicePart(e, recurrent, e.number(0), apart), zeros}, 0));
 }
 
-RecurrentOp buildDirection(Node &node, const Cell &cell, const Operands &all, const Settings &settings, int64_t d, bool reverse) {
+RecurrentOp buildDirection(Node &node, const Cell &cell, const Operands &all, const CellActivations &settings, int64_t d, bool reverse) {
   Emitter &e = node.e;
   Type type = Emitter::elementOf(all.x);
   Value recurrenceBias, bias = foldBias(node, cell, all, takeDirection(e, all.b, d), recurrenceBias);
@@ -171,7 +170,7 @@ void importCell(Node &node, const Cell &cell) {
   bool isBatchFirst = node.getInt("layout", 0) != 0;
   if (direction != "forward" && direction != "reverse" && directions == 1)
     e.fail("direction is '" + direction + "'");
-  std::optional<Settings> settings = readActivations(node, cell, directions);
+  std::optional<CellActivations> settings = readActivations(node, cell.activations, directions);
   std::optional<Operands> all = readOperands(node, cell, directions, isBatchFirst);
   if (!settings || !all)
     return;

@@ -1,0 +1,223 @@
+// Recurrences of the domain com.microsoft: LSTMs over quantised weights or with attention, and linear attention, as loops over their steps.
+#include "lib/Import/OnnxToGraph/Control.h"
+#include "lib/Import/OnnxToGraph/Microsoft.h"
+#include "lib/Import/OnnxToGraph/Recurrent.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace onager::graph;
+
+namespace onager::frontend {
+namespace {
+
+/// What one direction of an LSTM works on.
+struct Direction {
+  int64_t index = 0;
+  bool isReversed = false;
+  Value x, hidden, cell;     ///< [S, B, I], [B, H]
+  Value lengths, peephole;   ///< i32 [B] and [3 * H], or null
+  AffineExpr size;           ///< H
+  ArrayRef<StringRef> names; ///< of the three activations
+  ArrayRef<double> alphas, betas;
+};
+
+Value takeDirection(Emitter &e, Value x, int64_t d) { return x ? e.squeeze(e.sliceAxis(x, 0, d, 1), {0}) : Value(); }
+
+/// The steps of each sequence in reverse.
+Value reverseSteps(Emitter &e, Value x, Value lengths) {
+  if (!x || !lengths)
+    return x ? e.reverse(x, 0) : x;
+  return e.make<ReverseSequenceOp>(Emitter::dimsOf(x), Emitter::elementOf(x), x, e.cast(lengths, e.i64()), 1, 0);
+}
+
+/// The next hidden and cell state from the sums [B, 4 * H] of the gates i, o, f and c.
+std::pair<Value, Value> stepCell(Node &node, const Direction &how, Value gates, Value cell) {
+  Emitter &e = node.e;
+  double clip = node.getFloat("clip", 0);
+  auto gate = [&](int64_t k) { return e.sliceAxis(gates, 1, normalize(how.size * k), how.size); };
+  auto peep = [&](Value sum, Value state, int64_t k) {
+    return how.peephole ? e.add(sum, e.mul(state, e.sliceAxis(how.peephole, 0, normalize(how.size * k), how.size))) : sum;
+  };
+  auto apply = [&](size_t k, Value x) {
+    if (clip > 0 && x && k < 2)
+      x = e.minimum(e.maximum(x, e.scalar(-clip, Emitter::elementOf(x))), e.scalar(clip, Emitter::elementOf(x)));
+    return activate(e, how.names[k], {how.alphas[k], how.betas[k]}, x);
+  };
+  Value in = apply(0, peep(gate(0), cell, 0)), candidate = apply(1, gate(3));
+  Value forget = node.getInt("input_forget", 0) && in ? e.sub(e.scalar(1, Emitter::elementOf(in)), in) : apply(0, peep(gate(2), cell, 2));
+  Value next = e.add(e.mul(forget, cell), e.mul(in, candidate));
+  Value out = apply(0, peep(gate(1), next, 1));
+  return {e.mul(out, apply(2, next)), next};
+}
+
+/// `next` where the step lies inside its sequence, else `otherwise`.
+Value insideSequence(Emitter &e, const Direction &how, Value step, Value next, Value otherwise) {
+  if (!how.lengths || !next)
+    return next;
+  Value isInside = e.compare<LessOp>(step, e.cast(how.lengths, e.i64()));
+  Dims column(Emitter::rankOf(next), e.number(1));
+  column[0] = Emitter::dimsOf(next)[0];
+  return e.select(e.reshape(isInside, column), next, otherwise);
+}
+
+/// Sets the outputs of an LSTM: `run` gives all hidden states [S, B, H], the last one and the last cell state of a direction.
+void importDirections(Node &node, function_ref<Values(const Direction &)> run) {
+  Emitter &e = node.e;
+  std::string direction = node.getString("direction", "forward");
+  int64_t directions = direction == "bidirectional" ? 2 : 1;
+  if (direction != "forward" && direction != "reverse" && directions == 1)
+    return void(e.fail("direction is '" + direction + "'"));
+  std::optional<CellActivations> names = readActivations(node, {"Sigmoid", "Tanh", "Tanh"}, directions);
+  Value x = node.in(0), lengths = node.opt(4);
+  std::optional<int64_t> size = node.getInt("hidden_size", 0);
+  if (!x || !names || !size || *size < 1 || Emitter::rankOf(x) != 3)
+    return void(e.fail("expected a sequence of rank 3 and a hidden_size of at least 1"));
+  Values states, hidden, cells;
+  for (int64_t d = 0; d < directions; ++d) {
+    Value zeros = e.splat(e.scalar(0, Emitter::elementOf(x)), {Emitter::dimsOf(x)[1], e.number(*size)});
+    bool isReversed = direction == "reverse" || d == 1;
+    auto first = static_cast<size_t>(3 * d);
+    Direction how{d, isReversed, isReversed ? reverseSteps(e, x, lengths) : x, node.has(5) ? takeDirection(e, node.in(5), d) : zeros,
+                  node.has(6) ? takeDirection(e, node.in(6), d) : zeros, lengths, takeDirection(e, node.opt(7), d), e.number(*size),
+                  ArrayRef(names->names).slice(first, 3), ArrayRef(names->alphas).slice(first, 3), ArrayRef(names->betas).slice(first, 3)};
+    Values parts = run(how);
+    if (parts.size() < 3 || !parts[0])
+      return;
+    states.push_back(e.unsqueeze(isReversed ? reverseSteps(e, parts[0], lengths) : parts[0], {1}));
+    hidden.push_back(e.unsqueeze(parts[1], {0}));
+    cells.push_back(e.unsqueeze(parts[2], {0}));
+  }
+  node.set(0, e.concat(states, 1));
+  node.set(1, e.concat(hidden, 0));
+  node.set(2, e.concat(cells, 0));
+}
+
+/// The biases of both products of a direction, added.
+Value addBiases(Node &node, const Direction &how, Value gates) {
+  Emitter &e = node.e;
+  Value all = takeDirection(e, node.opt(3), how.index);
+  AffineExpr half = normalize(how.size * 4);
+  return all ? e.add(gates, e.add(e.sliceAxis(all, 0, e.number(0), half), e.sliceAxis(all, 0, half, half))) : gates;
+}
+
+/// The part of a weight [directions, rows, 4 * H] with scale and zero point per direction, or per direction and gate.
+Quantised takeWeight(Node &node, unsigned weight, unsigned scale, int64_t d) {
+  Emitter &e = node.e;
+  return {takeDirection(e, node.in(weight), d), takeDirection(e, node.in(scale), d), takeDirection(e, node.in(scale + 1), d)};
+}
+
+/// The input is quantised as a whole, the hidden state in each step.
+void importDynamicQuantizeLSTM(Node &node) {
+  Emitter &e = node.e;
+  importDirections(node, [&](const Direction &how) {
+    Quantised input = takeWeight(node, 1, 8, how.index), recurrence = takeWeight(node, 2, 10, how.index);
+    Value gates = addBiases(node, how, multiplyQuantised(e, quantizeDynamically(node, how.x), input));
+    Values all = scanOver(node, {how.hidden, how.cell}, {gates}, [&](Value step, ArrayRef<Value> states, ArrayRef<Value> slices) -> Values {
+      Value sums = e.add(slices[0], multiplyQuantised(e, quantizeDynamically(node, states[0]), recurrence));
+      auto [hidden, cell] = stepCell(node, how, sums, states[1]);
+      Value zero = e.scalar(0, e.f32());
+      return {insideSequence(e, how, step, hidden, states[0]), insideSequence(e, how, step, cell, states[1]), insideSequence(e, how, step, hidden, zero)};
+    });
+    return all.size() == 3 ? Values{all[2], all[0], all[1]} : Values();
+  });
+}
+
+/// An LSTM whose input is joined with what it attended to in the step before: Bahdanau's attention over a memory.
+void importAttnLSTM(Node &node) {
+  Emitter &e = node.e;
+  importDirections(node, [&](const Direction &how) -> Values {
+    auto take = [&](unsigned k) { return takeDirection(e, node.opt(k), how.index); };
+    Value weights = take(1), recurrence = take(2), queries = take(8), memoryWeights = take(9), vector = take(10), memory = node.in(11), layer = take(13);
+    if (!weights || !recurrence || !queries || !memoryWeights || !vector || !memory)
+      return {e.fail("the weights of the attention or its memory are missing")};
+    Type type = Emitter::elementOf(how.x);
+    Dims dims = Emitter::dimsOf(memory);
+    AffineExpr inputs = Emitter::dimsOf(how.x)[2], attended = normalize(Emitter::dimsOf(weights)[1] - inputs);
+    Value valid;
+    if (node.has(12)) {
+      valid = e.compare<LessOp>(e.iota({e.number(1), dims[1]}, 1, e.i64()), e.unsqueeze(e.cast(node.in(12), e.i64()), {1}));
+      memory = e.select(e.unsqueeze(valid, {2}), memory, e.scalar(0, type));
+    }
+    Value keys = e.matmul(memory, memoryWeights);
+    Value gates = addBiases(node, how, e.matmul(how.x, e.transposeLast(e.sliceAxis(weights, 1, e.number(0), inputs))));
+    Value back = e.transposeLast(e.sliceAxis(weights, 1, inputs, attended)), recurrent = e.transposeLast(recurrence);
+    Value nothing = e.splat(e.scalar(0, type), {dims[0], attended});
+    Values all = scanOver(node, {how.hidden, how.cell, nothing}, {gates}, [&](Value step, ArrayRef<Value> states, ArrayRef<Value> slices) -> Values {
+      Value sums = e.add(slices[0], e.add(e.matmul(states[2], back), e.matmul(states[0], recurrent)));
+      auto [hidden, cell] = stepCell(node, how, sums, states[1]);
+      Value query = hidden ? e.unsqueeze(e.matmul(hidden, queries), {1}) : Value();
+      Value scores = query ? e.reduce(ReduceKind::sum, e.mul(e.unary<TanhOp>(e.add(keys, query)), vector), {2}, false) : Value();
+      scores = valid ? e.select(valid, scores, e.lowest(type)) : scores;
+      Value context = scores ? e.squeeze(e.matmul(e.unsqueeze(e.softmax(scores, 1), {1}), memory), {1}) : Value();
+      Value next = layer ? e.matmul(e.concat({hidden, context}, 1), layer) : context;
+      return {insideSequence(e, how, step, hidden, states[0]), insideSequence(e, how, step, cell, states[1]), next,
+              insideSequence(e, how, step, hidden, e.scalar(0, type))};
+    });
+    return all.size() == 4 ? Values{all[3], all[0], all[1]} : Values();
+  });
+}
+
+/// [B, T, heads * W] -> [T, B, heads, W].
+Value stepHeads(Emitter &e, Value x, int64_t heads) {
+  if (!x)
+    return {};
+  Dims dims = Emitter::dimsOf(x);
+  if (dims.size() != 3)
+    return e.fail("expected rank 3, found rank " + Twine(dims.size()));
+  return e.transpose(e.reshape(x, {dims[0], dims[1], e.number(heads), e.truncDiv(dims[2], e.number(heads))}), {1, 0, 2, 3});
+}
+
+/// A state per head, which decays, learns the outer product of key and value (or what it lacks of it), and answers the query.
+void importLinearAttention(Node &node) {
+  Emitter &e = node.e;
+  int64_t queryHeads = node.getInt("q_num_heads", 0), heads = node.getInt("kv_num_heads", 0);
+  std::string rule = node.getString("update_rule", "gated_delta");
+  bool isGated = rule == "gated" || rule == "gated_delta", isDelta = rule == "delta" || rule == "gated_delta";
+  if (queryHeads < 1 || heads < 1 || (queryHeads % heads && heads % queryHeads) || (!isGated && !isDelta && rule != "linear") || node.getInt("state_window", 0))
+    return void(e.fail(Twine(queryHeads) + " heads of queries, " + Twine(heads) + " of keys, update_rule '" + rule + "'"));
+  Value query = stepHeads(e, node.in(0), queryHeads), key = stepHeads(e, node.in(1), heads), value = stepHeads(e, node.in(2), heads);
+  if (!query || !key || !value)
+    return;
+  Type type = Emitter::elementOf(query), wide = e.f32();
+  Dims dims = Emitter::dimsOf(query), values = Emitter::dimsOf(value);
+  std::optional<int64_t> size = graph::getConstant(dims[3]);
+  double scale = node.getFloat("scale", 0);
+  if (scale == 0 && !size)
+    return void(e.fail("the size of a head is not known"));
+  query = e.mulNumber(e.cast(query, wide), scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(*size)));
+  Values sequences{query, e.cast(key, wide), e.cast(value, wide)};
+  if (isGated)
+    sequences.push_back(e.unary<ExpOp>(e.cast(stepHeads(e, node.in(4), heads), wide)));
+  if (isDelta) {
+    Value beta = e.cast(node.in(5), wide);
+    sequences.push_back(beta ? e.unsqueeze(e.transpose(beta, {1, 0, 2}), {3}) : Value());
+  }
+  Dims shape{dims[1], e.number(heads), dims[3], values[3]};
+  Value state = node.has(3) ? e.cast(node.in(3), wide) : e.splat(e.scalar(0, wide), shape);
+  int64_t group = std::max<int64_t>(queryHeads / heads, 1), repeats = std::max<int64_t>(heads / queryHeads, 1);
+  Values all = scanOver(node, {state}, sequences, [&](Value, ArrayRef<Value> states, ArrayRef<Value> now) -> Values {
+    Value memory = isGated ? e.mul(states[0], e.unsqueeze(now[3], {3})) : states[0], row = e.unsqueeze(now[1], {2}), learnt = e.unsqueeze(now[2], {2});
+    if (isDelta)
+      learnt = e.mul(e.sub(learnt, e.matmul(row, memory)), e.unsqueeze(now.back(), {3}));
+    memory = e.add(memory, e.mul(e.unsqueeze(now[1], {3}), learnt));
+    // Queries of a group meet its state as rows; a query of several states is repeated.
+    Value asked = e.reshape(now[0], {dims[1], e.number(queryHeads / group), e.number(1), e.number(group), dims[3]});
+    asked = e.broadcast(asked, {dims[1], e.number(queryHeads / group), e.number(repeats), e.number(group), dims[3]});
+    Value answer = e.matmul(e.reshape(asked, {dims[1], e.number(heads), e.number(group), dims[3]}), memory);
+    return {memory, answer ? e.reshape(answer, {dims[1], normalize(values[3] * (heads * group))}) : Value()};
+  });
+  if (all.size() != 2)
+    return;
+  node.set(0, e.cast(e.transpose(all[1], {1, 0, 2}), type));
+  node.set(1, e.cast(all[0], node.has(3) ? Emitter::elementOf(node.in(3)) : type));
+}
+
+} // namespace
+
+void addMicrosoftRecurrent(OperatorTable &table) {
+  table.addIn("com.microsoft", "DynamicQuantizeLSTM", importDynamicQuantizeLSTM);
+  table.addIn("com.microsoft", "AttnLSTM", importAttnLSTM);
+  table.addIn("com.microsoft", "LinearAttention", importLinearAttention);
+}
+
+} // namespace onager::frontend

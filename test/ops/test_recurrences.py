@@ -1,0 +1,61 @@
+"""Recurrences of com.microsoft against ONNX Runtime."""
+import numpy as np
+import pytest
+
+from support.seeds import get_seed
+from support.single import compare_node
+
+DIRECTIONS = ["forward", "reverse", "bidirectional"]
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(get_seed())
+
+
+def _normal(random, *shape) -> np.ndarray:
+    return random.standard_normal(shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
+@pytest.mark.parametrize("full", [False, True])
+def test_quantised_lstm(direction, dtype, full, random):
+    directions, size, inner, batch = 2 if direction == "bidirectional" else 1, 8, 6, 2
+    limits = np.iinfo(dtype)
+    weights = [random.integers(limits.min, limits.max + 1, (directions, rows, 4 * size)).astype(dtype) for rows in (inner, size)]
+    # ONNX Runtime takes parameters per gate for signed weights alone, whose zero points are 0 then.
+    per_gate = full and dtype == np.int8
+    scales = [(random.random((directions, 4 * size) if per_gate else directions) * 0.004 + 0.002).astype(np.float32) for _ in range(2)]
+    zeros = [np.full(scale.shape, 0 if per_gate else 3 if dtype == np.int8 else 127, dtype) for scale in scales]
+    states = [np.array([5, 3], np.int32), _normal(random, directions, batch, size), _normal(random, directions, batch, size), _normal(random, directions, 3 * size)]
+    inputs = [_normal(random, 5, batch, inner), *weights, _normal(random, directions, 8 * size), *(states if full else [None] * 4), scales[0], zeros[0], scales[1], zeros[1]]
+    compare_node("DynamicQuantizeLSTM", inputs, 3, fixed=(1, 2, 3, 8, 9, 10, 11), hidden_size=size, direction=direction, rtol=1e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("layer", [False, True])
+@pytest.mark.parametrize("lengths", [False, True])
+def test_lstm_with_attention(direction, layer, lengths, random):
+    directions, size, inner, batch, steps, depth, attention, width = 2 if direction == "bidirectional" else 1, 4, 3, 2, 5, 6, 5, 7
+    fed = width if layer else depth
+    inputs = [_normal(random, 4, batch, inner), _normal(random, directions, 4 * size, inner + fed), _normal(random, directions, 4 * size, size), _normal(random, directions, 8 * size)]
+    inputs += [np.array([4, 2], np.int32) if lengths else None, None, None, None]
+    inputs += [_normal(random, directions, size, attention), _normal(random, directions, depth, attention), _normal(random, directions, attention)]
+    inputs += [_normal(random, batch, steps, depth), np.array([5, 3], np.int32), *([_normal(random, directions, depth + size, width)] if layer else [])]
+    compare_node("AttnLSTM", inputs, 3, fixed=(1, 2, 3, 8, 9, 10, 13), hidden_size=size, direction=direction)
+
+
+@pytest.mark.parametrize("rule", ["linear", "gated", "delta", "gated_delta"])
+@pytest.mark.parametrize("heads", [(2, 2), (4, 2), (2, 4)])
+@pytest.mark.parametrize("past", [False, True])
+@pytest.mark.parametrize("per_key", [False, True])
+def test_linear_attention(rule, heads, past, per_key, random):
+    batch, steps, keys, values = 2, 5, 8, 6
+    inputs = [_normal(random, batch, steps, heads[0] * keys), _normal(random, batch, steps, heads[1] * keys) * 0.3, _normal(random, batch, steps, heads[1] * values)]
+    inputs += [_normal(random, batch, heads[1], keys, values) if past else None]
+    inputs += [-random.random((batch, steps, heads[1] * (keys if per_key else 1))).astype(np.float32) if "gated" in rule else None]
+    inputs += [random.random((batch, steps, heads[1])).astype(np.float32) if "delta" in rule else None]
+    while inputs[-1] is None:
+        inputs.pop()
+    compare_node("LinearAttention", inputs, 2, q_num_heads=heads[0], kv_num_heads=heads[1], update_rule=rule)
