@@ -163,3 +163,44 @@ def test_old_batch_normalisation(shape, spatial, random):
     size = (2,) if spatial else shape[1:]
     inputs = [_normal(random, *shape), *[_normal(random, *size) for _ in range(3)], random.random(size).astype(np.float32) + 0.5]
     compare_node("BatchNormalization", inputs, domain="", opsets=OLD, spatial=spatial)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+def test_grid_sample(mode, padding, random):
+    grid = (random.random((2, 4, 5, 2)) * 2.6 - 1.3).astype(np.float32)
+    compare_node("GridSample", [_normal(random, 2, 3, 6, 7), grid], mode=mode, padding_mode=padding, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape, attributes", [((2, 3, 9), {"kernel_shape": [3], "strides": [2], "pads": [1, 1]}), ((2, 3, 7, 8), {"kernel_shape": [2, 3], "pads": [1, 1, 0, 1]}),
+                                               ((1, 2, 5, 4, 6), {"kernel_shape": [2, 2, 3], "strides": [1, 1, 2]})])
+def test_max_pool_with_mask(shape, attributes, random):
+    mask = (random.random((1, 1, *shape[2:])) < 0.7).astype(np.int32)
+    compare_node("MaxpoolWithMask", [_normal(random, *shape), mask], **attributes)
+
+
+@pytest.mark.parametrize("fixed", [(1,), (1, 2)])
+def test_transposed_convolution_with_dynamic_pads(fixed, random):
+    inputs = [_normal(random, 1, 4, 5, 6), _normal(random, 4, 3, 3, 3), np.array([1, 0, 0, 2], np.int64), _normal(random, 3)]
+    compare_node("ConvTransposeWithDynamicPads", inputs, fixed=fixed, strides=[2, 1], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+@pytest.mark.parametrize("past", [False, True])
+@pytest.mark.parametrize("end", [False, True])
+def test_ngram_hashes(dtype, past, end, random):
+    tables, limit = 2 * 3, 1 << (20 if dtype == np.int64 else 8)
+    inputs = [random.integers(0, 9, (2, 7)).astype(dtype), random.integers(1, limit, 3).astype(dtype), random.integers(50, 99, tables).astype(dtype)]
+    inputs += [random.integers(0, 9, (2, 2)).astype(dtype) if past else None, np.arange(tables).astype(dtype) * 100, np.array(4, dtype) if end else None]
+    while inputs[-1] is None:
+        inputs.pop()
+    compare_node("NGramHashMapping", inputs, 2, max_ngram_size=3, n_head_per_ngram=3, pad_id=2, reset_on_eos=int(end))
+
+
+@pytest.mark.parametrize("layout, sections", [(0, [2, 4, 2]), (1, [4, 2, 2]), (0, [8, 0, 0])])
+@pytest.mark.parametrize("interleaved", [0, 1])
+@pytest.mark.parametrize("shape", [(2, 3, 5, 16), (2, 5, 48)])
+def test_rotation_in_three_dims(layout, sections, interleaved, shape, random):
+    inputs = [_normal(random, *shape), random.integers(0, 10, (3, 2, 5)), _normal(random, 10, 8), _normal(random, 10, 8)]
+    attributes = {"num_heads": 3} if len(shape) == 3 else {}
+    compare_node("MRotaryEmbedding", inputs, mrope_section=sections, mrope_layout=layout, interleaved=interleaved, **attributes)

@@ -73,7 +73,7 @@ static void importConv(Node &node) {
 }
 
 /// Geometry of a transposed convolution: out = stride * (in - 1) + output_padding + extent - low - high.
-static bool transposeWindow(Node &node, Window &window, ArrayRef<AffineExpr> spatial) {
+static bool transposeWindow(Node &node, Window &window, ArrayRef<AffineExpr> spatial, const Exprs &pads) {
   Emitter &e = node.e;
   size_t count = spatial.size();
   std::optional<Ints> extra = readSpatial(node, "output_padding", count, 0);
@@ -82,7 +82,6 @@ static bool transposeWindow(Node &node, Window &window, ArrayRef<AffineExpr> spa
     shape = Ints(shape->begin() + 2, shape->end());
   std::string autoPad = node.getString("auto_pad", "NOTSET");
   bool isSame = autoPad == "SAME_UPPER" || autoPad == "SAME_LOWER";
-  Ints pads = node.getInts("pads").value_or(Ints(2 * count, 0));
   if (!extra || pads.size() != 2 * count || (shape && shape->size() != count)) {
     e.fail("pads, output_padding and output_shape must have one entry per spatial dim");
     return false;
@@ -90,8 +89,8 @@ static bool transposeWindow(Node &node, Window &window, ArrayRef<AffineExpr> spa
   for (size_t k = 0; k < count; ++k) {
     AffineExpr full = normalize((spatial[k] - 1) * window.strides[k] + ((*extra)[k] + window.extentOf(k)));
     if (!shape && !isSame) {
-      window.low.push_back(e.number(autoPad == "VALID" ? 0 : pads[k]));
-      window.high.push_back(e.number(autoPad == "VALID" ? 0 : pads[k + count]));
+      window.low.push_back(autoPad == "VALID" ? e.number(0) : pads[k]);
+      window.high.push_back(autoPad == "VALID" ? e.number(0) : pads[k + count]);
       window.out.push_back(normalize(full - window.low[k] - window.high[k]));
       continue;
     }
@@ -104,7 +103,8 @@ static bool transposeWindow(Node &node, Window &window, ArrayRef<AffineExpr> spa
   return true;
 }
 
-static void importConvTranspose(Node &node) {
+/// A transposed convolution whose pads are an attribute, or, in com.microsoft, the third input.
+template <bool hasDynamicPads> static void importConvTranspose(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0), filter = node.in(1);
   std::optional<Ints> kernel = getKernel(node, x, filter);
@@ -117,19 +117,24 @@ static void importConvTranspose(Node &node) {
     return;
   Window window{*kernel, *strides, *dilations, {}, {}, {}, false};
   Dims have = Emitter::dimsOf(x), weights = Emitter::dimsOf(filter);
-  if (!transposeWindow(node, window, ArrayRef(have).drop_front(2)))
+  Exprs pads(e.numbers(node.getInts("pads").value_or(Ints(2 * count, 0))));
+  if (hasDynamicPads && node.has(2))
+    pads = e.contentsOrBind(node.in(2));
+  if (!transposeWindow(node, window, ArrayRef(have).drop_front(2), pads))
     return;
   e.unify(have[1], weights[0], "channels of the data and the filter");
   Dims dims{have[0], weights[1] * group};
   for (AffineExpr extent : window.out)
     dims.push_back(e.maxOf(extent, e.number(0)));
   Value y = e.make<ConvTransposeOp>(dims, Emitter::elementOf(x), x, filter, window.strides, e.exprs(window.low), window.dilations, group);
-  node.set(0, node.has(2) ? addChannelBias(e, y, node.in(2)) : y);
+  constexpr unsigned bias = hasDynamicPads ? 3 : 2;
+  node.set(0, node.has(bias) ? addChannelBias(e, y, node.in(bias)) : y);
 }
 
 void addConvolutions(OperatorTable &table) {
   table.add("Conv", importConv);
-  table.add("ConvTranspose", importConvTranspose);
+  table.add("ConvTranspose", importConvTranspose<false>);
+  table.addIn("com.microsoft", "ConvTransposeWithDynamicPads", importConvTranspose<true>);
 }
 
 } // namespace onager::frontend

@@ -50,6 +50,18 @@ Value pickAngles(Emitter &e, Value cache, Value positions) {
   return rows ? e.unsqueeze(rows, {1}) : Value();
 }
 
+/// x as [B, heads, S, H] for a rotation by tables of `width` / 2 angles; it may come with its heads merged.
+static Value splitRotated(Node &node, Value x, AffineExpr width) {
+  Emitter &e = node.e;
+  if (Emitter::rankOf(x) == 4)
+    return x;
+  std::optional<int64_t> known = graph::getConstant(width), hidden = graph::getConstant(Emitter::dimsOf(x).back());
+  int64_t heads = node.getInt("num_heads", 0);
+  if (heads == 0 && node.getInt("rotary_embedding_dim", 0) == 0 && known && hidden && *known > 0)
+    heads = *hidden / *known;
+  return splitHeads(e, x, heads);
+}
+
 static void importRotaryEmbedding(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0), positions = node.in(1), cosines = node.in(2), sines = node.in(3);
@@ -57,13 +69,8 @@ static void importRotaryEmbedding(Node &node) {
     return;
   if (node.getInt("is_packed_batching", 0))
     return void(e.fail("packed batches are not supported"));
-  bool hasHeads = Emitter::rankOf(x) == 4;
   AffineExpr width = normalize(Emitter::dimsOf(cosines)[1] * 2);
-  std::optional<int64_t> known = graph::getConstant(width), hidden = graph::getConstant(Emitter::dimsOf(x).back());
-  int64_t heads = node.getInt("num_heads", 0), rotary = node.getInt("rotary_embedding_dim", 0);
-  if (!hasHeads && heads == 0 && rotary == 0 && known && hidden && *known > 0)
-    heads = *hidden / *known;
-  Value split = hasHeads ? x : splitHeads(e, x, heads);
+  Value split = splitRotated(node, x, width);
   if (!split)
     return;
   AffineExpr length = Emitter::dimsOf(split)[2];
@@ -72,7 +79,48 @@ static void importRotaryEmbedding(Node &node) {
   if (positions && Emitter::rankOf(positions) <= 1)
     positions = e.add(e.iota({e.number(1), length}, 1, e.i64()), e.reshape(positions, {}));
   Value y = rotate(e, split, pickAngles(e, cosines, positions), pickAngles(e, sines, positions), width, node.getInt("interleaved", 0) != 0);
-  node.set(0, hasHeads ? y : mergeHeads(e, y));
+  node.set(0, Emitter::rankOf(x) == 4 ? y : mergeHeads(e, y));
+}
+
+/// Which of three streams of positions each angle follows: runs one behind the other, or the first with every third angle from the others.
+static std::vector<double> assignStreams(const Ints &sections, bool isInterleaved) {
+  std::vector<double> streams;
+  if (!isInterleaved) {
+    for (size_t k = 0; k < 3; ++k)
+      streams.insert(streams.end(), static_cast<size_t>(sections[k]), static_cast<double>(k));
+    return streams;
+  }
+  streams.assign(static_cast<size_t>(sections[0] + sections[1] + sections[2]), 0);
+  for (size_t k = 1; k < 3; ++k)
+    for (size_t at = k; at < std::min(streams.size(), static_cast<size_t>(3 * sections[k])); at += 3)
+      streams[at] = static_cast<double>(k);
+  return streams;
+}
+
+/// A rotation by positions in time, height and width [3, B, S], which share out the angles.
+static void importMRotaryEmbedding(Node &node) {
+  Emitter &e = node.e;
+  Value x = node.in(0), positions = node.in(1), cosines = node.in(2), sines = node.in(3);
+  Ints sections = node.getInts("mrope_section").value_or(Ints());
+  if (!x || !positions || !cosines || !sines)
+    return;
+  if (sections.size() != 3 || llvm::any_of(sections, [](int64_t size) { return size < 0 || size > kMaxContents; }) || node.getInt("is_packed_batching", 0))
+    return void(e.fail("expected three sections that are not negative, and no packed batches"));
+  std::vector<double> streams = assignStreams(sections, node.getInt("mrope_layout", 0) != 0);
+  auto count = static_cast<int64_t>(streams.size());
+  e.unify(Emitter::dimsOf(cosines)[1], e.number(count), "the number of angles and the sum of the sections");
+  AffineExpr width = e.number(2 * count);
+  Value split = splitRotated(node, x, width), stream = e.tensor(streams, {count}, e.i64());
+  auto pick = [&](Value cache) {
+    Value angles;
+    for (int64_t k = 2; k >= 0; --k) {
+      Value own = pickAngles(e, cache, e.squeeze(e.sliceAxis(positions, 0, k, 1), {0}));
+      angles = angles ? e.select(e.compare<EqualOp>(stream, e.integerScalar(k, e.i64())), own, angles) : own;
+    }
+    return angles;
+  };
+  Value y = rotate(e, split, pick(cosines), pick(sines), width, node.getInt("interleaved", 0) != 0);
+  node.set(0, Emitter::rankOf(x) == 4 ? y : mergeHeads(e, y));
 }
 
 Value both(Emitter &e, Value a, Value b) { return a && b ? e.binary<AndOp>(a, b) : a ? a : b; }
@@ -313,6 +361,7 @@ static void importDecoderMaskedAttention(Node &node) {
 
 void addMicrosoftAttention(OperatorTable &table) {
   table.addIn("com.microsoft", "RotaryEmbedding", importRotaryEmbedding);
+  table.addIn("com.microsoft", "MRotaryEmbedding", importMRotaryEmbedding);
   table.addIn("com.microsoft", "Attention", importAttention);
   table.addIn("com.microsoft", "MultiHeadAttention", importMultiHeadAttention);
   table.addIn("com.microsoft", "DecoderMaskedMultiHeadAttention", importDecoderMaskedAttention);

@@ -1,5 +1,6 @@
 // Embeddings, crops and pools of the domain com.microsoft.
 #include "lib/Import/OnnxToGraph/Quantization.h"
+#include "lib/Import/OnnxToGraph/Window.h"
 
 using namespace mlir;
 using namespace onager::graph;
@@ -150,6 +151,59 @@ void importNhwcMaxPool(Node &node) {
   node.set(0, e.transpose(y, {0, 2, 3, 1}));
 }
 
+/// The places that windows cover along one spatial dim [windows, kernel], and whether they lie inside.
+struct Places {
+  Value index, isInside;
+};
+
+Places placeWindows(Emitter &e, const Window &window, size_t k, AffineExpr extent) {
+  AffineExpr one = e.number(1);
+  Value start = e.mul(e.iota({window.out[k], one}, 0, e.i64()), e.integerScalar(window.strides[k], e.i64()));
+  Value at = e.sub(e.add(start, e.iota({one, e.number(window.kernel[k])}, 1, e.i64())), e.indexTensor({window.low[k]}, {}, e.i64()));
+  Value zero = e.integerScalar(0, e.i64()), last = e.indexTensor({normalize(extent - 1)}, {}, e.i64());
+  Value isInside = e.binary<AndOp>(e.compare<LessEqualOp>(zero, at), e.compare<LessEqualOp>(at, last));
+  return {e.maximum(e.minimum(at, last), zero), isInside};
+}
+
+/// A max pool whose windows end, in each row of their last dim, before the first element that a mask hides. The first element of a plane counts
+/// always. Windows over nothing give the lowest number.
+void importMaxPoolWithMask(Node &node) {
+  Emitter &e = node.e;
+  Value x = node.in(0), mask = node.in(1);
+  std::optional<Window> window = readWindow(node, x, std::nullopt);
+  if (!window || !mask)
+    return;
+  size_t count = window->kernel.size();
+  if (Emitter::rankOf(mask) != Emitter::rankOf(x))
+    return void(e.fail("a mask of rank " + Twine(Emitter::rankOf(mask)) + " for data of rank " + Twine(Emitter::rankOf(x))));
+  Value isShown = e.cast(mask, e.i1()), isInside;
+  if (count > 1) {
+    Dims plane(ArrayRef(Emitter::dimsOf(x)).drop_front(2));
+    Value flat = e.iota({Emitter::product(plane, e.context())}, 0, e.i64());
+    isShown = e.binary<OrOp>(isShown, e.reshape(e.compare<EqualOp>(flat, e.integerScalar(0, e.i64())), plane));
+  }
+  Ints axes;
+  for (size_t k = 0; k < count && isShown; ++k) {
+    auto axis = static_cast<int64_t>(2 + 2 * k);
+    Places places = placeWindows(e, *window, k, Emitter::dimsOf(x)[axis]);
+    x = e.gather(x, places.index, axis);
+    isShown = e.gather(isShown, places.index, axis);
+    if (!places.isInside || !x)
+      return;
+    Dims own(2 * count, e.number(1));
+    llvm::copy(Emitter::dimsOf(places.isInside), own.begin() + static_cast<int64_t>(2 * k));
+    Value inside = e.reshape(places.isInside, own);
+    isInside = isInside ? e.binary<AndOp>(isInside, inside) : inside;
+    axes.push_back(axis + 1);
+  }
+  if (!isShown || !isInside)
+    return;
+  Value counts = e.cast(e.binary<OrOp>(isShown, e.unary<NotOp>(isInside)), e.i32());
+  Value goesOn = e.make<CumulateOp>(Emitter::dimsOf(counts), e.i32(), counts, ReduceKind::prod, Emitter::rankOf(counts) - 1, false, false);
+  Value isUsed = e.binary<AndOp>(e.cast(goesOn, e.i1()), isInside);
+  node.set(0, e.reduce(ReduceKind::max, e.select(isUsed, x, e.scalar(std::numeric_limits<float>::lowest(), Emitter::elementOf(x))), axes, false));
+}
+
 } // namespace
 
 void addMicrosoftEmbedding(OperatorTable &table) {
@@ -159,6 +213,7 @@ void addMicrosoftEmbedding(OperatorTable &table) {
   add("CropAndResize", importCropAndResize);
   add("WordConvEmbedding", importWordConvEmbedding);
   add("NhwcMaxPool", importNhwcMaxPool);
+  add("MaxpoolWithMask", importMaxPoolWithMask);
 }
 
 } // namespace onager::frontend

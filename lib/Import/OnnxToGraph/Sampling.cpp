@@ -204,6 +204,7 @@ void importAffineGrid(Node &node) {
 
 void addSampling(OperatorTable &table) {
   table.add("GridSample", importGridSample);
+  table.addIn("com.microsoft", "GridSample", importGridSample);
   table.add("AffineGrid", importAffineGrid);
 }
 
