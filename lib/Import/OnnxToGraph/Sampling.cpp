@@ -68,7 +68,8 @@ public:
   SmallVector<Tap> getTaps(Value x, StringRef mode, const Axis &axis) {
     if (mode == "nearest")
       return {at(confine(e.unary<RoundOp>(x), axis), {}, axis)};
-    x = confine(x, axis);
+    // The four pixels of a cubic at the border are taken from there one by one.
+    x = mode == "cubic" && border == Border::border ? x : confine(x, axis);
     Value floor = e.unary<FloorOp>(x), t = e.sub(x, floor), rest = e.sub(e.scalar(1, Emitter::elementOf(x)), t);
     if (mode == "linear")
       return {at(floor, rest, axis), at(e.addNumber(floor, 1), t, axis)};
