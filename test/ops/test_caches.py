@@ -143,3 +143,12 @@ def test_masks_with_causality(mask, random):
     mask = random.integers(0, 2, (2, 4, 4)).astype(np.int32) if mask is None else mask
     inputs = [_normal(random, 2, 4, 8), _normal(random, 8, 24), _normal(random, 24), mask]
     compare_node("Attention", inputs, fixed=(1, 2), num_heads=2, unidirectional=1)
+
+
+@pytest.mark.parametrize("length, past", [(5, 0), (1, 6)])
+@pytest.mark.parametrize("kind", ["PER_TENSOR", "PER_CHANNEL"])
+def test_quantised_caches(length, past, kind, random):
+    inputs = _grouped(random, length, past)
+    inputs[3:5] = [random.integers(-127, 128, cache.shape).astype(np.int8) for cache in inputs[3:5]]
+    scales = [np.array([0.02], np.float32) if kind == "PER_TENSOR" else (random.random((1, GROUPS, 1, SIZE)) * 0.02 + 0.01).astype(np.float32) for _ in range(2)]
+    _compare_grouped([*inputs, None, *scales], symbolic=False, steps=1, k_quant_type=kind, v_quant_type=kind, kv_cache_bit_width=8, rtol=1e-3, atol=1e-3)

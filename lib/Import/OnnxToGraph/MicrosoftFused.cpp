@@ -64,38 +64,66 @@ Value activate(Emitter &e, StringRef name, ArrayRef<double> params, Value x) {
 
 namespace {
 
-/// A weight [K, N] from blocks of quantised numbers [N, blocks, bytes] with one scale and zero point each.
-Value dequantizeBlocks(Node &node, Type type, int64_t bits, int64_t block, int64_t inner, int64_t columns) {
+/// How the weight of MatMulNBits is stored.
+struct Packing {
+  int64_t inner, columns, bits, block;
+
+  int64_t blocks() const { return (inner + block - 1) / block; }
+};
+
+/// The zero points [N, blocks]: given as reals, packed like the numbers, or in the middle.
+Value readZeroPoints(Node &node, const Packing &how, Type type) {
+  Emitter &e = node.e;
+  Value given = node.opt(3);
+  if (!given)
+    return e.splat(e.scalar(static_cast<double>(1 << (how.bits - 1)), type), e.numbers({how.columns, how.blocks()}));
+  if (!isa<IntegerType>(Emitter::elementOf(given)))
+    return e.reshape(e.cast(given, type), e.numbers({how.columns, how.blocks()}));
+  Value all = unpackBits(e, e.reshape(given, e.numbers({how.columns, (how.blocks() * how.bits + 7) / 8})), how.bits);
+  return e.cast(e.sliceAxis(all, 1, 0, how.blocks()), type);
+}
+
+/// A weight [K, N] from blocks of quantised numbers [N, blocks, bytes]. The scale and zero point of each row are those of its block, or of the
+/// group that g_idx names.
+Value dequantizeBlocks(Node &node, Type type, const Packing &how) {
   Emitter &e = node.e;
   Value packed = node.in(1), scales = node.in(2);
-  int64_t blocks = (inner + block - 1) / block;
   if (!packed || !scales)
     return {};
-  Value numbers = unpackBits(e, e.reshape(packed, e.numbers({columns, blocks, block * bits / 8})), bits), zero;
-  Dims each = e.numbers({columns, blocks, 1});
-  if (Value given = node.opt(3); given && isa<IntegerType>(Emitter::elementOf(given))) {
-    Value all = unpackBits(e, e.reshape(given, e.numbers({columns, (blocks * bits + 7) / 8})), bits);
-    zero = e.reshape(e.cast(e.sliceAxis(all, 1, 0, blocks), type), each);
+  Dims all = e.numbers({how.columns, how.blocks() * how.block}), grouped = e.numbers({how.columns, how.blocks(), how.block});
+  Value numbers = e.cast(unpackBits(e, e.reshape(packed, e.numbers({how.columns, how.blocks(), how.block * how.bits / 8})), how.bits), type);
+  Value zero = readZeroPoints(node, how, type), scale = e.reshape(e.cast(scales, type), e.numbers({how.columns, how.blocks()})), weight;
+  if (node.has(4)) {
+    Value groups = e.sliceAxis(e.flatten(node.in(4)), 0, 0, how.inner);
+    numbers = e.sliceAxis(e.reshape(numbers, all), 1, 0, how.inner);
+    weight = e.mul(e.sub(numbers, e.gather(zero, groups, 1)), e.gather(scale, groups, 1));
   } else {
-    zero = given ? e.reshape(e.cast(given, type), each) : e.scalar(static_cast<double>(1 << (bits - 1)), type);
+    weight = e.mul(e.sub(e.reshape(numbers, grouped), e.unsqueeze(zero, {2})), e.unsqueeze(scale, {2}));
+    weight = e.sliceAxis(e.reshape(weight, all), 1, 0, how.inner);
   }
-  Value weight = e.mul(e.sub(e.cast(numbers, type), zero), e.reshape(e.cast(scales, type), each));
-  weight = e.sliceAxis(e.reshape(weight, e.numbers({columns, blocks * block})), 1, 0, inner);
   return e.transpose(weight, {1, 0});
 }
 
 void importMatMulNBits(Node &node) {
   Emitter &e = node.e;
-  Value x = node.in(0);
-  int64_t inner = node.getInt("K", 0), columns = node.getInt("N", 0), bits = node.getInt("bits", 4), block = node.getInt("block_size", 0);
-  if (!x)
+  Value x = node.in(0), packed = node.in(1);
+  Packing how{node.getInt("K", 0), node.getInt("N", 0), node.getInt("bits", 4), node.getInt("block_size", 0)};
+  if (!x || !packed)
     return;
-  if (inner < 1 || columns < 1 || block < 16 || (block & (block - 1)) || (bits != 2 && bits != 4 && bits != 8))
-    return void(e.fail("K is " + Twine(inner) + ", N " + Twine(columns) + ", bits " + Twine(bits) + ", block_size " + Twine(block)));
-  if (node.has(4))
-    return void(e.fail("g_idx is not supported"));
+  if (how.inner < 1 || how.columns < 1 || how.block < 16 || (how.block & (how.block - 1)) || (how.bits != 2 && how.bits != 4 && how.bits != 8))
+    return void(e.fail("K is " + Twine(how.inner) + ", N " + Twine(how.columns) + ", bits " + Twine(how.bits) + ", block_size " + Twine(how.block)));
+  if (node.getInt("weight_prepacked", 0))
+    return void(e.fail("weights that are packed for a device are not supported"));
   Type type = Emitter::elementOf(x), wide = type.getIntOrFloatBitWidth() < 32 ? e.f32() : type;
-  Value y = e.matmul(e.cast(x, wide), dequantizeBlocks(node, wide, bits, block, inner, columns));
+  Value y;
+  // An empty weight stands for one that is left out: its product is 0.
+  if (llvm::any_of(Emitter::dimsOf(packed), [](AffineExpr dim) { return graph::isConstant(dim, 0); })) {
+    Dims dims = Emitter::dimsOf(x);
+    dims.back() = e.number(how.columns);
+    y = e.splat(e.scalar(0, wide), dims);
+  } else {
+    y = e.matmul(e.cast(x, wide), dequantizeBlocks(node, wide, how));
+  }
   y = node.has(5) ? e.add(y, e.cast(node.in(5), wide)) : y;
   node.set(0, e.cast(y, type));
 }

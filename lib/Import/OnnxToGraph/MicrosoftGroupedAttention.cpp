@@ -1,5 +1,6 @@
 // Attention of com.microsoft whose heads share keys and values, over caches that it updates.
 #include "lib/Import/OnnxToGraph/MicrosoftAttention.h"
+#include "lib/Import/OnnxToGraph/Quantization.h"
 
 using namespace mlir;
 using namespace onager::graph;
@@ -14,6 +15,7 @@ struct GroupedQuery {
   Value pastLength, positions;  ///< [B], [B, S] i64
   Value valid;                  ///< [B] i64, how many of the S are no padding; null for all
   AffineExpr total, extent;     ///< positions that may be seen, and that of the caches
+  bool isQuantised = false;     ///< whether caches hold integers, with scales at inputs 12 and 13
   bool keepsRest = false;       ///< whether caches keep what they hold behind the new positions
 };
 
@@ -116,17 +118,32 @@ Value joinGroups(Emitter &e, const GroupedQuery &q, Value x) {
   return e.reshape(x, dims);
 }
 
+/// What is new in the numbers of a quantised cache.
+Value quantizeNew(Emitter &e, Value now, Value scale, Value past) {
+  Value scaled = now && scale ? e.div(e.cast(now, e.f32()), scale) : Value();
+  return scaled && past ? requantize(e, scaled, {}, Emitter::elementOf(past), true) : Value();
+}
+
+/// A cache as reals of the queries' type.
+Value dequantizeCache(Emitter &e, Value cache, Value scale, Type type) {
+  return scale ? e.cast(e.mul(e.cast(cache, e.f32()), scale), type) : cache;
+}
+
 /// Sets the result and the caches: queries meet the keys and values of their group by broadcasting.
 void setGrouped(Node &node, const GroupedQuery &q, Value pastKey, Value pastValue, Scores &how) {
   Emitter &e = node.e;
-  Value keys = updateCache(e, q, pastKey, q.key), values = updateCache(e, q, pastValue, q.value);
-  if (!keys || !values || !q.query)
+  Value keyScale = q.isQuantised ? node.in(12) : Value(), valueScale = q.isQuantised ? node.in(13) : Value();
+  Value newKey = q.isQuantised ? quantizeNew(e, q.key, keyScale, pastKey) : q.key, newValue = q.isQuantised ? quantizeNew(e, q.value, valueScale, pastValue) : q.value;
+  Value keyCache = updateCache(e, q, pastKey, newKey), valueCache = updateCache(e, q, pastValue, newValue);
+  if (!keyCache || !valueCache || !q.query)
     return;
+  Type type = Emitter::elementOf(q.query);
+  Value keys = dequantizeCache(e, keyCache, keyScale, type), values = dequantizeCache(e, valueCache, valueScale, type);
   how.scale = node.getFloat("scale", 0);
   Weights weights;
   node.set(0, mergeHeads(e, joinGroups(e, q, attend(e, splitGroups(e, q, q.query), e.unsqueeze(keys, {2}), e.unsqueeze(values, {2}), how, &weights))));
-  node.set(1, keys);
-  node.set(2, values);
+  node.set(1, keyCache);
+  node.set(2, valueCache);
   if (!node.wants(3))
     return;
   // Scores that are hidden show as 0.
@@ -165,8 +182,9 @@ Value seeColumns(Node &node, const GroupedQuery &q, Value lengths) {
 void importGroupQueryAttention(Node &node) {
   Emitter &e = node.e;
   GroupedQuery q;
-  if (node.has(12) || node.has(13) || node.getInt("sliding_window_cache", 0))
-    return void(e.fail("quantised caches and sliding_window_cache are not supported"));
+  q.isQuantised = node.has(12) || node.has(13);
+  if (node.getInt("sliding_window_cache", 0) || (q.isQuantised && (node.getInt("kv_cache_bit_width", 8) != 8 || !node.has(3))))
+    return void(e.fail("sliding_window_cache and caches of less than 8 bits are not supported"));
   q.valid = node.has(16) ? e.cast(node.in(16), e.i64()) : Value();
   Value lengths = node.in(5) ? e.addNumber(e.cast(node.in(5), e.i64()), 1) : Value();
   if (!readGroupedQuery(node, q, lengths, node.in(6)))
