@@ -172,6 +172,8 @@ Dims Emitter::broadcastDims(ArrayRef<AffineExpr> a, ArrayRef<AffineExpr> b) {
   return result;
 }
 
+void Emitter::requireAtLeast(AffineExpr extent, AffineExpr least, const Twine &what) { unify(maxOf(extent, least), extent, what); }
+
 static size_t countTerms(AffineExpr expr) {
   size_t count = 0;
   expr.walk([&](AffineExpr) { ++count; });

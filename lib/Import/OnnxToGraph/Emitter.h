@@ -77,6 +77,8 @@ public:
   Dims broadcastDims(llvm::ArrayRef<mlir::AffineExpr> a, llvm::ArrayRef<mlir::AffineExpr> b);
   /// States that two extents are equal and returns the simpler one; fails where they are different constants.
   mlir::AffineExpr unify(mlir::AffineExpr a, mlir::AffineExpr b, const llvm::Twine &what);
+  /// States that an extent is no smaller than a number.
+  void requireAtLeast(mlir::AffineExpr extent, mlir::AffineExpr least, const llvm::Twine &what);
   /// Fails where two values differ in element type; false then, or where one is absent.
   bool checkBinary(mlir::Value a, mlir::Value b);
   /// States that two expressions are equal; a run that breaks it stops with a message about `what`.

@@ -55,6 +55,8 @@ static Value splitRotated(Node &node, Value x, AffineExpr width) {
   Emitter &e = node.e;
   if (Emitter::rankOf(x) == 4)
     return x;
+  if (Emitter::rankOf(x) != 3)
+    return e.fail("expected rank 3 or 4, found rank " + Twine(Emitter::rankOf(x)));
   std::optional<int64_t> known = graph::getConstant(width), hidden = graph::getConstant(Emitter::dimsOf(x).back());
   int64_t heads = node.getInt("num_heads", 0);
   if (heads == 0 && node.getInt("rotary_embedding_dim", 0) == 0 && known && hidden && *known > 0)
@@ -65,7 +67,7 @@ static Value splitRotated(Node &node, Value x, AffineExpr width) {
 static void importRotaryEmbedding(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0), positions = node.in(1), cosines = node.in(2), sines = node.in(3);
-  if (!x || !positions || !cosines || !sines)
+  if (!x || !positions || !cosines || !sines || !checkRanks(node, {{2, 2}, {3, 2}}))
     return;
   if (node.getInt("is_packed_batching", 0))
     return void(e.fail("packed batches are not supported"));
@@ -102,8 +104,10 @@ static void importMRotaryEmbedding(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0), positions = node.in(1), cosines = node.in(2), sines = node.in(3);
   Ints sections = node.getInts("mrope_section").value_or(Ints());
-  if (!x || !positions || !cosines || !sines)
+  if (!x || !positions || !cosines || !sines || !checkRanks(node, {{1, 3}, {2, 2}, {3, 2}}))
     return;
+  positions = e.cast(positions, e.i64());
+  e.unify(Emitter::dimsOf(positions)[0], e.number(3), "the number of streams of positions");
   if (sections.size() != 3 || llvm::any_of(sections, [](int64_t size) { return size < 0 || size > kMaxContents; }) || node.getInt("is_packed_batching", 0))
     return void(e.fail("expected three sections that are not negative, and no packed batches"));
   std::vector<double> streams = assignStreams(sections, node.getInt("mrope_layout", 0) != 0);
@@ -196,8 +200,11 @@ static Value readMask(Emitter &e, Value mask, ArrayRef<AffineExpr> queries, Affi
   if (dims.size() == 3)
     return e.unsqueeze(flags, {1});
   // Of a square of all positions, the rows of the queries.
-  if (dims.size() == 4)
+  if (dims.size() == 4) {
+    e.requireAtLeast(dims[2], keys, "the rows of a mask of all positions");
+    e.requireAtLeast(dims[3], keys, "the columns of a mask of all positions");
     return e.sliceAxis(e.sliceAxis(flags, 2, normalize(keys - queries[2]), queries[2]), 3, e.number(0), keys);
+  }
   return e.fail("a mask of rank " + Twine(dims.size()) + " is not supported");
 }
 
@@ -228,6 +235,8 @@ void setProjected(Node &node, Value all, Value mask, Value past, Value bias) {
   int64_t heads = node.getInt("num_heads", 0);
   if (!all)
     return;
+  if (Emitter::rankOf(all) != 3)
+    return void(e.fail("a projection of rank " + Twine(Emitter::rankOf(all)) + ", expected 3"));
   AffineExpr third = e.truncDiv(Emitter::dimsOf(all).back(), e.number(3));
   Ints sizes = node.getInts("qkv_hidden_sizes").value_or(Ints());
   AffineExpr start = e.number(0);
@@ -297,9 +306,13 @@ static Value writeShared(Emitter &e, Value buffer, Value now, Value length) {
 
 /// The first `count` rows of a shared buffer, each of the beam that `beams` [batch, width, positions] names.
 static Value readShared(Emitter &e, Value buffer, Value beams, AffineExpr count) {
+  e.requireAtLeast(Emitter::dimsOf(buffer)[2], count, "the positions of a shared buffer");
   Value rows = e.sliceAxis(buffer, 2, e.number(0), count);
   if (!rows || !beams)
     return rows;
+  if (Emitter::rankOf(beams) != 3)
+    return e.fail("cache_indirection has rank " + Twine(Emitter::rankOf(beams)) + ", expected 3");
+  e.requireAtLeast(Emitter::dimsOf(beams)[2], count, "the positions of cache_indirection");
   Dims dims = Emitter::dimsOf(rows), all = Emitter::dimsOf(beams);
   AffineExpr one = e.number(1);
   // The last position is that of this run: it stands in its own row.
@@ -320,7 +333,7 @@ static void attendShared(Node &node, Value (&parts)[3], ArrayRef<Value> buffers,
   AffineExpr total = e.maxOf(normalize(length[0] + Emitter::dimsOf(parts[1])[2]), e.number(0));
   for (unsigned k = 1; k < 3; ++k) {
     Value all = writeShared(e, buffers[k - 1], parts[k], at);
-    parts[k] = readShared(e, all, beams, total);
+    parts[k] = all ? readShared(e, all, beams, total) : Value();
     if (node.wants(k))
       node.set(k, all);
   }

@@ -15,7 +15,9 @@ Value widen(Emitter &e, Value x) { return e.cast(x, e.f32()); }
 Value groupBranches(Node &node, Value x) {
   Emitter &e = node.e;
   int64_t branches = node.getInt("num_branches", 0);
-  if (!x || branches < 1)
+  if (!x || Emitter::rankOf(x) < (branches < 1 ? 2 : 1))
+    return x ? e.fail("expected branches of rank 2 or more") : x;
+  if (branches < 1)
     return x;
   Dims dims = Emitter::dimsOf(x);
   AffineExpr width = e.truncDiv(dims.back(), e.number(branches));
@@ -43,8 +45,8 @@ Value normalizeLast(Emitter &e, Value x, double epsilon) { return x ? e.normaliz
 void importBranchwiseRmsNorm(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0), grouped = groupBranches(node, widen(e, x)), scale = widen(e, node.opt(1));
-  if (!grouped || Emitter::rankOf(grouped) < 2)
-    return void(e.fail("expected branches of rank 2 or more"));
+  if (!grouped)
+    return;
   Dims dims = Emitter::dimsOf(grouped);
   Value y = normalizeLast(e, grouped, node.getFloat("epsilon", 1e-5));
   if (scale && Emitter::rankOf(scale) == 1 && !areEqual(Emitter::dimsOf(scale)[0], dims.back()))
@@ -58,8 +60,10 @@ void importGatedRmsNorm(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0), scale = widen(e, node.in(1)), gate = widen(e, node.in(2));
   std::string activation = node.getString("activation", "silu");
-  if (!x || !scale || !gate)
+  if (!x || !scale || !gate || !checkRanks(node, {{1, 1}}))
     return;
+  if (Emitter::rankOf(x) < 1)
+    return void(e.fail("expected rank 1 or more"));
   if (activation != "silu" && activation != "swish" && activation != "sigmoid")
     return void(e.fail("activation is '" + activation + "'"));
   Dims dims = Emitter::dimsOf(x), split = dims;
@@ -116,6 +120,8 @@ void importPostMix(Node &node) {
   Value x = node.in(0), streams = groupBranches(node, widen(e, x)), block = widen(e, node.in(1));
   if (!streams || !block)
     return;
+  if (Emitter::rankOf(block) < 1)
+    return void(e.fail("expected the output of a branch of rank 1 or more"));
   Value mixed = node.has(3) ? e.matmul(e.transposeLast(widen(e, node.in(3))), streams) : streams;
   Value added = e.mul(groupFactors(node, widen(e, node.in(2)), streams), e.unsqueeze(block, {Emitter::rankOf(block) - 1}));
   node.set(0, e.cast(e.reshape(e.add(mixed, added), Emitter::dimsOf(x)), Emitter::elementOf(x)));
@@ -126,6 +132,8 @@ void importEngramGate(Node &node) {
   Emitter &e = node.e;
   Value key = node.in(0), query = node.in(1), value = node.in(2);
   double epsilon = node.getFloat("epsilon", 1e-5);
+  if (!checkRanks(node, {{0, 4}, {1, 4}, {2, 3}}))
+    return;
   auto normalized = [&](Value x, Value scale) { return e.mul(normalizeLast(e, widen(e, x), epsilon), widen(e, scale)); };
   Value product = e.mul(normalized(key, node.in(3)), normalized(query, node.in(4)));
   if (!product || !value)
@@ -167,11 +175,11 @@ void importGroupRouter(Node &node) {
   Emitter &e = node.e;
   Value logits = node.in(0), bias = node.in(1);
   int64_t groups = node.getInt("n_group", 1), active = node.getInt("topk_group", 1), best = node.getInt("group_topk", 2), count = node.getInt("top_k", 0);
-  if (!logits || !bias)
+  if (!logits || !bias || !checkRanks(node, {{1, 1}, {2, 2}}))
     return;
   Type type = Emitter::elementOf(logits);
   Value rows = node.has(2) ? e.matmul(widen(e, logits), e.transposeLast(widen(e, node.in(2)))) : widen(e, logits);
-  if (!rows || groups < 1 || active < 1 || active > groups || best < 1 || count < 1)
+  if (!rows || Emitter::rankOf(rows) < 1 || groups < 1 || active < 1 || active > groups || best < 1 || count < 1)
     return void(e.fail("n_group is " + Twine(groups) + ", topk_group " + Twine(active) + ", group_topk " + Twine(best) + ", top_k " + Twine(count)));
   Dims dims = Emitter::dimsOf(rows);
   std::optional<int64_t> experts = graph::getConstant(dims.back());
@@ -199,7 +207,7 @@ void importCausalConvolution(Node &node) {
   Value x = node.in(0), filter = node.in(1);
   std::string activation = node.getString("activation", "none");
   int64_t dilation = node.getInt("dilation", 1);
-  if (!x || !filter)
+  if (!x || !filter || !checkRanks(node, {{1, 3}, {2, 1}}))
     return;
   if (node.getInt("ndim", 1) != 1 || node.getInt("state_window", 0) || dilation < 1 || (activation != "none" && activation != "silu" && activation != "swish"))
     return void(e.fail("ndim is " + Twine(node.getInt("ndim", 1)) + ", dilation " + Twine(dilation) + ", activation '" + activation + "'"));
@@ -207,8 +215,12 @@ void importCausalConvolution(Node &node) {
   Dims dims = Emitter::dimsOf(x), shape = Emitter::dimsOf(filter);
   AffineExpr channels = shape[0], state = normalize((shape[2] - 1) * dilation);
   std::optional<int64_t> group = graph::getConstant(channels);
-  if (!group || Emitter::rankOf(filter) != 3 || Emitter::rankOf(x) < 3)
-    return void(e.fail("the number of channels is not known"));
+  if (!group || *group < 1 || Emitter::rankOf(x) < 3 || (!isLast && Emitter::rankOf(x) != 3))
+    return void(e.fail("the number of channels is not known, or the data has rank " + Twine(Emitter::rankOf(x))));
+  e.unify(shape[1], e.number(1), "the channels of a filter for one");
+  e.requireAtLeast(shape[2], e.number(1), "the taps of the filter");
+  if (!isLast)
+    e.unify(dims[1], channels, "the channels of the data and the filter");
   // [B, S, ...] as [B, C, S], and back.
   auto toFront = [&](Value y, AffineExpr length) { return isLast ? e.transpose(e.reshape(y, {dims[0], length, channels}), {0, 2, 1}) : y; };
   auto toBack = [&](Value y, AffineExpr length) {
@@ -218,6 +230,8 @@ void importCausalConvolution(Node &node) {
   };
   AffineExpr length = isLast ? dims[1] : dims[2];
   Value past = node.has(3) ? toFront(node.in(3), state) : e.splat(e.scalar(0, Emitter::elementOf(x)), {dims[0], channels, state});
+  if (past && Emitter::rankOf(past) == 3)
+    e.unify(Emitter::dimsOf(past)[2], state, "the positions of the past state");
   Value all = e.concat({past, toFront(x, length)}, 2);
   if (!all)
     return;

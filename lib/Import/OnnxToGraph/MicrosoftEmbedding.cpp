@@ -22,10 +22,17 @@ Value embed(Node &node, const Embedding &from) {
   Dims dims = Emitter::dimsOf(from.words);
   if (dims.size() != 2)
     return e.fail("expected ids of rank 2, found rank " + Twine(dims.size()));
-  Value positions = from.positions ? e.gather(from.positionTable, from.positions, 0) : e.sliceAxis(from.positionTable, 0, e.number(0), dims[1]);
-  Value sum = e.add(e.gather(from.wordTable, from.words, 0), positions);
+  auto pick = [&](Value table, Value ids) { return table && ids ? e.gather(table, e.cast(ids, e.i64()), 0) : Value(); };
+  Value positions = pick(from.positionTable, from.positions);
+  if (!from.positions && from.positionTable) {
+    if (Emitter::rankOf(from.positionTable) != 2)
+      return e.fail("expected positions of rank 2");
+    e.requireAtLeast(Emitter::dimsOf(from.positionTable)[0], dims[1], "the number of positions");
+    positions = e.sliceAxis(from.positionTable, 0, e.number(0), dims[1]);
+  }
+  Value sum = e.add(pick(from.wordTable, from.words), positions);
   if (from.segments)
-    sum = e.add(sum, e.gather(from.segmentTable, from.segments, 0));
+    sum = e.add(sum, pick(from.segmentTable, from.segments));
   Value y = e.normalizeOver(sum, {2}, node.getFloat("epsilon", 1e-12), /*rms=*/false);
   node.set(0, e.add(e.mul(y, from.gamma), from.beta));
   return sum;
@@ -82,6 +89,7 @@ void importCropAndResize(Node &node) {
   if (size.size() != 2 || Emitter::rankOf(x) != 4 || Emitter::rankOf(regions) != 2 || (mode != "bilinear" && mode != "nearest"))
     return void(e.fail("expected an image of rank 4, regions of rank 2, two sizes, and not mode '" + mode + "'"));
   Dims dims = Emitter::dimsOf(x);
+  e.unify(Emitter::dimsOf(regions)[1], e.number(4), "the numbers of a region");
   AffineExpr count = Emitter::dimsOf(regions)[0], height = e.maxOf(size[0], e.number(0)), width = e.maxOf(size[1], e.number(0)), one = e.number(1);
   auto corner = [&](int64_t k) { return e.sliceAxis(regions, 1, k, 1); };
   Value y = e.reshape(placeSamples(e, corner(0), corner(2), dims[2], height), {count, height, one});
@@ -122,7 +130,9 @@ void importWordConvEmbedding(Node &node) {
     return;
   if (Emitter::rankOf(words) != 2 || Emitter::rankOf(filter) != 4 || Emitter::rankOf(table) != 2)
     return void(e.fail("expected words of rank 2, a filter of rank 4 and characters of rank 2"));
+  words = e.cast(words, e.i64());
   Dims dims = Emitter::dimsOf(words), weights = Emitter::dimsOf(filter);
+  e.requireAtLeast(dims[1], e.number(1), "the letters of a word");
   AffineExpr windows = e.maxOf(normalize(dims[1] - weights[2] + 1), e.number(0)), one = e.number(1);
   Value zero = e.integerScalar(0, Emitter::elementOf(words));
   // Windows as rows of a matrix product: [words, windows, window * size].
@@ -176,6 +186,8 @@ void importMaxPoolWithMask(Node &node) {
   size_t count = window->kernel.size();
   if (Emitter::rankOf(mask) != Emitter::rankOf(x))
     return void(e.fail("a mask of rank " + Twine(Emitter::rankOf(mask)) + " for data of rank " + Twine(Emitter::rankOf(x))));
+  for (size_t k = 2; k < 2 + count; ++k)
+    e.unify(Emitter::dimsOf(mask)[k], Emitter::dimsOf(x)[k], "a dim of the mask and the data");
   Value isShown = e.cast(mask, e.i1()), isInside;
   if (count > 1) {
     Dims plane(ArrayRef(Emitter::dimsOf(x)).drop_front(2));

@@ -80,6 +80,7 @@ std::pair<Value, Value> chooseExperts(Node &node, Value scores) {
   int64_t k = node.getInt("k", 1);
   if (!scores || Emitter::rankOf(scores) != 2 || k < 1)
     return {e.fail("expected scores of rank 2 and a k of at least 1"), {}};
+  e.requireAtLeast(Emitter::dimsOf(scores)[1], e.number(k), "the number of experts");
   Dims dims{Emitter::dimsOf(scores)[0], e.number(k)};
   CallOp call = e.callMany("topk", {scores}, {1, 1, 1}, {e.tensorType(dims, Emitter::elementOf(scores)), e.tensorType(dims, e.i64())});
   return call ? std::pair(call->getResult(0), call->getResult(1)) : std::pair(Value(), Value());
@@ -91,6 +92,8 @@ void mixExperts(Node &node, Value shares, Value chosen, AffineExpr experts, cons
   Value x = node.in(0);
   if (!x || !shares || !chosen)
     return;
+  if (Emitter::rankOf(x) < 1)
+    return void(e.fail("expected tokens of rank 1 or more"));
   Type type = Emitter::elementOf(x), wide = Emitter::elementOf(shares);
   Dims dims = Emitter::dimsOf(x);
   AffineExpr tokens = Emitter::dimsOf(shares)[0];
@@ -110,6 +113,8 @@ Value normalizeShares(Node &node, Value shares) {
 }
 
 void importMoE(Node &node) {
+  if (!checkRanks(node, {{1, 2}, {2, 3}, {3, 2}, {4, 3}, {5, 2}, {6, 3}, {7, 2}}))
+    return;
   Value scores = node.e.softmax(node.in(1), -1);
   auto [shares, chosen] = chooseExperts(node, scores);
   if (!chosen)
@@ -123,6 +128,8 @@ Layer readQuantised(Node &node, unsigned first, unsigned zeroPoint, int64_t bits
   Emitter &e = node.e;
   if (!node.has(first))
     return {};
+  if (!checkRanks(node, {{first, 3}, {first + 2, 2}}) || !node.in(first + 1) || Emitter::rankOf(node.in(first + 1)) < 2)
+    return {e.fail("expected weights of rank 3, scales of rank 2 or 3 and a bias of rank 2"), {}};
   Value numbers = unpackBits(e, node.in(first), bits), scales = e.cast(node.in(first + 1), wide), bias = e.cast(node.opt(first + 2), wide);
   if (!numbers || !scales)
     return {};
@@ -131,6 +138,9 @@ Layer readQuantised(Node &node, unsigned first, unsigned zeroPoint, int64_t bits
   Value offset = e.scalar(static_cast<double>(1 << (bits - 1)), wide);
   if (node.has(zeroPoint)) {
     Value all = unpackBits(e, node.in(zeroPoint), bits);
+    if (!all)
+      return {};
+    e.requireAtLeast(Emitter::dimsOf(all).back(), shape.back(), "the number of zero points");
     offset = e.cast(e.sliceAxis(all, -1, e.number(0), shape.back()), wide);
     offset = e.unsqueeze(offset, {hasBlocks ? 3 : 2});
   }

@@ -7,9 +7,13 @@ using namespace onager::graph;
 
 namespace onager::frontend {
 Value unpackBits(Emitter &e, Value packed, int64_t bits) {
-  if (!packed || bits == 8)
-    return packed;
+  if (!packed)
+    return {};
   Type type = Emitter::elementOf(packed);
+  if (!type.isUnsignedInteger(8) || Emitter::rankOf(packed) < 1)
+    return e.fail("numbers of few bits lie in bytes, which are of type uint8");
+  if (bits == 8)
+    return packed;
   Dims dims = Emitter::dimsOf(packed);
   std::vector<double> shifts;
   for (int64_t shift = 0; shift < 8; shift += bits)
@@ -94,7 +98,9 @@ Value dequantizeBlocks(Node &node, Type type, const Packing &how) {
   Value numbers = e.cast(unpackBits(e, e.reshape(packed, e.numbers({how.columns, how.blocks(), how.block * how.bits / 8})), how.bits), type);
   Value zero = readZeroPoints(node, how, type), scale = e.reshape(e.cast(scales, type), e.numbers({how.columns, how.blocks()})), weight;
   if (node.has(4)) {
-    Value groups = e.sliceAxis(e.flatten(node.in(4)), 0, 0, how.inner);
+    Value groups = e.cast(e.flatten(node.in(4)), e.i64());
+    e.requireAtLeast(Emitter::product(Emitter::dimsOf(node.in(4)), e.context()), e.number(how.inner), "the length of g_idx");
+    groups = e.sliceAxis(groups, 0, 0, how.inner);
     numbers = e.sliceAxis(e.reshape(numbers, all), 1, 0, how.inner);
     weight = e.mul(e.sub(numbers, e.gather(zero, groups, 1)), e.gather(scale, groups, 1));
   } else {
@@ -112,8 +118,8 @@ void importMatMulNBits(Node &node) {
     return;
   if (how.inner < 1 || how.columns < 1 || how.block < 16 || (how.block & (how.block - 1)) || (how.bits != 2 && how.bits != 4 && how.bits != 8))
     return void(e.fail("K is " + Twine(how.inner) + ", N " + Twine(how.columns) + ", bits " + Twine(how.bits) + ", block_size " + Twine(how.block)));
-  if (node.getInt("weight_prepacked", 0))
-    return void(e.fail("weights that are packed for a device are not supported"));
+  if (node.getInt("weight_prepacked", 0) || Emitter::rankOf(x) < 1)
+    return void(e.fail("weights that are packed for a device are not supported, nor is a scalar times a weight"));
   Type type = Emitter::elementOf(x), wide = type.getIntOrFloatBitWidth() < 32 ? e.f32() : type;
   Value y;
   // An empty weight stands for one that is left out: its product is 0.
@@ -132,6 +138,7 @@ void importMatMulNBits(Node &node) {
 Value repeatAlong(Emitter &e, Value x, int64_t axis, int64_t block, AffineExpr extent) {
   if (!x)
     return {};
+  e.requireAtLeast(normalize(Emitter::dimsOf(x)[axis] * block), extent, "the elements that blocks cover");
   Dims split = Emitter::dimsOf(x), repeated = split, merged = split;
   split.insert(split.begin() + axis + 1, e.number(1));
   repeated.insert(repeated.begin() + axis + 1, e.number(block));
@@ -161,6 +168,8 @@ void importGatherBlockQuantized(Node &node) {
   int64_t rank = Emitter::rankOf(data), bits = node.getInt("bits", 4), block = node.getInt("block_size", 128);
   int64_t axis = e.axisOf(node.getInt("quantize_axis", 1), rank), gathered = e.axisOf(node.getInt("gather_axis", 0), rank);
   bool isPacked = Emitter::elementOf(data).isUnsignedInteger(8), isFloat = Emitter::isFloat(data);
+  if (!e.hasFailed() && (Emitter::rankOf(scales) != rank || (zero && Emitter::rankOf(zero) != rank)))
+    return void(e.fail("data, scales and zero_points differ in rank"));
   if ((block < 16 && !(isFloat && block == 0)) || (bits != 2 && bits != 4 && bits != 8) || (isPacked && axis != rank - 1) || e.hasFailed())
     return void(e.fail("bits is " + Twine(bits) + ", block_size " + Twine(block) + ", quantize_axis " + Twine(axis)));
   Value numbers = isPacked ? unpackBits(e, data, bits) : data;
@@ -170,7 +179,10 @@ void importGatherBlockQuantized(Node &node) {
   Type type = Emitter::elementOf(scales), wide = e.f32();
   Value offset = e.scalar(isPacked ? static_cast<double>(1 << (bits - 1)) : 0, wide);
   if (zero) {
-    zero = isPacked ? e.sliceAxis(unpackBits(e, zero, bits), axis, e.number(0), Emitter::dimsOf(scales)[axis]) : zero;
+    if (zero = isPacked ? unpackBits(e, zero, bits) : zero; isPacked && zero) {
+      e.requireAtLeast(Emitter::dimsOf(zero)[axis], Emitter::dimsOf(scales)[axis], "the number of zero points");
+      zero = e.sliceAxis(zero, axis, e.number(0), Emitter::dimsOf(scales)[axis]);
+    }
     offset = repeatAlong(e, e.cast(zero, wide), axis, block, extent);
   }
   Value spread = block ? repeatAlong(e, e.cast(scales, wide), axis, block, extent) : e.cast(scales, wide);
@@ -200,6 +212,8 @@ void importBiasSplitGelu(Node &node) {
   if (!x)
     return;
   int64_t last = Emitter::rankOf(x) - 1;
+  if (last < 0)
+    return void(e.fail("expected rank 1 or more"));
   AffineExpr half = e.truncDiv(Emitter::dimsOf(x)[last], e.number(2));
   Value first = e.sliceAxis(x, last, e.number(0), half), second = e.sliceAxis(x, last, half, half);
   Value bell = e.addNumber(e.unary<ErfOp>(e.mulNumber(second, M_SQRT1_2)), 1);

@@ -48,7 +48,7 @@ bool readGroupedQuery(Node &node, GroupedQuery &q, Value lengths, Value total) {
   Emitter &e = node.e;
   Value query = node.in(0);
   q.heads = node.getInt("num_heads", 0), q.kvHeads = node.getInt("kv_num_heads", 0);
-  if (!query || !lengths || !total)
+  if (!query || !lengths || !total || !checkRanks(node, {{3, 4}, {4, 4}}))
     return false;
   if (q.heads < 1 || q.kvHeads < 1 || q.heads % q.kvHeads)
     return e.fail(Twine(q.heads) + " heads for " + Twine(q.kvHeads) + " of keys and values") != nullptr;
@@ -83,6 +83,8 @@ void rotateGrouped(Node &node, GroupedQuery &q, Value positions, Value cosines, 
   Emitter &e = node.e;
   if (!positions || !cosines || !sines)
     return;
+  if (Emitter::rankOf(cosines) != 2 || Emitter::rankOf(sines) != 2 || Emitter::rankOf(positions) != 2)
+    return void(e.fail("expected tables and positions of rank 2"));
   AffineExpr width = normalize(Emitter::dimsOf(cosines)[1] * 2), rows = Emitter::dimsOf(cosines)[0];
   positions = e.minimum(positions, e.indexTensor({normalize(rows - 1)}, {}, e.i64()));
   bool isInterleaved = node.getInt("rotary_interleaved", 0) != 0;
@@ -182,6 +184,8 @@ Value seeColumns(Node &node, const GroupedQuery &q, Value lengths) {
 void importGroupQueryAttention(Node &node) {
   Emitter &e = node.e;
   GroupedQuery q;
+  if (!checkRanks(node, {{10, 4}}))
+    return;
   q.isQuantised = node.has(12) || node.has(13);
   if (node.getInt("sliding_window_cache", 0) || (q.isQuantised && (node.getInt("kv_cache_bit_width", 8) != 8 || !node.has(3))))
     return void(e.fail("sliding_window_cache and caches of less than 8 bits are not supported"));
@@ -231,6 +235,8 @@ void importSparseAttention(Node &node) {
   int64_t size = node.getInt("sparse_block_size", 0);
   if (size < 1)
     return void(e.fail("sparse_block_size is " + Twine(size)));
+  if (!checkRanks(node, {{5, 2}, {6, 2}}))
+    return;
   q.keepsRest = true;
   if (!readGroupedQuery(node, q, node.in(8), node.in(7)))
     return;

@@ -88,6 +88,8 @@ void importMatMulBnb4(Node &node) {
   int64_t inner = node.getInt("K", 0), columns = node.getInt("N", 0), block = node.getInt("block_size", 0), kind = node.getInt("quant_type", 0);
   if (!x || !packed || !scales)
     return;
+  if (!Emitter::elementOf(packed).isUnsignedInteger(8))
+    return void(e.fail("numbers of few bits lie in bytes, which are of type uint8"));
   if (inner < 1 || columns < 1 || inner > kMaxElements / columns || block < 16 || (block & (block - 1)) || kind < 0 || kind > 1)
     return void(e.fail("K is " + Twine(inner) + ", N " + Twine(columns) + ", block_size " + Twine(block) + ", quant_type " + Twine(kind)));
   int64_t count = inner * columns, blocks = (count + block - 1) / block;

@@ -43,6 +43,9 @@ std::pair<Value, Value> stepCell(Node &node, const Direction &how, Value gates, 
       x = e.minimum(e.maximum(x, e.scalar(-clip, Emitter::elementOf(x))), e.scalar(clip, Emitter::elementOf(x)));
     return activate(e, how.names[k], {how.alphas[k], how.betas[k]}, x);
   };
+  if (!gates)
+    return {};
+  e.unify(Emitter::dimsOf(gates)[1], normalize(how.size * 4), "the gates of a cell");
   Value in = apply(0, peep(gate(0), cell, 0)), candidate = apply(1, gate(3));
   Value forget = node.getInt("input_forget", 0) && in ? e.sub(e.scalar(1, Emitter::elementOf(in)), in) : apply(0, peep(gate(2), cell, 2));
   Value next = e.add(e.mul(forget, cell), e.mul(in, candidate));
@@ -72,6 +75,15 @@ void importDirections(Node &node, function_ref<Values(const Direction &)> run) {
   std::optional<int64_t> size = node.getInt("hidden_size", 0);
   if (!x || !names || !size || *size < 1 || Emitter::rankOf(x) != 3)
     return void(e.fail("expected a sequence of rank 3 and a hidden_size of at least 1"));
+  if (!checkRanks(node, {{1, 3}, {2, 3}, {3, 2}, {4, 1}, {5, 3}, {6, 3}, {7, 2}}))
+    return;
+  constexpr std::pair<unsigned, int64_t> kExtents[] = {{3, 8}, {7, 3}};
+  for (auto [index, gates] : kExtents)
+    if (Value given = node.opt(index))
+      e.unify(Emitter::dimsOf(given)[1], e.number(gates * *size), "the length of a bias or of peepholes");
+  for (unsigned k : {1, 2, 3, 5, 6, 7})
+    if (Value given = node.opt(k))
+      e.unify(Emitter::dimsOf(given)[0], e.number(directions), "the number of directions");
   Values states, hidden, cells;
   for (int64_t d = 0; d < directions; ++d) {
     Value zeros = e.splat(e.scalar(0, Emitter::elementOf(x)), {Emitter::dimsOf(x)[1], e.number(*size)});
@@ -109,6 +121,8 @@ Quantised takeWeight(Node &node, unsigned weight, unsigned scale, int64_t d) {
 /// The input is quantised as a whole, the hidden state in each step.
 void importDynamicQuantizeLSTM(Node &node) {
   Emitter &e = node.e;
+  if (!checkRanks(node, {{1, 3}, {2, 3}}) || !node.in(8) || !node.in(9) || !node.in(10) || !node.in(11))
+    return;
   importDirections(node, [&](const Direction &how) {
     Quantised input = takeWeight(node, 1, 8, how.index), recurrence = takeWeight(node, 2, 10, how.index);
     Value gates = addBiases(node, how, multiplyQuantised(e, quantizeDynamically(node, how.x), input));
@@ -125,6 +139,8 @@ void importDynamicQuantizeLSTM(Node &node) {
 /// An LSTM whose input is joined with what it attended to in the step before: Bahdanau's attention over a memory.
 void importAttnLSTM(Node &node) {
   Emitter &e = node.e;
+  if (!checkRanks(node, {{8, 3}, {9, 3}, {10, 2}, {11, 3}, {12, 1}, {13, 3}}))
+    return;
   importDirections(node, [&](const Direction &how) -> Values {
     auto take = [&](unsigned k) { return takeDirection(e, node.opt(k), how.index); };
     Value weights = take(1), recurrence = take(2), queries = take(8), memoryWeights = take(9), vector = take(10), memory = node.in(11), layer = take(13);
@@ -176,7 +192,7 @@ void importLinearAttention(Node &node) {
   if (queryHeads < 1 || heads < 1 || (queryHeads % heads && heads % queryHeads) || (!isGated && !isDelta && rule != "linear") || node.getInt("state_window", 0))
     return void(e.fail(Twine(queryHeads) + " heads of queries, " + Twine(heads) + " of keys, update_rule '" + rule + "'"));
   Value query = stepHeads(e, node.in(0), queryHeads), key = stepHeads(e, node.in(1), heads), value = stepHeads(e, node.in(2), heads);
-  if (!query || !key || !value)
+  if (!query || !key || !value || !checkRanks(node, {{3, 4}, {5, 3}}))
     return;
   Type type = Emitter::elementOf(query), wide = e.f32();
   Dims dims = Emitter::dimsOf(query), values = Emitter::dimsOf(value);

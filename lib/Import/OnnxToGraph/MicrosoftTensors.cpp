@@ -122,6 +122,7 @@ void importNGramRepeatBlock(Node &node) {
   int64_t size = node.getInt("ngram_size", 0);
   if (!ids || !scores)
     return;
+  ids = e.cast(ids, e.i64());
   if (size < 1 || Emitter::rankOf(ids) != 2 || Emitter::rankOf(scores) != 2)
     return void(e.fail("expected an ngram_size of at least 1 and operands of rank 2"));
   // n-grams begin at the first `count` places; what follows the last one's beginning is compared with each.
@@ -145,12 +146,16 @@ void importNGramHashMapping(Node &node) {
   Emitter &e = node.e;
   Value ids = node.in(0), multipliers = node.in(1), sizes = node.in(2);
   int64_t most = node.getInt("max_ngram_size", 0), heads = node.getInt("n_head_per_ngram", 0);
-  if (!ids || !multipliers || !sizes)
+  if (!ids || !multipliers || !sizes || !checkRanks(node, {{1, 1}, {2, 1}, {3, 2}}))
     return;
   if (most < 2 || most > 64 || heads < 1 || Emitter::rankOf(ids) != 2 || node.has(6))
     return void(e.fail("max_ngram_size is " + Twine(most) + ", n_head_per_ngram " + Twine(heads) + "; segment_ids are not supported"));
   Type type = Emitter::elementOf(ids);
   Dims dims = Emitter::dimsOf(ids);
+  e.requireAtLeast(Emitter::dimsOf(multipliers)[0], e.number(most), "the number of multipliers");
+  e.unify(Emitter::dimsOf(sizes)[0], e.number((most - 1) * heads), "the number of tables");
+  if (node.has(3))
+    e.unify(Emitter::dimsOf(node.in(3))[1], e.number(most - 1), "the number of past ids");
   Value end = node.has(5) ? e.reshape(node.in(5), {}) : Value(), filler = end ? end : e.integerScalar(node.getInt("pad_id", 0), type);
   Value past = node.has(3) ? node.in(3) : e.splat(filler, {dims[0], e.number(most - 1)}), all = e.concat({past, ids}, 1), mix, isCut;
   Values hashes;
@@ -182,6 +187,7 @@ void importDynamicTimeWarping(Node &node) {
     x = e.squeeze(x, {0});
   if (!x || Emitter::rankOf(x) != 2)
     return void(e.fail("expected a matrix or one in a batch of 1"));
+  x = e.cast(x, e.f32());
   Dims dims = Emitter::dimsOf(x);
   AffineExpr steps = e.symbols.fresh(), room = normalize((dims[0] + dims[1]) * 2);
   CallOp call = e.callMany("dtw", {x}, {}, {e.tensorType({e.number(2), steps}, e.i32())}, {steps}, {room});
@@ -194,13 +200,13 @@ void importBifurcationDetector(Node &node) {
   Emitter &e = node.e;
   Value source = node.in(0), current = node.in(1), start = node.in(2), predicted = node.opt(3);
   int64_t least = node.getInt("min_ngram_size", 0), most = node.getInt("max_ngram_size", 0);
-  if (!source || !current || !start)
+  if (!source || !current || !start || !checkRanks(node, {{3, 1}}))
     return;
   if (least < 1 || most < least || Emitter::rankOf(source) != 1 || Emitter::rankOf(current) != 1)
     return void(e.fail("min_ngram_size is " + Twine(least) + ", max_ngram_size " + Twine(most)));
   Value added = predicted ? predicted : e.splat(e.integerScalar(0, e.i64()), {e.number(0)});
   AffineExpr count = e.symbols.fresh(), room = normalize(Emitter::dimsOf(current)[0] + Emitter::dimsOf(added)[0]);
-  CallOp call = e.callMany("bifurcation", {source, current, e.reshape(start, {}), added}, {least, most, predicted != nullptr},
+  CallOp call = e.callMany("bifurcation", {e.cast(source, e.i64()), e.cast(current, e.i64()), e.cast(e.reshape(start, {}), e.i64()), e.cast(added, e.i64())}, {least, most, predicted != nullptr},
                            {e.tensorType({count}, e.i64()), e.tensorType({}, e.i64())}, {count}, {room, e.number(1)});
   if (!call)
     return;

@@ -33,6 +33,15 @@ void Node::setDatum(unsigned index, Datum datum) {
   outputs[index] = std::move(datum);
 }
 
+bool checkRanks(Node &node, llvm::ArrayRef<std::pair<unsigned, int64_t>> ranks) {
+  for (auto [index, rank] : ranks)
+    if (mlir::Value input = node.opt(index); input && Emitter::rankOf(input) != rank) {
+      node.e.fail("input " + llvm::Twine(index) + " has rank " + llvm::Twine(Emitter::rankOf(input)) + ", expected " + llvm::Twine(rank));
+      return false;
+    }
+  return !node.e.hasFailed();
+}
+
 Values importAs(Node &node, llvm::StringRef op, int64_t opset, llvm::ArrayRef<mlir::Value> inputs) {
   if (node.e.hasFailed())
     return {mlir::Value()};
