@@ -21,7 +21,15 @@ struct Direction {
   ArrayRef<double> alphas, betas;
 };
 
-Value takeDirection(Emitter &e, Value x, int64_t d) { return x ? e.squeeze(e.sliceAxis(x, 0, d, 1), {0}) : Value(); }
+/// The part of one direction; a tensor with fewer is no such.
+Value takeDirection(Emitter &e, Value x, int64_t d) {
+  if (!x)
+    return {};
+  if (Emitter::rankOf(x) < 1)
+    return e.fail("a scalar has no directions");
+  e.requireAtLeast(Emitter::dimsOf(x)[0], e.number(d + 1), "the number of directions");
+  return e.squeeze(e.sliceAxis(x, 0, d, 1), {0});
+}
 
 /// The steps of each sequence in reverse.
 Value reverseSteps(Emitter &e, Value x, Value lengths) {
@@ -81,9 +89,6 @@ void importDirections(Node &node, function_ref<Values(const Direction &)> run) {
   for (auto [index, gates] : kExtents)
     if (Value given = node.opt(index))
       e.unify(Emitter::dimsOf(given)[1], e.number(gates * *size), "the length of a bias or of peepholes");
-  for (unsigned k : {1, 2, 3, 5, 6, 7})
-    if (Value given = node.opt(k))
-      e.unify(Emitter::dimsOf(given)[0], e.number(directions), "the number of directions");
   Values states, hidden, cells;
   for (int64_t d = 0; d < directions; ++d) {
     Value zeros = e.splat(e.scalar(0, Emitter::elementOf(x)), {Emitter::dimsOf(x)[1], e.number(*size)});
