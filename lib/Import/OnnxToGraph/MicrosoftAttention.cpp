@@ -287,6 +287,8 @@ static bool readProjections(Node &node, Value (&inputs)[4], int64_t heads, Value
     if (!inputs[k])
       return e.fail("keys or values are missing") != nullptr;
     bool hasHeads = Emitter::rankOf(inputs[k]) == 4;
+    if (!hasHeads && Emitter::rankOf(inputs[k]) != 3)
+      return e.fail("queries, keys or values have rank " + Twine(Emitter::rankOf(inputs[k])) + ", expected 3 or 4") != nullptr;
     AffineExpr size = hasHeads ? normalize(Emitter::dimsOf(inputs[k])[1] * Emitter::dimsOf(inputs[k])[3]) : Emitter::dimsOf(inputs[k])[2];
     if (bias && !hasHeads)
       inputs[k] = e.add(inputs[k], e.sliceAxis(bias, 0, start, size));

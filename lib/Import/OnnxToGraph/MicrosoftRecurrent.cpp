@@ -148,7 +148,7 @@ void importAttnLSTM(Node &node) {
     return;
   importDirections(node, [&](const Direction &how) -> Values {
     auto take = [&](unsigned k) { return takeDirection(e, node.opt(k), how.index); };
-    Value weights = take(1), recurrence = take(2), queries = take(8), memoryWeights = take(9), vector = take(10), memory = node.in(11), layer = take(13);
+    Value weights = take(1), recurrence = take(2), queries = take(8), memoryWeights = take(9), vector = take(10), memory = node.opt(11), layer = take(13);
     if (!weights || !recurrence || !queries || !memoryWeights || !vector || !memory)
       return {e.fail("the weights of the attention or its memory are missing")};
     Type type = Emitter::elementOf(how.x);
