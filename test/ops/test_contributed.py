@@ -204,3 +204,28 @@ def test_rotation_in_three_dims(layout, sections, interleaved, shape, random):
     inputs = [_normal(random, *shape), random.integers(0, 10, (3, 2, 5)), _normal(random, 10, 8), _normal(random, 10, 8)]
     attributes = {"num_heads": 3} if len(shape) == 3 else {}
     compare_node("MRotaryEmbedding", inputs, mrope_section=sections, mrope_layout=layout, interleaved=interleaved, **attributes)
+
+
+@pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2"])
+@pytest.mark.parametrize("scales, block", [((6, 4), 16), ((6, 1), 0), ((1, 1), 0)])
+def test_gather_of_short_floats(name, scales, block, random):
+    import ml_dtypes
+
+    data = random.standard_normal((6, 64)).astype(getattr(ml_dtypes, name))
+    inputs = [data, np.array([[0, 5, -1], [2, 3, 9]]), random.random(scales).astype(np.float32)]
+    compare_node("GatherBlockQuantized", inputs, fixed=(0, 2), block_size=block, quantize_axis=1, gather_axis=0)
+
+
+@pytest.mark.parametrize("dtype", [np.float16])
+def test_short_floats(dtype, random):
+    def normal(*shape):
+        return random.standard_normal(shape).astype(dtype)
+
+    packed = random.integers(0, 256, (7, 3, 8)).astype(np.uint8)
+    compare_node("MatMulNBits", [normal(2, 4, 48), packed, normal(7, 3)], fixed=(1, 2), K=48, N=7, block_size=16, rtol=2e-2, atol=5e-2)
+    compare_node("SkipLayerNormalization", [normal(2, 5, 8), normal(2, 5, 8), normal(8), normal(8)], epsilon=1e-5, rtol=1e-2, atol=1e-2)
+    compare_node("RotaryEmbedding", [normal(2, 3, 5, 16), np.array([2]), normal(10, 8), normal(10, 8)], rtol=1e-2, atol=1e-2)
+    lengths = [np.array([5, 4], np.int32), np.array(6, np.int32)]
+    inputs = [normal(2, 1, 64), normal(2, 1, 32), normal(2, 1, 32), normal(2, 2, 5, 16), normal(2, 2, 5, 16), *lengths]
+    compare_node("GroupQueryAttention", inputs, 3, num_heads=4, kv_num_heads=2, rtol=1e-2, atol=1e-2)
+    compare_node("GatedRMSNorm", [normal(2, 5, 24), normal(8), normal(2, 5, 24)], rtol=1e-2, atol=1e-2)

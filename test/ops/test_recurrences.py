@@ -59,3 +59,23 @@ def test_linear_attention(rule, heads, past, per_key, random):
     while inputs[-1] is None:
         inputs.pop()
     compare_node("LinearAttention", inputs, 2, q_num_heads=heads[0], kv_num_heads=heads[1], update_rule=rule)
+
+
+RAW_GATES = [("gated_delta", {"gate_activation": "softplus", "beta_activation": "sigmoid", "qk_l2_norm": 1}), ("gated", {"gate_activation": "sigmoid", "scale": 0.7})]
+
+
+@pytest.mark.parametrize("rule, attributes", [("linear", {}), ("gated", {}), ("delta", {}), ("gated_delta", {}), *RAW_GATES])
+@pytest.mark.parametrize("heads", [(2, 2), (2, 4)])
+@pytest.mark.parametrize("form", ["tokens", "batches", "packed"])
+def test_delta_net(rule, attributes, heads, form, random):
+    batch, steps, width, values = 2, 5, 8, 6
+    parts = [_normal(random, batch * steps, heads[0], width), _normal(random, batch * steps, heads[0], width) * 0.3, _normal(random, batch * steps, heads[1], values)]
+    decay, beta = -random.random((batch * steps, heads[1])).astype(np.float32), random.random((batch * steps, heads[1])).astype(np.float32)
+    if form == "batches":
+        parts, decay, beta = [part.reshape(batch, steps, *part.shape[1:]) for part in parts], decay.reshape(batch, steps, -1), beta.reshape(batch, steps, -1)
+    if form == "packed":
+        parts = [np.concatenate([part.reshape(batch * steps, -1) for part in parts], axis=1), None, None]
+    inputs = [*parts, None, decay if "gated" in rule else None, beta if "delta" in rule else None, _normal(random, batch, heads[1], values, width)]
+    if "gate_activation" in attributes:
+        inputs += [_normal(random, heads[1]) * 0.3, _normal(random, heads[1])]
+    compare_node("GatedDeltaNet", inputs, 2, symbolic=False, update_rule=rule, rtol=1e-3, atol=1e-4, **attributes)

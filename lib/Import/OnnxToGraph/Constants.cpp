@@ -90,7 +90,7 @@ void importRange(Node &node) {
   Emitter &e = node.e;
   Value start = e.reshape(node.in(0), {}), limit = e.reshape(node.in(1), {});
   Value delta = node.has(2) ? e.reshape(node.in(2), {}) : start ? e.integerScalar(1, Emitter::elementOf(start)) : Value();
-  if (!start || !limit || !delta)
+  if (!e.checkBinary(start, limit) || !e.checkBinary(start, delta))
     return;
   if (AffineExpr count = countRange(node, start, limit, delta))
     node.set(0, e.iota({count}, 0, start, delta));

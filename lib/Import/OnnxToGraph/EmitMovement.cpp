@@ -154,7 +154,7 @@ Value Emitter::concat(ArrayRef<Value> values, int64_t axis) {
 }
 
 Value Emitter::pad(Value x, ArrayRef<AffineExpr> low, ArrayRef<AffineExpr> high, Value value, graph::PadMode mode) {
-  if (!x || !value)
+  if (!checkBinary(x, value))
     return {};
   Dims dims = dimsOf(x);
   bool isNothing = true;

@@ -57,11 +57,10 @@ static Value splitRotated(Node &node, Value x, AffineExpr width) {
     return x;
   if (Emitter::rankOf(x) != 3)
     return e.fail("expected rank 3 or 4, found rank " + Twine(Emitter::rankOf(x)));
-  std::optional<int64_t> known = graph::getConstant(width), hidden = graph::getConstant(Emitter::dimsOf(x).back());
-  int64_t heads = node.getInt("num_heads", 0);
-  if (heads == 0 && node.getInt("rotary_embedding_dim", 0) == 0 && known && hidden && *known > 0)
-    heads = *hidden / *known;
-  return splitHeads(e, x, heads);
+  if (int64_t heads = node.getInt("num_heads", 0); heads != 0 || node.getInt("rotary_embedding_dim", 0) != 0)
+    return splitHeads(e, x, heads);
+  Dims dims = Emitter::dimsOf(x);
+  return e.transpose(e.reshape(x, {dims[0], dims[1], e.truncDiv(dims[2], width), width}), {0, 2, 1, 3});
 }
 
 static void importRotaryEmbedding(Node &node) {
@@ -143,15 +142,22 @@ static Value weigh(Emitter &e, Value scores, Value sink) {
   return e.sliceAxis(e.softmax(all, last), last, e.number(0), keys);
 }
 
+/// Scores times the scale, or by default over the root of a head's size.
+static Value scaleScores(Emitter &e, Value scores, double scale, AffineExpr size) {
+  if (!scores)
+    return {};
+  if (scale != 0)
+    return e.mulNumber(scores, scale);
+  if (std::optional<int64_t> known = graph::getConstant(size))
+    return e.mulNumber(scores, 1 / std::sqrt(static_cast<double>(*known)));
+  return e.div(scores, e.unary<SqrtOp>(e.cast(e.indexTensor({size}, {}, e.i64()), Emitter::elementOf(scores))));
+}
+
 Value attend(Emitter &e, Value q, Value k, Value v, const Scores &how, Weights *weights) {
   if (!q || !k || !v)
     return {};
   Type type = Emitter::elementOf(q), wide = type.getIntOrFloatBitWidth() < 32 ? e.f32() : type;
-  std::optional<int64_t> size = graph::getConstant(Emitter::dimsOf(q).back());
-  if (how.scale == 0 && !size)
-    return e.fail("the size of a head is not known");
-  double scale = how.scale != 0 ? how.scale : 1 / std::sqrt(static_cast<double>(*size));
-  Value scores = e.mulNumber(e.matmul(e.cast(q, wide), e.transposeLast(e.cast(k, wide))), scale);
+  Value scores = scaleScores(e, e.matmul(e.cast(q, wide), e.transposeLast(e.cast(k, wide))), how.scale, Emitter::dimsOf(q).back());
   if (how.softcap > 0)
     scores = e.mulNumber(e.unary<TanhOp>(e.divNumber(scores, how.softcap)), how.softcap);
   if (how.bias)
@@ -287,6 +293,8 @@ static bool readProjections(Node &node, Value (&inputs)[4], int64_t heads, Value
     if (!inputs[k])
       return e.fail("keys or values are missing") != nullptr;
     bool hasHeads = Emitter::rankOf(inputs[k]) == 4;
+    if (!hasHeads && Emitter::rankOf(inputs[k]) != 3)
+      return e.fail("queries, keys or values have rank " + Twine(Emitter::rankOf(inputs[k])) + ", expected 3 or 4") != nullptr;
     AffineExpr size = hasHeads ? normalize(Emitter::dimsOf(inputs[k])[1] * Emitter::dimsOf(inputs[k])[3]) : Emitter::dimsOf(inputs[k])[2];
     if (bias && !hasHeads)
       inputs[k] = e.add(inputs[k], e.sliceAxis(bias, 0, start, size));

@@ -41,7 +41,7 @@ Value embed(Node &node, const Embedding &from) {
 /// The number of ones of each row of the mask; 0 without a mask.
 void setMaskIndex(Node &node, Value mask, Value words) {
   Emitter &e = node.e;
-  if (!words || !node.wants(1))
+  if (!words || !node.wants(1) || e.hasFailed())
     return;
   Value zeros = e.splat(e.integerScalar(0, e.i32()), {Emitter::dimsOf(words)[0]});
   Value ones = mask ? e.cast(e.compare<EqualOp>(mask, e.integerScalar(1, Emitter::elementOf(mask))), e.i32()) : Value();
@@ -90,6 +90,8 @@ void importCropAndResize(Node &node) {
     return void(e.fail("expected an image of rank 4, regions of rank 2, two sizes, and not mode '" + mode + "'"));
   Dims dims = Emitter::dimsOf(x);
   e.unify(Emitter::dimsOf(regions)[1], e.number(4), "the numbers of a region");
+  if (e.hasFailed())
+    return;
   AffineExpr count = Emitter::dimsOf(regions)[0], height = e.maxOf(size[0], e.number(0)), width = e.maxOf(size[1], e.number(0)), one = e.number(1);
   auto corner = [&](int64_t k) { return e.sliceAxis(regions, 1, k, 1); };
   Value y = e.reshape(placeSamples(e, corner(0), corner(2), dims[2], height), {count, height, one});

@@ -148,7 +148,7 @@ void importAttnLSTM(Node &node) {
     return;
   importDirections(node, [&](const Direction &how) -> Values {
     auto take = [&](unsigned k) { return takeDirection(e, node.opt(k), how.index); };
-    Value weights = take(1), recurrence = take(2), queries = take(8), memoryWeights = take(9), vector = take(10), memory = node.in(11), layer = take(13);
+    Value weights = take(1), recurrence = take(2), queries = take(8), memoryWeights = take(9), vector = take(10), memory = node.opt(11), layer = take(13);
     if (!weights || !recurrence || !queries || !memoryWeights || !vector || !memory)
       return {e.fail("the weights of the attention or its memory are missing")};
     Type type = Emitter::elementOf(how.x);
@@ -233,12 +233,145 @@ void importLinearAttention(Node &node) {
   node.set(1, e.cast(all[0], node.has(3) ? Emitter::elementOf(node.in(3)) : type));
 }
 
+/// x / sqrt(sum of squares + epsilon) over the last dim.
+Value normalizeLength(Emitter &e, Value x) {
+  if (!x)
+    return {};
+  Value sum = e.reduce(ReduceKind::sum_square, x, {Emitter::rankOf(x) - 1});
+  return e.div(x, e.unary<SqrtOp>(e.addNumber(sum, 1e-6)));
+}
+
+/// The logarithm of the decay, as gate_activation says.
+Value activateDecay(Node &node, Value decay, Value rates, Value bias, int64_t heads) {
+  Emitter &e = node.e;
+  std::string kind = node.getString("gate_activation", "none");
+  if (!decay || kind == "none")
+    return decay;
+  if (!rates)
+    return e.fail("a_log is missing");
+  Dims dims = Emitter::dimsOf(decay), own{e.number(heads), e.number(1)};
+  bool isPerKey = dims.size() == 4;
+  if (bias) {
+    Dims shape(ArrayRef(dims).drop_front(2));
+    bool isWhole = isPerKey && !areEqual(Emitter::product(Emitter::dimsOf(bias), e.context()), e.number(heads));
+    decay = e.add(decay, e.reshape(bias, isPerKey && !isWhole ? own : shape));
+  }
+  Value rate = e.unary<ExpOp>(e.reshape(rates, isPerKey ? own : Dims{e.number(heads)}));
+  if (kind == "softplus" || kind == "qwen")
+    return e.unary<NegOp>(e.mul(rate, activate(e, "Softplus", {}, decay)));
+  if (kind == "sigmoid" || kind == "kda")
+    return e.mulNumber(e.unary<SigmoidOp>(e.mul(rate, decay)), node.getFloat("gate_lower_bound", -5));
+  return e.fail("gate_activation is '" + kind + "'");
+}
+
+/// What GatedDeltaNet works on: [B, S, heads, width] of each operand in f32.
+struct DeltaNet {
+  Value query, key, value, decay, beta, state; ///< the last two may be null; the state is [B, heads, width of values, width of keys]
+  int64_t heads = 0, repeats = 0;              ///< of values, and how many of them share a head of queries and keys
+};
+
+/// Reads the operands, which may be packed in the query and have batch and sequence in one dim.
+bool readDeltaNet(Node &node, DeltaNet &net) {
+  Emitter &e = node.e;
+  Value query = node.in(0), state = node.in(6);
+  if (!query || !state || !checkRanks(node, {{6, 4}}))
+    return false;
+  Dims shape = Emitter::dimsOf(state), tokens;
+  std::optional<int64_t> heads = graph::getConstant(shape[1]), valueWidth = graph::getConstant(shape[2]), width = graph::getConstant(shape[3]);
+  bool isPacked = !node.has(1);
+  int64_t rank = Emitter::rankOf(query), leading = rank - (isPacked ? 1 : 2);
+  if (!heads || !valueWidth || !width || (leading != 1 && leading != 2))
+    return e.fail("the number of heads or their sizes are not known, or the query has rank " + Twine(rank)) != nullptr;
+  AffineExpr length = leading == 2 ? Emitter::dimsOf(query)[1] : e.truncDiv(Emitter::dimsOf(query)[0], shape[0]);
+  std::optional<int64_t> all = graph::getConstant(isPacked ? Emitter::dimsOf(query).back() : Emitter::dimsOf(query)[rank - 2]);
+  int64_t own = !all ? 0 : isPacked ? (*all - *heads * *valueWidth) / (2 * *width) : *all;
+  if (own < 1 || *heads % own)
+    return e.fail(Twine(own) + " heads of queries for " + Twine(*heads) + " of values") != nullptr;
+  auto read = [&](Value x, ArrayRef<int64_t> trailing) {
+    Dims dims{shape[0], length};
+    dims.append(e.numbers(trailing));
+    return e.reshape(e.cast(x, e.f32()), dims);
+  };
+  if (isPacked) {
+    int64_t part = own * *width;
+    net.query = read(e.sliceAxis(query, -1, 0, part), {own, *width});
+    net.key = read(e.sliceAxis(query, -1, part, part), {own, *width});
+    net.value = read(e.sliceAxis(query, -1, 2 * part, *heads * *valueWidth), {*heads, *valueWidth});
+  } else {
+    net.query = read(query, {own, *width});
+    net.key = read(node.in(1), {own, *width});
+    net.value = read(node.in(2), {*heads, *valueWidth});
+  }
+  Value decay = node.opt(4), bias = node.opt(8);
+  if (decay)
+    net.decay = activateDecay(node, read(decay, Emitter::rankOf(decay) == leading + 2 ? ArrayRef<int64_t>{*heads, *width} : ArrayRef<int64_t>{*heads}), node.opt(7), bias, *heads);
+  net.beta = node.has(5) ? read(node.in(5), {*heads}) : Value();
+  net.state = state;
+  net.heads = *heads, net.repeats = *heads / own;
+  return !e.hasFailed();
+}
+
+/// Linear attention over packed tokens, whose gates may come raw and whose state lies with values in front.
+void importGatedDeltaNet(Node &node) {
+  Emitter &e = node.e;
+  std::string rule = node.getString("update_rule", "gated_delta");
+  bool isGated = rule == "gated" || rule == "gated_delta", isDelta = rule == "delta" || rule == "gated_delta";
+  DeltaNet net;
+  if (node.has(3) || node.getInt("state_update_capacity", 0) || (!isGated && !isDelta && rule != "linear"))
+    return void(e.fail("sequences of several lengths, captured updates and update_rule '" + rule + "' are not supported"));
+  if (!readDeltaNet(node, net))
+    return;
+  if ((isGated && !net.decay) || (isDelta && !net.beta))
+    return void(e.fail("update_rule '" + rule + "' without its decay or its beta"));
+  if (node.getInt("qk_l2_norm", 0)) {
+    net.query = normalizeLength(e, net.query);
+    net.key = normalizeLength(e, net.key);
+  }
+  Dims dims = Emitter::dimsOf(net.query);
+  double scale = node.getFloat("scale", 0);
+  scale = scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(*graph::getConstant(dims[3])));
+  // [B, S, ...] -> [S, B, ...]; heads of queries and keys are repeated for the values that share them.
+  auto steps = [&](Value x) {
+    Ints perm(llvm::to_vector(llvm::seq<int64_t>(0, Emitter::rankOf(x))));
+    std::swap(perm[0], perm[1]);
+    return e.transpose(x, perm);
+  };
+  auto repeat = [&](Value x) {
+    Dims own = Emitter::dimsOf(x), spread{own[0], own[1], own[2], e.number(net.repeats), own[3]};
+    return e.reshape(e.broadcast(e.unsqueeze(x, {3}), spread), {own[0], own[1], e.number(net.heads), own[3]});
+  };
+  Values sequences{steps(repeat(e.mulNumber(net.query, scale))), steps(repeat(net.key)), steps(net.value)};
+  if (isGated)
+    sequences.push_back(steps(e.unary<ExpOp>(net.decay)));
+  if (isDelta)
+    sequences.push_back(steps(node.getString("beta_activation", "none") == "sigmoid" ? e.unary<SigmoidOp>(net.beta) : net.beta));
+  Values all = scanOver(node, {net.state}, sequences, [&](Value, ArrayRef<Value> states, ArrayRef<Value> now) -> Values {
+    Value memory = states[0], column = e.unsqueeze(now[1], {3}), learnt = e.unsqueeze(now[2], {3});
+    if (isGated)
+      memory = e.mul(memory, Emitter::rankOf(now[3]) == 3 ? e.unsqueeze(now[3], {2}) : e.unsqueeze(now[3], {2, 3}));
+    if (isDelta)
+      learnt = e.mul(e.sub(learnt, e.matmul(memory, column)), e.unsqueeze(now.back(), {2, 3}));
+    memory = e.add(memory, e.mul(learnt, e.unsqueeze(now[1], {2})));
+    Value answer = e.matmul(memory, e.unsqueeze(now[0], {3}));
+    return {memory, answer ? e.squeeze(answer, {3}) : Value()};
+  });
+  if (all.size() != 2)
+    return;
+  Value y = steps(all[1]);
+  Dims shape = Emitter::dimsOf(y);
+  if (Emitter::rankOf(node.in(0)) == (node.has(1) ? 3 : 2))
+    y = e.reshape(y, {Emitter::dimsOf(node.in(0))[0], shape[2], shape[3]});
+  node.set(0, e.cast(y, Emitter::elementOf(node.in(0))));
+  node.set(1, all[0]);
+}
+
 } // namespace
 
 void addMicrosoftRecurrent(OperatorTable &table) {
   table.addIn("com.microsoft", "DynamicQuantizeLSTM", importDynamicQuantizeLSTM);
   table.addIn("com.microsoft", "AttnLSTM", importAttnLSTM);
   table.addIn("com.microsoft", "LinearAttention", importLinearAttention);
+  table.addIn("com.microsoft", "GatedDeltaNet", importGatedDeltaNet);
 }
 
 } // namespace onager::frontend

@@ -99,6 +99,8 @@ void importConcat(Node &node) {
 /// softmax over the axis; before opset 13 over it and all dims behind it.
 void importSoftmax(Node &node) {
   int64_t opset = node.getInt("opset", 13);
+  if (opset < 1)
+    return void(node.e.fail("opset is " + Twine(opset)));
   if (Value x = node.in(0))
     node.set(0, quantize(node, importAs(node, "Softmax", opset, {dequantize(node, 0)})[0], 3, x));
 }
@@ -113,6 +115,9 @@ void importWhere(Node &node) {
 void importReduceMean(Node &node) { node.set(0, quantize(node, importAs(node, "ReduceMean", 13, {dequantize(node, 0)})[0], 3, node.in(0))); }
 
 void importConv(Node &node) {
+  Value filter = node.in(3), data = node.in(0);
+  if (!filter || !data || Emitter::rankOf(data) < 3 || Emitter::rankOf(filter) != Emitter::rankOf(data))
+    return void(node.e.fail("expected data and a filter of one rank, 3 or more"));
   Values inputs;
   for (unsigned k = 1; k < 9; ++k)
     inputs.push_back(node.opt(k));

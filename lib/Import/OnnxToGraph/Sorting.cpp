@@ -61,7 +61,8 @@ void importCompress(Node &node) {
     node.set(0, e.gather(x, e.reshape(call->getResult(0), {count}), axis));
 }
 
-void importUnique(Node &node) {
+/// Elements, first places, places among the elements and counts; com.microsoft's gives elements as they occur and no first places.
+template <bool isContributed> void importUnique(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0);
   if (!x)
@@ -84,11 +85,14 @@ void importUnique(Node &node) {
     return;
   dims[axis] = count;
   Type index = e.tensorType({count}, e.i64());
-  CallOp call = e.callMany("unique", {x}, {axis, node.getInt("sorted", 1)},
+  CallOp call = e.callMany("unique", {x}, {axis, isContributed ? 0 : node.getInt("sorted", 1)},
                            {e.tensorType(dims, Emitter::elementOf(x)), index, e.tensorType({slices}, e.i64()), index}, {count},
                            {Emitter::product(full, e.context()), slices, slices, slices});
-  for (unsigned k = 0; call && k < 4; ++k)
-    node.set(k, isText && k == 0 ? e.gather(texts, call->getResult(1), axis) : Value(call->getResult(k)));
+  constexpr std::array<unsigned, 4> kOrder = {0, 2, 3, 1};
+  for (unsigned k = 0; call && k < (isContributed ? 3 : 4); ++k) {
+    Value result = call->getResult(isContributed ? kOrder[k] : k);
+    node.set(k, isText && k == 0 ? e.gather(texts, call->getResult(1), axis) : result);
+  }
 }
 
 /// Selected boxes as (batch, class, box), at most max_output_boxes_per_class of each class.
@@ -117,9 +121,9 @@ void addSorting(OperatorTable &table) {
   table.add("TopK", importTopK);
   table.add("NonZero", importNonZero);
   table.add("Compress", importCompress);
-  table.add("Unique", importUnique);
+  table.add("Unique", importUnique<false>);
   table.add("NonMaxSuppression", importNonMaxSuppression);
-  table.addIn("com.microsoft", "Unique", importUnique);
+  table.addIn("com.microsoft", "Unique", importUnique<true>);
 }
 
 } // namespace onager::frontend
