@@ -50,11 +50,11 @@ def ConvertConvToWinograd : Pass<"convert-conv-to-winograd", "::mlir::func::Func
 def ConvertContractionToInt8 : Pass<"convert-contraction-to-int8", "::mlir::func::FuncOp"> {
   let summary = "Multiplies bytes by the processor's products of bytes, and makes bytes of the sums";
   let description = [{
-    A `graph.conv` or `graph.matmul` of i32 whose operands are bytes less a zero point becomes `kernel.int8_conv` or `kernel.int8_gemm`. Weights are packed
-    at compile time; the zero point, times the sum of the weights of a channel, is where its sum starts. Scales, biases and limits behind
-    the sum, its rounding and its zero point are taken in where they end in bytes and nothing else reads what is between; otherwise the result stays
-    i32. Images of one pixel are rows of a matrix. A zero point of rows that is known only while the model runs is multiplied by the sums of the weights behind the product. Must hold: weights are
-    constants that fit into 8 signed bits. Does nothing to other integers.
+    A `graph.conv` or `graph.matmul` of i32 whose operands are bytes less a zero point becomes `kernel.int8_conv` or `kernel.int8_gemm`; images of one pixel are
+    rows of a matrix. Weights are packed at compile time; the zero point, times the sum of the weights of a channel, is where its sum starts, or is taken off
+    behind the product where it is known only while the model runs. Scales, biases and limits behind the sum, its rounding and its zero point are taken in where
+    they end in bytes and nothing else reads what is between; otherwise the result stays i32. Must hold: weights are constants that fit into 8 signed bits. Does
+    nothing to other integers.
 
     ```mlir
     %sum = graph.conv %integers, %weights {...} : (tensor<1x4x8x8xi32>, tensor<8x4x1x1xi32>) -> tensor<1x8x8x8xi32>
