@@ -62,7 +62,9 @@ def ConvertContractionToInt8 : Pass<"convert-contraction-to-int8", "::mlir::func
     %p = kernel.int8_pack %bytes {form = #kernel.int8_form<conv>} : tensor<8x4x1x1xi8> -> tensor<1x2x1x6x4xi8>
     %sum = kernel.int8_conv %x, %p, %start {...} : (tensor<1x4x8x8xui8>, tensor<1x2x1x6x4xi8>, tensor<8xi32>) -> tensor<1x8x8x8xi32>
     ```
-    Changes numbers (named in the compile report): scales and biases are one fused multiply-add of f32, whose rounding may choose the next byte.
+    Changes numbers (named in the compile report): scales and biases are one fused multiply-add of f32, and where bytes are multiplied, other numbers that
+    become bytes are multiplied by the reciprocal of their scale (rationale: divisions would take most of the time of sums and averages); the rounding of
+    either may choose the next byte.
   }];
   let dependentDialects = ["::onager::kernel::KernelDialect"];
   let options = [Option<"vectorBytes", "vector-bytes", "unsigned", "64", "Width of the target's vector registers">,
