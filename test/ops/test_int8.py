@@ -84,12 +84,12 @@ def _element(dtype) -> int:
     return TensorProto.UINT8 if dtype == np.uint8 else TensorProto.INT8
 
 
-def _conv(size: str, form: str, batch="N") -> bytes:
+def _conv(size: str, form: str, batch="N", symbolic: bool = False) -> bytes:
     channels, outputs, height, width, kernel, strides, pads, dilations, group = CONVS[size]
     dtype, weight_type, per_channel, epilogue = FORMS[form]
     model = Model(len(size) + len(form), dtype)
     taps = channels // group * kernel[0] * kernel[1]
-    x, spread = model.activation("x", [batch, channels, height, width]), 0.02 * 0.004 * 127 * 128 * taps**0.5 / 3
+    x, spread = model.activation("x", [batch, channels, "H" if symbolic else height, "W" if symbolic else width]), 0.02 * 0.004 * 127 * 128 * taps**0.5 / 3
     w = model.filter((outputs, channels // group, *kernel), weight_type, per_channel)
     b = model.constant((model.random.standard_normal(outputs) * spread).astype(np.float32))
     y = model.node("Conv", x, w, b, strides=strides, pads=pads, dilations=dilations, group=group)
@@ -189,6 +189,22 @@ def test_batches(size, batch, tmp_path):
     assert together.shape[0] == batch
     for number, image in enumerate(together):
         np.testing.assert_array_equal(image, session.run(None, {"x": x[number : number + 1]})[0][0])
+
+
+@pytest.mark.parametrize("target", ["native", "x86-64-v3"])
+@pytest.mark.parametrize("size", ["pointwise", "first_layer", "strided_dilated", "grouped", "depthwise", "depthwise_strided"])
+def test_symbolic_images(size, target, tmp_path):
+    """One artifact for all extents of images."""
+    import onager
+
+    model = _conv(size, "signed", symbolic=True)
+    artifact = _compile(model, tmp_path / "model.so", target=target)[0]
+    reference = _compile(model, tmp_path / "reference.so", opt_level=0)[0]
+    channels = CONVS[size][0]
+    for height, width in [(9, 11), (16, 40), (31, 17), (70, 65)]:
+        x = np.random.default_rng(height).integers(-128, 128, (2, channels, height, width)).astype(np.int8)
+        found, wanted = (onager.InferenceSession(path).run(None, {"x": x})[0] for path in (artifact, reference))
+        _hold(found, wanted)
 
 
 def _product(rows, depth: int, columns: int, form: str, op: str) -> bytes:
