@@ -272,7 +272,7 @@ void Compilation::writeReport() {
   if (hasWinograd)
     raised += "; some convolutions of 3 x 3 are Winograd's F(4x4, 3x3), whose products are rounded after a transform";
   if (hasInt8)
-    raised += "; quantised convolutions and products sum bytes in 32-bit integers, whose scales and biases are one fused multiply-add of f32";
+    raised += "; quantised convolutions and products sum bytes in 32-bit integers, whose scales and biases are one fused multiply-add of f32; other numbers are multiplied by the reciprocal of the scale of their bytes";
   if (options.optLevel > 0)
     report["numerics"] = "f32 sums are reassociated into vector lanes; f16 and bf16 compute in f32; exp, log, tanh and erf of f32 are polynomials" + raised;
   if (options.target == "portable" || !llvm::is_contained(target.required, "fma"))

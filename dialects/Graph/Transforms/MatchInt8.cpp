@@ -65,7 +65,7 @@ static int64_t getBroadcastPosition(ArrayRef<int64_t> from, ArrayRef<int64_t> to
 
 /// Reads a constant of integers, or the difference of two that are cast.
 static std::optional<std::vector<int64_t>> readIntegers(Value value) {
-  value = lookThroughCast(value);
+  value = lookThroughCast(lookThroughViews(lookThroughCast(value)));
   auto type = cast<RankedTensorType>(value.getType());
   if (!type.hasStaticShape() || !isa<IntegerType>(type.getElementType()) || getElementBytes(type.getElementType()) > 4)
     return std::nullopt;

@@ -160,8 +160,9 @@ static bool widensStoredBytes(Operation *op) {
   auto cast = dyn_cast<graph::CastOp>(op);
   if (!cast || cast.getX().hasOneUse())
     return false;
-  unsigned from = graph::getElementBytes(cast.getX().getType().getElementType()), to = graph::getElementBytes(cast.getType().getElementType());
-  return from == 1 && to > from;
+  Type from = cast.getX().getType().getElementType();
+  bool isByte = from.isSignlessInteger(8) || from.isUnsignedInteger(8);
+  return isByte && graph::getElementBytes(cast.getType().getElementType()) > 1;
 }
 
 bool ClusterBuilder::join(Operation *op, ArrayRef<unsigned> reads, bool constant) {

@@ -244,6 +244,33 @@ struct SplitZeroPoint : OpRewritePattern<graph::MatmulOp> {
   }
 };
 
+/// True where a rounded number gets a zero point and limits, and becomes a byte.
+bool becomesByte(graph::RoundOp round) {
+  Value value = round.getResult();
+  while (value.hasOneUse()) {
+    Operation *op = *value.getUsers().begin();
+    if (!isa<graph::AddOp, graph::MaxOp, graph::MinOp, graph::CastOp>(op))
+      return false;
+    value = op->getResult(0);
+    if (isa<graph::CastOp>(op))
+      return getElement(value).isSignlessInteger(8) || getElement(value).isUnsignedInteger(8);
+  }
+  return false;
+}
+
+/// round(x / s) -> round(x * (1 / s)) where bytes follow: a division takes as long as eight products.
+void multiplyByReciprocal(graph::RoundOp round) {
+  auto div = round.getX().getDefiningOp<graph::DivOp>();
+  std::optional<double> scale = div && div->hasOneUse() && getElement(div.getResult()).isF32() ? graph::getScalar(div.getRhs()) : std::nullopt;
+  if (!scale || *scale == 0 || !becomesByte(round))
+    return;
+  OpBuilder builder(div);
+  Value factor = graph::makeScalar(builder, div.getLoc(), cast<RankedTensorType>(div.getRhs().getType()), 1 / *scale);
+  Value product = graph::MulOp::create(builder, div.getLoc(), div.getType(), div.getLhs(), factor);
+  div.getResult().replaceAllUsesWith(product);
+  div.erase();
+}
+
 struct ConvertContractionToInt8 : impl::ConvertContractionToInt8Base<ConvertContractionToInt8> {
   using ConvertContractionToInt8Base::ConvertContractionToInt8Base;
   void runOnOperation() override {
@@ -253,7 +280,10 @@ struct ConvertContractionToInt8 : impl::ConvertContractionToInt8Base<ConvertCont
     patterns.add<SplitZeroPoint>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
-    getOperation().walk([&](Operation *op) { numContractions += isa<kernel::Int8ConvOp, kernel::Int8GemmOp>(op); });
+    int64_t contractions = graph::countOps<kernel::Int8ConvOp, kernel::Int8GemmOp>(getOperation());
+    numContractions += contractions;
+    if (contractions)
+      getOperation().walk(multiplyByReciprocal);
   }
 };
 

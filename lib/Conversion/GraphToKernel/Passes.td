@@ -50,11 +50,10 @@ def ConvertConvToWinograd : Pass<"convert-conv-to-winograd", "::mlir::func::Func
 def ConvertContractionToInt8 : Pass<"convert-contraction-to-int8", "::mlir::func::FuncOp"> {
   let summary = "Multiplies bytes by the processor's products of bytes, and makes bytes of the sums";
   let description = [{
-    A `graph.conv` or `graph.matmul` of i32 whose operands are bytes less a zero point becomes `kernel.int8_conv` or `kernel.int8_gemm`. Weights are packed
-    at compile time; the zero point, times the sum of the weights of a channel, is where its sum starts. Scales, biases and limits behind
-    the sum, its rounding and its zero point are taken in where they end in bytes and nothing else reads what is between; otherwise the result stays
-    i32. Images of one pixel are rows of a matrix. A zero point of rows that is known only while the model runs is multiplied by the sums of the weights behind the product. Must hold: weights are
-    constants that fit into 8 signed bits. Does nothing to other integers.
+    A `graph.conv` or `graph.matmul` of i32 on bytes less a zero point becomes `kernel.int8_conv` or `kernel.int8_gemm`; images of one pixel are rows of a
+    matrix. Weights are packed at compile time. The zero point times the weights' sum is where a sum starts, or is taken off behind it where only a run
+    knows it. Scales, biases, limits and rounding behind a sum are taken in where they end in bytes and nothing else reads what is between; otherwise the
+    result stays i32. Must hold: weights are constants of 8 signed bits. Does nothing to other integers.
 
     ```mlir
     %sum = graph.conv %integers, %weights {...} : (tensor<1x4x8x8xi32>, tensor<8x4x1x1xi32>) -> tensor<1x8x8x8xi32>
@@ -62,7 +61,8 @@ def ConvertContractionToInt8 : Pass<"convert-contraction-to-int8", "::mlir::func
     %p = kernel.int8_pack %bytes {form = #kernel.int8_form<conv>} : tensor<8x4x1x1xi8> -> tensor<1x2x1x6x4xi8>
     %sum = kernel.int8_conv %x, %p, %start {...} : (tensor<1x4x8x8xui8>, tensor<1x2x1x6x4xi8>, tensor<8xi32>) -> tensor<1x8x8x8xi32>
     ```
-    Changes numbers (named in the compile report): scales and biases are one fused multiply-add of f32, whose rounding may choose the next byte.
+    Changes numbers (named in the compile report): scales and biases are one multiply-add of f32, and beside products of bytes other numbers become bytes by
+    the reciprocal of a scale (rationale: divisions would take most of their time); either may choose the next byte.
   }];
   let dependentDialects = ["::onager::kernel::KernelDialect"];
   let options = [Option<"vectorBytes", "vector-bytes", "unsigned", "64", "Width of the target's vector registers">,

@@ -130,3 +130,26 @@ func.func @others(%x: tensor<4x6xi32>, %y: tensor<4x6xi8>, %w: tensor<6x10xi8>) 
   %3 = graph.matmul %1, %2 : (tensor<4x6xi32>, tensor<6x10xi32>) -> tensor<4x10xi32>
   return %0, %3 : tensor<4x10xi32>, tensor<4x10xi32>
 }
+
+// -----
+
+// Beside a product of bytes, numbers become bytes by a factor; numbers that stay are divided.
+// CHECK-LABEL: func.func @reciprocal
+// CHECK: %[[FACTOR:.+]] = graph.constant dense<4.000000e+00> : tensor<f32>
+// CHECK: graph.mul %{{.+}}, %[[FACTOR]]
+// CHECK: graph.div
+func.func @reciprocal(%x: tensor<4x6xi8>, %y: tensor<8xf32>) -> (tensor<4x10xi32>, tensor<8xui8>, tensor<8xf32>) {
+  %w = graph.constant dense<5> : tensor<6x10xi8> : tensor<6x10xi8>
+  %s = graph.constant dense<0.25> : tensor<f32> : tensor<f32>
+  %low = graph.constant dense<0.0> : tensor<f32> : tensor<f32>
+  %0 = graph.cast %x : (tensor<4x6xi8>) -> tensor<4x6xi32>
+  %1 = graph.cast %w : (tensor<6x10xi8>) -> tensor<6x10xi32>
+  %2 = graph.matmul %0, %1 : (tensor<4x6xi32>, tensor<6x10xi32>) -> tensor<4x10xi32>
+  %3 = graph.div %y, %s : (tensor<8xf32>, tensor<f32>) -> tensor<8xf32>
+  %4 = graph.round %3 : (tensor<8xf32>) -> tensor<8xf32>
+  %5 = graph.max %4, %low : (tensor<8xf32>, tensor<f32>) -> tensor<8xf32>
+  %6 = graph.cast %5 : (tensor<8xf32>) -> tensor<8xui8>
+  %7 = graph.div %y, %s : (tensor<8xf32>, tensor<f32>) -> tensor<8xf32>
+  %8 = graph.round %7 : (tensor<8xf32>) -> tensor<8xf32>
+  return %2, %6, %8 : tensor<4x10xi32>, tensor<8xui8>, tensor<8xf32>
+}

@@ -107,3 +107,20 @@ func.func @main(%q: tensor<5x2x8xf16>, %k: tensor<2x9x8xbf16>, %v: tensor<9x16xf
     : (tensor<2x5x8xf32>, tensor<2x9x8xf32>, tensor<9x16xf32>) -> tensor<2x5x16xf32>
   return %4 : tensor<2x5x16xf32>
 }
+
+// -----
+
+// Bytes that others read as well are stored alone: who computes with them widens them.
+// CHECK-LABEL: func.func @main
+// CHECK: %[[BYTES:.+]] = kernel.launch @{{.+}}(%{{.+}}) : (tensor<8x4xf32>) -> tensor<8x4xui8>
+// CHECK: kernel.launch @{{.+}}(%[[BYTES]]) : (tensor<8x4xui8>) -> tensor<4x8xui8>
+// CHECK: kernel.launch @{{.+}}(%[[BYTES]], %{{.+}}) : (tensor<8x4xui8>, tensor<8x4xf32>) -> tensor<8x4xf32>
+// APART-LABEL: func.func @main
+func.func @main(%x: tensor<8x4xf32>, %y: tensor<8x4xf32>) -> (tensor<4x8xui8>, tensor<8x4xf32>) {
+  %0 = graph.round %x : (tensor<8x4xf32>) -> tensor<8x4xf32>
+  %1 = graph.cast %0 : (tensor<8x4xf32>) -> tensor<8x4xui8>
+  %2 = graph.transpose %1 {perm = array<i64: 1, 0>} : (tensor<8x4xui8>) -> tensor<4x8xui8>
+  %3 = graph.cast %1 : (tensor<8x4xui8>) -> tensor<8x4xf32>
+  %4 = graph.add %3, %y : (tensor<8x4xf32>, tensor<8x4xf32>) -> tensor<8x4xf32>
+  return %2, %4 : tensor<4x8xui8>, tensor<8x4xf32>
+}
