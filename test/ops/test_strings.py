@@ -116,7 +116,13 @@ def test_cast_to_text_and_back(dtype, random, tmp_path):
     _, session = _compile(tmp_path, nodes, [_tensor("x", element, 1)], outputs)
     found = session.run(None, {"x": x})
     wide = x.astype(np.float32) if dtype == np.float16 else x
-    assert found[0].tolist() == [str(value) for value in wide]
+    if wide.dtype.kind == "f":
+        # The fewest digits that stand for the number; where an exponent begins is NumPy's own affair.
+        digits = lambda text: text.split("e")[0].lstrip("-0.").replace(".", "").rstrip("0")
+        assert [digits(text) for text in found[0]] == [digits(np.format_float_scientific(value, unique=True)) for value in wide]
+        np.testing.assert_array_equal(np.array([float(text) for text in found[0]]).astype(wide.dtype), wide)
+    else:
+        assert found[0].tolist() == [str(value) for value in wide]
     if len(found) > 1:
         np.testing.assert_array_equal(found[1], x)
 

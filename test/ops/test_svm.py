@@ -45,7 +45,7 @@ def test_regressor(kernel, one_class, random, tmp_path):
 
 
 def test_linear_regressor(random, tmp_path):
-    _hold(tmp_path, "SVMRegressor", [TensorProto.FLOAT], _numbers(random, 9, 4), kernel_type="LINEAR", coefficients=_numbers(random, 4).tolist(), rho=[-0.5])
+    _hold(tmp_path, "SVMRegressor", [TensorProto.FLOAT], _numbers(random, 9, 4), kernel_type="LINEAR", kernel_params=[0.0, 0.0, 0.0], coefficients=_numbers(random, 4).tolist(), rho=[-0.5])
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

@@ -72,6 +72,7 @@ Values scanOver(Node &node, ArrayRef<Value> states, ArrayRef<Value> sequences, f
   }, body);
   if (!body.isWhole)
     return {};
+  flattenBody(node, body, std::vector<Form>(body.outputs.size()));
   for (Value stacked : ArrayRef(body.values).drop_front(states.size())) {
     Dims dims = Emitter::dimsOf(stacked);
     dims.insert(dims.begin(), count);
@@ -146,6 +147,8 @@ bool tryLoop(Node &node, LoopPlan &plan, Varying &varying, LoopAttempt &attempt)
   plan.inits.clear();
   for (auto [datum, form] : llvm::zip(plan.given, plan.forms))
     flattenDatum(e, datum, form, plan.inits);
+  if (e.hasFailed())
+    return true;
   SmallVector<Type> types{RankedTensorType::get({}, e.i64()), RankedTensorType::get({}, e.i1())};
   for (auto [k, init] : llvm::enumerate(plan.inits)) {
     Dims dims = Emitter::dimsOf(init);

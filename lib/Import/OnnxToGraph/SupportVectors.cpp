@@ -140,10 +140,10 @@ void importClassifier(Node &node) {
     return node.set(1, transformScores(e, estimate(node, scores, machine), transform));
   if (machine.classes > 2)
     return node.set(1, transformScores(e, scores, transform));
-  // Two classes: the score of the pair stands for the second, its opposite for the first.
+  // Two classes: the score of the pair stands for the second column, its opposite for the first.
   if (transform != "NONE")
     return void(e.fail("post_transform " + transform + " of one score for two classes"));
-  node.set(1, e.concat({scores, e.unary<NegOp>(scores)}, 1));
+  node.set(1, e.concat({e.unary<NegOp>(scores), scores}, 1));
 }
 
 } // namespace
