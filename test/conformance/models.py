@@ -35,9 +35,18 @@ def _double(feeds: dict, inputs, symbol: str) -> dict:
     return doubled
 
 
-def _make_inputs(inputs, extent: int) -> dict:
+def _make_map(model: onnx.ModelProto, generator) -> dict:
+    """Every second word that a DictVectorizer of the model looks for."""
+    words = [word for node in model.graph.node if node.op_type == "DictVectorizer" for attribute in node.attribute for word in attribute.strings or attribute.ints]
+    return {word.decode() if isinstance(word, bytes) else word: float(generator.random()) for word in words[::2]}
+
+
+def _make_inputs(model: onnx.ModelProto, inputs, extent: int) -> dict:
     generator, feeds = np.random.default_rng(0), {}
     for value in inputs:
+        if value.type.HasField("map_type"):
+            feeds[value.name] = _make_map(model, generator)
+            continue
         kind = helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
         shape = [dim.dim_value if dim.dim_value > 0 else extent for dim in value.type.tensor_type.shape.dim]
         feeds[value.name] = (generator.random(shape) if kind.kind == "f" else generator.integers(0, 2, shape)).astype(kind)
@@ -57,9 +66,9 @@ def _make_cases(folder: pathlib.Path, model: onnx.ModelProto, path: str):
             except Exception:  # the reference itself refuses this shape
                 continue
     for extent in () if found else (1, 2, 64, 96, 160):
-        feeds = _make_inputs(inputs, extent)
+        feeds = _make_inputs(model, inputs, extent)
         # A symbol that stands for the batch beside fixed pixels would ask for more memory than there is.
-        if any(array.size > _MOST_ELEMENTS for array in feeds.values()):
+        if any(np.size(array) > _MOST_ELEMENTS for array in feeds.values()):
             continue
         try:
             yield f"seeded inputs, extent {extent}", feeds, _reference(path, feeds)

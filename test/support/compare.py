@@ -7,8 +7,16 @@ _TOLERANCE = {"float16": (1e-2, 1e-3), "bfloat16": (1e-2, 1e-3), "float32": (1e-
 
 def differs(found, expected, is_random: bool = False) -> str:
     """Returns why two results differ, or an empty string. Results of random operators are compared by type and shape."""
-    if expected is None or isinstance(expected, (list, tuple, dict)):
-        return "" if found == expected else "not a tensor"
+    if expected is None:
+        return "" if found is None else "not None"
+    if isinstance(expected, dict):
+        same = isinstance(found, dict) and found.keys() == expected.keys()
+        return differs([found[key] for key in expected], list(expected.values()), is_random) if same else "no map of the same keys"
+    if isinstance(expected, (list, tuple)):
+        if not isinstance(found, (list, tuple)) or len(found) != len(expected):
+            return f"no sequence of {len(expected)}"
+        reasons = (differs(mine, wanted, is_random) for mine, wanted in zip(found, expected))
+        return next((f"element {k}: {reason}" for k, reason in enumerate(reasons) if reason), "")
     found, expected = np.asarray(found), np.asarray(expected)
     if found.dtype != expected.dtype:
         return f"type {found.dtype}, expected {expected.dtype}"
@@ -29,13 +37,17 @@ def differs(found, expected, is_random: bool = False) -> str:
 
 
 def is_near(found, expected, slack: float) -> bool:
-    """True where a model's output is within 1e-3 of its largest magnitude, plus `slack`; integers equal, 8-bit ones within one."""
+    """True where a model's output is within 1e-3 of its largest magnitude, plus `slack`; integers and texts equal, 8-bit ones within one."""
+    if isinstance(expected, dict):
+        return isinstance(found, dict) and found.keys() == expected.keys() and is_near(list(found.values()), [expected[key] for key in found], slack)
+    if isinstance(expected, (list, tuple)):
+        return isinstance(found, (list, tuple)) and len(found) == len(expected) and all(is_near(a, b, slack) for a, b in zip(found, expected))
     found, expected = np.asarray(found), np.asarray(expected)
     if found.shape != expected.shape or found.dtype != expected.dtype:
         return False
     if expected.size == 0:
         return True
-    if expected.dtype.kind == "b":
+    if expected.dtype.kind in "bOSU":
         return bool(np.array_equal(found, expected))
     if expected.dtype.kind in "iu":
         return int(np.abs(found.astype(np.int64) - expected.astype(np.int64)).max()) <= (expected.dtype.itemsize == 1)
