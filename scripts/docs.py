@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
-"""Writes docs/passes.md from the Passes.td files, in the order of the stages.
+"""Writes docs/passes.md from the Passes.td files, in the order of the stages, and docs/operators.md from what the built tool lists.
 
-Usage: docs.py [--check]    (--check writes nothing and fails where the file is stale)
+Usage: docs.py [--check]    (--check writes nothing and fails where a file is stale)
 """
+import itertools
+import json
 import pathlib
 import re
+import subprocess
 import sys
 import textwrap
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "passes.md"
+OPERATORS = ROOT / "docs" / "operators.md"
 # The folders in the order in which a model passes through them; others come behind.
 FOLDERS = ["dialects/Graph/Transforms", "lib/Conversion/GraphToKernel", "dialects/Kernel/Transforms", "lib/Conversion/KernelToVector",
            "lib/Conversion/VectorToLLVM"]
@@ -44,15 +48,33 @@ def generate() -> str:
     return page
 
 
+def generate_operators() -> str:
+    """Returns the page of operators: a row for each, with its versions by how they are compiled."""
+    listed = json.loads(subprocess.run([ROOT / "build" / "bin" / "onager", "operators", "--json"], capture_output=True, text=True, check=True).stdout)
+    page = ("# The operators\n\nWritten by `scripts/docs.py` from `onager operators --json`. A number is the operator set that brought a version. _Direct_: an import"
+            "\nfunction builds graph operations; _inlined_: through the function body that the schema has; _missing_: a node of it is refused. Contributed\noperators"
+            " have no versions. Element types are those that some input of the newest version may have. Tests: the ONNX backend suite\n(`test/conformance`), and"
+            " `test/ops` for what it does not hold.\n")
+    for domain, operators in itertools.groupby(listed, key=lambda entry: entry["domain"]):
+        operators = list(operators)
+        missing = sum(entry["how"] == "missing" for entry in operators)
+        page += f"\n## {domain}\n\n{len(operators) - missing} of {len(operators)} versions.\n\n| operator | direct | inlined | missing | element types |\n|---|---|---|---|---|\n"
+        for name, versions in itertools.groupby(operators, key=lambda entry: entry["name"]):
+            versions = list(versions)
+            cells = [", ".join(str(entry["since"]) for entry in versions if entry["how"] == how) for how in ("direct", "inlined", "missing")]
+            page += f"| {name} | {' | '.join(cells)} | {' '.join(versions[-1]['types'])} |\n"
+    return page
+
+
 def main() -> None:
-    page = generate()
-    if sys.argv[1:] == ["--check"]:
-        if not TARGET.exists() or TARGET.read_text(encoding="utf-8") != page:
-            sys.exit("docs/passes.md differs from the Passes.td files; run scripts/docs.py")
-    elif sys.argv[1:]:
+    pages = {TARGET: generate(), OPERATORS: generate_operators()}
+    if sys.argv[1:] not in ([], ["--check"]):
         sys.exit(__doc__)
-    else:
-        TARGET.write_text(page, encoding="utf-8")
+    for path, page in pages.items():
+        if not sys.argv[1:]:
+            path.write_text(page, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != page:
+            sys.exit(f"docs/{path.name} differs from what it is made of; run scripts/docs.py")
 
 
 if __name__ == "__main__":

@@ -47,6 +47,18 @@ struct CompileResult {
 /// Compiles a model. Thread-safe; never throws; leaves no file behind on failure.
 CompileResult compile(const CompileOptions &options);
 
+/// One version of an operator, and how a node of it is compiled.
+struct OperatorInfo {
+  std::string domain;  ///< "ai.onnx" for ONNX's own
+  std::string name;
+  int64_t since = 0;   ///< the operator set that brought this version
+  enum How { direct, inlined, missing } how = missing; ///< by an import function, through the body that its schema has, or not at all
+  std::vector<std::string> types; ///< element types that some input may have, as ONNX writes them; empty where no schema tells
+};
+
+/// Lists every version of every operator that ONNX's schemas or the importer know, by domain, name and version.
+std::vector<OperatorInfo> listOperators();
+
 /// Returns the stage that this process's latest compilation has entered, "start" before the first. Safe in a signal handler, for crash reports.
 const char *getStage();
 

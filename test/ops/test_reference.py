@@ -197,3 +197,36 @@ def test_seeded_dropout(seed, random, tmp_path):
     feeds = {"x": _floats(random, 37, 23), "ratio": np.array(0.3, np.float32), "training": np.array(True)}
     mask = np.random.RandomState(seed).uniform(0, 1, (37, 23)) >= 0.3
     _hold(tmp_path, "Dropout", feeds, outputs=2, elements=[TensorProto.FLOAT, TensorProto.BOOL], wanted=[feeds["x"] * mask / np.float32(0.7), mask], seed=seed)
+
+
+@pytest.mark.parametrize("directions", [[0, 0], [1, 0]])
+def test_scan_over_a_batch(directions, random, tmp_path):
+    """Scan of opset 8: every input has a batch dim in front."""
+    import onager
+
+    tensor = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+    body = helper.make_graph([helper.make_node("Add", ["s", "a"], ["t"]), helper.make_node("Mul", ["t", "b"], ["u"])], "body",
+                             [tensor("s", [2]), tensor("a", [2]), tensor("b", [2])], [tensor("t", [2]), tensor("u", [2])])
+    node = helper.make_node("Scan", ["", "x", "p", "q"], ["y", "z"], num_scan_inputs=2, directions=directions, body=body)
+    graph = helper.make_graph([node], "scan", [tensor("x", ["n", 2]), tensor("p", ["n", "k", 2]), tensor("q", ["n", "k", 2])], [tensor("y", None), tensor("z", None)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 8)], ir_version=3)
+    session = onager.InferenceSession(onager.compile(model.SerializeToString(), tmp_path / "model.so"), threads=2)
+    for batch, length in ((3, 4), (1, 1)):
+        x, p, q = _floats(random, batch, 2), _floats(random, batch, length, 2), _floats(random, batch, length, 2)
+        y, z = session.run(None, {"x": x, "p": p, "q": q})
+        sums = x[:, None] + np.cumsum(p[:, ::-1] if directions[0] else p, axis=1)
+        np.testing.assert_allclose(y, sums[:, -1], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(z, sums * q, rtol=1e-5, atol=1e-6)
+
+
+def test_squeeze_without_axes_beside_open_dims(random, tmp_path):
+    import onager
+
+    graph = helper.make_graph([helper.make_node("Squeeze", ["x"], ["y"], name="drop")], "squeeze", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 3])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+    model = helper.make_model(graph, opset_imports=OPSET, ir_version=10)
+    session = onager.InferenceSession(onager.compile(model.SerializeToString(), tmp_path / "model.so"))
+    x = _floats(random, 4, 1, 3)
+    np.testing.assert_array_equal(session.run(None, {"x": x})[0], x[:, 0])
+    with pytest.raises(RuntimeError, match="node 'drop'.*a squeeze without axes"):
+        session.run(None, {"x": x[:1]})

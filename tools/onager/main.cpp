@@ -56,7 +56,8 @@ int runMain(int argc, char **argv) {
                {"run", "Run a model once", addRun},
                {"bench", "Measure a model's speed", addBench},
                {"verify", "Compare a model with its reference form or with ONNX Runtime", addVerify},
-               {"inspect", "Print what a compiled model says about itself", addInspect}};
+               {"inspect", "Print what a compiled model says about itself", addInspect},
+               {"operators", "List the operators that a model may use", addOperators}};
   std::vector<std::pair<CLI::App *, Command>> commands;
   for (const auto &entry : table) {
     CLI::App *command = app.add_subcommand(entry.name, entry.description);

@@ -351,7 +351,9 @@ void importScan(Node &node) {
   if (!plan.graph || scanned == 0 || scanned > node.numInputs() || static_cast<size_t>(plan.graph->input_size()) != node.numInputs())
     return void(e.fail("the number of scan inputs does not fit the inputs and the body"));
   size_t states = node.numInputs() - scanned;
-  Ints axes = getList(node, "scan_input_axes", scanned), directions = getList(node, "scan_input_directions", scanned);
+  // The first version calls them otherwise.
+  StringRef directionsName = node.hasAttribute("directions") ? "directions" : "scan_input_directions";
+  Ints axes = getList(node, "scan_input_axes", scanned), directions = getList(node, directionsName, scanned);
   for (unsigned k = 0; k < states; ++k)
     plan.given.push_back(Datum::of(node.in(k)));
   if (e.hasFailed())
@@ -389,8 +391,31 @@ void importScan(Node &node) {
   }
 }
 
-/// Scan of opset 8: a batch dim in front of everything, sequence lengths on request.
-void importBatchedScan(Node &node) { node.e.fail("Scan of opset 8 is not supported; expected opset 9 or newer"); }
+/// Scan of opset 8: a batch dim in front of everything, over which a loop around the scan runs.
+void importBatchedScan(Node &node) {
+  Emitter &e = node.e;
+  if (node.has(0))
+    return void(e.fail("sequence_lens of Scan are not supported"));
+  Values batched;
+  for (unsigned k = 1; k < node.numInputs(); ++k)
+    batched.push_back(node.in(k));
+  if (batched.empty())
+    return void(e.fail("Scan without inputs"));
+  Values results = scanOver(node, {}, batched, [&](Value, ArrayRef<Value>, ArrayRef<Value> slices) {
+    Node inner(node.importer, e, node.proto, node.scope, 9);
+    for (Value slice : slices)
+      inner.inputs.push_back(Datum::of(slice));
+    importScan(inner);
+    Values outputs;
+    for (const Datum &output : inner.outputs)
+      outputs.push_back(output.value);
+    return outputs;
+  });
+  for (auto [k, result] : llvm::enumerate(results))
+    node.set(k, result);
+  if (results.empty())
+    poisonOutputs(node);
+}
 
 } // namespace
 

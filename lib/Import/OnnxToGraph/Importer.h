@@ -123,6 +123,8 @@ public:
   void addIn(llvm::StringRef domain, llvm::StringRef op, ImportFunction function, int64_t since = 1);
   /// Returns the function with the greatest `since` up to the opset, or null.
   ImportFunction find(llvm::StringRef domain, llvm::StringRef op, int64_t opset) const;
+  /// Calls back with domain, name and first opset of each entry, in no order.
+  void forEach(llvm::function_ref<void(llvm::StringRef domain, llvm::StringRef op, int64_t since)> use) const;
   static const OperatorTable &get();
 
 private:

@@ -163,6 +163,26 @@ Value unsqueezeDynamically(Emitter &e, Value x, Value axes) {
 /// True where the axes are an input whose elements are not known.
 bool hasDynamicAxes(Node &node) { return node.opset >= 13 && !node.hasAttribute("axes") && node.has(1) && !node.e.constants(node.in(1)); }
 
+/// The axes of extent 1. Beside some that are known, those whose extent is not known are taken for others, which a run checks.
+Ints findOnes(Emitter &e, Value x) {
+  Ints axes;
+  Dims dims = Emitter::dimsOf(x);
+  for (auto [k, dim] : llvm::enumerate(dims))
+    if (graph::isConstant(dim, 1))
+      axes.push_back(static_cast<int64_t>(k));
+  for (AffineExpr dim : dims) {
+    if (graph::getConstant(dim))
+      continue;
+    if (axes.empty()) {
+      e.fail("a squeeze without axes needs known dims");
+      break;
+    }
+    AffineExpr isOther = e.selectEqual(dim, e.number(1), e.number(0), e.number(1));
+    e.require(isOther, e.number(1), "a dim that was taken for more than 1 by a squeeze without axes");
+  }
+  return axes;
+}
+
 void importSqueeze(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0);
@@ -172,18 +192,10 @@ void importSqueeze(Node &node) {
   std::optional<Ints> axes = readAxes(node, 1, 13, isGiven);
   if (!x || e.hasFailed())
     return;
-  if (!axes) {
-    axes.emplace();
-    for (auto [k, dim] : llvm::enumerate(Emitter::dimsOf(x))) {
-      if (graph::isConstant(dim, 1))
-        axes->push_back(static_cast<int64_t>(k));
-      else if (!graph::getConstant(dim)) {
-        e.fail("a squeeze without axes needs known dims");
-        return;
-      }
-    }
-  }
-  node.set(0, e.squeeze(x, *axes));
+  if (!axes)
+    axes = findOnes(e, x);
+  if (!e.hasFailed())
+    node.set(0, e.squeeze(x, *axes));
 }
 
 void importUnsqueeze(Node &node) {

@@ -20,6 +20,14 @@ ImportFunction OperatorTable::find(llvm::StringRef domain, llvm::StringRef op, i
   return found;
 }
 
+void OperatorTable::forEach(llvm::function_ref<void(llvm::StringRef, llvm::StringRef, int64_t)> use) const {
+  for (const auto &entry : entries) {
+    auto [domain, op] = entry.getKey().rsplit(':');
+    for (const Entry &version : entry.getValue())
+      use(domain, op, version.since);
+  }
+}
+
 static OperatorTable makeTable() {
   OperatorTable table;
   addElementwise(table);

@@ -182,10 +182,17 @@ static Value perFilter(Emitter &e, Value parameter, int64_t trailing) {
   return e.reshape(parameter, dims);
 }
 
+/// True for a filter with channels and at least one spatial dim; fails for others.
+static bool checkFilter(Emitter &e, Value filter) {
+  if (filter && Emitter::rankOf(filter) < 3)
+    e.fail("a filter of rank " + Twine(Emitter::rankOf(filter)) + ", expected 3 or more");
+  return filter && !e.hasFailed();
+}
+
 static void importConvInteger(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0), filter = node.in(1);
-  if (!x || !filter)
+  if (!x || !checkFilter(e, filter))
     return;
   Value data = centre(e, x, perColumn(e, node.opt(2))), weights = centre(e, filter, perFilter(e, node.opt(3), Emitter::rankOf(filter) - 1));
   node.set(0, convolve(node, data, weights, e.i32()));
@@ -195,7 +202,7 @@ static void importQLinearConv(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0), xScale = node.in(1), xZero = node.in(2), filter = node.in(3), wScale = node.in(4), wZero = node.in(5);
   Value yScale = node.in(6), yZero = node.in(7);
-  if (!x || !filter || !yZero)
+  if (!x || !yZero || !checkFilter(e, filter))
     return;
   int64_t rank = Emitter::rankOf(filter);
   Value sum = convolve(node, centre(e, x, perColumn(e, xZero)), centre(e, filter, perFilter(e, wZero, rank - 1)), e.i32());

@@ -2,11 +2,36 @@
 #include "lib/Import/Reader/Schemas.h"
 #include "onnx/defs/function.h"
 #include "onnx/defs/schema.h"
+#include <set>
 
 namespace onager::frontend {
 
 static const onnx::OpSchema *findSchema(const std::string &domain, const std::string &op, int64_t opset) {
   return onnx::OpSchemaRegistry::Schema(op, static_cast<int>(opset), domain == "ai.onnx" ? "" : domain);
+}
+
+/// "tensor(float)" and "seq(tensor(float))" are of element type float.
+static std::string getElementName(const std::string &type) {
+  size_t begin = type.rfind('('), end = type.find(')', begin == std::string::npos ? 0 : begin);
+  return begin == std::string::npos || end == std::string::npos ? type : type.substr(begin + 1, end - begin - 1);
+}
+
+std::vector<SchemaInfo> listSchemas() {
+  std::vector<SchemaInfo> list;
+  try {
+    for (const onnx::OpSchema &schema : onnx::OpSchemaRegistry::get_all_schemas_with_history()) {
+      SchemaInfo info{schema.domain(), schema.Name(), schema.SinceVersion(), schema.HasFunction() || schema.HasContextDependentFunction(), {}};
+      std::set<std::string> types;
+      for (const auto &input : schema.inputs())
+        for (const std::string *type : input.GetTypes())
+          types.insert(getElementName(*type));
+      info.types.assign(types.begin(), types.end());
+      list.push_back(std::move(info));
+    }
+  } catch (const std::exception &) {
+    return list;
+  }
+  return list;
 }
 
 bool hasSchema(const std::string &domain, const std::string &op, int64_t opset) {

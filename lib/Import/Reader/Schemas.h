@@ -9,6 +9,17 @@
 
 namespace onager::frontend {
 
+/// What a schema says of one version of an operator.
+struct SchemaInfo {
+  std::string domain, name; ///< domain "" is ONNX's own
+  int64_t since = 0;
+  bool hasBody = false;     ///< a function body, perhaps only for some uses
+  std::vector<std::string> types; ///< element types that some input may have
+};
+
+/// Returns all versions of all operators that have a schema.
+std::vector<SchemaInfo> listSchemas();
+
 /// True where the operator exists in this operator set.
 bool hasSchema(const std::string &domain, const std::string &op, int64_t opset);
 
