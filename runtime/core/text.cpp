@@ -1,6 +1,5 @@
 // Letters of other case, and numbers as text and back, whatever locale the application has set.
 #include "runtime/core/strings.h"
-#include <atomic>
 #include <clocale>
 #include <cmath>
 #include <cstdio>
@@ -40,33 +39,19 @@ static void appendCharacter(std::string &out, int32_t character) {
     out += static_cast<char>(0x80 | (character >> (6 * k) & 0x3f));
 }
 
-/// Returns a locale that is made on first use and stays. Without the guard of a local static, which would bring in the C++ library's exceptions.
-static locale_t getLocale(std::atomic<locale_t> &kept, int mask, const char *name) {
-  locale_t locale = kept.load(std::memory_order_acquire);
-  if (locale)
-    return locale;
-  locale_t made = newlocale(mask, name, nullptr);
-  if (kept.compare_exchange_strong(locale, made, std::memory_order_acq_rel))
-    return made;
-  if (made)
-    freelocale(made);
+/// The locale that knows all letters, whatever the application has set; null where the system has none, and letters beyond ASCII then stay.
+static locale_t getUnicodeLocale() {
+  static const locale_t locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
   return locale;
 }
 
 static locale_t getPlainLocale() {
-  static std::atomic<locale_t> kept{};
-  return getLocale(kept, LC_ALL_MASK, "C");
-}
-
-/// The locale that knows all letters, whatever the application has set; where the system has none, letters beyond ASCII stay.
-static locale_t getUnicodeLocale() {
-  static std::atomic<locale_t> kept{};
-  locale_t locale = getLocale(kept, LC_CTYPE_MASK, "C.UTF-8");
-  return locale ? locale : getPlainLocale();
+  static const locale_t locale = newlocale(LC_ALL_MASK, "C", nullptr);
+  return locale;
 }
 
 std::string changeCase(const char *text, uint64_t size, bool isUpper) {
-  locale_t locale = getUnicodeLocale();
+  locale_t locale = getUnicodeLocale() ? getUnicodeLocale() : getPlainLocale();
   std::string out;
   for (const char *at = text, *end = text + size; at != end;) {
     const char *start = at;
