@@ -230,3 +230,23 @@ def test_squeeze_without_axes_beside_open_dims(random, tmp_path):
     np.testing.assert_array_equal(session.run(None, {"x": x})[0], x[:, 0])
     with pytest.raises(RuntimeError, match="node 'drop'.*a squeeze without axes"):
         session.run(None, {"x": x[:1]})
+
+
+@pytest.mark.parametrize("shape, scale", [((2, 3), 1.0), ((3, 3), 0.5), ((1, 1), 0.25)])
+def test_max_roi_pool(shape, scale, random, tmp_path):
+    """ONNX's reference implementation has none: ONNX Runtime stands for it."""
+    import onager
+    import onnxruntime
+
+    corners = random.uniform(-3, 14, (6, 2)).astype(np.float32)
+    rois = np.concatenate([random.integers(0, 2, (6, 1)).astype(np.float32), corners, corners + random.uniform(-2, 12, (6, 2)).astype(np.float32)], 1)
+    graph = helper.make_graph([helper.make_node("MaxRoiPool", ["x", "rois"], ["y"], name="pool", pooled_shape=shape, spatial_scale=scale)], "pool",
+                              [helper.make_tensor_value_info("x", TensorProto.FLOAT, list("NCHW")), helper.make_tensor_value_info("rois", TensorProto.FLOAT, ["R", 5])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10).SerializeToString()
+    feeds = {"x": _floats(random, 2, 3, 11, 13), "rois": rois}
+    session = onager.InferenceSession(onager.compile(model, tmp_path / "model.so"), threads=2)
+    np.testing.assert_array_equal(session.run(None, feeds)[0], onnxruntime.InferenceSession(model).run(None, feeds)[0])
+    rois[0, 0] = 2
+    with pytest.raises(RuntimeError, match="node 'pool'"):
+        session.run(None, feeds)

@@ -75,6 +75,22 @@ void importRoiAlign(Node &node) {
   node.set(0, e.cast(y, Emitter::elementOf(x)));
 }
 
+void importMaxRoiPool(Node &node) {
+  Emitter &e = node.e;
+  Value x = node.in(0), rois = node.in(1);
+  Ints shape = node.getInts("pooled_shape").value_or(Ints());
+  if (!x || !rois)
+    return;
+  if (Emitter::rankOf(x) != 4 || Emitter::rankOf(rois) != 2 || shape.size() != 2 || shape[0] < 1 || shape[1] < 1)
+    return void(e.fail("expected ranks 4 and 2, and a pooled_shape of two extents of at least 1"));
+  Dims regions = Emitter::dimsOf(rois);
+  e.unify(regions[1], e.number(5), "the numbers of a region");
+  Type wide = widen(e, x);
+  Dims out{regions[0], Emitter::dimsOf(x)[1], e.number(shape[0]), e.number(shape[1])};
+  Value y = e.call("max_roi_pool", {e.cast(x, wide), e.cast(rois, wide), e.scalar(node.getFloat("spatial_scale", 1), e.f32())}, {}, out, wide);
+  node.set(0, e.cast(y, Emitter::elementOf(x)));
+}
+
 /// Determinants of square matrices.
 void importDet(Node &node) {
   Emitter &e = node.e;
@@ -96,6 +112,7 @@ void importDet(Node &node) {
 void addRegions(OperatorTable &table) {
   table.add("DeformConv", importDeformConv);
   table.add("RoiAlign", importRoiAlign);
+  table.add("MaxRoiPool", importMaxRoiPool);
   table.add("Det", importDet);
 }
 
