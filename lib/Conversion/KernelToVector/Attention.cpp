@@ -133,7 +133,7 @@ struct AttentionEmitter {
       k.packTransposed(key, e.add(first, e.mul(panel, e.i64(kLanes))), last, depth, at(parts[keysPart], e.mul(panel, panelSize)));
     });
     forPanelTiles(all, shape.keys, [&](Value panel, int64_t panels) {
-      forRowTiles(e, rows, [&](Value row, int64_t size) {
+      forRowTiles(e, getTileRows(e.options.target), rows, [&](Value row, int64_t size) {
         Value target = e.add(e.mul(row, e.i64(shape.keyBlock)), e.mul(panel, e.i64(kLanes)));
         callMicroKernel(e, size, panels, {at(queries, e.mul(row, queryStride)), queryStride, at(parts[keysPart], e.mul(panel, panelSize)), panelSize,
                                           at(parts[scoresPart], target), e.i64(shape.keyBlock), depth});
@@ -216,7 +216,7 @@ struct AttentionEmitter {
       v.pack(value, first, count, e.mul(panel, e.i64(kLanes)), width, at(parts[valuesPart], e.mul(panel, panelSize)));
     });
     forPanelTiles(all, shape.width, [&](Value panel, int64_t panels) {
-      forRowTiles(e, rows, [&](Value row, int64_t size) {
+      forRowTiles(e, getTileRows(e.options.target), rows, [&](Value row, int64_t size) {
         Value target = e.add(e.mul(row, paddedWidth), e.mul(panel, e.i64(kLanes)));
         callMicroKernel(e, size, panels, {at(parts[scoresPart], e.mul(row, e.i64(shape.keyBlock))), e.i64(shape.keyBlock),
                                           at(parts[valuesPart], e.mul(panel, panelSize)), panelSize, at(parts[tilePart], target), paddedWidth, count});

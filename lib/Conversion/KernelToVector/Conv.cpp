@@ -255,7 +255,7 @@ struct ConvEmitter {
     Type f32 = e.b.getF32Type();
     Value depth = e.extent(s.depth), pixels = e.extent(s.pixels);
     Value filters = e.getBuffer(s.op.getFilter()), fullTiles = e.minSigned(lastTile, e.floorDiv(pixels, e.i64(s.width)));
-    forRowTiles(e, count, [&](Value row, int64_t rows) {
+    forRowTiles(e, getTileRows(e.options.target), count, [&](Value row, int64_t rows) {
       Value channel = e.add(firstChannel, row), filter = e.address(f32, filters, e.mul(channel, depth));
       if (s.hasAliasedRows)
         filter = copyRows(filter, rows);

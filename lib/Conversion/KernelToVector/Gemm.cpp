@@ -114,7 +114,7 @@ struct GemmEmitter {
     Value columns = ragged ? e.sub(e.extent(shape.columns), column) : e.i64(width);
     Value panelBytes = e.mul(e.extent(shape.depth), e.i64(kernel::kPanelWidth));
     Value panel = e.address(e.b.getF32Type(), packed, e.mul(e.mul(pair, e.i64(width / kernel::kPanelWidth)), panelBytes));
-    forRowTiles(e, rows, [&](Value first, int64_t size) { emitTile(batch, a, panel, e.add(firstRow, first), column, size, panels, columns, ragged); });
+    forRowTiles(e, getTileRows(e.options.target), rows, [&](Value first, int64_t size) { emitTile(batch, a, panel, e.add(firstRow, first), column, size, panels, columns, ragged); });
   }
 
   /// Full tiles where all columns of the pair exist, else the narrow form with a partial store.

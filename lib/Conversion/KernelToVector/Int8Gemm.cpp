@@ -4,6 +4,7 @@
 // is no number of quads are copied apart.
 //   scratch := rows of a tile, filled up to quads; results [rows of a tile][columns of a tile]
 #include "lib/Conversion/KernelToVector/Int8Kernel.h"
+#include "lib/Conversion/KernelToVector/MicroKernel.h"
 #include "llvm/Support/MathExtras.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -99,7 +100,7 @@ struct Int8GemmEmitter {
       Value count = e.minSigned(e.i64(kRowBlock), e.sub(rows, firstRow));
       if (std::optional<int64_t> known = graph::getConstant(s.rows); known && *known <= kRowBlock)
         count = e.i64(*known);
-      forInt8Rows(e, s.layout.getRows(), count, [&](Value first, int64_t size) { emitTile(tile, e.add(firstRow, first), size); });
+      forRowTiles(e, s.layout.getRows(), count, [&](Value first, int64_t size) { emitTile(tile, e.add(firstRow, first), size); });
     });
   }
 };

@@ -144,28 +144,6 @@ void callInt8Kernel(UnitEmitter &e, const Int8Layout &layout, const Int8KernelKi
   func::CallOp::create(e.b, callee, operands);
 }
 
-void forInt8Rows(UnitEmitter &e, int64_t most, Value rows, function_ref<void(Value, int64_t)> tile) {
-  Value full = e.mul(e.floorDiv(rows, e.i64(most)), e.i64(most));
-  std::optional<int64_t> known;
-  if (auto constant = rows.getDefiningOp<arith::ConstantOp>())
-    known = cast<IntegerAttr>(constant.getValue()).getInt();
-  if (!known || *known >= most)
-    e.forEach(e.i64(0), full, most, [&](Value first) { tile(first, most); });
-  if (known) {
-    if (*known % most)
-      tile(full, *known % most);
-    return;
-  }
-  Value first = full;
-  for (int64_t size = 4; size >= 1; size /= 2) {
-    if (size >= most)
-      continue;
-    Value fits = e.compare("sge", e.sub(rows, first), e.i64(size));
-    e.ifThen(fits, [&] { tile(first, size); });
-    first = arith::SelectOp::create(e.b, fits, e.add(first, e.i64(size)), first);
-  }
-}
-
 Int8Layout getInt8Layout(const EmitOptions &options, Value packed) {
   return {static_cast<int64_t>(options.target.vectorBytes) / kQuad, cast<RankedTensorType>(packed.getType()).getElementType().isInteger(16)};
 }

@@ -26,8 +26,6 @@ struct Int8Operands {
 
 /// Calls the shared function for a tile of `rows` rows.
 void callInt8Kernel(UnitEmitter &e, const kernel::Int8Layout &layout, const Int8KernelKind &kind, int64_t rows, const Int8Operands &operands);
-/// Emits the tiles of `rows` rows (dynamic): full ones, then the rest by halves where it is not known; `tile` gets the first row and the (static) size.
-void forInt8Rows(UnitEmitter &e, int64_t most, mlir::Value rows, llvm::function_ref<void(mlir::Value first, int64_t size)> tile);
 
 /// The layout that a packed tensor of this element type has on the target.
 kernel::Int8Layout getInt8Layout(UnitEmitter &e, mlir::Value packed);

@@ -110,8 +110,7 @@ void callMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, const TileOpe
   func::CallOp::create(e.b, callee, operands);
 }
 
-void forRowTiles(UnitEmitter &e, Value rows, function_ref<void(Value, int64_t)> tile) {
-  int64_t most = getTileRows(e.options.target);
+void forRowTiles(UnitEmitter &e, int64_t most, Value rows, function_ref<void(Value, int64_t)> tile) {
   Value full = e.mul(e.floorDiv(rows, e.i64(most)), e.i64(most));
   std::optional<int64_t> known;
   if (auto constant = rows.getDefiningOp<arith::ConstantOp>())

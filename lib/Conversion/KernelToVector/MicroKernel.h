@@ -24,8 +24,8 @@ struct TileOperands {
 /// Calls the shared function that computes a tile of `rows` x (`lanes` * `panels`): one chain of fused multiply-adds per element. Fewer lanes than
 /// a panel has columns leave the others out.
 void callMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, const TileOperands &operands, int64_t lanes = kernel::kPanelWidth);
-/// Emits the tiles of `rows` rows (dynamic): full ones, then the rest by halves; `tile` gets the first row and the (static) size.
-void forRowTiles(UnitEmitter &e, mlir::Value rows, llvm::function_ref<void(mlir::Value first, int64_t size)> tile);
+/// Emits the tiles of `rows` rows (dynamic): full ones of `most` rows, up to 16, then the rest by halves; `tile` gets the first row and the (static) size.
+void forRowTiles(UnitEmitter &e, int64_t most, mlir::Value rows, llvm::function_ref<void(mlir::Value first, int64_t size)> tile);
 
 } // namespace onager
 
