@@ -43,8 +43,8 @@ if [ ! -f build/deps/onnx/.complete ]; then
      sha256sum -c --quiet <<<"$onnx_sha256  $onnx.tar.gz"
    fi
    rm -rf $onnx onnx-build onnx && tar xf $onnx.tar.gz
-   cmake -G Ninja -S $onnx -B onnx-build -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang-22 -DCMAKE_CXX_COMPILER=clang++-22 \
-     -DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_POSITION_INDEPENDENT_CODE=ON \
+   cmake -G Ninja -S $onnx -B onnx-build -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++-22 \
+     -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_POSITION_INDEPENDENT_CODE=ON \
      -DONNX_BUILD_PYTHON=OFF -DONNX_USE_PROTOBUF_SHARED_LIBS=ON -DCMAKE_INSTALL_PREFIX="$PWD/onnx" > onnx-build.log
    cmake --build onnx-build >> onnx-build.log
    cmake --install onnx-build >> onnx-build.log
