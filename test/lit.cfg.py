@@ -15,4 +15,5 @@ config.excludes = ["unit", "support", "conformance", "fuzz", "badinput", "determ
 config.environment["PATH"] = os.pathsep.join([os.path.join(config.onager_build, "bin"), config.llvm_tools, os.environ["PATH"]])
 # `not` tells a clean failure from a crash; each file adds what it looks at.
 roundtrip = " --verify-roundtrip" if lit_config.params.get("roundtrip") else ""
+config.substitutions.append(("%operators", os.path.join(config.onager_build, "test", "example-operators.so")))
 config.substitutions.append(("%opt", "onager-opt --verify-each" + roundtrip))

@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* The version of this contract; a runtime refuses artifacts of another. */
-#define ONAGER_ABI_VERSION 2u
+#define ONAGER_ABI_VERSION 3u
 
 /* Alignment of the arena, of each slot, block and weight, and of inputs and outputs that the runtime owns.
  * Caller's buffers need the alignment of their element only. */
@@ -36,6 +36,14 @@ enum onager_math {
 };
 /* Those of two arguments. */
 enum onager_math2 { ONAGER_ATAN2, ONAGER_FMOD, ONAGER_POW, ONAGER_MATH2_COUNT };
+
+/* A description of one tensor for the kernels of runtime/ops. Sizes are in elements. */
+typedef struct onager_view {
+  void *data;
+  const int64_t *dims;
+  int32_t rank;
+  int32_t dtype; /* enum onager_dtype of api.h; the numbers are those of ONNX's TensorProto.DataType */
+} onager_view;
 
 /* What the runtime lends to compiled code. */
 typedef struct onager_host {
@@ -57,6 +65,10 @@ typedef struct onager_host {
   int64_t (*change_case)(onager_run *run, int64_t number, int32_t is_upper);   /* -1: no memory */
   int64_t (*print)(onager_run *run, int32_t dtype, const void *value);         /* of f32, f64, i64, u64, bool; -1: no memory */
   int32_t (*parse)(onager_run *run, int64_t number, int32_t dtype, void *value); /* as f64, i64 or u64; 1: it is no number */
+  /* Nodes of custom operators, by their number in the manifest; views of the inputs that are there. One thread at a time. Return 0, or 1 when the run's
+   * status is set. `infer` gives the extents that the manifest calls found. */
+  int32_t (*infer)(onager_run *run, int64_t node, const onager_view *in, int64_t *extents);
+  int32_t (*call)(onager_run *run, int64_t node, const onager_view *in, const onager_view *out);
 } onager_host;
 
 /* One run, shared by its gang. Filled by the runtime before the gang starts. */
@@ -76,14 +88,6 @@ struct onager_run {
   int64_t error_values[4];     /* operands for that message */
   uint64_t *profile;           /* NULL, or [threads][launches][2] time stamps: begin, end of each launch */
 };
-
-/* A description of one tensor for the kernels of runtime/ops. Sizes are in elements. */
-typedef struct onager_view {
-  void *data;
-  const int64_t *dims;
-  int32_t rank;
-  int32_t dtype; /* enum onager_dtype of api.h; the numbers are those of ONNX's TensorProto.DataType */
-} onager_view;
 
 /* Runs the model's share of one thread. Returns run->status. */
 typedef int32_t (*onager_main)(onager_run *run, int32_t thread);

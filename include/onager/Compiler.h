@@ -2,6 +2,7 @@
 #ifndef ONAGER_COMPILER_H
 #define ONAGER_COMPILER_H
 
+#include "onager-rt/operators.h"
 #include <cstdint>
 #include <map>
 #include <string>
@@ -34,6 +35,7 @@ struct CompileOptions {
   bool verifyEach = false;         ///< verify the IR after every pass
   bool timing = false;             ///< print the time of every pass to stderr
   std::map<std::string, std::vector<int64_t>> shapes; ///< fixed shapes of inputs
+  std::vector<const onager_operator *> operators; ///< custom operators, in the place of those of the same domain and type that the compiler knows
 };
 
 /// What came of it.

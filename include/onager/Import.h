@@ -3,6 +3,7 @@
 #define ONAGER_IMPORT_H
 
 #include "mlir/IR/BuiltinOps.h"
+#include "onager-rt/operators.h"
 #include "mlir/IR/OwningOpRef.h"
 #include <map>
 #include <memory>
@@ -20,6 +21,7 @@ struct ImportSource {
 /// What the caller knows better than the model.
 struct ImportOptions {
   std::map<std::string, std::vector<int64_t>> shapes; ///< fixed shapes of inputs
+  std::vector<const onager_operator *> operators;     ///< custom operators, which come before those that the importer knows
 };
 
 /// Why a file or a node was not imported. `node` and `op` are empty where the reason concerns the whole file.

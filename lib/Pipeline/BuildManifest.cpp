@@ -187,6 +187,33 @@ static void addLaunches(ModuleOp module, func::FuncOp main, ArrayAttr buffers, r
   manifest.work = makeExpr(ready ? work : getAffineConstantExpr(int64_t(1) << 40, module.getContext()));
 }
 
+static int64_t getNumber(DictionaryAttr record, StringRef name) { return record.getAs<IntegerAttr>(name).getInt(); }
+
+static std::vector<int64_t> getNumbers(DictionaryAttr record, StringRef name) {
+  ArrayRef<int64_t> numbers = record.getAs<DenseI64ArrayAttr>(name).asArrayRef();
+  return {numbers.begin(), numbers.end()};
+}
+
+static rt::AttributeInfo readAttribute(DictionaryAttr record) {
+  rt::AttributeInfo attribute{record.getAs<StringAttr>("name").str(), static_cast<uint64_t>(getNumber(record, "type")), getNumbers(record, "ints"), {}, {}};
+  ArrayRef<float> floats = record.getAs<DenseF32ArrayAttr>("floats").asArrayRef();
+  attribute.floats.assign(floats.begin(), floats.end());
+  for (auto text : record.getAs<ArrayAttr>("strings").getAsRange<StringAttr>())
+    attribute.strings.push_back(text.str());
+  return attribute;
+}
+
+/// Reads a record of a custom operator's node, whose form the importer's CustomOperators.cpp tells.
+static rt::OperatorInfo readOperator(DictionaryAttr record) {
+  rt::OperatorInfo info{record.getAs<StringAttr>("domain").str(), record.getAs<StringAttr>("type").str(), record.getAs<StringAttr>("node").str(),
+                        static_cast<uint64_t>(getNumber(record, "version")), getNumbers(record, "inputs"), {}, {}};
+  for (auto result : record.getAs<ArrayAttr>("results").getAsRange<DictionaryAttr>())
+    info.results.push_back({static_cast<uint64_t>(getNumber(result, "dtype")), getNumbers(result, "dims")});
+  for (auto attribute : record.getAs<ArrayAttr>("attributes").getAsRange<DictionaryAttr>())
+    info.attributes.push_back(readAttribute(attribute));
+  return info;
+}
+
 rt::Manifest buildManifest(ModuleOp module) {
   rt::Manifest manifest;
   auto main = module.lookupSymbol<func::FuncOp>("main");
@@ -194,6 +221,9 @@ rt::Manifest buildManifest(ModuleOp module) {
   if (auto strings = main->getAttrOfType<ArrayAttr>("graph.strings"))
     for (Attribute text : strings)
       manifest.strings.push_back(cast<StringAttr>(text).str());
+  if (auto operators = main->getAttrOfType<ArrayAttr>("graph.operators"))
+    for (auto record : operators.getAsRange<DictionaryAttr>())
+      manifest.operators.push_back(readOperator(record));
   addSymbols(main, manifest);
   addSignature(main, buffers, manifest);
   for (Attribute attribute : buffers) {

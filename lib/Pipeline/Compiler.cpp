@@ -155,7 +155,7 @@ bool Compilation::runStage(const char *stage, function_ref<void(OpPassManager &)
 bool Compilation::import() {
   latestStage.store("import");
   double start = now();
-  module = importOnnx({options.model, StringRef(options.bytes.data(), options.bytes.size())}, {options.shapes}, context, imported);
+  module = importOnnx({options.model, StringRef(options.bytes.data(), options.bytes.size())}, {options.shapes, options.operators}, context, imported);
   if (!module) {
     std::string joined;
     for (const ImportError &error : imported.errors)

@@ -7,7 +7,8 @@
 from ._errors import CompileError
 from ._compile import compile
 from ._runtime import version as _version
+from ._operators import Node, TensorType, load_operators, register_operator
 from ._session import InferenceSession, NodeArg
 
-__all__ = ["CompileError", "InferenceSession", "NodeArg", "compile"]
+__all__ = ["CompileError", "InferenceSession", "Node", "NodeArg", "TensorType", "compile", "load_operators", "register_operator"]
 __version__ = _version()

@@ -41,7 +41,7 @@ def compile(model: Model, output: str | os.PathLike | None = None, *, report: li
     Without `output` the file goes to the cache folder. `report`, a list, gets the compile report (JSON text) appended.
     Raises CompileError where the model is refused or an option is bad. Releases the GIL.
     """
-    from . import _compiler
+    from . import _compiler, _runtime
 
     path, data = split_model(model)
     pairs = _pairs(options)
@@ -49,7 +49,7 @@ def compile(model: Model, output: str | os.PathLike | None = None, *, report: li
         digest = hashlib.sha256(data or os.path.abspath(path).encode())
         digest.update(repr(sorted(pairs)).encode())
         output = cache_folder() / f"{digest.hexdigest()[:32]}.so"
-    status, error, text, _ = _compiler.compile(path, data, os.fspath(output), pairs)
+    status, error, text, _ = _compiler.compile(path, data, os.fspath(output), pairs, _runtime.operators())
     if status:
         raise CompileError(error, status)
     if report is not None:

@@ -1,5 +1,5 @@
 """Sessions over the runtime's C API. Use onager.InferenceSession."""
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,6 +9,15 @@ def set_type(number: int, dtype: np.dtype) -> None:
 
 def version() -> str:
     """Returns the runtime's version."""
+
+def register_operator(domain: str, type: str, since: int, infer: Callable, run: Callable) -> None:
+    """Registers functions over raw memory. Use onager.register_operator."""
+
+def load_operators(path: str) -> None:
+    """Registers the operators of a shared library. Raises RuntimeError where it is none."""
+
+def operators() -> list[int]:
+    """Returns the addresses of the registered operators, for the compiler."""
 
 class Session:
     """A loaded artifact. Thread-safe; the GIL is released while it is opened and while it runs."""

@@ -6,31 +6,8 @@ from numpy.typing import ArrayLike
 
 from . import _runtime
 from ._compile import Model, compile, split_model
+from ._types import DTYPES, NAMES
 from ._values import Value, group, join, split
-
-_NAMES = {1: "float", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string", 9: "bool", 10: "float16", 11: "double", 12: "uint32", 13: "uint64",
-          16: "bfloat16", 17: "float8e4m3fn", 18: "float8e4m3fnuz", 19: "float8e5m2", 20: "float8e5m2fnuz", 21: "uint4", 22: "int4", 23: "float4e2m1",
-          24: "float8e8m0", 25: "uint2", 26: "int2"}
-_NUMPY = {1: np.float32, 2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16, 11: np.float64,
-          12: np.uint32, 13: np.uint64}
-_SMALL = {16: "bfloat16", 17: "float8_e4m3fn", 18: "float8_e4m3fnuz", 19: "float8_e5m2", 20: "float8_e5m2fnuz", 21: "uint4", 22: "int4", 23: "float4_e2m1fn",
-          24: "float8_e8m0fnu", 25: "uint2", 26: "int2"}
-
-
-def _register_types() -> None:
-    for number, dtype in _NUMPY.items():
-        _runtime.set_type(number, np.dtype(dtype))
-    try:
-        import ml_dtypes
-    except ImportError:  # models with these types then cannot be run from Python
-        return
-    for number, name in _SMALL.items():
-        if hasattr(ml_dtypes, name):
-            _runtime.set_type(number, np.dtype(getattr(ml_dtypes, name)))
-
-
-_register_types()
-_DTYPES = {**{number: np.dtype(dtype) for number, dtype in _NUMPY.items()}, 8: np.dtype(object)}
 
 
 def _write_type(form: str, types: list[str]) -> str:
@@ -47,7 +24,7 @@ class NodeArg:
     """An input or output: `name`, `type` as ONNX Runtime writes it, `shape` with names or expressions for dims that are not fixed; [] of no tensor."""
 
     def __init__(self, value: Value):
-        types = [f"tensor({_NAMES.get(dtype, dtype)})" for _, dtype, _ in value.leaves]
+        types = [f"tensor({NAMES.get(dtype, dtype)})" for _, dtype, _ in value.leaves]
         self.name, self.type = value.name, _write_type(value.form, types)
         self.shape = value.leaves[0][2] if not value.form else []
 
@@ -91,7 +68,7 @@ class InferenceSession:
         rest, tensors = dict(feeds), {}
         for value in self._inputs:
             if value.form and value.name in rest:
-                tensors.update(split(value, rest.pop(value.name), _DTYPES))
+                tensors.update(split(value, rest.pop(value.name), DTYPES))
         wanted = [value.name for value in self._outputs] if names is None else list(names)
         known = {value.name: value for value in self._outputs}
         for name in wanted:

@@ -15,13 +15,15 @@ static nb::str decode(const std::string &text) {
   return nb::steal<nb::str>(object);
 }
 
-/// compile(path, data, output, [(option, value)]) -> (status, error, report, text). Releases the GIL.
-static nb::tuple compile(const std::string &path, nb::bytes data, const std::string &output,
-                                                                     const std::vector<std::tuple<std::string, std::string>> &pairs) {
+/// compile(path, data, output, [(option, value)], [address of onager_operator]) -> (status, error, report, text). Releases the GIL.
+static nb::tuple compile(const std::string &path, nb::bytes data, const std::string &output, const std::vector<std::tuple<std::string, std::string>> &pairs,
+                         const std::vector<uintptr_t> &operators) {
   onager::CompileOptions options;
   options.model = path;
   options.bytes = {data.c_str(), data.size()};
   options.output = output;
+  for (uintptr_t address : operators)
+    options.operators.push_back(reinterpret_cast<const onager_operator *>(address));
   std::string error;
   for (const auto &[key, value] : pairs)
     if (!onager::setOption(options, key, value, error))
@@ -34,4 +36,4 @@ static nb::tuple compile(const std::string &path, nb::bytes data, const std::str
   return nb::make_tuple(static_cast<int>(result.status), decode(result.error), decode(result.report), decode(result.text));
 }
 
-NB_MODULE(_compiler, m) { m.def("compile", &compile, nb::arg("path"), nb::arg("data"), nb::arg("output"), nb::arg("options")); }
+NB_MODULE(_compiler, m) { m.def("compile", &compile, nb::arg("path"), nb::arg("data"), nb::arg("output"), nb::arg("options"), nb::arg("operators")); }

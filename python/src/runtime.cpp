@@ -8,6 +8,7 @@
 #include <numpy/arrayobject.h>
 
 #include "onager-rt/api.h"
+#include "python/src/operators.h"
 #include <algorithm>
 #include <cstring>
 #include <mutex>
@@ -317,6 +318,7 @@ NB_MODULE(_runtime, m) {
     throw nb::python_error();
   m.def("set_type", &setType, nb::arg("number"), nb::arg("dtype"));
   m.def("version", &onager_version);
+  addOperators(m);
   nb::class_<Session>(m, "Session")
       .def(nb::init<const std::string &, nb::bytes, int>(), nb::arg("path"), nb::arg("data"), nb::arg("threads"))
       .def("describe", &Session::describe, nb::arg("inputs"))

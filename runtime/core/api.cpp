@@ -74,11 +74,12 @@ template <typename Open> static onager_status openSession(const onager_options *
   if (!made)
     return report(failure(ONAGER_OUT_OF_MEMORY, "no memory"));
   Outcome outcome = open(*made, options);
+  if (outcome)
+    outcome = made->finish();
   if (!outcome) {
     delete made;
     return report(outcome);
   }
-  made->describe();
   const Manifest &manifest = made->model->manifest;
   made->log(ONAGER_LOG_INFO, "opened model '%s': %zu launches, %llu bytes of weights, %d threads", manifest.name.c_str(), manifest.launches.size(),
             static_cast<unsigned long long>(manifest.weightBytes), made->threads());
@@ -129,6 +130,12 @@ onager_status onager_session_share(onager_session *other, const onager_options *
     return Outcome();
   });
 }
+
+onager_status onager_operator_register(const onager_operator *op) { return op ? report(registerOperator(*op)) : badArgument("the operator is NULL"); }
+
+onager_status onager_operators_load(const char *path) { return path ? report(loadOperators(path)) : badArgument("path is NULL"); }
+
+const onager_operator *onager_operator_at(size_t index) { return getOperator(index); }
 
 onager_status onager_pool_create(int32_t threads, onager_pool **pool) {
   if (!pool)

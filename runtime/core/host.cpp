@@ -77,6 +77,22 @@ int32_t Context::parse(onager_run *run, int64_t number, int32_t dtype, void *val
   return !text || !parseNumber(text, static_cast<uint64_t>(bytes), dtype, value);
 }
 
+int32_t Context::inferCustom(onager_run *run, int64_t node, const onager_view *in, int64_t *extents) {
+  Context &context = *static_cast<HostRun *>(run)->context;
+  if (context.calls.infer(*context.session.operators[static_cast<size_t>(node)], in, extents))
+    return 0;
+  setEnding(run, kOperatorFailed);
+  return 1;
+}
+
+int32_t Context::callCustom(onager_run *run, int64_t node, const onager_view *in, const onager_view *out) {
+  Context &context = *static_cast<HostRun *>(run)->context;
+  if (context.calls.run(*context.session.operators[static_cast<size_t>(node)], in, out))
+    return 0;
+  setEnding(run, kOperatorFailed);
+  return 1;
+}
+
 Outcome Context::internInputs(const onager_tensor *inputs, size_t count) {
   if (!strings.reset(manifest.strings))
     return failure(ONAGER_OUT_OF_MEMORY, "no memory for the model's strings");

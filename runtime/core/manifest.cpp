@@ -7,7 +7,9 @@
 
 namespace onager::rt {
 
-static constexpr uint64_t kMagic = 0x324e414d52474e4full; // "ONGRMAN2"
+static constexpr uint64_t kMagic = 0x334e414d52474e4full; // "ONGRMAN3"
+/// ONNX's numbers of types of attributes: of three in a row each, FLOAT, INT and STRING, and their lists.
+static constexpr uint64_t kFloat = 1, kTensor = 4, kFloats = 6;
 
 uint64_t hashBytes(const void *data, size_t size) { return XXH64(data, size, 0); }
 
@@ -161,7 +163,47 @@ struct Writer {
       text(t.form);
     });
   }
+  void numbers(const std::vector<int64_t> &items) {
+    list(items, [&](int64_t x) { number(static_cast<uint64_t>(x)); });
+  }
+  void texts(const std::vector<std::string> &items) {
+    list(items, [&](const std::string &x) { text(x); });
+  }
+  void real(float x) {
+    uint64_t bits = 0;
+    std::memcpy(&bits, &x, sizeof x);
+    number(bits);
+  }
+  void customOperator(const OperatorInfo &x) {
+    text(x.domain);
+    text(x.type);
+    text(x.node);
+    number(x.version);
+    numbers(x.inputs);
+    list(x.results, [&](const ResultInfo &result) {
+      number(result.dtype);
+      numbers(result.dims);
+    });
+    list(x.attributes, [&](const AttributeInfo &attribute) {
+      text(attribute.name);
+      number(attribute.type);
+      numbers(attribute.ints);
+      list(attribute.floats, [&](float value) { real(value); });
+      texts(attribute.strings);
+    });
+  }
 };
+
+/// True where an attribute has values of its type alone, and one where it is no list.
+bool isWhole(const AttributeInfo &x) {
+  if (x.type == kTensor)
+    return !x.ints.empty() && x.floats.empty() && x.strings.size() == 1;
+  size_t counts[] = {x.floats.size(), x.ints.size(), x.strings.size()};
+  uint64_t kind = x.type > kTensor ? x.type - kFloats : x.type - kFloat;
+  if (kind > 2 || counts[0] + counts[1] + counts[2] != counts[kind])
+    return false;
+  return x.type > kTensor || counts[kind] == 1;
+}
 
 struct Reader {
   const uint8_t *at, *end;
@@ -224,6 +266,37 @@ struct Reader {
       return t;
     });
   }
+  std::vector<int64_t> numbers() {
+    return list<int64_t>(8, [&] { return static_cast<int64_t>(number()); });
+  }
+  std::vector<std::string> texts() {
+    return list<std::string>(8, [&] { return text(); });
+  }
+  float real() {
+    uint64_t bits = number();
+    bad |= bits > UINT32_MAX;
+    float x = 0;
+    std::memcpy(&x, &bits, sizeof x);
+    return x;
+  }
+  AttributeInfo attribute() {
+    AttributeInfo x{text(), number(), numbers(), {}, {}};
+    x.floats = list<float>(8, [&] { return real(); });
+    x.strings = texts();
+    bad |= !isWhole(x);
+    return x;
+  }
+  OperatorInfo customOperator() {
+    OperatorInfo x{text(), text(), text(), number(), numbers(), {}, {}};
+    x.results = list<ResultInfo>(16, [&] {
+      ResultInfo result{number(), numbers()};
+      for (int64_t extent : result.dims)
+        bad |= extent < ResultInfo::kKnown;
+      return result;
+    });
+    x.attributes = list<AttributeInfo>(40, [&] { return attribute(); });
+    return x;
+  }
 };
 
 } // namespace
@@ -232,8 +305,8 @@ std::string encode(const Manifest &m) {
   Writer w;
   w.number(kMagic);
   w.text(m.name);
-  w.list(m.features, [&](const std::string &x) { w.text(x); });
-  w.list(m.symbols, [&](const std::string &x) { w.text(x); });
+  w.texts(m.features);
+  w.texts(m.symbols);
   w.tensors(m.inputs);
   w.tensors(m.outputs);
   w.list(m.derived, [&](const Derived &x) {
@@ -253,10 +326,11 @@ std::string encode(const Manifest &m) {
     w.expr(x.flops);
     w.expr(x.bytes);
   });
-  w.list(m.errors, [&](const std::string &x) { w.text(x); });
+  w.texts(m.errors);
   w.number(m.weightBytes);
   w.expr(m.work);
-  w.list(m.strings, [&](const std::string &x) { w.text(x); });
+  w.texts(m.strings);
+  w.list(m.operators, [&](const OperatorInfo &x) { w.customOperator(x); });
   return w.out;
 }
 
@@ -267,8 +341,8 @@ bool decode(const uint8_t *data, size_t size, Manifest &m, std::string &error) {
     return false;
   }
   m.name = r.text();
-  m.features = r.list<std::string>(8, [&] { return r.text(); });
-  m.symbols = r.list<std::string>(8, [&] { return r.text(); });
+  m.features = r.texts();
+  m.symbols = r.texts();
   r.symbols = m.symbols.size();
   m.inputs = r.tensors(UINT64_MAX >> 1);
   m.outputs = r.tensors(UINT64_MAX >> 1);
@@ -293,10 +367,11 @@ bool decode(const uint8_t *data, size_t size, Manifest &m, std::string &error) {
     x.bytes = r.expr();
     return x;
   });
-  m.errors = r.list<std::string>(8, [&] { return r.text(); });
+  m.errors = r.texts();
   m.weightBytes = r.number();
   m.work = r.expr();
-  m.strings = r.list<std::string>(8, [&] { return r.text(); });
+  m.strings = r.texts();
+  m.operators = r.list<OperatorInfo>(56, [&] { return r.customOperator(); });
   for (const TensorInfo &t : m.outputs)
     r.bad |= t.block >= static_cast<int64_t>(m.blocks);
   if (r.bad || r.at != r.end || m.blocks > (1u << 20)) {

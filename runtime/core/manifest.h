@@ -1,7 +1,7 @@
 // What an artifact says about itself: signature, symbols, memory, launches. Written by the compiler, read by the runtime.
 //
-// manifest  := magic:u64 "ONGRMAN2", name, features, symbols, inputs, outputs, derived, slots, blocks:u64, launches, errors,
-//              weightBytes:u64, work:expr, strings
+// manifest  := magic:u64 "ONGRMAN3", name, features, symbols, inputs, outputs, derived, slots, blocks:u64, launches, errors,
+//              weightBytes:u64, work:expr, strings, operators
 // string    := length:u64, bytes          list of X := count:u64, X*
 // features  := list of string (LLVM's names of CPU features that the code needs)
 // symbols   := list of string ("" for one without a name)
@@ -11,6 +11,10 @@
 // launches  := list of (name:string, hero:string, flops:expr, bytes:expr)
 // errors    := list of string
 // strings   := list of string                     the texts that a run's table begins with
+// operators := list of operator                   nodes of custom operators
+// operator  := domain:string, type:string, node:string, version:u64, inputs: list of dtype:i64, results: list of result, attributes: list of attribute
+// result    := dtype:u64, dims: list of i64       see ResultInfo
+// attribute := name:string, type:u64, ints: list of i64, floats: list of f32 (8 bytes each), strings: list of string
 // expr      := list of (op:u64, value:i64)        a program for a stack machine, see Expr
 // All numbers are little-endian.
 //
@@ -70,6 +74,31 @@ struct Derived {
   Expr expr;
 };
 
+/// An attribute of a node of a custom operator. `type` is of ONNX's AttributeProto.AttributeType; what is no list is one of one value.
+struct AttributeInfo {
+  std::string name;
+  uint64_t type = 0;
+  std::vector<int64_t> ints; ///< of a tensor: element type, then dims
+  std::vector<float> floats;
+  std::vector<std::string> strings; ///< of a tensor: one with its bytes
+};
+
+/// An output of a node of a custom operator.
+struct ResultInfo {
+  static constexpr int64_t kFound = -1, kKnown = -2;
+  uint64_t dtype = 0;
+  std::vector<int64_t> dims; ///< kFound: the operator tells it before the node runs; kKnown: the code has an expression for it
+};
+
+/// A node of a custom operator.
+struct OperatorInfo {
+  std::string domain, type, node;
+  uint64_t version = 0;        ///< of the domain's operator set
+  std::vector<int64_t> inputs; ///< element types; 0: absent
+  std::vector<ResultInfo> results;
+  std::vector<AttributeInfo> attributes;
+};
+
 /// The required feature of code that AddressSanitizer instruments: that its runtime is in the process.
 constexpr char kSanitizerFeature[] = "asan";
 
@@ -85,6 +114,7 @@ struct Manifest {
   uint64_t weightBytes = 0;
   Expr work; ///< scalar operations of a run
   std::vector<std::string> strings; ///< texts by number
+  std::vector<OperatorInfo> operators;
 };
 
 /// Returns the manifest's bytes.

@@ -4,6 +4,7 @@
 
 #include "runtime/core/gang.h"
 #include "runtime/core/model.h"
+#include "runtime/core/operators.h"
 #include "runtime/core/strings.h"
 #include <vector>
 
@@ -21,8 +22,8 @@ class Session {
 public:
   /// REQUIRES: the options were checked and `threads` is at least 1. `shared`: the threads of a pool, null for the session's own.
   Session(const onager_options &options, std::shared_ptr<Pool> shared, int threads);
-  /// Finishes opening: descriptions of the signature.
-  void describe();
+  /// Finishes opening: describes the signature and finds the custom operators; fails where one is not registered.
+  Outcome finish();
   /// How many threads a run may have.
   int threads() const { return threadCount; }
   /// Gives a line to the caller's log.
@@ -33,15 +34,21 @@ public:
   onager_executor executor{};  ///< zero where runs use the pool
   onager_allocator allocator{};
   std::vector<Description> inputs, outputs;
+  std::vector<std::unique_ptr<OperatorNode>> operators; ///< by the number of their nodes
 
 private:
+  void describe();
+  Outcome findOperators();
   int threadCount;
   void (*logLine)(void *user, int32_t level, const char *line) = nullptr;
   void *logUser = nullptr;
 };
 
 /// What `status` of a run holds where the runtime, not the model, has ended it.
-enum Ending : int32_t { kOutOfMemory = INT32_MAX, kCancelled = INT32_MAX - 1, kTooLate = INT32_MAX - 2 };
+enum Ending : int32_t { kOutOfMemory = INT32_MAX, kCancelled = INT32_MAX - 1, kTooLate = INT32_MAX - 2, kOperatorFailed = INT32_MAX - 3 };
+
+/// Ends a run with a status, unless it has one.
+void setEnding(onager_run *run, int32_t ending);
 
 /// The memory of one run. Everything is allocated for a bucket of shapes (each symbol rounded up) and reused inside it.
 class Context {
@@ -71,6 +78,8 @@ private:
   static int64_t changeCase(onager_run *run, int64_t number, int32_t isUpper);
   static int64_t print(onager_run *run, int32_t dtype, const void *value);
   static int32_t parse(onager_run *run, int64_t number, int32_t dtype, void *value);
+  static int32_t inferCustom(onager_run *run, int64_t node, const onager_view *in, int64_t *extents);
+  static int32_t callCustom(onager_run *run, int64_t node, const onager_view *in, const onager_view *out);
   /// Begins the table of texts and gives the code the numbers of the inputs' strings.
   Outcome internInputs(const onager_tensor *inputs, size_t count);
   /// Gives an output the texts of numbers.
@@ -108,6 +117,7 @@ private:
   std::vector<uint64_t> sizes;
   Block arena;
   StringTable strings;
+  OperatorCalls calls;
   std::vector<Block> blocks, owned;
   std::vector<Block> inputNumbers, outputNumbers; ///< of texts, where an input or output has strings
   std::vector<void *> blockPointers;
@@ -121,6 +131,9 @@ private:
   int64_t deadline = 0; ///< of the run in progress, in nanoseconds of the monotonic clock; 0: none
   alignas(64) char nothing[64] = {}; ///< stands for empty inputs and outputs
 };
+
+/// Counts the bytes of a tensor whose dims are given; false where a dim is negative or the product overflows.
+bool countBytes(uint64_t dtype, const std::vector<int64_t> &dims, uint64_t &bytes);
 
 /// Places slots in an arena so that slots that live at the same time do not overlap; returns the arena's size.
 uint64_t packSlots(const std::vector<Slot> &slots, const std::vector<uint64_t> &sizes, std::vector<int64_t> &offsets);

@@ -1,5 +1,6 @@
 // Letters of other case, and numbers as text and back, whatever locale the application has set.
 #include "runtime/core/strings.h"
+#include "runtime/core/utf8.h"
 #include <clocale>
 #include <cmath>
 #include <cstdio>
@@ -8,36 +9,6 @@
 #include <wctype.h>
 
 namespace onager::rt {
-
-/// Reads one character of UTF-8 and moves on; -1 for a byte that begins none, which is passed over alone.
-static int32_t readCharacter(const char *&at, const char *end) {
-  auto first = static_cast<unsigned char>(*at++);
-  if (first < 0x80)
-    return first;
-  int length = first >= 0xf0 && first < 0xf8 ? 3 : first >= 0xe0 ? 2 : first >= 0xc2 ? 1 : 0;
-  if (!length || first >= 0xf8 || end - at < length)
-    return -1;
-  int32_t character = first & (0x3f >> length);
-  for (int k = 0; k < length; ++k) {
-    if ((at[k] & 0xc0) != 0x80)
-      return -1;
-    character = character << 6 | (at[k] & 0x3f);
-  }
-  at += length;
-  return character;
-}
-
-static void appendCharacter(std::string &out, int32_t character) {
-  if (character < 0x80) {
-    out += static_cast<char>(character);
-    return;
-  }
-  int length = character < 0x800 ? 1 : character < 0x10000 ? 2 : 3;
-  static const int leads[] = {0, 0xc0, 0xe0, 0xf0};
-  out += static_cast<char>(leads[length] | character >> (6 * length));
-  for (int k = length - 1; k >= 0; --k)
-    out += static_cast<char>(0x80 | (character >> (6 * k) & 0x3f));
-}
 
 /// The locale that knows all letters, whatever the application has set; null where the system has none, and letters beyond ASCII then stay.
 static locale_t getUnicodeLocale() {
@@ -59,7 +30,7 @@ std::string changeCase(const char *text, uint64_t size, bool isUpper) {
     if (character < 0)
       out.append(start, at);
     else
-      appendCharacter(out, static_cast<int32_t>(isUpper ? towupper_l(static_cast<wint_t>(character), locale) : towlower_l(static_cast<wint_t>(character), locale)));
+      appendCharacter(out, static_cast<uint32_t>(isUpper ? towupper_l(static_cast<wint_t>(character), locale) : towlower_l(static_cast<wint_t>(character), locale)));
   }
   return out;
 }

@@ -2,6 +2,7 @@
 //
 // file   := "\x93NUMPY", major:u8, minor:u8, length:u16 (version 1) or u32 (2 and 3), header, data
 // header := a Python dict: {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }
+#include "runtime/core/utf8.h"
 #include "runtime/formats/Tensor.h"
 #include <charconv>
 #include <cstring>
@@ -10,39 +11,19 @@ using std::string_view;
 
 namespace onager::formats {
 
-/// Appends a character in UTF-8; what is none becomes the replacement character.
-static void appendCharacter(std::string &text, uint32_t character) {
-  if (character > 0x10ffff || (character >= 0xd800 && character < 0xe000))
-    character = 0xfffd;
-  if (character < 0x80) {
-    text += static_cast<char>(character);
-    return;
-  }
-  unsigned length = character < 0x800 ? 1 : character < 0x10000 ? 2 : 3;
-  static const unsigned leads[] = {0, 0xc0, 0xe0, 0xf0};
-  text += static_cast<char>(leads[length] | character >> (6 * length));
-  while (length--)
-    text += static_cast<char>(0x80 | (character >> (6 * length) & 0x3f));
-}
-
 /// The characters of a text in UTF-8; bytes that are none stand for themselves.
 static std::vector<uint32_t> decodeText(const std::string &text) {
   std::vector<uint32_t> characters;
-  for (size_t at = 0; at < text.size();) {
-    auto first = static_cast<uint8_t>(text[at++]);
-    size_t length = first < 0xc2 || first > 0xf4 ? 0 : first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
-    uint32_t character = length ? first & (0x3fu >> length) : first;
-    bool isWhole = at + length <= text.size();
-    for (size_t k = 0; isWhole && k < length; ++k) {
-      isWhole = (text[at + k] & 0xc0) == 0x80;
-      character = character << 6 | (text[at + k] & 0x3f);
-    }
-    characters.push_back(isWhole ? character : first);
-    at += isWhole ? length : 0;
+  for (const char *at = text.data(), *end = at + text.size(); at != end;) {
+    auto first = static_cast<uint8_t>(*at);
+    int32_t character = rt::readCharacter(at, end);
+    characters.push_back(character < 0 ? first : static_cast<uint32_t>(character));
   }
   return characters;
 }
 
+/// Stands for what is no character.
+static constexpr uint32_t kReplacement = 0xfffd;
 static constexpr string_view kMagic("\x93NUMPY", 6);
 
 namespace {
@@ -157,7 +138,8 @@ static void readTexts(string_view data, uint64_t count, size_t width, bool isWid
     for (size_t at = 0; isWide && at < width; at += 4) {
       uint32_t character;
       std::memcpy(&character, field.data() + at, 4);
-      appendCharacter(text, character);
+      bool isCharacter = character <= 0x10ffff && (character < 0xd800 || character >= 0xe000);
+      rt::appendCharacter(text, isCharacter ? character : kReplacement);
     }
     text.resize(text.find_last_not_of('\0') + 1);
     tensor.texts[k] = std::move(text);

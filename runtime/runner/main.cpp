@@ -1,5 +1,5 @@
 // A program that runs the one model it carries: the artifact lies behind the program in the same file.
-#include "onager-rt/api.h"
+#include "onager-rt/operators.h"
 #include "runtime/formats/Tensor.h"
 #include <cerrno>
 #include <charconv>
@@ -67,6 +67,8 @@ static Arguments parseArguments(int argc, char **argv) {
       arguments.wantsHelp = true;
     } else if (argument == "--output-dir") {
       arguments.outputFolder = takeValue();
+    } else if (argument == "--operators") {
+      check(onager_operators_load(takeValue().c_str()));
     } else if (argument == "--threads") {
       std::string value = takeValue();
       auto [end, failure] = std::from_chars(value.data(), value.data() + value.size(), arguments.threads);

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from support.places import BUILD, ROOT
@@ -56,6 +57,27 @@ def test_classify(program, error, programs, artifact):
 
 def test_describe(programs, artifact):
     assert run(programs / "describe", artifact) == "inputs\n  measurements: type 1, [flowers, 4]\noutputs\n  probabilities: type 1, [flowers, 3]\n"
+
+
+def test_operators(programs, tmp_path):
+    output = run(programs / "operators_cpp", tmp_path / "operators.so")
+    assert output == "(3, 4): radius 5.000, angle 53.1\n(0, -2): radius 2.000, angle -90.0\n"
+
+
+def test_operator_library(programs, tmp_path):
+    """The library of operators gives the command line and programs of their own what a model needs."""
+    model = tmp_path / "model.onnx"
+    model.write_text('<ir_version: 10, opset_import: ["" : 21, "example" : 1]>\ng (float[n] x) => (float[k] y) { a = example.ScaledSum <scale = 2.0> (x, x) y = example.Positive (a) }')
+    library = next(programs.glob("liboperators.*"))
+    values = tmp_path / "x.npy"
+    np.save(values, np.array([1, -2, 3], np.float32))
+    run(BUILD / "bin" / "onager", "compile", model, f"--operators={library}", "--emit=exe", "-o", tmp_path / "model")
+    assert run(tmp_path / "model", "--operators", library, values) == "y: float32 [2]\n 3 9\n"
+    assert "node 'a': operator ScaledSum of domain example, version 1, is not registered" in run(tmp_path / "model", values, expect=4)
+    run(BUILD / "bin" / "onager", "compile", model, f"--operators={library}", "-o", tmp_path / "model.so")
+    assert "y: float32 [2]" in run(BUILD / "bin" / "onager", "run", tmp_path / "model.so", f"--operators={library}", "--input", f"x={values}")
+    assert "custom operator: Positive of domain example, version 1, node y" in run(BUILD / "bin" / "onager", "inspect", tmp_path / "model.so")
+    run(BUILD / "bin" / "onager", "verify", model, f"--operators={library}", "--against=O0")
 
 
 def test_linked(programs):

@@ -37,6 +37,18 @@ static std::vector<TensorInfo> randomTensors(std::mt19937_64 &generator, size_t 
   return tensors;
 }
 
+static OperatorInfo randomOperator(std::mt19937_64 &generator) {
+  OperatorInfo info{randomText(generator), randomText(generator), randomText(generator), generator(), {}, {}, {}};
+  info.inputs.resize(generator() % 3, static_cast<int64_t>(generator() % 27));
+  for (size_t k = generator() % 3; k > 0; --k)
+    info.results.push_back({generator() % 27, {static_cast<int64_t>(generator() % 9), ResultInfo::kFound, ResultInfo::kKnown}});
+  info.attributes.push_back({randomText(generator), 7, {static_cast<int64_t>(generator()), -1}, {}, {}});
+  info.attributes.push_back({randomText(generator), 1, {}, {0.5f - static_cast<float>(generator() % 9)}, {}});
+  info.attributes.push_back({randomText(generator), 8, {}, {}, {randomText(generator), randomText(generator)}});
+  info.attributes.push_back({randomText(generator), 4, {7, 1}, {}, {randomText(generator)}});
+  return info;
+}
+
 static Manifest randomManifest(std::mt19937_64 &generator) {
   Manifest m;
   m.name = randomText(generator);
@@ -56,6 +68,8 @@ static Manifest randomManifest(std::mt19937_64 &generator) {
     m.slots.push_back({randomExpr(generator, symbols), generator() % 9, generator() % 9, generator() % 2});
   for (size_t k = generator() % 4; k > 0; --k)
     m.launches.push_back({randomText(generator), randomText(generator), randomExpr(generator, symbols)});
+  for (size_t k = generator() % 3; k > 0; --k)
+    m.operators.push_back(randomOperator(generator));
   m.weightBytes = generator();
   m.work = randomExpr(generator, symbols);
   return m;

@@ -1,5 +1,6 @@
 // Declares the compiler's options; values are read by setOption, as for every other front end.
 #include "CompilerArguments.h"
+#include "onager-rt/operators.h"
 #include <CLI/CLI.hpp>
 
 namespace onager::cli {
@@ -27,6 +28,13 @@ void CompilerArguments::addCommon(CLI::App &app) {
   addValue(app, pairs, "--target", "target", "CPU", "native (default), x86-64-v2, x86-64-v3, x86-64-v4, or portable: code for all three in one file");
   addValue(app, pairs, "-O,--opt-level", "opt-level", "LEVEL", "0 (reference form) to 3 (default)");
   app.add_flag_callback("--sanitize", [this] { pairs.emplace_back("sanitize", "true"); }, "Check every access of the code with AddressSanitizer; slow");
+  // Loaded while the command line is read: compiled models need them, too.
+  auto load = [](const std::vector<std::string> &paths) {
+    for (const std::string &path : paths)
+      if (onager_operators_load(path.c_str()))
+        throw Failure(Status::badFile, onager_last_error());
+  };
+  app.add_option_function<std::vector<std::string>>("--operators", load, "A library of custom operators; may be repeated")->allow_extra_args(false)->type_name("LIB.so");
   addValue(app, pairs, "--shape", "shape", "NAME=1x3x224x224", "Fix the shape of an input; may be repeated");
 }
 
@@ -51,6 +59,8 @@ CompileOptions CompilerArguments::resolve() const {
   for (const auto &[key, value] : pairs)
     if (!setOption(options, key, value, error))
       throw Failure(Status::badOption, error);
+  while (const onager_operator *op = onager_operator_at(options.operators.size()))
+    options.operators.push_back(op);
   return options;
 }
 

@@ -11,7 +11,7 @@ namespace onager::cli {
 /// Options collected by name; setOption knows what they mean.
 class CompilerArguments {
 public:
-  /// Declares what every subcommand that compiles takes: --target, -O and --shape. `app` keeps a reference to this object.
+  /// Declares what every subcommand that compiles takes: --target, -O, --shape, --operators. `app` keeps a reference to this object.
   void addCommon(CLI::App &app);
   /// Declares the options of `onager compile` alone.
   void addAll(CLI::App &app);

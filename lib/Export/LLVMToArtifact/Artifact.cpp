@@ -50,11 +50,14 @@ private:
     return files.back().get();
   }
 
-  bool stream(raw_ostream &out) {
+  /// Writes the weights; a full disk ends it before the next one is computed.
+  bool stream(OutputFile &file) {
     bool isComplete = weights([&](ArrayRef<char> bytes) {
-      out.write(bytes.data(), bytes.size());
-      return true;
+      file.stream().write(bytes.data(), bytes.size());
+      return !file.stream().has_error();
     });
+    if (file.stream().has_error())
+      return file.close(error);
     if (!isComplete)
       error = "the weights could not be computed";
     return isComplete;
@@ -74,7 +77,7 @@ private:
     rt::Footer footer{rt::kFooterMagic, code.size(), rt::hashBytes(code.data(), code.size()), alignTo(code.size(), rt::kWeightAlignment),
                       product.separateWeights ? 0 : product.weightBytes, 0};
     out.write_zeros(footer.weightStart - code.size());
-    if (footer.weightBytes && !stream(out))
+    if (footer.weightBytes && !stream(*file))
       return false;
     footer.footerHash = rt::hashBytes(&footer, offsetof(rt::Footer, footerHash));
     out.write(reinterpret_cast<const char *>(&footer), sizeof footer);
@@ -83,7 +86,7 @@ private:
 
   bool writeWeights() {
     OutputFile *file = create(product.path + ".weights", 0644);
-    if (!file || !stream(file->stream()))
+    if (!file || !stream(*file))
       return false;
     rt::WeightFooter footer{rt::kWeightFooterMagic, product.weightBytes, product.manifestHash, 0};
     footer.footerHash = rt::hashBytes(&footer, offsetof(rt::WeightFooter, footerHash));

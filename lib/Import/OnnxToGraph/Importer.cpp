@@ -1,4 +1,5 @@
 // The walk over a model: nodes in order, each through its import function or its function body.
+#include "lib/Import/OnnxToGraph/CustomOperators.h"
 #include "lib/Import/OnnxToGraph/Values.h"
 #include "lib/Import/Reader/Schemas.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -92,6 +93,26 @@ static void checkStrings(Node &node) {
   }
 }
 
+void Importer::importKnown(Node &node, bool isPoisoned) {
+  const onnx::NodeProto &proto = node.proto;
+  std::string domain = getDomain(proto.domain()).str();
+  bool isKnown = findModelFunction(proto) || OperatorTable::get().find(domain, proto.op_type(), node.opset) ||
+                 hasSchema(domain, proto.op_type(), node.opset);
+  if (!isKnown)
+    e.fail("the operator is not known");
+  else if (std::string reason = findModelFunction(proto) ? "" : checkNode(proto, node.opset); !reason.empty())
+    e.fail(reason);
+  if (!e.hasFailed() && !isPoisoned && !findModelFunction(proto))
+    checkStrings(node);
+  if (!e.hasFailed() && !isPoisoned)
+    dispatch(node);
+}
+
+void Importer::importCustom(Node &node, const onager_operator &op) {
+  if (DictionaryAttr record = importCustomOperator(node, op, static_cast<int64_t>(operators.size())))
+    operators.push_back(record);
+}
+
 void Importer::importNode(const onnx::NodeProto &proto, Scope &scope) {
   // Nodes of a function body speak under the name of the node that called it.
   if (!scope.frame->isFunction) {
@@ -105,16 +126,11 @@ void Importer::importNode(const onnx::NodeProto &proto, Scope &scope) {
   gatherInputs(node, isPoisoned);
   if (node.opset == 0 && !findModelFunction(proto))
     e.fail("the model imports no operator set of domain '" + domain + "'");
-  bool isKnown = findModelFunction(proto) || OperatorTable::get().find(domain, proto.op_type(), node.opset) ||
-                 hasSchema(domain, proto.op_type(), node.opset);
-  if (!isKnown)
-    e.fail("the operator is not known");
-  else if (std::string reason = findModelFunction(proto) ? "" : checkNode(proto, node.opset); !reason.empty())
-    e.fail(reason);
-  if (!e.hasFailed() && !isPoisoned && !findModelFunction(proto))
-    checkStrings(node);
-  if (!e.hasFailed() && !isPoisoned)
-    dispatch(node);
+  const onager_operator *custom = findCustomOperator(options.operators, domain, proto.op_type(), node.opset);
+  if (!custom)
+    importKnown(node, isPoisoned);
+  else if (!isPoisoned && !e.hasFailed())
+    importCustom(node, *custom);
   if (node.isLast && !e.hasFailed())
     return;
   bool failed = e.hasFailed();

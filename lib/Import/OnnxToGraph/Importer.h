@@ -229,6 +229,9 @@ private:
   /// Reports names that are no text: they would end in manifests and messages.
   bool isReadable(const onnx::ValueInfoProto &value);
   void importNode(const onnx::NodeProto &proto, Scope &scope);
+  /// Checks a node against what its operator allows, and imports it.
+  void importKnown(Node &node, bool isPoisoned);
+  void importCustom(Node &node, const onager_operator &op);
   void dispatch(Node &node);
   void importInitializers(const onnx::GraphProto &graph, Scope &scope, bool isMain);
   bool importInputs(const onnx::GraphProto &graph, Scope &scope, mlir::func::FuncOp function);
@@ -255,6 +258,7 @@ private:
   llvm::StringMap<const onnx::FunctionProto *> functions;
   std::vector<std::shared_ptr<onnx::FunctionProto>> bodies;
   std::vector<std::shared_ptr<onnx::NodeProto>> calls;
+  llvm::SmallVector<mlir::Attribute> operators; ///< records of custom operators' nodes
 };
 
 } // namespace onager::frontend

@@ -4,6 +4,7 @@
 // subset construction: a state is a set of its states together with what kind of character came before, so that a condition is decided
 // when the next byte is known. Source: K. Thompson, Regular expression search algorithm, 1968; R. Cox, Regular expression matching in the wild, 2010.
 #include "lib/Import/OnnxToGraph/Regex.h"
+#include "runtime/core/utf8.h"
 #include <algorithm>
 #include <map>
 #include <set>
@@ -98,18 +99,6 @@ private:
     return end;
   }
 
-  static std::string encode(uint32_t character) {
-    std::string out;
-    if (character < 0x80)
-      return std::string(1, static_cast<char>(character));
-    int length = character < 0x800 ? 1 : character < 0x10000 ? 2 : 3;
-    static const unsigned leads[] = {0, 0xc0, 0xe0, 0xf0};
-    out += static_cast<char>(leads[length] | character >> (6 * length));
-    for (int k = length - 1; k >= 0; --k)
-      out += static_cast<char>(0x80 | (character >> (6 * k) & 0x3f));
-    return out;
-  }
-
   /// Splits a range of characters until all of a part have the same length and each byte but for the last run of bytes is fixed or free.
   void addRange(uint32_t low, uint32_t high, int from, int to) {
     static const uint32_t lengths[] = {0x7f, 0x7ff, 0xffff, 0x10ffff};
@@ -118,7 +107,9 @@ private:
         addRange(low, last, from, to);
         return addRange(last + 1, high, from, to);
       }
-    std::string first = encode(low), end = encode(high);
+    std::string first, end;
+    rt::appendCharacter(first, low);
+    rt::appendCharacter(end, high);
     for (unsigned k = 1; k < first.size(); ++k) {
       uint32_t mask = (1u << (6 * k)) - 1;
       if ((low & ~mask) == (high & ~mask))

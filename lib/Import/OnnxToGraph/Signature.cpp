@@ -254,6 +254,8 @@ void Importer::finish(const onnx::GraphProto &graph, Scope &scope, func::FuncOp 
   for (const std::string &name : symbols.getNames())
     names.push_back(builder.getStringAttr(name));
   function->setAttr("graph.symbols", builder.getArrayAttr(names));
+  if (!operators.empty())
+    function->setAttr("graph.operators", builder.getArrayAttr(operators));
   eraseDead(function.front());
 }
 
