@@ -6,6 +6,8 @@ mkdir -p build
 exec 9>build/.lock
 flock 9
 export PATH="$PWD/build/venv/bin:$PATH"
+# Precompiled headers are cached as what they are made of.
+export CCACHE_SLOPPINESS=pch_defines,time_macros
 if [ ! -f build/build.ninja ]; then
   cmake -G Ninja -S . -B build -DCMAKE_BUILD_TYPE="${BUILD_TYPE:-Release}" \
     -DCMAKE_C_COMPILER="${CC:-clang-22}" -DCMAKE_CXX_COMPILER="${CXX:-clang++-22}" -DCMAKE_LINKER_TYPE=LLD \

@@ -204,8 +204,8 @@ static rt::AttributeInfo readAttribute(DictionaryAttr record) {
 }
 
 /// Reads a record of a custom operator's node, whose form the importer's CustomOperators.cpp tells.
-static rt::OperatorInfo readOperator(DictionaryAttr record) {
-  rt::OperatorInfo info{record.getAs<StringAttr>("domain").str(), record.getAs<StringAttr>("type").str(), record.getAs<StringAttr>("node").str(),
+static rt::CustomNodeInfo readOperator(DictionaryAttr record) {
+  rt::CustomNodeInfo info{record.getAs<StringAttr>("domain").str(), record.getAs<StringAttr>("type").str(), record.getAs<StringAttr>("node").str(),
                         static_cast<uint64_t>(getNumber(record, "version")), getNumbers(record, "inputs"), {}, {}};
   for (auto result : record.getAs<ArrayAttr>("results").getAsRange<DictionaryAttr>())
     info.results.push_back({static_cast<uint64_t>(getNumber(result, "dtype")), getNumbers(result, "dims")});

@@ -67,7 +67,7 @@ def _check_count(what: str, found: int, expected: int) -> None:
 
 
 def _wrap_infer(infer: Infer):
-    def ask(node: tuple, inputs: list, count: int, is_compiling: bool) -> list[tuple[int, list[int]]]:
+    def _ask(node: tuple, inputs: list, count: int, is_compiling: bool) -> list[tuple[int, list[int]]]:
         types = [tensor and TensorType(DTYPES[tensor[0]], tensor[1], _make_array(tensor)) for tensor in inputs]
         results = [(find_number(np.dtype(dtype)), [int(extent) for extent in shape]) for dtype, shape in infer(_make_node(node), types)]
         _check_count("outputs from infer", len(results), count)
@@ -76,7 +76,7 @@ def _wrap_infer(infer: Infer):
                 raise ValueError(f"expected rank 16 at most, found {len(shape)}")
         return results
 
-    return ask
+    return _ask
 
 
 def _write_output(index: int, array: object, output: tuple) -> list[bytes] | None:
@@ -95,7 +95,7 @@ def _write_output(index: int, array: object, output: tuple) -> list[bytes] | Non
 
 
 def _wrap_run(run: Run):
-    def compute(node: tuple, inputs: list, outputs: list) -> list[list[bytes] | None]:
+    def _compute(node: tuple, inputs: list, outputs: list) -> list[list[bytes] | None]:
         arrays = [_make_array(tensor) for tensor in inputs]
         for array in arrays:
             if array is not None:
@@ -106,7 +106,7 @@ def _wrap_run(run: Run):
         _check_count("outputs from run", len(results), len(outputs))
         return [_write_output(k, array, output) for k, (array, output) in enumerate(zip(results, outputs))]
 
-    return compute
+    return _compute
 
 
 def register_operator(domain: str, type: str, infer: Infer, run: Run, since: int = 1) -> None:

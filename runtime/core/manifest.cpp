@@ -174,7 +174,7 @@ struct Writer {
     std::memcpy(&bits, &x, sizeof x);
     number(bits);
   }
-  void customOperator(const OperatorInfo &x) {
+  void customOperator(const CustomNodeInfo &x) {
     text(x.domain);
     text(x.type);
     text(x.node);
@@ -286,8 +286,8 @@ struct Reader {
     bad |= !isWhole(x);
     return x;
   }
-  OperatorInfo customOperator() {
-    OperatorInfo x{text(), text(), text(), number(), numbers(), {}, {}};
+  CustomNodeInfo customOperator() {
+    CustomNodeInfo x{text(), text(), text(), number(), numbers(), {}, {}};
     x.results = list<ResultInfo>(16, [&] {
       ResultInfo result{number(), numbers()};
       for (int64_t extent : result.dims)
@@ -330,7 +330,7 @@ std::string encode(const Manifest &m) {
   w.number(m.weightBytes);
   w.expr(m.work);
   w.texts(m.strings);
-  w.list(m.operators, [&](const OperatorInfo &x) { w.customOperator(x); });
+  w.list(m.operators, [&](const CustomNodeInfo &x) { w.customOperator(x); });
   return w.out;
 }
 
@@ -371,7 +371,7 @@ bool decode(const uint8_t *data, size_t size, Manifest &m, std::string &error) {
   m.weightBytes = r.number();
   m.work = r.expr();
   m.strings = r.texts();
-  m.operators = r.list<OperatorInfo>(56, [&] { return r.customOperator(); });
+  m.operators = r.list<CustomNodeInfo>(56, [&] { return r.customOperator(); });
   for (const TensorInfo &t : m.outputs)
     r.bad |= t.block >= static_cast<int64_t>(m.blocks);
   if (r.bad || r.at != r.end || m.blocks > (1u << 20)) {

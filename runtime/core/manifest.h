@@ -91,7 +91,7 @@ struct ResultInfo {
 };
 
 /// A node of a custom operator.
-struct OperatorInfo {
+struct CustomNodeInfo {
   std::string domain, type, node;
   uint64_t version = 0;        ///< of the domain's operator set
   std::vector<int64_t> inputs; ///< element types; 0: absent
@@ -114,7 +114,7 @@ struct Manifest {
   uint64_t weightBytes = 0;
   Expr work; ///< scalar operations of a run
   std::vector<std::string> strings; ///< texts by number
-  std::vector<OperatorInfo> operators;
+  std::vector<CustomNodeInfo> operators;
 };
 
 /// Returns the manifest's bytes.

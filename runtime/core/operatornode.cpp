@@ -3,7 +3,7 @@
 
 namespace onager::rt {
 
-OperatorNode::OperatorNode(const OperatorInfo &info, const onager_operator &op) : info(info), op(op) {
+OperatorNode::OperatorNode(const CustomNodeInfo &info, const onager_operator &op) : info(info), op(op) {
   tensors.reserve(info.attributes.size());
   texts.reserve(info.attributes.size());
   for (const AttributeInfo &attribute : info.attributes)

@@ -11,10 +11,10 @@ namespace onager::rt {
 class OperatorNode {
 public:
   /// `info` and `op` must outlive the node.
-  OperatorNode(const OperatorInfo &info, const onager_operator &op);
+  OperatorNode(const CustomNodeInfo &info, const onager_operator &op);
   OperatorNode(const OperatorNode &) = delete;
 
-  const OperatorInfo &info;
+  const CustomNodeInfo &info;
   const onager_operator &op;
   onager_node node{};
 

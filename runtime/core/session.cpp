@@ -53,7 +53,7 @@ void Session::describe() {
 }
 
 Outcome Session::findOperators() {
-  for (const OperatorInfo &info : model->manifest.operators) {
+  for (const CustomNodeInfo &info : model->manifest.operators) {
     const onager_operator *op = findOperator(info.domain, info.type, static_cast<int64_t>(info.version));
     if (!op)
       return failure(ONAGER_BAD_ARGUMENT, "node '" + info.node + "': operator " + info.type + " of domain " + info.domain + ", version " + std::to_string(info.version) +

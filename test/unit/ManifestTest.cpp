@@ -37,8 +37,8 @@ static std::vector<TensorInfo> randomTensors(std::mt19937_64 &generator, size_t 
   return tensors;
 }
 
-static OperatorInfo randomOperator(std::mt19937_64 &generator) {
-  OperatorInfo info{randomText(generator), randomText(generator), randomText(generator), generator(), {}, {}, {}};
+static CustomNodeInfo randomOperator(std::mt19937_64 &generator) {
+  CustomNodeInfo info{randomText(generator), randomText(generator), randomText(generator), generator(), {}, {}, {}};
   info.inputs.resize(generator() % 3, static_cast<int64_t>(generator() % 27));
   for (size_t k = generator() % 3; k > 0; --k)
     info.results.push_back({generator() % 27, {static_cast<int64_t>(generator() % 9), ResultInfo::kFound, ResultInfo::kKnown}});

@@ -5,8 +5,15 @@
 #include <numeric>
 #include <thread>
 
-using namespace onager;
 using namespace onager::test;
+using onager::Call;
+using onager::compile;
+using onager::CompileOptions;
+using onager::CompileResult;
+using onager::listRegistered;
+using onager::registerOperator;
+using onager::Result;
+using onager::Status;
 
 namespace {
 

@@ -43,7 +43,7 @@ static void printManifest(const rt::Manifest &manifest) {
   printFormatted("required CPU features:%s\n", features.empty() ? " none" : features.c_str());
   printFormatted("weights: %llu bytes\n", static_cast<unsigned long long>(manifest.weightBytes));
   printFormatted("scalar operations of a run: %s\n", manifest.work.print(manifest.symbols).c_str());
-  for (const rt::OperatorInfo &info : manifest.operators)
+  for (const rt::CustomNodeInfo &info : manifest.operators)
     printFormatted("custom operator: %s of domain %s, version %llu, node %s\n", info.type.c_str(), info.domain.c_str(), static_cast<unsigned long long>(info.version),
                    info.node.c_str());
   printFormatted("launches: %zu\n", manifest.launches.size());
@@ -83,7 +83,7 @@ static json::Value describe(const rt::Manifest &manifest) {
     slots.push_back(json::Object{{"bytes", describe(slot.bytes, manifest)}, {"first", static_cast<int64_t>(slot.first)},
                                  {"last", static_cast<int64_t>(slot.last)}, {"per_thread", slot.perThread != 0}});
   json::Array operators;
-  for (const rt::OperatorInfo &info : manifest.operators)
+  for (const rt::CustomNodeInfo &info : manifest.operators)
     operators.push_back(json::Object{{"domain", json::fixUTF8(info.domain)}, {"type", json::fixUTF8(info.type)}, {"version", static_cast<int64_t>(info.version)},
                                      {"node", json::fixUTF8(info.node)}});
   return json::Object{{"name", manifest.name},

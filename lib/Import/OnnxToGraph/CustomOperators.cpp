@@ -44,7 +44,7 @@ public:
   SmallVector<Type> makeTypes(SmallVectorImpl<AffineExpr> &found);
 
   Values values; ///< of the inputs that are there
-  rt::OperatorInfo info;
+  rt::CustomNodeInfo info;
 
 private:
   struct Call : onager_call {
@@ -222,7 +222,7 @@ static Attribute makeAttribute(Builder &b, const rt::AttributeInfo &attribute) {
                               b.getNamedAttr("strings", b.getStrArrayAttr(strings))});
 }
 
-static DictionaryAttr makeRecord(Builder &b, const rt::OperatorInfo &info) {
+static DictionaryAttr makeRecord(Builder &b, const rt::CustomNodeInfo &info) {
   SmallVector<Attribute> results, attributes;
   for (const rt::ResultInfo &result : info.results)
     results.push_back(b.getDictionaryAttr({b.getNamedAttr("dtype", b.getI64IntegerAttr(static_cast<int64_t>(result.dtype))), b.getNamedAttr("dims", b.getDenseI64ArrayAttr(result.dims))}));

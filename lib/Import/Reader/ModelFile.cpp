@@ -46,11 +46,11 @@ bool MappedFiles::map(const std::string &path, llvm::StringRef &bytes, std::stri
   return true;
 }
 
-/// Guesses from the first bytes: a binary model starts with field tags and holds bytes below 9 early on.
+/// Guesses from the first bytes: a binary model starts with field tags and holds bytes below 9 early on; text may hold UTF-8.
 static bool looksLikeText(llvm::StringRef bytes) {
   llvm::StringRef head = bytes.take_front(256);
   for (char c : head)
-    if (!llvm::isPrint(c) && !llvm::isSpace(c))
+    if (llvm::isASCII(c) && !llvm::isPrint(c) && !llvm::isSpace(c))
       return false;
   head = head.ltrim();
   return !head.empty() && (head.front() == '<' || head.front() == '#' || head.front() == '/' || llvm::isAlpha(head.front()));
