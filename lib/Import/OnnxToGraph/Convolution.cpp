@@ -19,8 +19,8 @@ static bool checkGroup(Emitter &e, int64_t group, AffineExpr channels) {
   return false;
 }
 
-/// The kernel extents from the filter's shape, which must be known.
-static std::optional<Ints> getKernel(Node &node, Value x, Value filter) {
+/// The kernel's extents: those of the filter, each 1 at least.
+static std::optional<Exprs> getKernel(Node &node, Value x, Value filter) {
   Emitter &e = node.e;
   if (!x || !filter)
     return std::nullopt;
@@ -29,26 +29,19 @@ static std::optional<Ints> getKernel(Node &node, Value x, Value filter) {
     e.fail("a filter of rank " + Twine(dims.size()) + " for data of rank " + Twine(Emitter::rankOf(x)));
     return std::nullopt;
   }
-  Ints kernel;
+  Exprs kernel;
   std::optional<Ints> stated = node.getInts("kernel_shape");
   for (auto [k, dim] : llvm::enumerate(ArrayRef(dims).drop_front(2))) {
-    std::optional<int64_t> extent = graph::getConstant(dim);
-    if (!extent && stated && k < stated->size()) {
-      e.unify(dim, e.number((*stated)[k]), "a dim of the filter and kernel_shape");
-      extent = (*stated)[k];
-    }
-    if (!extent || *extent < 1) {
-      e.fail("the kernel's extents are not known");
-      return std::nullopt;
-    }
-    kernel.push_back(*extent);
+    bool isStated = !graph::getConstant(dim) && stated && k < stated->size();
+    kernel.push_back(isStated ? e.unify(dim, e.number((*stated)[k]), "a dim of the filter and kernel_shape") : dim);
+    e.requireAtLeast(kernel.back(), e.number(1), "a spatial dim of the filter");
   }
-  return kernel;
+  return e.hasFailed() ? std::nullopt : std::optional(kernel);
 }
 
 Value convolve(Node &node, Value x, Value filter, Type element) {
   Emitter &e = node.e;
-  std::optional<Ints> kernel = getKernel(node, x, filter);
+  std::optional<Exprs> kernel = getKernel(node, x, filter);
   std::optional<Window> window = kernel ? readWindow(node, x, kernel) : std::nullopt;
   int64_t group = node.getInt("group", 1);
   if (!window || !checkGroup(e, group, Emitter::dimsOf(filter)[0]))
@@ -87,7 +80,7 @@ static bool transposeWindow(Node &node, Window &window, ArrayRef<AffineExpr> spa
     return false;
   }
   for (size_t k = 0; k < count; ++k) {
-    AffineExpr full = normalize((spatial[k] - 1) * window.strides[k] + ((*extra)[k] + window.extentOf(k)));
+    AffineExpr full = normalize((spatial[k] - 1) * window.strides[k] + window.extentOf(k) + (*extra)[k]);
     if (!shape && !isSame) {
       window.low.push_back(autoPad == "VALID" ? e.number(0) : pads[k]);
       window.high.push_back(autoPad == "VALID" ? e.number(0) : pads[k + count]);
@@ -107,7 +100,7 @@ static bool transposeWindow(Node &node, Window &window, ArrayRef<AffineExpr> spa
 template <bool hasDynamicPads> static void importConvTranspose(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0), filter = node.in(1);
-  std::optional<Ints> kernel = getKernel(node, x, filter);
+  std::optional<Exprs> kernel = getKernel(node, x, filter);
   if (!kernel)
     return;
   size_t count = kernel->size();
@@ -131,9 +124,63 @@ template <bool hasDynamicPads> static void importConvTranspose(Node &node) {
   node.set(0, node.has(bias) ? addChannelBias(e, y, node.in(bias)) : y);
 }
 
+/// A convolution [B, C, S] of each channel with a filter of its own [C, 1, K]. How many there are may be known only while the model runs.
+static Value convolveChannels(Emitter &e, Value x, Value filter, AffineExpr length, int64_t dilation) {
+  AffineExpr channels = Emitter::dimsOf(filter)[0], taps = Emitter::dimsOf(filter)[2], one = e.number(1);
+  if (std::optional<int64_t> group = graph::getConstant(channels); group && *group > 0)
+    return e.make<ConvOp>(Dims{Emitter::dimsOf(x)[0], channels, length}, Emitter::elementOf(x), x, filter, Ints{1}, e.exprs(e.numbers({0})), Ints{dilation}, *group);
+  Type element = Emitter::elementOf(x), wide = element.isF64() ? element : e.f32();
+  Value tap = e.mul(e.iota({one, taps}, 1, e.i64()), e.integerScalar(dilation, e.i64()));
+  Value windows = e.gather(e.cast(x, wide), e.add(e.iota({length, one}, 0, e.i64()), tap), 2);
+  return e.cast(e.reduce(ReduceKind::sum, e.mul(windows, e.reshape(e.cast(filter, wide), {channels, one, taps})), {3}, /*keepDims=*/false), element);
+}
+
+/// A convolution per channel over what came before and the input; the last positions are the state of the next call.
+static void importCausalConvolution(Node &node) {
+  Emitter &e = node.e;
+  Value x = node.in(0), filter = node.in(1);
+  std::string activation = node.getString("activation", "none");
+  int64_t dilation = node.getInt("dilation", 1);
+  if (!x || !filter || !checkRanks(node, {{1, 3}, {2, 1}}))
+    return;
+  if (node.getInt("ndim", 1) != 1 || node.getInt("state_window", 0) || dilation < 1 || (activation != "none" && activation != "silu" && activation != "swish"))
+    return void(e.fail("ndim is " + Twine(node.getInt("ndim", 1)) + ", dilation " + Twine(dilation) + ", activation '" + activation + "'"));
+  bool isLast = node.getInt("channels_last", 0) != 0;
+  Dims dims = Emitter::dimsOf(x), shape = Emitter::dimsOf(filter);
+  AffineExpr channels = shape[0], state = normalize((shape[2] - 1) * dilation);
+  if (Emitter::rankOf(x) < 3 || (!isLast && Emitter::rankOf(x) != 3))
+    return void(e.fail("data of rank " + Twine(Emitter::rankOf(x)) + ", expected 3"));
+  e.unify(shape[1], e.number(1), "the channels of a filter for one");
+  e.requireAtLeast(shape[2], e.number(1), "the taps of the filter");
+  if (!isLast)
+    e.unify(dims[1], channels, "the channels of the data and the filter");
+  // [B, S, ...] as [B, C, S], and back.
+  auto toFront = [&](Value y, AffineExpr length) { return isLast ? e.transpose(e.reshape(y, {dims[0], length, channels}), {0, 2, 1}) : y; };
+  auto toBack = [&](Value y, AffineExpr length) {
+    Dims back = dims;
+    back[1] = length;
+    return isLast ? e.reshape(e.transpose(y, {0, 2, 1}), back) : y;
+  };
+  AffineExpr length = isLast ? dims[1] : dims[2];
+  Value past = node.has(3) ? toFront(node.in(3), state) : e.splat(e.scalar(0, Emitter::elementOf(x)), {dims[0], channels, state});
+  if (past && Emitter::rankOf(past) == 3)
+    e.unify(Emitter::dimsOf(past)[2], state, "the positions of the past state");
+  Value all = e.concat({past, toFront(x, length)}, 2);
+  if (!all || !e.checkBinary(x, filter))
+    return;
+  Value y = convolveChannels(e, all, filter, length, dilation);
+  y = node.has(2) ? e.add(y, e.reshape(node.in(2), {channels, e.number(1)})) : y;
+  if (activation != "none" && y)
+    y = e.mul(y, e.unary<SigmoidOp>(y));
+  node.set(0, toBack(y, length));
+  node.set(1, toBack(e.sliceAxis(all, 2, length, state), state));
+}
+
 void addConvolutions(OperatorTable &table) {
   table.add("Conv", importConv);
   table.add("ConvTranspose", importConvTranspose<false>);
+  table.add("CausalConvWithState", importCausalConvolution, /*since=*/27);
+  table.addIn("com.microsoft", "CausalConvWithState", importCausalConvolution);
   table.addIn("com.microsoft", "ConvTransposeWithDynamicPads", importConvTranspose<true>);
 }
 

@@ -306,6 +306,17 @@ void Importer::checkVersions(const FunctionFrame &frame) {
   result.refused |= !result.errors.empty();
 }
 
+std::optional<int64_t> Importer::findDeclaredRank(const Node &node) const {
+  if (node.scope.frame->isFunction || node.numOutputs() == 0)
+    return std::nullopt;
+  const onnx::GraphProto &graph = model.proto.graph();
+  for (const auto *list : {&graph.output(), &graph.value_info()})
+    for (const onnx::ValueInfoProto &value : *list)
+      if (value.name() == node.proto.output(0) && value.type().tensor_type().has_shape())
+        return value.type().tensor_type().shape().dim_size();
+  return std::nullopt;
+}
+
 OwningOpRef<ModuleOp> Importer::run() {
   const onnx::GraphProto &graph = model.proto.graph();
   FunctionFrame frame;

@@ -222,6 +222,9 @@ public:
   /// Forgets the errors since the mark and returns the first of them as text; empty where there is none.
   std::string withdrawErrors(ErrorMark mark);
 
+  /// Returns the rank that the model declares for a node's first output.
+  std::optional<int64_t> findDeclaredRank(const Node &node) const;
+
 private:
   void report(const onnx::NodeProto &node, int64_t opset, std::string reason);
   void reportFile(std::string reason);

@@ -29,17 +29,24 @@ void importGatherElements(Node &node) {
     node.set(0, node.e.gatherElements(x, indices, node.getInt("axis", 0)));
 }
 
-/// Length of an index tuple: the last dim of the indices, which must be known.
-std::optional<int64_t> getTupleSize(Node &node, Value x, Value indices, int64_t batch) {
+/// Length of an index tuple: the last dim of the indices, which becomes a constant. Where it is none, it follows from the rank that the result has:
+/// `remaining` is the number of dims of x that the tuples leave, -1 where that is not known.
+std::optional<int64_t> getTupleSize(Node &node, Value x, Value &indices, int64_t batch, int64_t remaining) {
   if (!x || !checkIndices(node, indices))
     return std::nullopt;
   if (Emitter::rankOf(indices) == 0) {
     node.e.fail("indices of rank 0");
     return std::nullopt;
   }
-  std::optional<int64_t> size = graph::getConstant(Emitter::dimsOf(indices).back());
+  Dims dims = Emitter::dimsOf(indices);
+  std::optional<int64_t> size = graph::getConstant(dims.back());
+  if (!size && remaining >= 0 && Emitter::rankOf(x) >= batch + remaining) {
+    size = Emitter::rankOf(x) - batch - remaining;
+    dims.back() = node.e.unify(dims.back(), node.e.number(*size), "the last dim of the indices, after the output's rank");
+    indices = node.e.reshape(indices, dims);
+  }
   if (!size || batch < 0 || *size + batch > Emitter::rankOf(x) || batch >= Emitter::rankOf(indices)) {
-    node.e.fail("the last dim of the indices is not known or exceeds the rank of the data");
+    node.e.fail("the last dim of the indices is not known, nor told by the rank of the output, or exceeds the rank of the data");
     return std::nullopt;
   }
   return size;
@@ -48,7 +55,8 @@ std::optional<int64_t> getTupleSize(Node &node, Value x, Value indices, int64_t 
 void importGatherND(Node &node) {
   Value x = node.in(0), indices = node.in(1);
   int64_t batch = node.getInt("batch_dims", 0);
-  std::optional<int64_t> size = getTupleSize(node, x, indices, batch);
+  std::optional<int64_t> rank = node.importer.findDeclaredRank(node);
+  std::optional<int64_t> size = getTupleSize(node, x, indices, batch, rank && indices ? *rank - (Emitter::rankOf(indices) - 1) : -1);
   if (!size)
     return;
   Dims have = Emitter::dimsOf(x), dims = Emitter::dimsOf(indices);
@@ -78,7 +86,7 @@ void importScatterElements(Node &node) {
 void importScatterND(Node &node) {
   Value x = node.in(0), indices = node.in(1), updates = node.in(2);
   std::optional<ScatterKind> kind = getScatterKind(node);
-  std::optional<int64_t> size = getTupleSize(node, x, indices, 0);
+  std::optional<int64_t> size = getTupleSize(node, x, indices, 0, updates && indices ? Emitter::rankOf(updates) - (Emitter::rankOf(indices) - 1) : -1);
   if (!kind || !size || !updates)
     return;
   if (Emitter::rankOf(updates) != Emitter::rankOf(indices) - 1 + Emitter::rankOf(x) - *size) {

@@ -201,48 +201,6 @@ void importGroupRouter(Node &node) {
   node.set(0, e.cast(e.select(isChosen, logarithm, e.scalar(node.getFloat("router_sentinel", -10000), e.f32())), type));
 }
 
-/// A convolution per channel over what came before and the input; the last positions are the state of the next call.
-void importCausalConvolution(Node &node) {
-  Emitter &e = node.e;
-  Value x = node.in(0), filter = node.in(1);
-  std::string activation = node.getString("activation", "none");
-  int64_t dilation = node.getInt("dilation", 1);
-  if (!x || !filter || !checkRanks(node, {{1, 3}, {2, 1}}))
-    return;
-  if (node.getInt("ndim", 1) != 1 || node.getInt("state_window", 0) || dilation < 1 || (activation != "none" && activation != "silu" && activation != "swish"))
-    return void(e.fail("ndim is " + Twine(node.getInt("ndim", 1)) + ", dilation " + Twine(dilation) + ", activation '" + activation + "'"));
-  bool isLast = node.getInt("channels_last", 0) != 0;
-  Dims dims = Emitter::dimsOf(x), shape = Emitter::dimsOf(filter);
-  AffineExpr channels = shape[0], state = normalize((shape[2] - 1) * dilation);
-  std::optional<int64_t> group = graph::getConstant(channels);
-  if (!group || *group < 1 || Emitter::rankOf(x) < 3 || (!isLast && Emitter::rankOf(x) != 3))
-    return void(e.fail("the number of channels is not known, or the data has rank " + Twine(Emitter::rankOf(x))));
-  e.unify(shape[1], e.number(1), "the channels of a filter for one");
-  e.requireAtLeast(shape[2], e.number(1), "the taps of the filter");
-  if (!isLast)
-    e.unify(dims[1], channels, "the channels of the data and the filter");
-  // [B, S, ...] as [B, C, S], and back.
-  auto toFront = [&](Value y, AffineExpr length) { return isLast ? e.transpose(e.reshape(y, {dims[0], length, channels}), {0, 2, 1}) : y; };
-  auto toBack = [&](Value y, AffineExpr length) {
-    Dims back = dims;
-    back[1] = length;
-    return isLast ? e.reshape(e.transpose(y, {0, 2, 1}), back) : y;
-  };
-  AffineExpr length = isLast ? dims[1] : dims[2];
-  Value past = node.has(3) ? toFront(node.in(3), state) : e.splat(e.scalar(0, Emitter::elementOf(x)), {dims[0], channels, state});
-  if (past && Emitter::rankOf(past) == 3)
-    e.unify(Emitter::dimsOf(past)[2], state, "the positions of the past state");
-  Value all = e.concat({past, toFront(x, length)}, 2);
-  if (!all)
-    return;
-  Value y = e.make<ConvOp>(Dims{dims[0], channels, length}, Emitter::elementOf(x), all, filter, Ints{1}, e.exprs(e.numbers({0})), Ints{dilation}, *group);
-  y = node.has(2) ? e.add(y, e.reshape(node.in(2), {channels, e.number(1)})) : y;
-  if (activation != "none" && y)
-    y = e.mul(y, e.unary<SigmoidOp>(y));
-  node.set(0, toBack(y, length));
-  node.set(1, toBack(e.sliceAxis(all, 2, length, state), state));
-}
-
 } // namespace
 
 void addMicrosoftBlocks(OperatorTable &table) {
@@ -256,7 +214,6 @@ void addMicrosoftBlocks(OperatorTable &table) {
   add("HyperConnectionPostMix", importPostMix);
   add("EngramGate", importEngramGate);
   add("MoEGroupRouter", importGroupRouter);
-  add("CausalConvWithState", importCausalConvolution);
 }
 
 } // namespace onager::frontend

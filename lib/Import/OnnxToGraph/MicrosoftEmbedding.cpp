@@ -171,7 +171,7 @@ struct Places {
 Places placeWindows(Emitter &e, const Window &window, size_t k, AffineExpr extent) {
   AffineExpr one = e.number(1);
   Value start = e.mul(e.iota({window.out[k], one}, 0, e.i64()), e.integerScalar(window.strides[k], e.i64()));
-  Value at = e.sub(e.add(start, e.iota({one, e.number(window.kernel[k])}, 1, e.i64())), e.indexTensor({window.low[k]}, {}, e.i64()));
+  Value at = e.sub(e.add(start, e.iota({one, window.kernel[k]}, 1, e.i64())), e.indexTensor({window.low[k]}, {}, e.i64()));
   Value zero = e.integerScalar(0, e.i64()), last = e.indexTensor({normalize(extent - 1)}, {}, e.i64());
   Value isInside = e.binary<AndOp>(e.compare<LessEqualOp>(zero, at), e.compare<LessEqualOp>(at, last));
   return {e.maximum(e.minimum(at, last), zero), isInside};
@@ -182,7 +182,7 @@ Places placeWindows(Emitter &e, const Window &window, size_t k, AffineExpr exten
 void importMaxPoolWithMask(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0), mask = node.in(1);
-  std::optional<Window> window = readWindow(node, x, std::nullopt);
+  std::optional<Window> window = readWindow(node, x);
   if (!window || !mask)
     return;
   size_t count = window->kernel.size();

@@ -14,25 +14,25 @@ Dims getPoolDims(Value x, const Window &window) {
 }
 
 Value pool(Emitter &e, Value x, const Window &window, PoolKind kind, bool countPadding, int64_t p) {
-  return e.make<PoolOp>(getPoolDims(x, window), Emitter::elementOf(x), x, kind, window.kernel, window.strides, e.exprs(window.low),
+  return e.make<PoolOp>(getPoolDims(x, window), Emitter::elementOf(x), x, kind, window.getKernel(), window.strides, e.exprs(window.low),
                         e.exprs(window.high), window.dilations, countPadding, p);
 }
 
 void importMaxPool(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0);
-  std::optional<Window> window = readWindow(node, x, std::nullopt);
+  std::optional<Window> window = readWindow(node, x);
   if (!window)
     return;
   node.set(0, pool(e, x, *window, PoolKind::max, false, 2));
   if (node.wants(1))
-    node.set(1, e.make<MaxPoolIndicesOp>(getPoolDims(x, *window), e.i64(), x, window->kernel, window->strides, e.exprs(window->low),
+    node.set(1, e.make<MaxPoolIndicesOp>(getPoolDims(x, *window), e.i64(), x, window->getKernel(), window->strides, e.exprs(window->low),
                                          window->dilations, node.getInt("storage_order", 0) != 0));
 }
 
 void importAveragePool(Node &node) {
   Value x = node.in(0);
-  if (std::optional<Window> window = readWindow(node, x, std::nullopt))
+  if (std::optional<Window> window = readWindow(node, x))
     node.set(0, pool(node.e, x, *window, PoolKind::average, node.getInt("count_include_pad", 0) != 0, 2));
 }
 
@@ -43,7 +43,7 @@ void importLpPool(Node &node) {
     node.e.fail("p is " + Twine(p));
     return;
   }
-  if (std::optional<Window> window = readWindow(node, x, std::nullopt))
+  if (std::optional<Window> window = readWindow(node, x))
     node.set(0, pool(node.e, x, *window, PoolKind::lp, true, p));
 }
 

@@ -44,7 +44,13 @@ static Value spreadParameter(Node &node, Value parameter, ArrayRef<AffineExpr> d
   int64_t block = node.getInt("block_size", 0);
   if (have.empty() || (have.size() == 1 && graph::isConstant(have[0], 1) && block == 0))
     return e.reshape(parameter, {});
-  int64_t axis = e.axisOf(node.getInt("axis", 1), rank);
+  int64_t stated = node.getInt("axis", 1);
+  if (have.size() == 1 && block == 0 && (stated < -rank || stated >= rank) && !graph::getConstant(have[0])) {
+    // Only one element for all makes sense of such an axis.
+    e.require(have[0], e.number(1), "length of the scale, whose axis " + Twine(stated) + " is outside rank " + Twine(rank));
+    return e.reshape(parameter, {});
+  }
+  int64_t axis = e.axisOf(stated, rank);
   if (e.hasFailed())
     return {};
   if (have.size() == 1 && block == 0) {

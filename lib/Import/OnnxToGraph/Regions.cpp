@@ -26,7 +26,7 @@ void importDeformConv(Node &node) {
   int64_t group = node.getInt("group", 1), offsetGroups = node.getInt("offset_group", 1);
   if (!kernel[0] || !kernel[1] || group < 1 || offsetGroups < 1)
     return void(e.fail("expected filters of known size, group and offset_group of at least 1"));
-  std::optional<Window> window = readWindow(node, x, Ints{*kernel[0], *kernel[1]});
+  std::optional<Window> window = readWindow(node, x, Exprs{e.number(*kernel[0]), e.number(*kernel[1])});
   std::optional<int64_t> low[2];
   for (size_t k = 0; window && k < 2; ++k)
     low[k] = graph::getConstant(window->low[k]);

@@ -44,7 +44,11 @@ static void computeExtents(Emitter &e, Window &window, ArrayRef<AffineExpr> spat
   }
 }
 
-std::optional<Window> readWindow(Node &node, Value x, std::optional<Ints> kernel) {
+Ints Window::getKernel() const {
+  return llvm::map_to_vector(kernel, [](AffineExpr extent) { return *graph::getConstant(extent); });
+}
+
+std::optional<Window> readWindow(Node &node, Value x, std::optional<Exprs> kernel) {
   Emitter &e = node.e;
   if (!x)
     return std::nullopt;
@@ -56,8 +60,8 @@ std::optional<Window> readWindow(Node &node, Value x, std::optional<Ints> kernel
   ArrayRef<AffineExpr> spatial = ArrayRef(dims).drop_front(2);
   size_t count = spatial.size();
   std::optional<Ints> strides = readSpatial(node, "strides", count, 1), dilations = readSpatial(node, "dilations", count, 1);
-  if (!kernel)
-    kernel = readSpatial(node, "kernel_shape", count, 1);
+  if (std::optional<Ints> stated = kernel ? std::nullopt : readSpatial(node, "kernel_shape", count, 1))
+    kernel = Exprs(e.numbers(*stated));
   if (!strides || !dilations || !kernel)
     return std::nullopt;
   Window window{*kernel, *strides, *dilations, {}, {}, {}, node.getInt("ceil_mode", 0) != 0};

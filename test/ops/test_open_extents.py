@@ -1,0 +1,97 @@
+"""Filters, states, index tuples and scales of extents that are known only while running: one artifact at several shapes, beside ONNX Runtime or the reference."""
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+from onnx.reference import ReferenceEvaluator
+
+import onager
+from support.compare import is_near
+
+
+def make_model(op: str, ranks: list[int], types: list[int], outputs: list[tuple[int, int]], opset: int = 21, **attributes) -> bytes:
+    """A model of one node whose inputs have only names for dims; outputs are (type, rank)."""
+    inputs = [helper.make_tensor_value_info(f"x{k}", kind, [f"d{k}_{d}" for d in range(rank)]) for k, (kind, rank) in enumerate(zip(types, ranks))]
+    results = [helper.make_tensor_value_info(f"y{k}", kind, [None] * rank) for k, (kind, rank) in enumerate(outputs)]
+    node = helper.make_node(op, [value.name for value in inputs], [value.name for value in results], **attributes)
+    model = helper.make_model(helper.make_graph([node], "g", inputs, results), opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+    return model.SerializeToString()
+
+
+def compare(model: bytes, cases: list[list[np.ndarray]], opt_level: int, reference=ReferenceEvaluator) -> None:
+    session, reference = onager.InferenceSession(model, opt_level=opt_level), reference(model)
+    for arrays in cases:
+        feeds = {f"x{k}": array for k, array in enumerate(arrays)}
+        for mine, wanted in zip(session.run(None, feeds), reference.run(None, feeds)):
+            assert mine.dtype == wanted.dtype
+            assert is_near(mine, np.asarray(wanted), 0), [array.shape for array in arrays]
+
+
+def draw(*shape: int) -> np.ndarray:
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("opt_level", [0, 3])
+@pytest.mark.parametrize("attributes", [{}, {"strides": [2, 1], "pads": [1, 2, 0, 1]}, {"dilations": [2, 1]}, {"auto_pad": "SAME_UPPER"}, {"group": 2}], ids=str)
+def test_conv(attributes, opt_level):
+    group = attributes.get("group", 1)
+    model = make_model("Conv", [4, 4], [TensorProto.FLOAT] * 2, [(TensorProto.FLOAT, 4)], **attributes)
+    compare(model, [[draw(1, 4, 7, 9), draw(6, 4 // group, 3, 2)], [draw(2, 2, 5, 5), draw(2, 2 // group, 1, 5)], [draw(1, 6, 11, 4), draw(2, 6 // group, 2, 1)]], opt_level,
+            onnxruntime.InferenceSession)
+
+
+@pytest.mark.parametrize("opt_level", [0, 3])
+@pytest.mark.parametrize("attributes", [{}, {"strides": [2], "pads": [1, 0], "output_padding": [1]}, {"dilations": [2]}, {"group": 2}], ids=str)
+def test_conv_transpose(attributes, opt_level):
+    group = attributes.get("group", 1)
+    model = make_model("ConvTranspose", [3, 3], [TensorProto.FLOAT] * 2, [(TensorProto.FLOAT, 3)], **attributes)
+    compare(model, [[draw(1, 4, 7), draw(4, 3, 3)], [draw(2, 2, 5), draw(2, 4, 4)], [draw(1, 2 * group, 1), draw(2 * group, 1, 2)]], opt_level, onnxruntime.InferenceSession)
+
+
+@pytest.mark.parametrize("opt_level", [0, 3])
+@pytest.mark.parametrize("kind", [np.float32, np.float16])
+def test_causal_conv_with_state(kind, opt_level):
+    number = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+    model = make_model("CausalConvWithState", [3, 3, 1, 3], [number] * 4, [(number, 3)] * 2, opset=27, activation="silu")
+    cases = [[draw(2, 3, 5), draw(3, 1, 4), draw(3), draw(2, 3, 3)], [draw(1, 1, 1), draw(1, 1, 2), draw(1), draw(1, 1, 1)], [draw(1, 2, 3), draw(2, 1, 1), draw(2), draw(1, 2, 0)]]
+    compare(model, [[array.astype(kind) for array in arrays] for arrays in cases], opt_level)
+
+
+def test_filters_of_no_extent_are_refused_by_the_run():
+    session = onager.InferenceSession(make_model("Conv", [3, 3], [TensorProto.FLOAT] * 2, [(TensorProto.FLOAT, 3)]))
+    with pytest.raises(RuntimeError, match="node 'y0': a spatial dim of the filter"):
+        session.run(None, {"x0": draw(1, 2, 3), "x1": draw(1, 2, 0)})
+
+
+@pytest.mark.parametrize("opt_level", [0, 3])
+@pytest.mark.parametrize(("rank", "width"), [(2, 2), (3, 1), (3, 3)])
+def test_scatter_nd_and_gather_nd(rank, width, opt_level):
+    """How long the tuples are follows from the ranks of the updates and of the output."""
+    rest = rank - width
+    scatter = make_model("ScatterND", [rank, 2, 1 + rest], [TensorProto.FLOAT, TensorProto.INT64, TensorProto.FLOAT], [(TensorProto.FLOAT, rank)], reduction="add")
+    gather = make_model("GatherND", [rank, 2], [TensorProto.FLOAT, TensorProto.INT64], [(TensorProto.FLOAT, 1 + rest)])
+    scatters, gathers = [], []
+    for shape, count in (((3, 4, 2), 2), ((5, 1, 3), 4), ((2, 2, 2), 0)):
+        shape = shape[:rank]
+        indices = np.random.default_rng(count).integers(0, shape[:width], (count, width))
+        scatters.append([draw(*shape), indices, draw(count, *shape[width:])])
+        gathers.append([draw(*shape), indices])
+    compare(scatter, scatters, opt_level)
+    compare(gather, gathers, opt_level)
+
+
+def test_index_tuples_of_another_length_end_the_run():
+    session = onager.InferenceSession(make_model("GatherND", [3, 2], [TensorProto.FLOAT, TensorProto.INT64], [(TensorProto.FLOAT, 2)]))
+    with pytest.raises(RuntimeError, match="node 'y0': the last dim of the indices"):
+        session.run(None, {"x0": draw(2, 2, 2), "x1": np.zeros((1, 1), np.int64)})
+
+
+def test_scales_of_an_axis_that_the_data_lack():
+    """A vector has no axis 1, which is the default: its scale is one number, and may be known to be one only while running."""
+    model = make_model("QuantizeLinear", [1, 1, 1], [TensorProto.FLOAT, TensorProto.FLOAT, TensorProto.INT8], [(TensorProto.INT8, 1)], opset=21)
+    session = onager.InferenceSession(model)
+    for count in (1, 5):
+        y, = session.run(None, {"x0": np.arange(count, dtype=np.float32), "x1": np.array([0.5], np.float32), "x2": np.array([1], np.int8)})
+        np.testing.assert_array_equal(y, 2 * np.arange(count) + 1)
+    with pytest.raises(RuntimeError, match="length of the scale, whose axis 1 is outside rank 1"):
+        session.run(None, {"x0": np.ones(2, np.float32), "x1": np.ones(2, np.float32), "x2": np.ones(2, np.int8)})
