@@ -11,6 +11,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh || exit 1
 export PATH="$PWD/build/venv/bin:/usr/lib/llvm-22/bin:$PATH"
+export CCACHE_SLOPPINESS=pch_defines,time_macros
 build=$PWD/build/sanitize
 if [ ! -f "$build/build.ninja" ]; then
   cmake -G Ninja -S . -B "$build" -DONAGER_SANITIZE=ON -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE="-O1 -gline-tables-only -DNDEBUG" \

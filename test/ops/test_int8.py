@@ -5,6 +5,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from support.machine import skip_without_level
+from support.single import run_reference
+
 # channels, outputs, height, width, kernel, strides, pads, dilations, group
 CONVS = {
     "pointwise": (64, 96, 16, 16, (1, 1), (1, 1), (0, 0, 0, 0), (1, 1), 1),
@@ -150,7 +153,6 @@ def _reference(model: bytes, feeds: dict, tmp_path) -> np.ndarray:
 @pytest.mark.parametrize("size", CONVS)
 def test_conv(size, form, tmp_path):
     import onager
-    import onnxruntime
 
     model = _conv(size, form)
     feeds = _feeds(model, 2)
@@ -159,7 +161,7 @@ def test_conv(size, form, tmp_path):
     results = [onager.InferenceSession(artifact, threads=threads).run(None, feeds)[0] for threads in (1, 2, 3)]
     _hold(results[0], _reference(model, feeds, tmp_path))
     # Its kernels for signed bytes saturate in between without VNNI: how often they differ is not held.
-    _hold(results[0], onnxruntime.InferenceSession(model).run(None, feeds)[0], often=1)
+    _hold(results[0], run_reference(model, feeds)[0], often=1)
     for other in results[1:]:
         np.testing.assert_array_equal(results[0], other)
 
@@ -170,6 +172,7 @@ def test_conv_levels(size, target, tmp_path):
     """All levels give the same bytes: sums are exact; one without fused multiply-adds rounds products first."""
     import onager
 
+    skip_without_level(target)
     for form in ("unsigned", "signed"):
         model = _conv(size, form)
         feeds = _feeds(model, 1)
@@ -249,6 +252,7 @@ def test_product(size, form, tmp_path):
 @pytest.mark.parametrize("target", ["x86-64-v2", "x86-64-v3", "x86-64-v4"])
 @pytest.mark.parametrize("size", ["few_columns", "batched"])
 def test_product_levels(size, target, tmp_path):
+    skip_without_level(target)
     _check_product(size, "signed", target, tmp_path)
 
 
@@ -310,7 +314,6 @@ def test_integer_operators(tmp_path):
 def test_dynamic_quantization(target, tmp_path):
     """The zero point of the left operand is computed while the model runs."""
     import onager
-    import onnxruntime
 
     random = np.random.default_rng(4)
     weights = [numpy_helper.from_array(random.integers(-127, 128, (48, 70)).astype(np.int8), "w"), numpy_helper.from_array(np.float32(0.01), "s")]
@@ -328,7 +331,7 @@ def test_dynamic_quantization(target, tmp_path):
     assert "int8_gemm" in _heroes(report)
     for shape in [(1, 1, 48), (2, 5, 48)]:
         x = (random.standard_normal(shape) + 0.7).astype(np.float32)
-        found, wanted = (session.run(None, {"x": x})[0] for session in (onager.InferenceSession(artifact), onnxruntime.InferenceSession(model)))
+        found, wanted = onager.InferenceSession(artifact).run(None, {"x": x})[0], run_reference(model, {"x": x})[0]
         np.testing.assert_allclose(found, wanted, atol=1e-4 * np.abs(wanted).max())
 
 

@@ -1,0 +1,23 @@
+"""What the processor of this machine has, for tests that hold against kernels or run code of a level."""
+import functools
+import pathlib
+
+import pytest
+
+
+@functools.cache
+def get_flags() -> frozenset[str]:
+    """The processor's features by the kernel's names; empty where it tells none."""
+    lines = [line for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")]
+    return frozenset(lines[0].split(":", 1)[1].split()) if lines else frozenset()
+
+
+def skip_without_level(target: str) -> None:
+    """Skips the rest of a test that runs code of a level which this processor lacks."""
+    if target == "x86-64-v4" and not {"avx512f", "avx512bw", "avx512vl"} <= get_flags():
+        pytest.skip("this processor has no AVX-512")
+
+
+def do_bytes_saturate() -> bool:
+    """True where ONNX Runtime's sums of two products of bytes with signed bytes saturate at 16 bits: without VNNI."""
+    return not {"avx512_vnni", "avx_vnni"} & get_flags()
