@@ -31,6 +31,12 @@ WITHOUT = {
         "SoftmaxCrossEntropyLoss StringConcat StringNormalizer StringSplit SwiGLU TensorScatter TfIdfVectorizer TreeEnsemble TreeEnsembleClassifier TreeEnsembleRegressor Upsample",
 }
 
+# Element types that no tensor of a compiled model may have: their refusal is no difference.
+UNSUPPORTED = ("complex64", "complex128", "float6e2m3", "float6e3m2")
+
+# Results of the reference implementation that are not what the schema says: by operator, what the schema says.
+WRONG_REFERENCE = {"ReduceSumSquare": "the result has the type T of the input; NumPy's sum widens 32-bit integers"}
+
 
 @dataclasses.dataclass
 class Node:
@@ -160,8 +166,9 @@ def make_node(case: tuple, prefix: str = "") -> tuple:
         if value is None:
             continue
         feeds[label] = np.asarray(value)
-        is_list = open_dims and not (feeds[label].ndim == 1 and feeds[label].dtype == np.int64)
-        dims = [f"{label}_{axis}" if is_list else extent for axis, extent in enumerate(feeds[label].shape)]
+        # The length of a vector of indices may be a rank, which is never open.
+        fixed = feeds[label].ndim - 1 if feeds[label].dtype in (np.int32, np.int64) else -1
+        dims = [f"{label}_{axis}" if open_dims and axis != fixed else extent for axis, extent in enumerate(feeds[label].shape)]
         infos.append(helper.make_tensor_value_info(label, helper.np_dtype_to_tensor_dtype(feeds[label].dtype), dims))
     node = helper.make_node(name, names, results, name=f"{prefix}node", domain=domain, **drawn.attributes)
     return node, infos, [helper.make_empty_tensor_value_info(result) for result in results], feeds
