@@ -212,7 +212,7 @@ void importPad(Node &node) {
       e.axesOf(axes, rank);
     }
     pads = node.has(3) && !given ? spreadPads(node, rank) : e.contentsOrBind(node.in(1));
-    value = node.has(2) ? e.reshape(node.in(2), {}) : e.scalar(0, Emitter::elementOf(x));
+    value = node.has(2) ? e.reshape(node.in(2), {}) : e.zero(Emitter::elementOf(x));
   }
   if (!e.hasFailed() && pads.size() != 2 * axes.size())
     e.fail(Twine(pads.size()) + " pads for " + Twine(axes.size()) + " axes");
