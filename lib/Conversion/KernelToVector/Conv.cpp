@@ -27,6 +27,7 @@ struct ConvShape {
   int64_t width;  ///< pixels of a tile
   int64_t tiles;  ///< tiles that one work item gathers before it sweeps the filters
   bool hasAliasedRows; ///< rows of the filter start in the same sets of the first-level cache: each row tile is copied apart
+  bool isPlain;  ///< one tap per channel, under the pixel itself: panels are copies of runs of the planes
   bool isDirect; ///< full tiles of pixels are read where they lie in the image
   int64_t blocks, blockChannels; ///< blocks of a group's output channels, and channels of one
   AffineExpr getPanelFloats() const { return depth * ((isDirect ? 1 : tiles) * width); }
@@ -34,6 +35,11 @@ struct ConvShape {
 
 /// Rows this far apart share few sets of a cache of 4 KiB a way; copies of them are `kApart` floats further apart than they are long.
 constexpr int64_t kAliasedBytes = 4096, kApart = kLanes;
+
+/// Channels from which on planes that start in the same sets of the caches are better read in long runs, one after the other.
+constexpr int64_t kFewestAliased = 24;
+/// Tiles that a run gathers, and those of such planes.
+constexpr int64_t kMostTiles = 8, kMostAliasedTiles = 32;
 
 /// Work items that share out well, and output channels that are worth gathering the pixels once more.
 constexpr int64_t kFewestItems = 8, kFewestChannels = 96;
@@ -46,6 +52,26 @@ void splitChannels(ConvShape &s, int64_t tileRows) {
   int64_t wanted = std::clamp<int64_t>(kFewestItems / std::max<int64_t>(runs, 1), 1, std::max<int64_t>(channels / kFewestChannels, 1));
   s.blockChannels = static_cast<int64_t>(llvm::alignTo(llvm::divideCeil(channels, wanted), tileRows));
   s.blocks = std::max<int64_t>(llvm::divideCeil(channels, s.blockChannels), 1);
+}
+
+/// Decides how pixels are read: one by one from all planes, or gathered first.
+void chooseReading(ConvShape &s, const TargetInfo &target) {
+  int64_t depth = *graph::getConstant(s.depth), channels = *graph::getConstant(s.outChannels);
+  std::optional<int64_t> pixels = graph::getConstant(s.pixels);
+  s.isPlain = graph::getConstant(s.channels) == depth && llvm::all_of(s.op.getStrides(), [](int64_t stride) { return stride == 1; }) &&
+              ArrayRef(s.x).drop_front(2) == ArrayRef(s.spatial) &&
+              llvm::all_of(s.op.getPads().getResults(), [](AffineExpr pad) { return graph::isConstant(pad, 0); });
+  // So few uses of each element that gathering them would cost more than strides through memory do.
+  bool isShort = depth <= 8 || channels <= 2 * getTileRows(target);
+  bool isAliased = s.isPlain && pixels && *pixels * 4 % kAliasedBytes == 0 && depth > 8 && (depth >= kFewestAliased || channels > getTileRows(target));
+  s.isDirect = s.isPlain && isShort && !isAliased;
+  int64_t most = isAliased ? kMostAliasedTiles : kMostTiles;
+  s.tiles = std::clamp<int64_t>(target.l2Bytes * 3 / 4 / (depth * s.width * 4), 1, most);
+  if (pixels) {
+    // Few channels cannot be shared out: runs of pixels are.
+    int64_t runs = llvm::divideCeil(*pixels, s.width) / (channels < 2 * kFewestChannels ? 4 : 1);
+    s.tiles = std::clamp<int64_t>(runs, 1, s.tiles);
+  }
 }
 
 ConvShape getShape(kernel::UnitOp unit, const TargetInfo &target) {
@@ -61,19 +87,8 @@ ConvShape getShape(kernel::UnitOp unit, const TargetInfo &target) {
   s.channels = s.filter[1];
   s.outChannels = getAffineConstantExpr(*graph::getConstant(s.filter[0]) / static_cast<int64_t>(s.op.getGroup()), context);
   s.width = getTilePanels(target) * kLanes;
-  int64_t tileBytes = *graph::getConstant(s.depth) * s.width * 4;
-  s.tiles = std::clamp<int64_t>(target.l2Bytes * 3 / 4 / tileBytes, 1, 8);
-  if (std::optional<int64_t> pixels = graph::getConstant(s.pixels)) {
-    // Few channels cannot be shared out: runs of pixels are.
-    int64_t most = llvm::divideCeil(*pixels, s.width) / (*graph::getConstant(s.outChannels) < 2 * kFewestChannels ? 4 : 1);
-    s.tiles = std::clamp<int64_t>(most, 1, s.tiles);
-  }
   s.hasAliasedRows = *graph::getConstant(s.depth) * 4 % kAliasedBytes == 0;
-  // One tap, and so few uses of each element that gathering them would cost more than strides through memory do.
-  bool isShort = *graph::getConstant(s.depth) <= 8 || *graph::getConstant(s.outChannels) <= 2 * getTileRows(target);
-  s.isDirect = isShort && graph::getConstant(s.depth) == graph::getConstant(s.channels) && llvm::all_of(s.op.getStrides(), [](int64_t stride) { return stride == 1; }) &&
-               ArrayRef(s.x).drop_front(2) == ArrayRef(s.spatial) &&
-               llvm::all_of(s.op.getPads().getResults(), [](AffineExpr pad) { return graph::isConstant(pad, 0); });
+  chooseReading(s, target);
   splitChannels(s, getTileRows(target));
   return s;
 }
@@ -165,6 +180,19 @@ struct ConvEmitter {
       Value values = loadRow(e.address(f32, image, e.mul(channel, plane)), first, offset, inside, run);
       Value row = e.add(e.mul(channel, taps), tapNumber);
       LLVM::StoreOp::create(e.b, values, e.address(f32, panel, e.mul(row, e.i64(kLanes))), 4);
+    });
+  }
+
+  /// Fills whole panels of a plain convolution, plane by plane.
+  void copyRuns(Value image, Value firstPanel, Value lastPanel) {
+    Type f32 = e.b.getF32Type();
+    Value panelFloats = e.mul(e.extent(s.depth), e.i64(kLanes)), pixels = e.extent(s.pixels);
+    e.forEach(e.i64(0), e.extent(s.channels), 1, [&](Value channel) {
+      Value plane = e.address(f32, image, e.mul(channel, pixels)), row = e.address(f32, scratch, e.mul(channel, e.i64(kLanes)));
+      e.forEach(firstPanel, lastPanel, 1, [&](Value panel) {
+        Value values = LLVM::LoadOp::create(e.b, f32s, e.address(f32, plane, e.mul(panel, e.i64(kLanes))), 4);
+        LLVM::StoreOp::create(e.b, values, e.address(f32, row, e.mul(e.sub(panel, firstPanel), panelFloats)), 4);
+      });
     });
   }
 
@@ -287,8 +315,12 @@ struct ConvEmitter {
       int64_t perTile = s.width / kLanes;
       // What the last tile lacks must not be read: it is gathered even where others are read directly.
       Value firstGathered = s.isDirect ? e.maxSigned(firstTile, e.floorDiv(e.extent(s.pixels), e.i64(s.width))) : firstTile;
-      Value firstPanel = e.mul(firstGathered, e.i64(perTile));
-      e.forEach(firstPanel, e.minSigned(panels, e.mul(lastTile, e.i64(perTile))), 1, [&](Value panel) {
+      Value firstPanel = e.mul(firstGathered, e.i64(perTile)), endPanel = e.minSigned(panels, e.mul(lastTile, e.i64(perTile))), next = firstPanel;
+      if (s.isPlain) {
+        next = e.maxSigned(firstPanel, e.minSigned(endPanel, e.extent(s.pixels.floorDiv(kLanes))));
+        copyRuns(input, firstPanel, next);
+      }
+      e.forEach(next, endPanel, 1, [&](Value panel) {
         Value target = e.address(f32, scratch, e.mul(e.sub(panel, firstPanel), panelSize));
         gatherTaps(input, target, coordinates(e.mul(panel, e.i64(kLanes))), {}, e.i64(0));
       });

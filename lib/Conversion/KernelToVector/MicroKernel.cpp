@@ -110,18 +110,27 @@ void callMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, const TileOpe
   func::CallOp::create(e.b, callee, operands);
 }
 
+/// Full tiles, then the rest; a small rest shares its rows with the tile before it, since a tile of few rows has too few chains to hide their latency.
+static void forKnownTiles(UnitEmitter &e, int64_t most, int64_t rows, function_ref<void(Value, int64_t)> tile) {
+  int64_t rest = rows % most, full = rows - rest, shared = 0;
+  if (rest && rest * 2 < most && full)
+    shared = (most + rest + 1) / 2, full -= most, rest = most + rest - shared;
+  if (full)
+    e.forEach(e.i64(0), e.i64(full), most, [&](Value first) { tile(first, most); });
+  if (shared)
+    tile(e.i64(full), shared);
+  if (rest)
+    tile(e.i64(full + shared), rest);
+}
+
 void forRowTiles(UnitEmitter &e, int64_t most, Value rows, function_ref<void(Value, int64_t)> tile) {
   Value full = e.mul(e.floorDiv(rows, e.i64(most)), e.i64(most));
   std::optional<int64_t> known;
   if (auto constant = rows.getDefiningOp<arith::ConstantOp>())
     known = cast<IntegerAttr>(constant.getValue()).getInt();
-  if (!known || *known >= most)
-    e.forEach(e.i64(0), full, most, [&](Value first) { tile(first, most); });
-  if (known) {
-    if (*known % most)
-      tile(full, *known % most);
-    return;
-  }
+  if (known)
+    return forKnownTiles(e, most, *known, tile);
+  e.forEach(e.i64(0), full, most, [&](Value first) { tile(first, most); });
   Value first = full;
   for (int64_t size = 8; size >= 1; size /= 2) {
     if (size >= most)

@@ -24,7 +24,7 @@ struct TileOperands {
 /// Calls the shared function that computes a tile of `rows` x (`lanes` * `panels`): one chain of fused multiply-adds per element. Fewer lanes than
 /// a panel has columns leave the others out.
 void callMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, const TileOperands &operands, int64_t lanes = kernel::kPanelWidth);
-/// Emits the tiles of `rows` rows (dynamic): full ones of `most` rows, up to 16, then the rest by halves; `tile` gets the first row and the (static) size.
+/// Emits the tiles of `rows` rows (dynamic): full ones of `most` rows, up to 16, then the rest by halves, or, where their number is known, in one or two; `tile` gets the first row and the (static) size.
 void forRowTiles(UnitEmitter &e, int64_t most, mlir::Value rows, llvm::function_ref<void(mlir::Value first, int64_t size)> tile);
 
 } // namespace onager
