@@ -219,6 +219,37 @@ def test_scan_over_a_batch(directions, random, tmp_path):
         np.testing.assert_allclose(z, sums * q, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("opt_level", [0, 3])
+@pytest.mark.parametrize("directions", [[0, 0], [1, 0]])
+def test_scan_over_a_batch_with_lengths(directions, opt_level, random):
+    """Scan of opset 8 stops each member of the batch at its own length; zeros follow in what it stacks, and a backward input begins at that length."""
+    import onager
+
+    tensor = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+    body = helper.make_graph([helper.make_node("Add", ["s", "a"], ["t"]), helper.make_node("Mul", ["t", "b"], ["u"])], "body",
+                             [tensor("s", [2]), tensor("a", [2]), tensor("b", [2])], [tensor("t", [2]), tensor("u", [2])])
+    node = helper.make_node("Scan", ["lengths", "x", "p", "q"], ["y", "z"], name="walk", num_scan_inputs=2, directions=directions, body=body)
+    lengths = helper.make_tensor_value_info("lengths", TensorProto.INT64, ["n"])
+    graph = helper.make_graph([node], "scan", [lengths, tensor("x", ["n", 2]), tensor("p", ["n", "k", 2]), tensor("q", ["n", "k", 2])],
+                              [tensor("y", None), tensor("z", None)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 8)], ir_version=3)
+    session = onager.InferenceSession(model.SerializeToString(), opt_level=opt_level)
+    for counts, length in (([4, 1, 3], 4), ([2], 2), ([0, 5], 6)):
+        batch = len(counts)
+        x, p, q = _floats(random, batch, 2), _floats(random, batch, length, 2), _floats(random, batch, length, 2)
+        y, z = session.run(None, {"lengths": np.array(counts, np.int64), "x": x, "p": p, "q": q})
+        wanted, stacked = x.copy(), np.zeros((batch, length, 2), np.float32)
+        for member, count in enumerate(counts):
+            for step in range(count):
+                wanted[member] += p[member, count - 1 - step if directions[0] else step]
+                stacked[member, step] = wanted[member] * q[member, step]
+        np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(z, stacked, rtol=1e-5, atol=1e-6)
+    for count in (-1, 3):
+        with pytest.raises(RuntimeError, match="node 'walk'.*sequence_lens"):
+            session.run(None, {"lengths": np.array([count], np.int64), "x": x[:1], "p": p[:1, :2], "q": q[:1, :2]})
+
+
 def test_squeeze_without_axes_beside_open_dims(random, tmp_path):
     import onager
 

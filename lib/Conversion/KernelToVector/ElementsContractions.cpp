@@ -33,13 +33,9 @@ Value emitMatmul(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index)
   graph::Dims lhs = graph::getDims(matmul.getLhs()), rhs = graph::getDims(matmul.getRhs()), out = graph::getDims(matmul.getResult());
   Type result = storageOf(matmul.getResult()), compute = e.computeType(result);
   auto at = [&](Value tensor, Value row, Value column) {
-    graph::Dims dims = graph::getDims(tensor), batch(out.begin(), out.end() - 2);
-    Index position;
-    size_t missing = out.size() - dims.size();
-    for (size_t k = 0; k + 2 < dims.size(); ++k)
-      position.push_back(graph::isConstant(dims[k], 1) ? e.i64(0) : index[missing + k]);
-    position.push_back(row);
-    position.push_back(column);
+    Index position = e.broadcastIndex(tensor, out, index);
+    position[position.size() - 2] = row;
+    position.back() = column;
     return e.element(tensor, position);
   };
   Value row = index[index.size() - 2], column = index.back();

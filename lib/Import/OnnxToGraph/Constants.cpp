@@ -129,7 +129,7 @@ void importTrilu(Node &node) {
   Value k = node.has(1) ? e.reshape(e.cast(node.in(1), e.i64()), {}) : e.integerScalar(0, e.i64());
   Value offsets = makeDiagonalOffsets(e, Emitter::dimsOf(x));
   Value keep = node.getInt("upper", 1) ? e.compare<LessEqualOp>(k, offsets) : e.compare<LessEqualOp>(offsets, k);
-  node.set(0, e.select(keep, x, e.integerScalar(0, Emitter::elementOf(x))));
+  node.set(0, e.select(keep, x, e.zero(Emitter::elementOf(x))));
 }
 
 void importOneHot(Node &node) {

@@ -343,7 +343,28 @@ Value placeScanOutput(Emitter &e, Value stacked, int64_t axis, bool isReversed) 
   return e.transpose(stacked, perm);
 }
 
-void importScan(Node &node) {
+/// Returns how many steps a scan takes of `extent`: all, or the number that the scalar holds, which may be no greater.
+AffineExpr readSteps(Emitter &e, AffineExpr extent, Value steps) {
+  if (!steps)
+    return extent;
+  Exprs count = e.contentsOrBind(steps);
+  if (e.hasFailed())
+    return extent;
+  e.requireAtLeast(count[0], e.number(0), "an element of sequence_lens");
+  e.requireAtLeast(extent, count[0], "the length of scan inputs, which bounds sequence_lens,");
+  // Sizes may be computed before the checks end the run.
+  return e.maxOf(e.minOf(count[0], extent), e.number(0));
+}
+
+/// Appends zeros to the first dim of a stacked output, up to `extent`.
+Value padSteps(Emitter &e, Value stacked, AffineExpr extent) {
+  Exprs low = e.numbers(Ints(static_cast<size_t>(Emitter::rankOf(stacked)), 0)), high = low;
+  high[0] = normalize(extent - Emitter::dimsOf(stacked)[0]);
+  return e.pad(stacked, low, high, e.zero(Emitter::elementOf(stacked)));
+}
+
+/// A scan of as many steps as the scalar `given` holds, of all without one. What is stacked has zeros after the last step.
+void importScanOf(Node &node, Value given) {
   Emitter &e = node.e;
   LoopPlan plan;
   plan.graph = node.getGraph("body");
@@ -369,12 +390,13 @@ void importScan(Node &node) {
     AffineExpr extent = Emitter::dimsOf(x)[axes[k]];
     count = count ? e.unify(count, extent, "lengths of scan inputs") : extent;
   }
-  plan.count = count;
-  plan.trips = e.indexTensor({count}, {}, e.i64());
+  AffineExpr steps = readSteps(e, count, given);
+  plan.count = steps;
+  plan.trips = e.indexTensor({steps}, {}, e.i64());
   plan.bind = [&](Scope &scope, Value iteration, Value, ArrayRef<Datum> carried) {
     for (auto [k, value] : llvm::enumerate(carried))
       scope.values[plan.graph->input(static_cast<int>(k)).name()] = value;
-    Value fromEnd = e.sub(e.indexTensor({normalize(count - 1)}, {}, e.i64()), iteration);
+    Value fromEnd = e.sub(e.indexTensor({normalize(steps - 1)}, {}, e.i64()), iteration);
     for (size_t k = 0; k < scanned; ++k) {
       Value slice = e.gather(node.in(static_cast<unsigned>(states + k)), directions[k] ? fromEnd : iteration, axes[k]);
       scope.values[plan.graph->input(static_cast<int>(states + k)).name()] = Datum::of(slice);
@@ -386,26 +408,34 @@ void importScan(Node &node) {
   size_t stacked = op->getNumResults() - states;
   Ints outAxes = getList(node, "scan_output_axes", stacked), outDirections = getList(node, "scan_output_directions", stacked);
   for (unsigned k = 0; k < op->getNumResults() && !e.hasFailed(); ++k) {
+    Value result = op->getResult(k);
     bool isState = k < states;
-    node.set(k, isState ? Value(op->getResult(k)) : placeScanOutput(e, op->getResult(k), outAxes[k - states], outDirections[k - states] != 0));
+    node.set(k, isState ? result : placeScanOutput(e, given ? padSteps(e, result, count) : result, outAxes[k - states], outDirections[k - states] != 0));
   }
 }
+
+void importScan(Node &node) { importScanOf(node, {}); }
 
 /// Scan of opset 8: a batch dim in front of everything, over which a loop around the scan runs.
 void importBatchedScan(Node &node) {
   Emitter &e = node.e;
-  if (node.has(0))
-    return void(e.fail("sequence_lens of Scan are not supported"));
+  Value lengths = node.has(0) ? node.in(0) : Value();
   Values batched;
   for (unsigned k = 1; k < node.numInputs(); ++k)
     batched.push_back(node.in(k));
   if (batched.empty())
     return void(e.fail("Scan without inputs"));
-  Values results = scanOver(node, {}, batched, [&](Value, ArrayRef<Value>, ArrayRef<Value> slices) {
+  if (lengths && Emitter::rankOf(lengths) != 1)
+    return void(e.fail("sequence_lens has rank " + Twine(Emitter::rankOf(lengths)) + ", expected 1"));
+  if (lengths && batched[0] && Emitter::rankOf(batched[0]) > 0)
+    e.unify(Emitter::dimsOf(lengths)[0], Emitter::dimsOf(batched[0])[0], "sequence_lens and the batch");
+  if (e.hasFailed())
+    return;
+  Values results = scanOver(node, {}, batched, [&](Value iteration, ArrayRef<Value>, ArrayRef<Value> slices) {
     Node inner(node.importer, e, node.proto, node.scope, 9);
     for (Value slice : slices)
       inner.inputs.push_back(Datum::of(slice));
-    importScan(inner);
+    importScanOf(inner, lengths ? e.gather(lengths, iteration, 0) : Value());
     Values outputs;
     for (const Datum &output : inner.outputs)
       outputs.push_back(output.value);

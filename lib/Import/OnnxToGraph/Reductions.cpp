@@ -139,12 +139,16 @@ void importReduction(Node &node, Reduction how, int64_t since) {
   if (!x)
     return;
   bool isDynamic = node.opset >= since && node.has(1) && !e.constants(node.in(1));
+  // Roots and logarithms are of real numbers; those of integers are cut off.
+  Type element = Emitter::elementOf(x);
+  if (isa<IntegerType>(element) && (how.squareRoot || how.logarithm || how.exponential))
+    x = e.cast(x, Float64Type::get(e.context()));
   Value result = reduceBy(node, x, how, since);
   if (how.squareRoot)
     result = e.unary<SqrtOp>(result);
   if (how.logarithm || (how.exponential && isDynamic))
     result = e.unary<LogOp>(result);
-  node.set(0, result);
+  node.set(0, e.cast(result, element));
 }
 
 template <ReduceKind kind, int64_t since> void importReduce(Node &node) { importReduction(node, {kind}, since); }

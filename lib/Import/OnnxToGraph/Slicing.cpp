@@ -212,7 +212,7 @@ void importPad(Node &node) {
       e.axesOf(axes, rank);
     }
     pads = node.has(3) && !given ? spreadPads(node, rank) : e.contentsOrBind(node.in(1));
-    value = node.has(2) ? e.reshape(node.in(2), {}) : e.scalar(0, Emitter::elementOf(x));
+    value = node.has(2) ? e.reshape(node.in(2), {}) : e.zero(Emitter::elementOf(x));
   }
   if (!e.hasFailed() && pads.size() != 2 * axes.size())
     e.fail(Twine(pads.size()) + " pads for " + Twine(axes.size()) + " axes");
@@ -228,7 +228,15 @@ void importPad(Node &node) {
 
 } // namespace
 
+/// The schema's body compares the wanted extents with those of the data, which are i64.
+static void importCenterCropPad(Node &node) {
+  node.inputs[1] = Datum::of(node.e.cast(node.in(1), node.e.i64()));
+  if (!node.e.hasFailed())
+    node.importer.importBody(node);
+}
+
 void addSlicing(OperatorTable &table) {
+  table.add("CenterCropPad", importCenterCropPad, 18);
   table.add("Slice", importSliceAttributes);
   table.add("Slice", importSlice, 10);
   table.add("Split", importSplit);
