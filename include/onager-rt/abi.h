@@ -3,7 +3,7 @@
  * Conventions
  *  1. Every struct begins with its size in bytes and only grows at the end; a reader looks at no field beyond `size`.
  *  2. A compiled model has no undefined symbol: all that it calls comes through onager_host.
- *  3. Buffers are row-major and dense. Strings are 64-bit numbers of texts. bool, 4- and 2-bit elements take one byte each; 2- and 4-bit integers are sign-
+ *  3. Buffers are row-major and dense. At the address of an empty one ONAGER_ALIGNMENT bytes may be read: positions are clamped, not branched around. Strings are 64-bit numbers of texts. bool, 4- and 2-bit elements take one byte each; 2- and 4-bit integers are sign-
  *     or zero-extended in it, 4-bit floats are in its low bits.
  *  4. A run is a gang of `threads` threads that all call the model's `main` with the same run and their own index,
  *     at the same time. They meet in onager_host.barrier and nowhere else.

@@ -1,6 +1,7 @@
 // Runs: binding symbols, entering the gang, handing out outputs.
 #include "runtime/core/session.h"
 #include "runtime/core/hostmath.h"
+#include <algorithm>
 #include <cstring>
 #include <ctime>
 
@@ -133,8 +134,9 @@ Outcome Context::bindInputs(const onager_tensor *inputs, size_t count, Data data
       else if (Outcome outcome = bindDim(info, d, inputs[k].dims[d], later); !outcome)
         return outcome;
     }
-    // A copy of no bytes still needs a valid address.
-    inputPointers[k] = inputs[k].data ? inputs[k].data : nothing;
+    // What an empty input's address points to is read where positions are clamped.
+    bool isEmpty = std::find(inputs[k].dims, inputs[k].dims + inputs[k].rank, 0) != inputs[k].dims + inputs[k].rank;
+    inputPointers[k] = inputs[k].data && !isEmpty ? inputs[k].data : nothing;
   }
   return checkLater(inputs, later);
 }
@@ -199,7 +201,7 @@ Outcome Context::placeOutputs(onager_tensor *outputs) {
       if (outputs[k].bytes < bytes)
         return failure(ONAGER_BAD_ARGUMENT, "output '" + manifest.outputs[k].name + "': expected room for " + std::to_string(bytes) + " bytes, found " +
                                                 std::to_string(outputs[k].bytes));
-      outputPointers[k] = outputs[k].data;
+      outputPointers[k] = bytes ? outputs[k].data : nothing;
     }
     if (manifest.outputs[k].dtype == ONAGER_STRING) {
       if (!outputNumbers[k].reserve(bytes / sizeof(onager_string) * sizeof(int64_t), false))

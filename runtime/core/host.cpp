@@ -12,7 +12,7 @@ void Context::waitAtBarrier(onager_run *run, int32_t) {
 int32_t Context::growBlock(onager_run *run, int32_t block, int64_t bytes) {
   Context &context = *static_cast<HostRun *>(run)->context;
   Block &target = context.blocks[static_cast<size_t>(block)];
-  if (bytes < 0 || !target.reserve(static_cast<uint64_t>(bytes), true)) {
+  if (bytes < 0 || !target.reserve(bytes ? static_cast<uint64_t>(bytes) : ONAGER_ALIGNMENT, true)) {
     // Nobody may write beyond the old size: a negative or impossible size ends the run before the launch that needs it.
     __atomic_store_n(&run->status, kOutOfMemory, __ATOMIC_RELEASE);
     return 1;
@@ -102,7 +102,7 @@ Outcome Context::internInputs(const onager_tensor *inputs, size_t count) {
     uint64_t elements = 1;
     for (int32_t d = 0; d < inputs[k].rank; ++d)
       elements *= static_cast<uint64_t>(inputs[k].dims[d]);
-    if (!inputNumbers[k].reserve(elements * sizeof(int64_t), false))
+    if (!inputNumbers[k].reserve(elements ? elements * sizeof(int64_t) : ONAGER_ALIGNMENT, false))
       return failure(ONAGER_OUT_OF_MEMORY, "no memory for input '" + manifest.inputs[k].name + "'");
     auto *texts = static_cast<const onager_string *>(inputs[k].data);
     auto *numbers = reinterpret_cast<int64_t *>(inputNumbers[k].get());

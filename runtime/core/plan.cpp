@@ -1,6 +1,7 @@
 // The memory of a run: sizes at its shapes, places in the arena.
 #include "runtime/core/session.h"
 #include "runtime/core/sanitizer.h"
+#include <algorithm>
 
 namespace onager::rt {
 
@@ -26,7 +27,7 @@ bool Context::measureSlots(const int64_t *values, std::vector<uint64_t> &bytes) 
     int64_t size = manifest.slots[k].bytes.evaluate(values, bad);
     if (bad || size < 0 || size > (int64_t(1) << 46))
       return false;
-    bytes[k] = (static_cast<uint64_t>(size) + ONAGER_ALIGNMENT - 1) / ONAGER_ALIGNMENT * ONAGER_ALIGNMENT;
+    bytes[k] = (std::max<uint64_t>(static_cast<uint64_t>(size), 1) + ONAGER_ALIGNMENT - 1) / ONAGER_ALIGNMENT * ONAGER_ALIGNMENT;
     if (manifest.slots[k].perThread)
       bytes[k] *= static_cast<uint64_t>(session.threads());
   }
@@ -59,6 +60,8 @@ Outcome Context::planZones() {
     bool bad = false;
     if (!manifest.slots[k].perThread)
       capacities[k] = static_cast<uint64_t>(manifest.slots[k].bytes.evaluate(symbols.data(), bad));
+    if (!capacities[k])
+      capacities[k] = ONAGER_ALIGNMENT;
   }
   poisonAround(arena.get(), total, offsets, capacities);
   state.arena = arena.get();
