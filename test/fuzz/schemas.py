@@ -35,7 +35,8 @@ WITHOUT = {
 UNSUPPORTED = ("complex64", "complex128", "float6e2m3", "float6e3m2")
 
 # What a schema allows and no text gives a meaning to: by operator and element type, why.
-UNDEFINED = {("CenterCropPad", "string"): "zeros pad the data, and no text is zero: the reference writes \"0\""}
+UNDEFINED = {("CenterCropPad", "string"): "zeros pad the data, and no text is zero: the reference writes \"0\"",
+             ("Trilu", "string"): "zeros take the place of the data, likewise"}
 
 # Results of the reference implementation that are not what the schema says: by operator, what the schema says.
 WRONG_REFERENCE = {"ReduceSumSquare": "the result has the type T of the input; NumPy's sum widens 32-bit integers"}

@@ -3,7 +3,8 @@ import collections
 
 from fuzz import schemas
 from fuzz.run_operators import explain, list_cases, run_cases
-from support.seeds import get_seed
+
+SEED = 1  # the same cases each time: new ones are drawn by run_operators.py
 
 
 def test_every_schema_has_cases_or_a_reason():
@@ -21,7 +22,7 @@ def test_every_type_of_a_schema_is_in_a_binding():
 
 
 def test_newest_operators():
-    results = run_cases(list_cases(get_seed(), newest=True))
+    results = run_cases(list_cases(SEED, newest=True))
     counts = collections.Counter(verdict for verdict, _ in results.values())
     print(f"\n{len(results)} operators: {dict(counts)}")
     bad = [explain(case, result) for case, result in results.items() if result[0] not in ("same", "unknown")]
