@@ -88,6 +88,8 @@ def pool(g: Graph) -> None:
     if (x := g.pick(lambda v: _f32(v) and v.rank in (3, 4) and v.size)) and (window := _window(g, x)):
         attributes, _, out = window
         op = g.draw.choice(("MaxPool", "AveragePool"))
+        if any(dilation > extent for dilation, extent in zip(attributes["dilations"], x.shape[2:])):
+            return  # a window may step over all data: the largest of nothing is the lowest float in ONNX Runtime, and -inf here and by definition
         if op == "AveragePool":
             del attributes["dilations"]
             attributes["count_include_pad"] = g.draw.randint(0, 1)
