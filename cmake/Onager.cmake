@@ -24,14 +24,11 @@ set(onager_mlir_headers <mlir/Dialect/Arith/IR/Arith.h> <mlir/Dialect/Func/IR/Fu
   ${PROJECT_SOURCE_DIR}/dialects/Graph/IR/Graph.h)
 set(onager_code_headers ${onager_mlir_headers} <mlir/Dialect/LLVMIR/LLVMDialect.h> <mlir/Dialect/Math/IR/Math.h> <mlir/Dialect/SCF/IR/SCF.h>
   <mlir/Dialect/Vector/IR/VectorOps.h>)
+# Takes what follows the target in target_precompile_headers.
 function(onager_precompile name)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
     target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:SHELL:-Xclang -fno-pch-timestamp>)
-    if(ARGV1 STREQUAL "REUSE_FROM")
-      target_precompile_headers(${name} REUSE_FROM ${ARGV2})
-    else()
-      target_precompile_headers(${name} PRIVATE ${ARGN})
-    endif()
+    target_precompile_headers(${name} ${ARGN})
   endif()
 endfunction()
 
@@ -50,7 +47,7 @@ function(onager_add_library name)
   if(ARG_REUSE)
     onager_precompile(${name} REUSE_FROM ${ARG_REUSE})
   elseif(ARG_HEADERS)
-    onager_precompile(${name} ${ARG_HEADERS})
+    onager_precompile(${name} PRIVATE ${ARG_HEADERS})
   endif()
 endfunction()
 

@@ -151,13 +151,9 @@ void Inference::addAttribute(const onnx::AttributeProto &given, const std::strin
 }
 
 void Inference::addAttributes() {
-  for (const auto &attribute : node.proto.attribute()) {
-    const onnx::AttributeProto *given = &attribute;
-    if (!attribute.ref_attr_name().empty())
-      given = node.scope.frame->attributes.lookup(attribute.ref_attr_name());
-    if (given)
+  for (const auto &attribute : node.proto.attribute())
+    if (const onnx::AttributeProto *given = node.resolve(attribute))
       addAttribute(*given, attribute.name());
-  }
 }
 
 void Inference::ask() {

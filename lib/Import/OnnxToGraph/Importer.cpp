@@ -190,9 +190,7 @@ void Importer::importBody(Node &node) {
   onnx::NodeProto resolved = node.proto;
   resolved.clear_attribute();
   for (const auto &attribute : node.proto.attribute()) {
-    const onnx::AttributeProto *given = &attribute;
-    if (!attribute.ref_attr_name().empty())
-      given = node.scope.frame->attributes.lookup(attribute.ref_attr_name());
+    const onnx::AttributeProto *given = node.resolve(attribute);
     if (!given)
       continue;
     onnx::AttributeProto &added = *resolved.add_attribute();
@@ -223,13 +221,9 @@ void Importer::importFunction(Node &node, const onnx::NodeProto &call, const onn
     frame.opsets[getDomain(opset.domain())] = opset.version();
   for (const auto &attribute : body.attribute_proto())
     frame.attributes[attribute.name()] = &attribute;
-  for (const auto &attribute : call.attribute()) {
-    const onnx::AttributeProto *given = &attribute;
-    if (!attribute.ref_attr_name().empty())
-      given = node.scope.frame->attributes.lookup(attribute.ref_attr_name());
-    if (given)
+  for (const auto &attribute : call.attribute())
+    if (const onnx::AttributeProto *given = node.resolve(attribute))
       frame.attributes[attribute.name()] = given;
-  }
   Scope scope;
   scope.frame = &frame;
   for (int k = 0; k < body.input_size(); ++k)

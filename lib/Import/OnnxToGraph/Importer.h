@@ -96,6 +96,8 @@ public:
   void set(unsigned index, mlir::Value value);
   void setDatum(unsigned index, Datum datum);
 
+  /// Returns what an attribute stands for: itself, or what the function around the node was called with; null where it was called without.
+  const onnx::AttributeProto *resolve(const onnx::AttributeProto &attribute) const;
   // Attributes; a wrong type fails.
   const onnx::AttributeProto *find(llvm::StringRef name, onnx::AttributeProto::AttributeType type);
   bool hasAttribute(llvm::StringRef name);

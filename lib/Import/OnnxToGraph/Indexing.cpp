@@ -55,8 +55,10 @@ std::optional<int64_t> getTupleSize(Node &node, Value x, Value &indices, int64_t
 void importGatherND(Node &node) {
   Value x = node.in(0), indices = node.in(1);
   int64_t batch = node.getInt("batch_dims", 0);
-  std::optional<int64_t> rank = node.importer.findDeclaredRank(node);
-  std::optional<int64_t> size = getTupleSize(node, x, indices, batch, rank && indices ? *rank - (Emitter::rankOf(indices) - 1) : -1);
+  // Looked for among all that the model declares, and only where the indices do not tell.
+  bool isOpen = indices && Emitter::rankOf(indices) > 0 && !graph::getConstant(Emitter::dimsOf(indices).back());
+  std::optional<int64_t> rank = isOpen ? node.importer.findDeclaredRank(node) : std::nullopt;
+  std::optional<int64_t> size = getTupleSize(node, x, indices, batch, rank ? *rank - (Emitter::rankOf(indices) - 1) : -1);
   if (!size)
     return;
   Dims have = Emitter::dimsOf(x), dims = Emitter::dimsOf(indices);

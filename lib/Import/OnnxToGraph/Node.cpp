@@ -65,19 +65,19 @@ static const onnx::AttributeProto *findNamed(const onnx::NodeProto &proto, llvm:
   return nullptr;
 }
 
+const onnx::AttributeProto *Node::resolve(const onnx::AttributeProto &attribute) const {
+  return attribute.ref_attr_name().empty() ? &attribute : scope.frame->attributes.lookup(attribute.ref_attr_name());
+}
+
 bool Node::hasAttribute(llvm::StringRef name) {
   const onnx::AttributeProto *attribute = findNamed(proto, name);
-  if (!attribute || attribute->ref_attr_name().empty())
-    return attribute;
-  return scope.frame->attributes.count(attribute->ref_attr_name());
+  return attribute && resolve(*attribute);
 }
 
 const onnx::AttributeProto *Node::find(llvm::StringRef name, onnx::AttributeProto::AttributeType type) {
   const onnx::AttributeProto *attribute = findNamed(proto, name);
-  if (attribute && !attribute->ref_attr_name().empty()) {
-    auto it = scope.frame->attributes.find(attribute->ref_attr_name());
-    attribute = it == scope.frame->attributes.end() ? nullptr : it->second;
-  }
+  if (attribute)
+    attribute = resolve(*attribute);
   if (!attribute)
     return nullptr;
   // Models from before IR version 2 leave the type out.
