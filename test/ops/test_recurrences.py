@@ -30,7 +30,8 @@ def test_quantised_lstm(direction, dtype, full, random):
     zeros = [np.full(scale.shape, 0 if per_gate else 3 if dtype == np.int8 else 127, dtype) for scale in scales]
     states = [np.array([5, 3], np.int32), _normal(random, directions, batch, size), _normal(random, directions, batch, size), _normal(random, directions, 3 * size)]
     inputs = [_normal(random, 5, batch, inner), *weights, _normal(random, directions, 8 * size), *(states if full else [None] * 4), scales[0], zeros[0], scales[1], zeros[1]]
-    compare_node("DynamicQuantizeLSTM", inputs, 3, fixed=(1, 2, 3, 8, 9, 10, 11), hidden_size=size, direction=direction, rtol=1e-3, atol=2e-3)
+    # A state whose last bit differs may round to the next of its 256 steps, of 2 / 255 at most; a weight of at most 0.77 carries that to a gate.
+    compare_node("DynamicQuantizeLSTM", inputs, 3, fixed=(1, 2, 3, 8, 9, 10, 11), hidden_size=size, direction=direction, rtol=1e-3, atol=7e-3)
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)

@@ -7,14 +7,17 @@
 #include <gtest/gtest.h>
 #include <iostream>
 #include <sstream>
+#include <string_view>
 #include <unistd.h>
 
 namespace onager::test {
 
 uint64_t getSeed() {
   static const uint64_t seed = [] {
-    const char *given = std::getenv("ONAGER_TEST_SEED");
-    uint64_t value = given ? std::strtoull(given, nullptr, 10) : static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
+    const char *variable = std::getenv("ONAGER_TEST_SEED");
+    std::string_view given = variable ? variable : "20250101";
+    uint64_t value = given == "clock" ? static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count())
+                                      : std::strtoull(given.data(), nullptr, 10);
     std::cout << "seed: ONAGER_TEST_SEED=" << value << std::endl;
     return value;
   }();

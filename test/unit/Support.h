@@ -11,7 +11,7 @@
 
 namespace onager::test {
 
-/// Returns the seed of random tests, from ONAGER_TEST_SEED or the clock, and prints it once.
+/// Returns the seed of random tests, from ONAGER_TEST_SEED a number or `clock`; without it the same one each time. Prints it once.
 uint64_t getSeed();
 /// A generator that depends on the seed and the running test.
 std::mt19937_64 makeGenerator();
