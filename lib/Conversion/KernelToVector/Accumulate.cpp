@@ -31,8 +31,9 @@ Value getIdentity(UnitEmitter &e, ReduceKind kind, Type storage) {
 }
 
 static Value extreme(UnitEmitter &e, Type storage, Value a, Value c, bool largest) {
+  // As intrinsics, which the vectoriser knows as reductions.
   if (isa<FloatType>(a.getType()))
-    return largest ? Value(arith::MaximumFOp::create(e.b, a, c)) : Value(arith::MinimumFOp::create(e.b, a, c));
+    return largest ? Value(LLVM::MaximumOp::create(e.b, a, c)) : Value(LLVM::MinimumOp::create(e.b, a, c));
   if (storage.isUnsignedInteger() || storage.isInteger(1))
     return largest ? Value(arith::MaxUIOp::create(e.b, a, c)) : Value(arith::MinUIOp::create(e.b, a, c));
   return largest ? Value(arith::MaxSIOp::create(e.b, a, c)) : Value(arith::MinSIOp::create(e.b, a, c));
@@ -50,6 +51,11 @@ Value accumulate(UnitEmitter &e, ReduceKind kind, Type storage, Value sum, Value
   if (kind == ReduceKind::sum_abs)
     x = isFloat ? Value(math::AbsFOp::create(e.b, x)) : storage.isUnsignedInteger() ? x : Value(math::AbsIOp::create(e.b, x));
   return isFloat ? Value(arith::AddFOp::create(e.b, sum, x, flags)) : Value(arith::AddIOp::create(e.b, sum, x));
+}
+
+Value largerNumber(UnitEmitter &e, Value a, Value c) {
+  return LLVM::CallIntrinsicOp::create(e.b, a.getType(), e.b.getStringAttr("llvm.maximumnum"), ValueRange{a, c},
+                                       LLVM::FastmathFlagsAttr::get(e.b.getContext(), LLVM::FastmathFlags::nsz)).getResult(0);
 }
 
 Value finishReduction(UnitEmitter &e, ReduceKind kind, Type storage, Value sum, Value count) {

@@ -10,6 +10,8 @@ namespace onager {
 mlir::Value getIdentity(UnitEmitter &e, graph::ReduceKind kind, mlir::Type storage);
 /// One step of a reduction. Float sums may be reassociated by the vectoriser unless exact.
 mlir::Value accumulate(UnitEmitter &e, graph::ReduceKind kind, mlir::Type storage, mlir::Value sum, mlir::Value x);
+/// The larger of two floats; NaN gives way. Cheaper than a step of `max`, for what NaN reaches in another way.
+mlir::Value largerNumber(UnitEmitter &e, mlir::Value a, mlir::Value c);
 /// What follows the last step: a mean's division by `count` (i64).
 mlir::Value finishReduction(UnitEmitter &e, graph::ReduceKind kind, mlir::Type storage, mlir::Value sum, mlir::Value count);
 /// Emits nested loops over `dims` with one carried value; `body` gets the indices; `parallel` as in forLoop.

@@ -1,4 +1,5 @@
 // How the work of each kind of unit is counted and shared. Test: kernel-annotate-work.mlir
+#include "lib/Conversion/KernelToVector/Columns.h"
 #include "lib/Conversion/KernelToVector/Passes.h"
 #include "lib/Conversion/KernelToVector/UnitEmitter.h"
 
@@ -23,7 +24,9 @@ WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options) {
     return getScanWork(unit);
   case Hero::softmax:
   case Hero::normalize:
-    return options.exact ? getMapWork(unit, options.exact) : getRowWork(unit);
+    return options.exact ? getMapWork(unit, options.exact) : reducesColumns(unit) ? getColumnWork(unit) : getRowWork(unit);
+  case Hero::reduce:
+    return !options.exact && reducesColumns(unit) ? getColumnWork(unit) : getMapWork(unit, options.exact);
   case Hero::gemm:
     return getGemmWork(unit, options);
   case Hero::attention:

@@ -1,4 +1,5 @@
 // kernel.unit -> func.func of loops; the program -> @onager_main. Test: convert-kernel-to-vector.mlir
+#include "lib/Conversion/KernelToVector/Columns.h"
 #include "lib/Conversion/KernelToVector/DriverEmitter.h"
 #include "lib/Conversion/KernelToVector/Passes.h"
 #include "lib/Conversion/KernelToVector/UnitEmitter.h"
@@ -27,7 +28,9 @@ static void emitBody(UnitEmitter &e) {
     return emitScan(e);
   case Hero::softmax:
   case Hero::normalize:
-    return e.options.exact ? emitMap(e) : emitRows(e);
+    return e.options.exact ? emitMap(e) : reducesColumns(e.unit) ? emitColumns(e) : emitRows(e);
+  case Hero::reduce:
+    return !e.options.exact && reducesColumns(e.unit) ? emitColumns(e) : emitMap(e);
   case Hero::gemm:
     return emitGemm(e);
   case Hero::attention:

@@ -185,6 +185,8 @@ Value powerOfIntegers(UnitEmitter &e, Value base, Value exponent) {
 Value emitPow(UnitEmitter &e, Value a, Value c, Operation *op) {
   if (!isFloat(a) && !isFloat(c) && !isUnsignedTensor(op->getOperand(1)))
     return powerOfIntegers(e, a, c);
+  if (a.getType().isF32() && c.getType().isF32())
+    return e.math2("pow", a, c);
   Value power = e.math2("pow", toDouble(e, a, op->getOperand(0)), toDouble(e, c, op->getOperand(1)));
   if (a.getType().isF64())
     return power;

@@ -39,12 +39,7 @@ Value emitReduceElement(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value>
   Type storage = storageOf(reduce.getX());
   SmallVector<int64_t> axes(reduce.getAxes());
   llvm::sort(axes);
-  Value sum = reduceOver(e, reduce.getX(), axes, index, getIdentity(e, reduce.getKind(), storage), [&](Value running, Value x) -> Value {
-    // As intrinsics, which the vectoriser knows as reductions.
-    if (x.getType().isF32() && reduce.getKind() == ReduceKind::max)
-      return LLVM::MaximumOp::create(e.b, running, x);
-    if (x.getType().isF32() && reduce.getKind() == ReduceKind::min)
-      return LLVM::MinimumOp::create(e.b, running, x);
+  Value sum = reduceOver(e, reduce.getX(), axes, index, getIdentity(e, reduce.getKind(), storage), [&](Value running, Value x) {
     return accumulate(e, reduce.getKind(), storage, running, x);
   });
   return finishReduction(e, reduce.getKind(), storage, sum, countOf(e, reduce.getX(), axes));

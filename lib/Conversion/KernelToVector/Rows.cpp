@@ -76,15 +76,12 @@ struct RowEmitter {
     })[0];
     return arith::TruncFOp::create(e.b, compute, total);
   }
-  /// One step of reading the row into scratch and reducing it.
-  auto reader(ArrayRef<Value> row, ReduceKind kind) {
-    return [this, row, kind](ArrayRef<Value> inner, Value linear, Value carried) {
-      Value x = e.element(hero.x, join(hero, row, inner));
-      e.store(compute, scratch, linear, x);
-      return accumulate(e, kind, storage, carried, x);
-    };
+  /// Reads an element of the row into scratch.
+  Value read(ArrayRef<Value> row, ArrayRef<Value> inner, Value linear) {
+    Value x = e.element(hero.x, join(hero, row, inner));
+    e.store(compute, scratch, linear, x);
+    return x;
   }
-  Value readRow(ArrayRef<Value> row, ReduceKind kind) { return sweep(getIdentity(e, kind, storage), reader(row, kind)); }
   /// Writes the unit's results, given the hero's element as a function of the scratch element.
   void writeRow(ArrayRef<Value> row, function_ref<Value(Value)> finish) {
     graph::Dims dims = graph::getDims(hero.result);
@@ -97,7 +94,10 @@ struct RowEmitter {
   }
   void softmaxRow(ArrayRef<Value> row) {
     bool log = cast<graph::SoftmaxOp>(hero.op).getLog();
-    Value top = readRow(row, ReduceKind::max);
+    // A NaN makes the sum NaN, and with it the row.
+    Value top = sweep(getIdentity(e, ReduceKind::max, storage), [&](ArrayRef<Value> inner, Value linear, Value carried) {
+      return largerNumber(e, carried, read(row, inner, linear));
+    });
     Value sum = sweep(e.constant(compute, 0), [&](ArrayRef<Value>, Value linear, Value carried) {
       Value power = e.math("exp", arith::SubFOp::create(e.b, at(linear), top));
       if (!log)
@@ -117,7 +117,9 @@ struct RowEmitter {
     for (AffineExpr dim : hero.inner)
       count = e.mul(count, e.extent(dim));
     Value size = arith::SIToFPOp::create(e.b, compute, count);
-    Value mean = arith::DivFOp::create(e.b, sum(reader(row, ReduceKind::sum)), size);
+    Value mean = arith::DivFOp::create(e.b, sum([&](ArrayRef<Value> inner, Value linear, Value carried) {
+      return accumulate(e, ReduceKind::sum, storage, carried, read(row, inner, linear));
+    }), size);
     if (normalize.getRms())
       mean = e.constant(compute, 0);
     Value squares = sum([&](ArrayRef<Value>, Value linear, Value carried) {
@@ -129,8 +131,8 @@ struct RowEmitter {
   }
 };
 
-/// The longest row that is unrolled: 16 rows of it and of its results fit the vector registers.
-constexpr int64_t maxShortRow = 8;
+/// The longest row that is unrolled: a vector of rows fits the registers.
+constexpr int64_t maxShortRow = 16;
 
 /// Whether rows are few elements of a known number, and more than one of them may lie in a line of the last outer dim.
 bool hasShortRows(const RowHero &hero) {
@@ -174,7 +176,7 @@ struct ShortRowEmitter {
   void softmax(bool log) {
     Value top = s.front();
     for (Value x : ArrayRef(s).drop_front())
-      top = arith::MaximumFOp::create(e.b, top, x);
+      top = largerNumber(e, top, x);
     SmallVector<Value> powers;
     for (Value x : s)
       powers.push_back(e.math("exp", arith::SubFOp::create(e.b, x, top)));

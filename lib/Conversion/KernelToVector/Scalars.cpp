@@ -129,19 +129,22 @@ Value UnitEmitter::hostCall(bool binary, unsigned index, ValueRange operands) {
   return type == f64 ? call.getResult() : Value(arith::TruncFOp::create(b, type, call.getResult()));
 }
 
+template <typename Op>
+static Value create(ImplicitLocOpBuilder &b, Value x) {
+  return Op::create(b, x);
+}
+
 Value UnitEmitter::math(StringRef name, Value x) {
   if (name == "sqrt")
     return math::SqrtOp::create(b, x);
-  if (x.getType().isF32() && !options.exact) {
-    if (name == "exp")
-      return math::ExpOp::create(b, x);
-    if (name == "log")
-      return math::LogOp::create(b, x);
-    if (name == "tanh")
-      return math::TanhOp::create(b, x);
-    if (name == "erf")
-      return math::ErfOp::create(b, x);
-  }
+  using Maker = Value (*)(ImplicitLocOpBuilder &, Value);
+  static const llvm::StringMap<Maker> expanded = {
+      {"acos", create<math::AcosOp>}, {"acosh", create<math::AcoshOp>}, {"asin", create<math::AsinOp>}, {"asinh", create<math::AsinhOp>},
+      {"atan", create<math::AtanOp>}, {"atanh", create<math::AtanhOp>}, {"cos", create<math::CosOp>}, {"cosh", create<math::CoshOp>},
+      {"erf", create<math::ErfOp>}, {"exp", create<math::ExpOp>}, {"expm1", create<math::ExpM1Op>}, {"log", create<math::LogOp>},
+      {"log1p", create<math::Log1pOp>}, {"sin", create<math::SinOp>}, {"sinh", create<math::SinhOp>}, {"tan", create<math::TanOp>}, {"tanh", create<math::TanhOp>}};
+  if (auto found = expanded.find(name); found != expanded.end() && x.getType().isF32() && !options.exact)
+    return found->second(b, x);
   int index = llvm::StringSwitch<int>(name)
                   .Case("acos", ONAGER_ACOS).Case("acosh", ONAGER_ACOSH).Case("asin", ONAGER_ASIN).Case("asinh", ONAGER_ASINH)
                   .Case("atan", ONAGER_ATAN).Case("atanh", ONAGER_ATANH).Case("cbrt", ONAGER_CBRT).Case("cos", ONAGER_COS)
@@ -154,6 +157,8 @@ Value UnitEmitter::math(StringRef name, Value x) {
 }
 
 Value UnitEmitter::math2(StringRef name, Value x, Value y) {
+  if (name == "pow" && x.getType().isF32() && !options.exact)
+    return math::PowFOp::create(b, x, y);
   int index = llvm::StringSwitch<int>(name).Case("atan2", ONAGER_ATAN2).Case("fmod", ONAGER_FMOD).Case("pow", ONAGER_POW).Default(-1);
   assert(index >= 0 && "unknown math function");
   return hostCall(true, index, {x, y});

@@ -1,4 +1,5 @@
-// math.exp of f32 -> polynomial. Test: expand-math.mlir
+// Math functions of f32 -> arithmetic. Test: expand-math.mlir
+#include "lib/Conversion/VectorToLLVM/MathFunctions.h"
 #include "lib/Conversion/VectorToLLVM/VectorToLLVM.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
@@ -15,6 +16,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Threading.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "mlir/Transforms/Passes.h"
 
@@ -29,16 +31,32 @@ namespace onager {
 namespace {
 struct ExpandMath : impl::ExpandMathBase<ExpandMath> {
   void runOnOperation() override {
-    RewritePatternSet patterns(&getContext());
-    populateMathPolynomialApproximationPatterns(patterns);
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+    if (getOperation().walk([](Operation *op) { return needsCircleTable(op) && isExpandable(op) ? WalkResult::interrupt() : WalkResult::advance(); }).wasInterrupted())
+      provideCircleTable(getOperation());
+    SmallVector<func::FuncOp> functions(getOperation().getOps<func::FuncOp>());
+    if (failed(failableParallelForEach(&getContext(), functions, expand)))
       signalPassFailure();
+  }
+  static LogicalResult expand(func::FuncOp function) {
+    SmallVector<Operation *> calls;
+    function.walk([&](Operation *op) {
+      if (isExpandable(op))
+        calls.push_back(op);
+    });
+    for (Operation *op : calls) {
+      ImplicitLocOpBuilder b(op->getLoc(), op);
+      op->getResult(0).replaceAllUsesWith(expandFunction(b, op));
+      op->erase();
+    }
+    RewritePatternSet patterns(function.getContext());
+    populateMathPolynomialApproximationPatterns(patterns);
+    return applyPatternsGreedily(function, std::move(patterns));
   }
 };
 } // namespace
 
 void addVectorToLLVM(OpPassManager &passes) {
-  passes.addNestedPass<func::FuncOp>(createExpandMath());
+  passes.addPass(createExpandMath());
   passes.addNestedPass<func::FuncOp>(createCSEPass());
   passes.addPass(arith::createArithExpandOpsPass());
   passes.addPass(createSCFToControlFlowPass());

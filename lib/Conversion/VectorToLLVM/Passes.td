@@ -23,19 +23,20 @@ def NameNodes : Pass<"name-nodes", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"namedFunctions", "named-functions", "Functions that got the name of a node">];
 }
 
-def ExpandMath : Pass<"expand-math", "::mlir::func::FuncOp"> {
-  let summary = "Replaces math functions of f32 by polynomials";
+def ExpandMath : Pass<"expand-math", "::mlir::ModuleOp"> {
+  let summary = "Replaces math functions of f32 by arithmetic";
   let description = [{
-    `math.exp`, `math.log`, `math.tanh` and `math.erf` on f32 become straight-line arithmetic, which LLVM's loop vectoriser turns
-    into vector code. Other math operations are left to the conversion that follows.
+    Exponentials, logarithms, pow, erf and the circular and hyperbolic functions of f32 become straight-line arithmetic, which LLVM's loop
+    vectoriser turns into vector code. exp, erf and tanh take f32 and vectors of it, the others scalars, which they compute in f64. sin, cos
+    and tan of large arguments read a table that the pass adds to the module. Functions of f64, atan2 and others are left to the conversion that follows.
 
     ```mlir
     %1 = math.exp %0 : f32
     // becomes multiplications and additions
     ```
-    May change numbers: within 5 units in the last place of the exact function; e^x below the smallest normal number is 0.
+    May change numbers: tanh and erf within 5 units in the last place of the exact function, the others within 1.5.
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
 }
 
 def VerifyLLVM : Pass<"verify-llvm"> {

@@ -1,6 +1,8 @@
-// exp, log, tanh and erf of f32 become arithmetic, on scalars and vectors; f64 is left to the conversion behind.
+// Functions of f32 become arithmetic, exp also on vectors; f64 is left to the conversion behind. Circular functions bring their table.
 // RUN: %opt %s --expand-math | FileCheck %s
 
+// Pairs of doubles; the first is 1 and 0.
+// CHECK: llvm.mlir.global internal constant @onager_circle_table(dense<"0x000000000000F03F0000000000000000{{.*}}!llvm.array<210 x f64>
 // CHECK-LABEL: func.func @scalars
 // CHECK-NOT: math.exp
 // CHECK-NOT: math.log
@@ -12,6 +14,19 @@ func.func @scalars(%x: f32) -> (f32, f32, f32, f32) {
   %1 = math.log %x : f32
   %2 = math.tanh %x : f32
   %3 = math.erf %x : f32
+  return %0, %1, %2, %3 : f32, f32, f32, f32
+}
+
+// CHECK-LABEL: func.func @wide
+// CHECK-DAG: llvm.mlir.addressof @onager_circle_table
+// CHECK-DAG: arith.extf %{{.+}} : f32 to f64
+// CHECK-NOT: math.{{sin|powf|atan|acosh}}
+// CHECK: return
+func.func @wide(%x: f32, %y: f32) -> (f32, f32, f32, f32) {
+  %0 = math.powf %x, %y : f32
+  %1 = math.sin %x : f32
+  %2 = math.atan %x : f32
+  %3 = math.acosh %x : f32
   return %0, %1, %2, %3 : f32, f32, f32, f32
 }
 
