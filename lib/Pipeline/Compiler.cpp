@@ -301,8 +301,10 @@ bool Compilation::lower() {
   bool formed = runStage("kernel", [&](OpPassManager &passes) {
     if (!exact && options.int8)
       passes.addNestedPass<func::FuncOp>(createConvertContractionToInt8({target.vectorBytes, target.hasDotProduct}));
-    if (!exact)
+    if (!exact) {
+      passes.addNestedPass<func::FuncOp>(createConvertBlockMatmul());
       passes.addNestedPass<func::FuncOp>(createConvertMatmulToGemm());
+    }
     if (!exact && options.winograd) {
       TargetInfo machine = makeEmitOptions(exact, target.vectorBytes).target;
       passes.addNestedPass<func::FuncOp>(createConvertConvToWinograd({getTileRows(machine), machine.l2Bytes}));

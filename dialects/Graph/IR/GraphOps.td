@@ -454,6 +454,22 @@ def Graph_MatmulOp : Graph_PureOp<"matmul"> {
   let results = (outs AnyRankedTensor:$result);
   let hasVerifier = 1;
 }
+def Graph_BlockMatmulOp : Graph_PureOp<"block_matmul"> {
+  let summary = "[..., K] x weights of few bits in blocks along K -> [..., N]";
+  let description = [{
+    `weights` [N, blocks, block * bits / 8] holds unsigned numbers, the first in the lowest bits of a byte. Weight (k, n) is
+    (number - zeros [n, k / block]) * scales [n, k / block]; numbers behind K are not read. Sums are in f32.
+    Checks: block_matmul_c1: weights of ui8, the others of f32; block_matmul_c2: bits are 2, 4 or 8, a block is a power of two from 16 on;
+    block_matmul_c3: K is a number that the blocks cover, and dims fit.
+    ```mlir
+    %y = graph.block_matmul %x, %w, %s, %z {bits = 4 : i64, block = 32 : i64}
+      : (tensor<?x64xf32>, tensor<8x2x16xui8>, tensor<8x2xf32>, tensor<8x2xf32>) -> tensor<?x8xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$weights, AnyRankedTensor:$scales, AnyRankedTensor:$zeros, I64Attr:$bits, I64Attr:$block);
+  let results = (outs AnyRankedTensor:$result);
+  let hasVerifier = 1;
+}
 def Graph_AttentionOp : Graph_PureOp<"attention", [AttrSizedOperandSegments]> {
   let summary = "softmax(scale * q k^T, masked) v for q [..., S, D], k [..., T, D], v [..., T, V] -> [..., S, V]; leading dims broadcast";
   let description = [{

@@ -137,6 +137,28 @@ LogicalResult MatmulOp::verify() {
   return success();
 }
 
+LogicalResult BlockMatmulOp::verify() {
+  if (!getElement(getWeights()).isUnsignedInteger(8))
+    return complain(*this, "block_matmul_c1") << "weights of " << getElement(getWeights()) << ", expected ui8";
+  for (Value tensor : {getX(), getScales(), getZeros(), getResult()})
+    if (!getElement(tensor).isF32())
+      return complain(*this, "block_matmul_c1") << "an element type of " << getElement(tensor) << ", expected f32";
+  int64_t bits = getBits(), block = getBlock();
+  if ((bits != 2 && bits != 4 && bits != 8) || block < 16 || (block & (block - 1)))
+    return complain(*this, "block_matmul_c2") << bits << " bits in blocks of " << block;
+  auto weights = cast<RankedTensorType>(getWeights().getType());
+  if (!weights.hasStaticShape() || weights.getRank() != 3 || getRank(getX()) < 1 || getRank(getResult()) != getRank(getX()))
+    return complain(*this, "block_matmul_c3") << "weights of " << weights << " for " << getX().getType();
+  std::optional<int64_t> depth = getConstant(getDims(getX()).back());
+  ArrayRef<int64_t> shape = weights.getShape();
+  bool fits = depth && *depth > (shape[1] - 1) * block && *depth <= shape[1] * block && shape[2] * 8 == block * bits && isConstant(getDims(getResult()).back(), shape[0]);
+  for (Value perBlock : {getScales(), getZeros()})
+    fits &= cast<RankedTensorType>(perBlock.getType()).getShape() == shape.drop_back();
+  if (!fits)
+    return complain(*this, "block_matmul_c3") << "weights of " << weights << " with " << getScales().getType() << " for " << getX().getType();
+  return success();
+}
+
 /// Checks the types of q, k, v and the result of attention, and that their matrices fit.
 static LogicalResult verifyProducts(AttentionOp op) {
   Value tensors[] = {op.getQ(), op.getK(), op.getV(), op.getResult()};

@@ -78,6 +78,40 @@ def Kernel_GemmOp : Kernel_Op<"gemm", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Kernel_BlockPackOp : Kernel_Op<"block_pack", [Pure]> {
+  let summary = "Weights of few bits in panels of 16 columns, for block_gemm";
+  let description = [{
+    [N, blocks, bytes] becomes [ceil(N / 16), steps, 16] of ui8. Of 8 bits a step is one k; of 2 or 4 bits it is two, the even k in the low half of
+    a byte. Columns behind N and numbers that a block lacks are 0.
+    Checks: block_pack_c1: panels of 16 columns of ui8.
+    ```mlir
+    %p = kernel.block_pack %w {bits = 4 : i64} : tensor<8x2x16xui8> -> tensor<1x32x16xui8>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$x, I64Attr:$bits);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Kernel_BlockGemmOp : Kernel_Op<"block_gemm", [Pure]> {
+  let summary = "x [..., K] times weights of few bits in panels -> [..., N]";
+  let description = [{
+    `packed` as block_pack makes it; weight (k, n) is number * scale - offset, with `scales` and `offsets` [ceil(N / 16), blocks, 16] of a block of
+    `block` numbers along K, which is even. For few rows the sum over a block is sum(x * number) * scale - sum(x) * offset; for more, panels of f32 weights are
+    made on the way.
+    Checks: block_gemm_c1: ranks; block_gemm_c2: as many steps as blocks have.
+    ```mlir
+    %y = kernel.block_gemm %x, %p, %s, %o {bits = 4 : i64, block = 32 : i64}
+      : (tensor<?x64xf32>, tensor<1x32x16xui8>, tensor<1x2x16xf32>, tensor<1x2x16xf32>) -> tensor<?x8xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$packed, AnyRankedTensor:$scales, AnyRankedTensor:$offsets, I64Attr:$bits, I64Attr:$block);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
 def Kernel_WinogradFilterOp : Kernel_Op<"winograd_filter", [Pure]> {
   let summary = "Filters [O, C, 3, 3] transformed and packed for winograd_conv: [ceil(O / R), 6, 6, C, R], zeros behind O";
   let description = [{

@@ -53,6 +53,22 @@ LogicalResult GemmOp::verify() {
   return graph::verifyDim(*this, "gemm_c2", packed[packed.size() - 2], lhs.back());
 }
 
+LogicalResult BlockPackOp::verify() {
+  auto in = cast<RankedTensorType>(getX().getType()), out = cast<RankedTensorType>(getType());
+  if (in.getRank() != 3 || out.getRank() != 3 || out.getShape().back() != kPanelWidth || !out.getElementType().isUnsignedInteger(8))
+    return complain(*this, "block_pack_c1") << in << " does not pack to " << out;
+  return success();
+}
+
+LogicalResult BlockGemmOp::verify() {
+  graph::Dims x = graph::getDims(getX()), packed = graph::getDims(getPacked()), scales = graph::getDims(getScales()), out = graph::getDims(getResult());
+  if (packed.size() != 3 || scales.size() != 3 || x.empty() || out.size() != x.size())
+    return complain(*this, "block_gemm_c1") << "ranks " << x.size() << ", " << packed.size() << " and " << scales.size() << " do not give rank " << out.size();
+  if (scales[1] * (static_cast<int64_t>(getBlock()) / (getBits() == 8 ? 1 : 2)) != packed[1])
+    return complain(*this, "block_gemm_c2") << getPacked().getType() << " with scales " << getScales().getType() << ", blocks of " << getBlock();
+  return success();
+}
+
 LogicalResult WinogradFilterOp::verify() {
   graph::Dims in = graph::getDims(getX()), out = graph::getDims(getResult());
   if (in.size() != 4 || !graph::isConstant(in[2], 3) || !graph::isConstant(in[3], 3))

@@ -35,6 +35,20 @@ static bool isBelow(AffineExpr extent, int64_t limit) {
   return constant && *constant < limit;
 }
 
+/// True for what is computed from constants alone, a few steps back: it is packed at compile time.
+static bool isMadeOfConstants(Value value, int depth = 8) {
+  Operation *op = value.getDefiningOp();
+  if (!op || depth == 0)
+    return false;
+  return isa<graph::ConstantOp>(op) || (op->getNumOperands() && llvm::all_of(op->getOperands(), [&](Value operand) { return isMadeOfConstants(operand, depth - 1); }));
+}
+
+/// A row times a matrix that each run computes: packing would take as long as the product.
+static bool isRowTimesComputed(graph::MatmulOp op) {
+  graph::Dims lhs = graph::getDims(op.getLhs());
+  return graph::isConstant(lhs[lhs.size() - 2], 1) && getElement(op.getResult()).isF32() && !isMadeOfConstants(op.getRhs());
+}
+
 namespace {
 
 /// matmul(a, b) -> gemm(a, pack(b))
@@ -46,6 +60,8 @@ struct SplitMatmul : OpRewritePattern<graph::MatmulOp> {
       return rewriter.notifyMatchFailure(op, "element types are not floats of up to 32 bits");
     if (isBelow(rhs.back(), kFewestColumns) || isBelow(rhs[rhs.size() - 2], kShortestSum))
       return rewriter.notifyMatchFailure(op, "too few columns or too short a sum for panels");
+    if (isRowTimesComputed(op))
+      return rewriter.notifyMatchFailure(op, "a row times a matrix that is not known");
     Type f32 = rewriter.getF32Type();
     AffineExpr columns = rhs.back(), depth = rhs[rhs.size() - 2];
     graph::Dims packed(rhs.begin(), rhs.end() - 2);

@@ -10,7 +10,7 @@ def ConvertMatmulToGemm : Pass<"convert-matmul-to-gemm", "::mlir::func::FuncOp">
     A `graph.matmul` of floats up to 32 bits becomes `kernel.pack` of the right operand and `kernel.gemm`; 16-bit operands are cast to
     f32 first and the result cast back (named in the compile report: sums keep f32). Left alone: integers, f64, and right operands with fewer
     than 8 columns or a contraction over fewer than 4 elements (rationale: 16-wide panels would be mostly padding; the generic form
-    reduces along k instead). Convolutions of 16-bit floats are cast likewise.
+    reduces along k instead), and a row times a matrix that each run computes (rationale: packing takes as long as the product). Convolutions of 16-bit floats are cast likewise.
 
     ```mlir
     %2 = graph.matmul %0, %1 : (tensor<4x8xf32>, tensor<8x32xf32>) -> tensor<4x32xf32>
@@ -22,6 +22,24 @@ def ConvertMatmulToGemm : Pass<"convert-matmul-to-gemm", "::mlir::func::FuncOp">
   }];
   let dependentDialects = ["::onager::kernel::KernelDialect"];
   let statistics = [Statistic<"numGemms", "gemms", "matmuls that became gemms">];
+}
+
+def ConvertBlockMatmul : Pass<"convert-block-matmul", "::mlir::func::FuncOp"> {
+  let summary = "Packs weights of few bits for products that read them as they are";
+  let description = [{
+    A `graph.block_matmul` over an even number of terms becomes `kernel.block_pack` of the weights, `kernel.pack` of the scales and of zero points times
+    scales, and `kernel.block_gemm`. Constants are packed at compile time. Else it does nothing: the product is computed element by element.
+
+    ```mlir
+    %y = graph.block_matmul %x, %w, %s, %z {bits = 4 : i64, block = 32 : i64} : (...) -> tensor<?x8xf32>
+    // becomes
+    %p = kernel.block_pack %w {bits = 4 : i64} : tensor<8x2x16xui8> -> tensor<1x32x16xui8>
+    %y = kernel.block_gemm %x, %p, %ps, %po {bits = 4 : i64, block = 32 : i64} : (...) -> tensor<?x8xf32>
+    ```
+    May change numbers: zero points are taken off behind a block's sum.
+  }];
+  let dependentDialects = ["::onager::kernel::KernelDialect"];
+  let statistics = [Statistic<"numProducts", "products", "products in this form">];
 }
 
 def ConvertConvToWinograd : Pass<"convert-conv-to-winograd", "::mlir::func::FuncOp"> {

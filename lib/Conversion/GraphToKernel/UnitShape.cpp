@@ -33,6 +33,12 @@ static bool hasPoolEmitter(graph::PoolOp op) {
   return type.getElementType().isF32() && (type.getRank() == 3 || type.getRank() == 4) && isModerate && op.getKind() != graph::PoolKind::lp;
 }
 
+/// Products that read lines of their right operand, unless lines are shorter than a vector.
+static bool hasMatmulEmitter(graph::MatmulOp op) {
+  std::optional<int64_t> columns = graph::getConstant(graph::getDims(op.getResult()).back());
+  return !columns || *columns >= 8;
+}
+
 kernel::Hero getHero(Operation *op, bool fuse) {
   using kernel::Hero;
   if (isa<graph::ScatterElementsOp, graph::ScatterNDOp>(op))
@@ -52,6 +58,8 @@ kernel::Hero getHero(Operation *op, bool fuse) {
       .Case<graph::SoftmaxOp>([](auto) { return Hero::softmax; })
       .Case<graph::NormalizeOp>([](auto) { return Hero::normalize; })
       .Case<kernel::GemmOp>([](auto) { return Hero::gemm; })
+      .Case<graph::MatmulOp>([](graph::MatmulOp op) { return hasMatmulEmitter(op) ? Hero::matmul : Hero::map; })
+      .Case<kernel::BlockGemmOp>([](auto) { return Hero::block_gemm; })
       .Case<kernel::WinogradConvOp>([](auto) { return Hero::winograd; })
       .Case<kernel::Int8ConvOp>([](kernel::Int8ConvOp conv) {
         bool isDepthwise = cast<RankedTensorType>(conv.getFilter().getType()).getRank() == 3;
@@ -81,7 +89,7 @@ Role getRole(Operation *op, bool fuse) {
 }
 
 bool takesEpilogue(Operation *op) {
-  return !isa<graph::ConcatOp, graph::ScatterElementsOp, graph::ScatterNDOp, graph::RecurrentOp, graph::CumulateOp, kernel::PackOp>(op);
+  return !isa<graph::ConcatOp, graph::ScatterElementsOp, graph::ScatterNDOp, graph::RecurrentOp, graph::CumulateOp, kernel::PackOp, kernel::BlockPackOp>(op);
 }
 
 bool takesPrologue(Operation *op, unsigned number) {
@@ -122,7 +130,7 @@ bool staysSmall(Operation *op) {
   if (!read || !written)
     return false;
   // Four times the operands: an int8 weight that is read as f32 is worth its memory.
-  return isa<kernel::WinogradFilterOp, kernel::Int8PackOp>(op) || *written <= std::max<int64_t>(64 << 10, 4 * *read);
+  return isa<kernel::WinogradFilterOp, kernel::Int8PackOp, kernel::BlockPackOp>(op) || *written <= std::max<int64_t>(64 << 10, 4 * *read);
 }
 
 bool isCheap(Operation *op) {

@@ -29,6 +29,10 @@ WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options) {
     return !options.exact && reducesColumns(unit) ? getColumnWork(unit) : getMapWork(unit, options.exact);
   case Hero::gemm:
     return getGemmWork(unit, options);
+  case Hero::matmul:
+    return getMatmulWork(unit);
+  case Hero::block_gemm:
+    return getBlockGemmWork(unit, options);
   case Hero::attention:
     return getAttentionWork(unit);
   case Hero::conv:

@@ -33,6 +33,10 @@ static void emitBody(UnitEmitter &e) {
     return !e.options.exact && reducesColumns(e.unit) ? emitColumns(e) : emitMap(e);
   case Hero::gemm:
     return emitGemm(e);
+  case Hero::matmul:
+    return emitMatmul(e);
+  case Hero::block_gemm:
+    return emitBlockGemm(e);
   case Hero::attention:
     return emitAttention(e);
   case Hero::conv:

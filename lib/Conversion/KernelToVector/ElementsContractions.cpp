@@ -16,7 +16,8 @@ using Index = UnitEmitter::Index;
 
 Type storageOf(Value tensor) { return cast<RankedTensorType>(tensor.getType()).getElementType(); }
 
-/// sum + a * b, with operands converted to the accumulator's type.
+} // namespace
+
 Value multiplyAdd(UnitEmitter &e, Value sum, Value a, Type aType, Value c, Type cType, Type result) {
   Value x = convertElement(e, a, aType, result, true), y = convertElement(e, c, cType, result, true);
   if (isa<IntegerType>(sum.getType()))
@@ -27,6 +28,8 @@ Value multiplyAdd(UnitEmitter &e, Value sum, Value a, Type aType, Value c, Type 
   // in what remains of its loop.
   return LLVM::FMulAddOp::create(e.b, sum.getType(), x, y, sum, LLVM::FastmathFlagsAttr::get(e.b.getContext(), LLVM::FastmathFlags::reassoc));
 }
+
+namespace {
 
 Value emitMatmul(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
   auto matmul = cast<graph::MatmulOp>(op);

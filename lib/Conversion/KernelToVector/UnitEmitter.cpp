@@ -261,6 +261,7 @@ OpElementFn lookupElement(Operation *op) {
     registerContractions(entries);
     registerResize(entries);
     registerInt8(entries);
+    registerBlocks(entries);
     return entries;
   }();
   return table.lookup(op->getName().getStringRef());

@@ -166,6 +166,7 @@ void registerMovement(llvm::StringMap<OpElementFn> &table);
 void registerReductions(llvm::StringMap<OpElementFn> &table);
 void registerContractions(llvm::StringMap<OpElementFn> &table);
 void registerResize(llvm::StringMap<OpElementFn> &table);
+void registerBlocks(llvm::StringMap<OpElementFn> &table);
 void registerInt8(llvm::StringMap<OpElementFn> &table);
 
 /// Emitters of heroes: fill the body of the unit's function. Each documents its work items.
@@ -176,6 +177,8 @@ void emitScan(UnitEmitter &e);
 void emitScatter(UnitEmitter &e);
 void emitRecurrent(UnitEmitter &e);
 void emitGemm(UnitEmitter &e);
+void emitMatmul(UnitEmitter &e);
+void emitBlockGemm(UnitEmitter &e);
 void emitAttention(UnitEmitter &e);
 void emitConv(UnitEmitter &e);
 void emitWinograd(UnitEmitter &e);
@@ -207,6 +210,8 @@ WorkInfo getRecurrentWork(kernel::UnitOp unit);
 WorkInfo getScanWork(kernel::UnitOp unit);
 WorkInfo getRowWork(kernel::UnitOp unit);
 WorkInfo getGemmWork(kernel::UnitOp unit, const EmitOptions &options);
+WorkInfo getMatmulWork(kernel::UnitOp unit);
+WorkInfo getBlockGemmWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getAttentionWork(kernel::UnitOp unit);
 WorkInfo getConvWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getWinogradWork(kernel::UnitOp unit, const EmitOptions &options);
@@ -222,6 +227,9 @@ EmitOptions makeEmitOptions(bool exact, unsigned vectorBytes);
 mlir::Value checkedIndex(UnitEmitter &e, mlir::Operation *op, mlir::Value position, mlir::Value size);
 /// Converts a compute value of storage type `from` to the compute value of `to`, rounded to what `to` can hold.
 mlir::Value convertElement(UnitEmitter &e, mlir::Value x, mlir::Type from, mlir::Type to, bool saturate);
+
+/// sum + a * c, where the compute values a and c of storage types become the accumulator's, which is that of `result`.
+mlir::Value multiplyAdd(UnitEmitter &e, mlir::Value sum, mlir::Value a, mlir::Type aType, mlir::Value c, mlir::Type cType, mlir::Type result);
 
 /// Converts between storage and compute values of 8-bit and smaller floats and bf16 (SmallFloats.cpp).
 mlir::Value decodeFloat(mlir::ImplicitLocOpBuilder &b, mlir::Value bits, mlir::FloatType storage, mlir::Type compute);

@@ -110,6 +110,21 @@ Value dequantizeBlocks(Node &node, Type type, const Packing &how) {
   return e.transpose(weight, {1, 0});
 }
 
+/// The product with a weight whose groups are its blocks.
+Value multiplyBlocks(Node &node, Value x, const Packing &how) {
+  Emitter &e = node.e;
+  Value packed = e.reshape(node.in(1), e.numbers({how.columns, how.blocks(), how.block * how.bits / 8}));
+  Value scales = e.reshape(e.cast(node.in(2), e.f32()), e.numbers({how.columns, how.blocks()})), zeros = readZeroPoints(node, how, e.f32());
+  if (!packed || !scales || !zeros)
+    return {};
+  Dims dims = Emitter::dimsOf(x);
+  e.require(dims.back(), e.number(how.inner), "K");
+  Dims inner = dims;
+  inner.back() = e.number(how.inner);
+  dims.back() = e.number(how.columns);
+  return BlockMatmulOp::create(e.builder, e.location, makeTensor(dims, e.f32()), e.reshape(x, inner), packed, scales, zeros, how.bits, how.block);
+}
+
 void importMatMulNBits(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0), packed = node.in(1);
@@ -127,6 +142,8 @@ void importMatMulNBits(Node &node) {
     Dims dims = Emitter::dimsOf(x);
     dims.back() = e.number(how.columns);
     y = e.splat(e.scalar(0, wide), dims);
+  } else if (wide.isF32() && !node.has(4)) {
+    y = multiplyBlocks(node, e.cast(x, wide), how);
   } else {
     y = e.matmul(e.cast(x, wide), dequantizeBlocks(node, wide, how));
   }

@@ -1,0 +1,118 @@
+// Matrix products that read lines of the right operand where they lie: element types without a packed form, and single rows.
+//
+// Work items: (batch, block of kRows rows, block of kColumns columns). The sums of a block lie in stack memory; each k adds multiples of one line of the
+// right operand to them, in loops that LLVM makes vectors of.
+//   sums[r][l] = 0
+//   for k   for l in [0, columns of the block)     parallel
+//     sums[r][l] += lhs[row + r, k] * rhs[k, column + l]   for each of the rows
+#include "lib/Conversion/KernelToVector/UnitEmitter.h"
+
+using namespace mlir;
+
+namespace onager {
+
+namespace {
+
+using Index = UnitEmitter::Index;
+
+constexpr int64_t kRows = 4, kColumns = 64;
+
+struct MatmulShape {
+  graph::MatmulOp op;
+  graph::Dims batch;
+  AffineExpr rows, columns, depth;
+  int64_t tileRows; ///< one where there is one row
+
+  AffineExpr getColumnBlocks() const { return columns.ceilDiv(kColumns); }
+  AffineExpr getRowBlocks() const { return rows.ceilDiv(tileRows); }
+};
+
+MatmulShape getShape(kernel::UnitOp unit) {
+  MatmulShape s;
+  s.op = *unit.getBody().front().getOps<graph::MatmulOp>().begin();
+  graph::Dims out = graph::getDims(s.op.getResult());
+  s.batch.assign(out.begin(), out.end() - 2);
+  s.rows = out[out.size() - 2];
+  s.columns = out.back();
+  s.depth = graph::getDims(s.op.getLhs()).back();
+  s.tileRows = graph::isConstant(s.rows, 1) ? 1 : kRows;
+  return s;
+}
+
+struct MatmulEmitter {
+  UnitEmitter &e;
+  MatmulShape s;
+  Type left, right, result, compute;
+  Value sums;
+
+  /// The element of an operand at an index of the batch, which broadcasts.
+  Value read(Value tensor, ArrayRef<Value> batch, Value row, Value column) {
+    graph::Dims out = graph::getDims(s.op.getResult());
+    Index index(batch);
+    index.append({row, column});
+    Index position = e.broadcastIndex(tensor, out, index);
+    position[position.size() - 2] = row;
+    position.back() = column;
+    return e.element(tensor, position);
+  }
+  Value place(int64_t row, Value l) { return e.add(e.i64(row * kColumns), l); }
+
+  void emitBlock(ArrayRef<Value> batch, Value row, int64_t rows, Value column, Value columns) {
+    auto forColumns = [&](function_ref<void(Value)> body) { e.forEachParallel(e.i64(0), columns, body); };
+    for (int64_t r = 0; r < rows; ++r)
+      forColumns([&](Value l) { e.store(compute, sums, place(r, l), e.constant(compute, 0)); });
+    e.forEach(e.i64(0), e.extent(s.depth), 1, [&](Value k) {
+      SmallVector<Value> factors;
+      for (int64_t r = 0; r < rows; ++r)
+        factors.push_back(read(s.op.getLhs(), batch, e.add(row, e.i64(r)), k));
+      forColumns([&](Value l) {
+        Value x = read(s.op.getRhs(), batch, k, e.add(column, l));
+        for (auto [r, factor] : llvm::enumerate(factors))
+          e.store(compute, sums, place(r, l), multiplyAdd(e, e.load(compute, sums, place(r, l)), factor, left, x, right, result));
+      });
+    });
+    graph::Dims dims = graph::getDims(s.op.getResult());
+    for (int64_t r = 0; r < rows; ++r)
+      forColumns([&](Value l) {
+        Index index(batch);
+        index.append({e.add(row, e.i64(r)), e.add(column, l)});
+        e.overrideElement(s.op.getResult(), [&](ArrayRef<Value>) { return e.load(compute, sums, place(r, l)); });
+        storeResults(e, index, e.linearize(index, dims));
+        e.clearOverrides();
+      });
+  }
+
+  void emit() {
+    graph::Dims items(s.batch);
+    items.append({s.getRowBlocks(), s.getColumnBlocks()});
+    forRows(e, items, e.begin, e.end, [&](ArrayRef<Value> item, Value) {
+      ArrayRef<Value> batch = item.drop_back(2);
+      Value row = e.mul(item[item.size() - 2], e.i64(s.tileRows)), column = e.mul(item.back(), e.i64(kColumns));
+      Value columns = e.minSigned(e.i64(kColumns), e.sub(e.extent(s.columns), column)), left = e.sub(e.extent(s.rows), row);
+      if (s.tileRows == 1)
+        return emitBlock(batch, row, 1, column, columns);
+      e.ifThen(e.compare("sge", left, e.i64(kRows)), [&] { emitBlock(batch, row, kRows, column, columns); });
+      e.ifThen(e.compare("slt", left, e.i64(kRows)), [&] {
+        e.forEach(row, e.extent(s.rows), 1, [&](Value single) { emitBlock(batch, single, 1, column, columns); });
+      });
+    });
+  }
+};
+
+} // namespace
+
+void emitMatmul(UnitEmitter &e) {
+  MatmulShape s = getShape(e.unit);
+  auto elementOf = [](Value tensor) { return cast<RankedTensorType>(tensor.getType()).getElementType(); };
+  Type result = elementOf(s.op.getResult()), compute = e.computeType(result);
+  MatmulEmitter{e, s, elementOf(s.op.getLhs()), elementOf(s.op.getRhs()), result, compute, e.stackBuffer(compute, s.tileRows * kColumns)}.emit();
+}
+
+WorkInfo getMatmulWork(kernel::UnitOp unit) {
+  MatmulShape s = getShape(unit);
+  MLIRContext *context = unit.getContext();
+  AffineExpr batch = graph::getNumElements(context, s.batch);
+  return {batch * s.getRowBlocks() * s.getColumnBlocks(), batch * s.rows * s.columns * s.depth, getAffineConstantExpr(0, context)};
+}
+
+} // namespace onager
