@@ -5,7 +5,11 @@
 //   sums[r][l] = 0
 //   for k   for l in [0, columns of the block)     parallel
 //     sums[r][l] += lhs[row + r, k] * rhs[k, column + l]   for each of the rows
+//
+// Where the right operand lies in memory in the type that is computed in, full blocks keep their sums in registers.
 #include "lib/Conversion/KernelToVector/UnitEmitter.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 
@@ -16,6 +20,8 @@ namespace {
 using Index = UnitEmitter::Index;
 
 constexpr int64_t kRows = 4, kColumns = 64;
+/// Columns whose sums are in registers at a time; of a single row all of the block.
+constexpr int64_t getTileColumns(int64_t rows) { return rows == 1 ? kColumns : kColumns / 2; }
 
 struct MatmulShape {
   graph::MatmulOp op;
@@ -57,7 +63,36 @@ struct MatmulEmitter {
   }
   Value place(int64_t row, Value l) { return e.add(e.i64(row * kColumns), l); }
 
-  void emitBlock(ArrayRef<Value> batch, Value row, int64_t rows, Value column, Value columns) {
+  /// Whether vectors can be loaded from the right operand.
+  bool isPlain() { return isa<BlockArgument>(s.op.getRhs()) && left == compute && right == compute && result == compute && (compute.isF32() || compute.isF64()); }
+
+  /// The sums of a tile's columns from `first` of the block on.
+  void sumInRegisters(ArrayRef<Value> batch, Value row, int64_t rows, Value column, Value first) {
+    int64_t width = static_cast<int64_t>(e.options.target.vectorBytes) * 8 / compute.getIntOrFloatBitWidth(), vectors = getTileColumns(rows) / width;
+    auto lanes = VectorType::get({width}, compute);
+    Index index = e.broadcastIndex(s.op.getRhs(), graph::getDims(s.op.getResult()), llvm::to_vector(llvm::concat<Value>(SmallVector<Value>(batch), SmallVector<Value>{row, column})));
+    index[index.size() - 2] = e.i64(0);
+    index.back() = e.add(column, first);
+    Value start = e.linearize(index, graph::getDims(s.op.getRhs())), stride = e.extent(s.columns);
+    Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(lanes)), rhs = e.getBuffer(s.op.getRhs());
+    SmallVector<Value> totals = e.forLoop(e.i64(0), e.extent(s.depth), 1, SmallVector<Value>(rows * vectors, zero), [&](Value k, ValueRange running) {
+      SmallVector<Value> line, next;
+      for (int64_t v = 0; v < vectors; ++v)
+        line.push_back(LLVM::LoadOp::create(e.b, lanes, e.address(compute, rhs, e.add(e.add(start, e.mul(k, stride)), e.i64(v * width))), compute.getIntOrFloatBitWidth() / 8));
+      for (int64_t r = 0; r < rows; ++r) {
+        Value factor = vector::BroadcastOp::create(e.b, lanes, read(s.op.getLhs(), batch, e.add(row, e.i64(r)), k));
+        for (int64_t v = 0; v < vectors; ++v)
+          next.push_back(vector::FMAOp::create(e.b, factor, line[v], running[r * vectors + v]));
+      }
+      return next;
+    });
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t v = 0; v < vectors; ++v)
+        LLVM::StoreOp::create(e.b, totals[r * vectors + v], e.address(compute, sums, place(r, e.add(first, e.i64(v * width)))), compute.getIntOrFloatBitWidth() / 8);
+  }
+
+  /// The sums of a block in loops over its columns.
+  void sumInMemory(ArrayRef<Value> batch, Value row, int64_t rows, Value column, Value columns) {
     auto forColumns = [&](function_ref<void(Value)> body) { e.forEachParallel(e.i64(0), columns, body); };
     for (int64_t r = 0; r < rows; ++r)
       forColumns([&](Value l) { e.store(compute, sums, place(r, l), e.constant(compute, 0)); });
@@ -71,9 +106,19 @@ struct MatmulEmitter {
           e.store(compute, sums, place(r, l), multiplyAdd(e, e.load(compute, sums, place(r, l)), factor, left, x, right, result));
       });
     });
+  }
+
+  void emitBlock(ArrayRef<Value> batch, Value row, int64_t rows, Value column, Value columns) {
+    if (isPlain()) {
+      Value isFull = e.compare("eq", columns, e.i64(kColumns));
+      e.ifThen(isFull, [&] { e.forEach(e.i64(0), e.i64(kColumns), getTileColumns(rows), [&](Value first) { sumInRegisters(batch, row, rows, column, first); }); });
+      e.ifThen(e.compare("ne", columns, e.i64(kColumns)), [&] { sumInMemory(batch, row, rows, column, columns); });
+    } else {
+      sumInMemory(batch, row, rows, column, columns);
+    }
     graph::Dims dims = graph::getDims(s.op.getResult());
     for (int64_t r = 0; r < rows; ++r)
-      forColumns([&](Value l) {
+      e.forEachParallel(e.i64(0), columns, [&](Value l) {
         Index index(batch);
         index.append({e.add(row, e.i64(r)), e.add(column, l)});
         e.overrideElement(s.op.getResult(), [&](ArrayRef<Value>) { return e.load(compute, sums, place(r, l)); });
