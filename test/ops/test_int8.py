@@ -339,3 +339,43 @@ def test_option(tmp_path):
     """Without the form its line leaves the report."""
     report = _compile(_conv("square", "unsigned"), tmp_path / "model.so", int8=False)[1]
     assert not _heroes(report) & INT8 and "bytes" not in report["numerics"]
+
+
+@pytest.mark.parametrize("symbolic", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
+@pytest.mark.parametrize("zeros", [(0, 0), (3, 0), (0, 7), (5, 200), (0, 128)])
+def test_weights_without_a_sign(symbolic, dtype, zeros):
+    """Sums of any bytes with weights of 0 to 255 are exact."""
+    import onager
+
+    random, limits = np.random.default_rng(1), np.iinfo(dtype)
+    draw = lambda *shape: random.integers(limits.min, limits.max + 1, shape).astype(dtype)
+    cases = [("ConvInteger", draw(2, 5, 9, 11), (7, 5, 3, 3), {"pads": [1, 1, 1, 1]}), ("ConvInteger", draw(2, 5, 9, 11), (7, 5, 3, 3), {"strides": [2, 1]}),
+             ("MatMulInteger", draw(9, 33), (33, 20), {})]
+    for op, x, shape, attributes in cases:
+        weights = random.integers(0, 256, shape).astype(np.uint8)
+        constants = [numpy_helper.from_array(value, name) for name, value in (("w", weights), ("zx", dtype(zeros[0])), ("zw", np.uint8(zeros[1])))]
+        dims = [f"d{k}" if symbolic and k != 1 else extent for k, extent in enumerate(x.shape)]
+        graph = helper.make_graph([helper.make_node(op, ["x", "w", "zx", "zw"], ["y"], **attributes)], "sums",
+                                  [helper.make_tensor_value_info("x", helper.np_dtype_to_tensor_dtype(x.dtype), dims)], [helper.make_empty_tensor_value_info("y")], constants)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
+        found, wanted = (onager.InferenceSession(model, opt_level=level).run(None, {"x": x})[0] for level in (3, 0))
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("size", [2048, 3001, 70000])
+def test_functions_of_bytes_by_table(size):
+    """What a table of 256 results gives, with a second result and several threads."""
+    import onager
+
+    x = np.random.default_rng(1).integers(0, 256, size).astype(np.uint8)
+    scales = [numpy_helper.from_array(np.float32(value), name) for name, value in (("s", 0.05), ("t", 0.004))] + [numpy_helper.from_array(np.uint8(128), "z"), numpy_helper.from_array(np.uint8(0), "n")]
+    nodes = [helper.make_node("DequantizeLinear", ["x", "s", "z"], ["r"]), helper.make_node("Sigmoid", ["r"], ["g"]), helper.make_node("QuantizeLinear", ["g", "t", "n"], ["y"]),
+             helper.make_node("Mul", ["g", "r"], ["h"]), helper.make_node("QuantizeLinear", ["h", "s", "z"], ["w"])]
+    outputs = [helper.make_tensor_value_info(name, TensorProto.UINT8, ["n"]) for name in ("y", "w")]
+    graph = helper.make_graph(nodes, "table", [helper.make_tensor_value_info("x", TensorProto.UINT8, ["n"])], outputs, scales)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
+    wanted = run_reference(model, {"x": x})
+    for threads in (1, 2):
+        for found, want in zip(onager.InferenceSession(model, threads=threads).run(None, {"x": x}), wanted):
+            assert np.abs(found.astype(int) - want.astype(int)).max() <= 1

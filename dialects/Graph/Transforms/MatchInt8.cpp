@@ -108,11 +108,24 @@ bool areByteWeights(Value integers) {
   return numbers && llvm::all_of(*numbers, [](int64_t number) { return number >= -128 && number <= 127; });
 }
 
+std::optional<int64_t> getExcess(Value integers) {
+  std::optional<std::vector<int64_t>> numbers = areByteWeights(integers) ? std::nullopt : readIntegers(integers);
+  if (!numbers || numbers->empty())
+    return std::nullopt;
+  auto [low, high] = std::minmax_element(numbers->begin(), numbers->end());
+  return *high - *low <= 255 ? std::optional(*low + 128) : std::nullopt;
+}
+
 Value makeByteWeights(OpBuilder &builder, Value integers) {
-  if (Value plain = getPlainWeights(integers))
-    return plain;
+  Value plain = getPlainWeights(integers);
+  return plain ? plain : makeByteWeights(builder, integers, 0);
+}
+
+Value makeByteWeights(OpBuilder &builder, Value integers, int64_t excess) {
   std::vector<int64_t> numbers = *readIntegers(integers);
-  SmallVector<char> bytes(numbers.begin(), numbers.end());
+  SmallVector<char> bytes;
+  for (int64_t number : numbers)
+    bytes.push_back(static_cast<char>(number - excess));
   RankedTensorType type = makeTensor(getDims(integers), builder.getIntegerType(8));
   return ConstantOp::create(builder, integers.getLoc(), type, makeConstant(type, bytes));
 }

@@ -26,6 +26,12 @@ bool areByteWeights(mlir::Value integers);
 /// Makes the tensor of i8 for what areByteWeights holds.
 mlir::Value makeByteWeights(mlir::OpBuilder &builder, mlir::Value integers);
 
+/// The number that constant integers beyond areByteWeights must lose to fit into 8 signed bits, such as 128 for bytes without a sign; nothing where their
+/// range is too wide, or they fit.
+std::optional<int64_t> getExcess(mlir::Value integers);
+/// Makes the tensor of i8 for integers less their excess.
+mlir::Value makeByteWeights(mlir::OpBuilder &builder, mlir::Value integers, int64_t excess);
+
 /// True where products of bytes have an emitter for this convolution or matrix product, whatever its element types are. The sums fit into 32 bits.
 bool hasInt8Form(ConvOp op);
 bool hasInt8Form(MatmulOp op);

@@ -244,6 +244,64 @@ struct SplitZeroPoint : OpRewritePattern<graph::MatmulOp> {
   }
 };
 
+/// Weights less their excess, as i32.
+Value makeReduced(PatternRewriter &rewriter, Location loc, Value weights, int64_t excess) {
+  return graph::CastOp::create(rewriter, loc, weights.getType(), graph::makeByteWeights(rewriter, weights, excess));
+}
+
+/// product + excess * ones, the sums of what each element of the product read
+Value addExcess(PatternRewriter &rewriter, Location loc, Value product, Value ones, int64_t excess) {
+  auto type = graph::makeTensor({}, rewriter.getI32Type());
+  Value factor = graph::ConstantOp::create(rewriter, loc, type, DenseElementsAttr::get(type, static_cast<int32_t>(excess)));
+  Value share = graph::MulOp::create(rewriter, loc, ones.getType(), ones, factor);
+  return graph::AddOp::create(rewriter, loc, product.getType(), product, share);
+}
+
+/// conv(x, w) -> conv(x, w - c) + c * conv(x, 1), where the weights fit into 8 signed bits without c
+struct SplitConvExcess : OpRewritePattern<graph::ConvOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(graph::ConvOp op, PatternRewriter &rewriter) const override {
+    if (!getElement(op.getResult()).isSignlessInteger(32) || !hasInt8Form(op) || op.getGroup() != 1 || !graph::matchCentredBytes(op.getX()))
+      return rewriter.notifyMatchFailure(op, "no convolution of bytes in one group");
+    std::optional<int64_t> excess = graph::getExcess(op.getFilter());
+    if (!excess)
+      return rewriter.notifyMatchFailure(op, "weights are bytes already, or no constants, or too wide");
+    Location loc = op.getLoc();
+    auto convolve = [&](Value filter, ArrayRef<AffineExpr> dims) -> Value {
+      return graph::ConvOp::create(rewriter, loc, graph::makeTensor(dims, rewriter.getI32Type()), op.getX(), filter, op.getStridesAttr(), op.getPadsAttr(),
+                                   op.getDilationsAttr(), op.getGroupAttr());
+    };
+    graph::Dims dims = graph::getDims(op.getResult()), single = graph::getDims(op.getFilter());
+    Value product = convolve(makeReduced(rewriter, loc, op.getFilter(), *excess), dims);
+    dims[1] = single[0] = rewriter.getAffineConstantExpr(1);
+    RankedTensorType bytes = graph::makeTensor(single, rewriter.getIntegerType(8));
+    Value one = graph::ConstantOp::create(rewriter, loc, bytes, DenseElementsAttr::get(bytes, static_cast<int8_t>(1)));
+    Value ones = convolve(graph::CastOp::create(rewriter, loc, graph::makeTensor(single, rewriter.getI32Type()), one), dims);
+    rewriter.replaceOp(op, addExcess(rewriter, loc, product, ones, *excess));
+    return success();
+  }
+};
+
+/// matmul(x, w) -> matmul(x, w - c) + c * (sums of x)
+struct SplitMatmulExcess : OpRewritePattern<graph::MatmulOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(graph::MatmulOp op, PatternRewriter &rewriter) const override {
+    if (!getElement(op.getResult()).isSignlessInteger(32) || !hasInt8Form(op))
+      return rewriter.notifyMatchFailure(op, "no product of i32 with a matrix of known size");
+    std::optional<int64_t> excess = graph::getExcess(op.getRhs());
+    if (!excess)
+      return rewriter.notifyMatchFailure(op, "weights are bytes already, or no constants, or too wide");
+    Location loc = op.getLoc();
+    Value product = graph::MatmulOp::create(rewriter, loc, op.getType(), op.getLhs(), makeReduced(rewriter, loc, op.getRhs(), *excess));
+    graph::Dims dims = graph::getDims(op.getLhs());
+    dims.back() = rewriter.getAffineConstantExpr(1);
+    Value ones = graph::ReduceOp::create(rewriter, loc, graph::makeTensor(dims, rewriter.getI32Type()), op.getLhs(), graph::ReduceKind::sum,
+                                         ArrayRef<int64_t>{static_cast<int64_t>(dims.size()) - 1});
+    rewriter.replaceOp(op, addExcess(rewriter, loc, product, ones, *excess));
+    return success();
+  }
+};
+
 /// True where a rounded number gets a zero point and limits, and becomes a byte.
 bool becomesByte(graph::RoundOp round) {
   Value value = round.getResult();
@@ -277,7 +335,7 @@ struct ConvertContractionToInt8 : impl::ConvertContractionToInt8Base<ConvertCont
     kernel::Int8Layout layout{static_cast<int64_t>(vectorBytes) / 4, !dotProduct};
     RewritePatternSet patterns(&getContext());
     patterns.add<ToInt8Conv, ToInt8Gemm>(&getContext(), layout);
-    patterns.add<SplitZeroPoint>(&getContext());
+    patterns.add<SplitZeroPoint, SplitConvExcess, SplitMatmulExcess>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     int64_t contractions = graph::countOps<kernel::Int8ConvOp, kernel::Int8GemmOp>(getOperation());

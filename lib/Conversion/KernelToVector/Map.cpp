@@ -6,6 +6,7 @@
 //   for row in [begin, end)            indices of the outer dims are carried and stepped like an odometer
 //     for i in [0, extent of the last dim)    parallel: the loop vectoriser's
 //       result_k[row, i] = element(yielded_k, (outer..., i))
+#include "lib/Conversion/KernelToVector/ByteTable.h"
 #include "lib/Conversion/KernelToVector/UnitEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -64,6 +65,8 @@ static void emitUnrolled(UnitEmitter &e, ArrayRef<AffineExpr> dims, int64_t coun
 }
 
 void emitMap(UnitEmitter &e) {
+  if (Value argument = e.options.exact ? Value() : getTableArgument(e.unit))
+    return emitByteTable(e, argument);
   graph::Dims dims = graph::getDims(e.unit.getBody().front().getTerminator()->getOperand(0));
   if (dims.size() <= 1) {
     e.forEachParallel(e.begin, e.end, [&](Value i) {
@@ -86,6 +89,8 @@ void emitMap(UnitEmitter &e) {
 }
 
 WorkInfo getMapWork(kernel::UnitOp unit, bool exact) {
+  if (!exact && getTableArgument(unit))
+    return getByteTableWork(unit);
   MLIRContext *context = unit.getContext();
   graph::Dims dims = graph::getDims(unit.getBody().front().getTerminator()->getOperand(0));
   AffineExpr elements = graph::getNumElements(context, dims);

@@ -34,9 +34,14 @@ Value roundShifted(Node &node, Value x, Value zeroPoint, Type type) {
 
 void importAdd(Node &node) {
   Emitter &e = node.e;
-  Value sum = e.add(dequantize(node, 0), dequantize(node, 3)), scale = toScalar(e, node.in(6)), a = node.in(0);
-  if (sum && scale && a)
-    node.set(0, roundShifted(node, e.div(sum, scale), node.opt(7), Emitter::elementOf(a)));
+  Value scale = toScalar(e, node.in(6)), a = node.in(0);
+  // A term times the ratio of its scale to the result's: no division by element.
+  auto term = [&](unsigned first) {
+    return e.mul(e.cast(centre(e, node.in(first), toScalar(e, node.opt(first + 2))), e.f32()), e.div(toScalar(e, node.in(first + 1)), scale));
+  };
+  Value sum = e.add(term(0), term(3));
+  if (sum && a)
+    node.set(0, roundShifted(node, sum, node.opt(7), Emitter::elementOf(a)));
 }
 
 void importMul(Node &node) {
@@ -48,9 +53,14 @@ void importMul(Node &node) {
     node.set(0, roundShifted(node, e.mul(e.cast(product, e.f32()), scale), node.opt(7), Emitter::elementOf(a)));
 }
 
+/// (1 / scale) / (1 + e^-x): one division for the function and the quantisation.
 void importSigmoid(Node &node) {
-  Value x = dequantize(node, 0);
-  node.set(0, quantize(node, x ? node.e.unary<SigmoidOp>(x) : x, 3, node.in(0)));
+  Emitter &e = node.e;
+  Value x = dequantize(node, 0), scale = toScalar(e, node.in(3)), zeroPoint = toScalar(e, node.opt(4));
+  if (!x || !scale)
+    return;
+  Value power = e.unary<ExpOp>(e.unary<NegOp>(x)), quotient = e.div(e.div(e.scalar(1, e.f32()), scale), e.addNumber(power, 1));
+  node.set(0, requantize(e, quotient, zeroPoint, Emitter::elementOf(node.in(0)), true));
 }
 
 void importLeakyRelu(Node &node) {
@@ -81,8 +91,20 @@ void importAveragePool(Node &node) {
   node.set(0, quantize(node, y, 3, node.in(0)));
 }
 
+/// The numbers are summed as they are; zero point and scale follow.
 void importGlobalAveragePool(Node &node) {
-  Value y = withChannelsFirst(node, dequantize(node, 0), [&](Value x) { return importAs(node, "GlobalAveragePool", 1, {x})[0]; });
+  Emitter &e = node.e;
+  Value bytes = node.in(0), scale = toScalar(e, node.in(1)), zeroPoint = toScalar(e, node.opt(2));
+  if (!bytes || Emitter::rankOf(bytes) < 3)
+    return void(e.fail("expected rank 3 or more"));
+  Value y = withChannelsFirst(node, e.cast(bytes, e.i32()), [&](Value x) {
+    Dims dims = Emitter::dimsOf(x);
+    Value sum = e.reduce(ReduceKind::sum, x, llvm::to_vector(llvm::seq<int64_t>(2, Emitter::rankOf(x))));
+    Value count = e.indexTensor({Emitter::product(ArrayRef(dims).drop_front(2), e.context())}, {}, e.i64());
+    if (zeroPoint)
+      sum = e.sub(sum, e.mul(e.cast(zeroPoint, e.i32()), e.cast(count, e.i32())));
+    return e.mul(e.cast(sum, e.f32()), e.div(scale, e.cast(count, e.f32())));
+  });
   node.set(0, quantize(node, y, 3, node.in(0)));
 }
 

@@ -153,3 +153,24 @@ func.func @reciprocal(%x: tensor<4x6xi8>, %y: tensor<8xf32>) -> (tensor<4x10xi32
   %8 = graph.round %7 : (tensor<8xf32>) -> tensor<8xf32>
   return %2, %6, %8 : tensor<4x10xi32>, tensor<8xui8>, tensor<8xf32>
 }
+
+// -----
+
+// Weights without a sign lose 128, which comes back times the sums of x: another output channel, or sums of rows.
+// CHECK-LABEL: func.func @excess
+// CHECK-DAG: %[[ONES:.+]] = kernel.int8_conv {{.*}} -> tensor<1x1x8x8xi32>
+// CHECK-DAG: kernel.int8_conv {{.*}} -> tensor<1x3x8x8xi32>
+// CHECK-DAG: kernel.int8_gemm
+// CHECK-DAG: graph.reduce {{.*}} -> tensor<4x1xi32>
+func.func @excess(%x: tensor<1x2x8x8xui8>, %a: tensor<4x2xui8>) -> (tensor<1x3x8x8xi32>, tensor<4x3xi32>) {
+  %w = graph.constant dense<[[[[200]], [[1]]], [[[255]], [[0]]], [[[7]], [[9]]]]> : tensor<3x2x1x1xui8> : tensor<3x2x1x1xui8>
+  %v = graph.constant dense<[[200, 1, 3], [255, 0, 5]]> : tensor<2x3xui8> : tensor<2x3xui8>
+  %0 = graph.cast %x : (tensor<1x2x8x8xui8>) -> tensor<1x2x8x8xi32>
+  %1 = graph.cast %w : (tensor<3x2x1x1xui8>) -> tensor<3x2x1x1xi32>
+  %2 = graph.conv %0, %1 {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (0, 0)>, group = 1 : i64}
+    : (tensor<1x2x8x8xi32>, tensor<3x2x1x1xi32>) -> tensor<1x3x8x8xi32>
+  %3 = graph.cast %a : (tensor<4x2xui8>) -> tensor<4x2xi32>
+  %4 = graph.cast %v : (tensor<2x3xui8>) -> tensor<2x3xi32>
+  %5 = graph.matmul %3, %4 : (tensor<4x2xi32>, tensor<2x3xi32>) -> tensor<4x3xi32>
+  return %2, %5 : tensor<1x3x8x8xi32>, tensor<4x3xi32>
+}
