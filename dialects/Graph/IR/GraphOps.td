@@ -515,7 +515,7 @@ def Graph_RecurrentOp : Graph_PureOp<"recurrent", [AttrSizedOperandSegments]> {
   let summary = "one direction of an LSTM, GRU or RNN over a sequence";
   let description = [{
     `gates` is the input projection with all biases that do not depend on the state, [S, B, G * H] with gates in ONNX's order
-    (lstm iofc, gru zrh, rnn one). `recurrence` is [G * H, H]; `hidden` and `cell` are the initial states [B, H]; `lengths` i32 [B] or
+    (lstm iofc, gru zrh, rnn one). `recurrence` is [H, G * H]; `hidden` and `cell` are the initial states [B, H]; `lengths` i32 [B] or
     absent; `peephole` [3 * H] (iof); `recurrence_bias` [H] is gru's recurrent bias of the h gate where `linear_before_reset` is set.
     Results: all hidden states [S, B, H], the last hidden and the last cell state [B, H]. `activations` names one function
     per use (lstm f, g, h; gru f, g; rnn f) with `alphas` and `betas`. `reverse` runs from the end of each sequence; steps beyond

@@ -220,7 +220,7 @@ LogicalResult RecurrentOp::verify() {
   if ((getKind() == CellKind::lstm) != static_cast<bool>(getCell()))
     return complain(*this, "recurrent_c3") << "a cell state belongs to an lstm alone";
   AffineExpr size = getDims(getHidden())[1], rows = getDims(getGates())[2];
-  if (failed(verifyDim(*this, "recurrent_c4", getDims(getRecurrence())[1], size)) || failed(verifyDim(*this, "recurrent_c4", getDims(getRecurrence())[0], rows)))
+  if (failed(verifyDim(*this, "recurrent_c4", getDims(getRecurrence())[0], size)) || failed(verifyDim(*this, "recurrent_c4", getDims(getRecurrence())[1], rows)))
     return failure();
   return verifyDim(*this, "recurrent_c4", getDims(getHidden())[0], getDims(getGates())[1]);
 }

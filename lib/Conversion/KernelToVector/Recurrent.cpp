@@ -1,9 +1,12 @@
 // LSTM, GRU and RNN cells over a sequence.
 //
 // Work items: batch elements. Per thread, scratch holds (in the compute type)
-//   scratch := hidden state [H], cell state [H], gate sums [G * H], reset hidden state [H]
+//   scratch := hidden state [H], cell state [H], products of a state with the recurrence [G * H], reset hidden state [H]
+//
+// Products add multiples of the recurrence's lines, whose sums stay in registers; the activations are loops over j that LLVM makes vectors of.
 #include "lib/Conversion/KernelToVector/Accumulate.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 
@@ -74,25 +77,51 @@ struct CellEmitter {
     return e.math("log", add(one, e.math("exp", x))); // Softplus
   }
 
-  /// sum_k recurrence[row, k] * state[k], the state at `from` in scratch.
-  Value dot(Value row, function_ref<Value(Value)> from) {
-    return e.forLoop(e.i64(0), hiddenSize, 1, n(0), [&](Value k, ValueRange sum) {
-      Value product = mul(e.element(op.getRecurrence(), {row, k}), get(from(k)));
-      return SmallVector<Value>{accumulate(e, graph::ReduceKind::sum, storage, sum[0], product)};
-    })[0];
-  }
-
   Value row(int64_t gate, Value j) { return e.add(e.mul(e.i64(gate), hiddenSize), j); }
   Value input(Value time, int64_t gate, Value j) { return e.element(op.getGates(), {time, batch, row(gate, j)}); }
+  void forUnits(function_ref<void(Value)> body) { e.forEachParallel(e.i64(0), hiddenSize, body); }
 
-  /// gate sums [first, last) := input + recurrence * hidden state
-  void sumGates(Value time, int64_t first, int64_t last) {
-    for (int64_t gate = first; gate < last; ++gate)
-      e.forEach(e.i64(0), hiddenSize, 1, [&](Value j) {
-        Value sum = dot(row(gate, j), [&](Value k) { return hiddenAt(k); });
-        put(gateAt(gate, j), add(input(time, gate, j), sum));
-      });
+  /// Whether vectors can be loaded from the recurrence.
+  bool isPlain() { return !e.options.exact && storage == compute && compute.isF32() && isa<BlockArgument>(op.getRecurrence()); }
+
+  /// The products for `vectors` vectors of columns from `column` on.
+  void multiplyColumns(Value state, Value column, int64_t vectors) {
+    int64_t width = e.options.target.vectorBytes / 4;
+    auto lanes = VectorType::get({width}, compute);
+    Value weights = e.getBuffer(op.getRecurrence()), stride = e.mul(e.i64(gates), hiddenSize), zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(lanes));
+    SmallVector<Value> sums = e.forLoop(e.i64(0), hiddenSize, 1, SmallVector<Value>(vectors, zero), [&](Value k, ValueRange running) {
+      Value factor = vector::BroadcastOp::create(e.b, lanes, get(e.add(state, k))), line = e.add(e.mul(k, stride), column);
+      SmallVector<Value> next;
+      for (int64_t v = 0; v < vectors; ++v) {
+        Value weight = LLVM::LoadOp::create(e.b, lanes, e.address(compute, weights, e.add(line, e.i64(v * width))), 4);
+        next.push_back(vector::FMAOp::create(e.b, factor, weight, running[v]));
+      }
+      return next;
+    });
+    for (auto [v, sum] : llvm::enumerate(sums))
+      LLVM::StoreOp::create(e.b, sum, e.address(compute, scratch, e.add(gateAt(0, column), e.i64(static_cast<int64_t>(v) * width))), 4);
   }
+
+  /// Products of the state at `state` in scratch with the recurrence's columns of gates [first, last).
+  void multiply(Value state, int64_t first, int64_t last) {
+    Value from = e.mul(e.i64(first), hiddenSize), to = e.mul(e.i64(last), hiddenSize);
+    if (isPlain())
+      for (int64_t vectors : {8, 1}) {
+        int64_t width = vectors * static_cast<int64_t>(e.options.target.vectorBytes) / 4;
+        Value whole = e.add(from, e.mul(e.floorDiv(e.sub(to, from), e.i64(width)), e.i64(width)));
+        e.forEach(from, whole, width, [&](Value column) { multiplyColumns(state, column, vectors); });
+        from = whole;
+      }
+    e.forEach(from, to, 1, [&](Value column) {
+      Value sum = e.forLoop(e.i64(0), hiddenSize, 1, n(0), [&](Value k, ValueRange running) {
+        Value product = mul(e.element(op.getRecurrence(), {k, column}), get(e.add(state, k)));
+        return SmallVector<Value>{accumulate(e, graph::ReduceKind::sum, storage, running[0], product)};
+      })[0];
+      put(gateAt(0, column), sum);
+    });
+  }
+  /// What a gate's activation gets.
+  Value gateSum(Value time, int64_t gate, Value j) { return add(input(time, gate, j), get(gateAt(gate, j))); }
 
   Value peep(Value sum, int64_t which, Value j, Value cell) {
     if (!op.getPeephole())
@@ -101,46 +130,39 @@ struct CellEmitter {
   }
 
   void stepLstm(Value time) {
-    sumGates(time, 0, 4);
-    e.forEach(e.i64(0), hiddenSize, 1, [&](Value j) {
+    multiply(hiddenAt(e.i64(0)), 0, 4);
+    forUnits([&](Value j) {
       Value cell = get(cellAt(j));
-      Value in = activate(0, clip(peep(get(gateAt(0, j)), 0, j, cell)));
-      Value forget = op.getInputForget() ? sub(n(1), in) : activate(0, clip(peep(get(gateAt(2, j)), 2, j, cell)));
-      Value next = add(mul(forget, cell), mul(in, activate(1, clip(get(gateAt(3, j))))));
-      Value out = activate(0, clip(peep(get(gateAt(1, j)), 1, j, next)));
+      Value in = activate(0, clip(peep(gateSum(time, 0, j), 0, j, cell)));
+      Value forget = op.getInputForget() ? sub(n(1), in) : activate(0, clip(peep(gateSum(time, 2, j), 2, j, cell)));
+      Value next = add(mul(forget, cell), mul(in, activate(1, clip(gateSum(time, 3, j)))));
+      Value out = activate(0, clip(peep(gateSum(time, 1, j), 1, j, next)));
       put(cellAt(j), next);
       put(hiddenAt(j), mul(out, activate(2, next)));
     });
   }
 
   void stepGru(Value time) {
-    sumGates(time, 0, 2);
-    e.forEach(e.i64(0), hiddenSize, 1, [&](Value j) {
-      put(gateAt(0, j), activate(0, clip(get(gateAt(0, j)))));
-      put(gateAt(1, j), activate(0, clip(get(gateAt(1, j)))));
-      put(resetAt(j), mul(get(gateAt(1, j)), get(hiddenAt(j))));
-    });
-    e.forEach(e.i64(0), hiddenSize, 1, [&](Value j) {
-      Value inner;
-      if (op.getLinearBeforeReset()) {
-        inner = dot(row(2, j), [&](Value k) { return hiddenAt(k); });
-        if (op.getRecurrenceBias())
-          inner = add(inner, e.element(op.getRecurrenceBias(), {j}));
-        inner = mul(get(gateAt(1, j)), inner);
-      } else {
-        inner = dot(row(2, j), [&](Value k) { return resetAt(k); });
-      }
-      put(gateAt(2, j), activate(1, clip(add(input(time, 2, j), inner))));
-    });
-    e.forEach(e.i64(0), hiddenSize, 1, [&](Value j) {
-      Value update = get(gateAt(0, j));
-      put(hiddenAt(j), add(mul(sub(n(1), update), get(gateAt(2, j))), mul(update, get(hiddenAt(j)))));
+    bool isLinear = op.getLinearBeforeReset();
+    multiply(hiddenAt(e.i64(0)), 0, isLinear ? 3 : 2);
+    if (!isLinear) {
+      forUnits([&](Value j) { put(resetAt(j), mul(activate(0, clip(gateSum(time, 1, j))), get(hiddenAt(j)))); });
+      multiply(resetAt(e.i64(0)), 2, 3);
+    }
+    forUnits([&](Value j) {
+      Value inner = get(gateAt(2, j));
+      if (isLinear && op.getRecurrenceBias())
+        inner = add(inner, e.element(op.getRecurrenceBias(), {j}));
+      if (isLinear)
+        inner = mul(activate(0, clip(gateSum(time, 1, j))), inner);
+      Value update = activate(0, clip(gateSum(time, 0, j))), fresh = activate(1, clip(add(input(time, 2, j), inner)));
+      put(hiddenAt(j), add(mul(sub(n(1), update), fresh), mul(update, get(hiddenAt(j)))));
     });
   }
 
   void stepRnn(Value time) {
-    sumGates(time, 0, 1);
-    e.forEach(e.i64(0), hiddenSize, 1, [&](Value j) { put(hiddenAt(j), activate(0, clip(get(gateAt(0, j))))); });
+    multiply(hiddenAt(e.i64(0)), 0, 1);
+    forUnits([&](Value j) { put(hiddenAt(j), activate(0, clip(gateSum(time, 0, j)))); });
   }
 
   /// Stores to a result of the cell where the unit writes it.
@@ -152,7 +174,7 @@ struct CellEmitter {
   }
 
   void emitBatch() {
-    e.forEach(e.i64(0), hiddenSize, 1, [&](Value j) {
+    forUnits([&](Value j) {
       put(hiddenAt(j), e.element(op.getHidden(), {batch, j}));
       put(cellAt(j), op.getCell() ? e.element(op.getCell(), {batch, j}) : n(0));
     });
@@ -167,12 +189,12 @@ struct CellEmitter {
         stepGru(time);
       else
         stepRnn(time);
-      e.forEach(e.i64(0), hiddenSize, 1, [&](Value j) { write(0, {time, batch, j}, get(hiddenAt(j))); });
+      forUnits([&](Value j) { write(0, {time, batch, j}, get(hiddenAt(j))); });
     });
     e.forEach(length, steps, 1, [&](Value time) {
-      e.forEach(e.i64(0), hiddenSize, 1, [&](Value j) { write(0, {time, batch, j}, n(0)); });
+      forUnits([&](Value j) { write(0, {time, batch, j}, n(0)); });
     });
-    e.forEach(e.i64(0), hiddenSize, 1, [&](Value j) {
+    forUnits([&](Value j) {
       write(1, {batch, j}, get(hiddenAt(j)));
       write(2, {batch, j}, get(cellAt(j)));
     });

@@ -96,7 +96,7 @@ RecurrentOp buildDirection(Node &node, const Cell &cell, const Operands &all, co
   Value zeros = e.splat(e.scalar(0, type), {all.batch, all.size});
   Value hidden = all.hidden ? takeDirection(e, all.hidden, d) : zeros;
   Value state = cell.kind != CellKind::lstm ? Value() : all.cell ? takeDirection(e, all.cell, d) : zeros;
-  Value recurrence = takeDirection(e, all.r, d);
+  Value recurrence = e.transposeLast(takeDirection(e, all.r, d));
   AffineExpr steps = Emitter::dimsOf(all.x)[0];
   Type statesType = e.tensorType({steps, all.batch, all.size}, type), lastType = e.tensorType({all.batch, all.size}, type);
   Value peephole = takeDirection(e, all.peephole, d);

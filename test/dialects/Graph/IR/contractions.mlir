@@ -14,8 +14,8 @@ func.func @contractions(%a: tensor<5x4x8xf32>, %b: tensor<8x2xf32>, %x: tensor<1
 }
 
 // CHECK-LABEL: func.func @recurrent
-// CHECK-SAME: %[[GATES:.+]]: tensor<5x2x12xf32>, %[[R:.+]]: tensor<12x4xf32>, %[[H:.+]]: tensor<2x4xf32>, %[[LENGTHS:.+]]: tensor<2xi32>
-func.func @recurrent(%gates: tensor<5x2x12xf32>, %r: tensor<12x4xf32>, %h: tensor<2x4xf32>, %lengths: tensor<2xi32>) {
+// CHECK-SAME: %[[GATES:.+]]: tensor<5x2x12xf32>, %[[R:.+]]: tensor<4x12xf32>, %[[H:.+]]: tensor<2x4xf32>, %[[LENGTHS:.+]]: tensor<2xi32>
+func.func @recurrent(%gates: tensor<5x2x12xf32>, %r: tensor<4x12xf32>, %h: tensor<2x4xf32>, %lengths: tensor<2xi32>) {
   // CHECK: %{{.+}}, %{{.+}}, %{{.+}} = graph.recurrent %[[GATES]], %[[R]], %[[H]], %[[LENGTHS]]
   // CHECK-SAME: activations = ["Sigmoid", "Tanh"]
   // CHECK-SAME: kind = #graph.cell_kind<gru>
@@ -23,7 +23,7 @@ func.func @recurrent(%gates: tensor<5x2x12xf32>, %r: tensor<12x4xf32>, %h: tenso
   %s, %last, %cell = graph.recurrent %gates, %r, %h, %lengths {
       kind = #graph.cell_kind<gru>, activations = ["Sigmoid", "Tanh"], alphas = array<f64: 0.0, 0.0>, betas = array<f64: 0.0, 0.0>, clip = 0.0 : f64,
       reverse = false, linear_before_reset = true, input_forget = false, operandSegmentSizes = array<i32: 1, 1, 1, 0, 1, 0, 0>}
-    : (tensor<5x2x12xf32>, tensor<12x4xf32>, tensor<2x4xf32>, tensor<2xi32>) -> (tensor<5x2x4xf32>, tensor<2x4xf32>, tensor<2x4xf32>)
+    : (tensor<5x2x12xf32>, tensor<4x12xf32>, tensor<2x4xf32>, tensor<2xi32>) -> (tensor<5x2x4xf32>, tensor<2x4xf32>, tensor<2x4xf32>)
   return
 }
 

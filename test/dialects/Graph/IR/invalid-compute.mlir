@@ -281,9 +281,9 @@ func.func @recurrent_c3(%g: tensor<5x2x4xf32>, %r: tensor<4x4xf32>, %h: tensor<2
 
 // -----
 
-func.func @recurrent_c4(%g: tensor<5x2x4xf32>, %r: tensor<4x3xf32>, %h: tensor<2x4xf32>) {
+func.func @recurrent_c4(%g: tensor<5x2x4xf32>, %r: tensor<3x4xf32>, %h: tensor<2x4xf32>) {
   // expected-error @below {{[recurrent_c4] a dim is 3, expected 4}}
-  %0:3 = graph.recurrent %g, %r, %h {kind = #graph.cell_kind<rnn>, activations = ["Tanh"], alphas = array<f64: 0.0>, betas = array<f64: 0.0>, clip = 0.0 : f64, reverse = false, linear_before_reset = false, input_forget = false, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0>} : (tensor<5x2x4xf32>, tensor<4x3xf32>, tensor<2x4xf32>) -> (tensor<5x2x4xf32>, tensor<2x4xf32>, tensor<2x4xf32>)
+  %0:3 = graph.recurrent %g, %r, %h {kind = #graph.cell_kind<rnn>, activations = ["Tanh"], alphas = array<f64: 0.0>, betas = array<f64: 0.0>, clip = 0.0 : f64, reverse = false, linear_before_reset = false, input_forget = false, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0>} : (tensor<5x2x4xf32>, tensor<3x4xf32>, tensor<2x4xf32>) -> (tensor<5x2x4xf32>, tensor<2x4xf32>, tensor<2x4xf32>)
   return
 }
 
