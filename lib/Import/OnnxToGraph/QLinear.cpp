@@ -95,8 +95,10 @@ void importAveragePool(Node &node) {
 void importGlobalAveragePool(Node &node) {
   Emitter &e = node.e;
   Value bytes = node.in(0), scale = toScalar(e, node.in(1)), zeroPoint = toScalar(e, node.opt(2));
-  if (!bytes || Emitter::rankOf(bytes) < 3)
-    return void(e.fail("expected rank 3 or more"));
+  if (!bytes)
+    return;
+  if (Emitter::rankOf(bytes) < 3)
+    return void(e.fail("expected rank 3 or more, found rank " + Twine(Emitter::rankOf(bytes))));
   Value y = withChannelsFirst(node, e.cast(bytes, e.i32()), [&](Value x) {
     Dims dims = Emitter::dimsOf(x);
     Value sum = e.reduce(ReduceKind::sum, x, llvm::to_vector(llvm::seq<int64_t>(2, Emitter::rankOf(x))));
