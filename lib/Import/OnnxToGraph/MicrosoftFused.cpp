@@ -6,12 +6,18 @@ using namespace mlir;
 using namespace onager::graph;
 
 namespace onager::frontend {
+/// Fails unless a tensor can hold numbers of few bits.
+static bool checkBytes(Emitter &e, Value packed) {
+  bool fits = Emitter::elementOf(packed).isUnsignedInteger(8) && Emitter::rankOf(packed) >= 1;
+  if (!fits)
+    e.fail("numbers of few bits lie in bytes, which are of type uint8");
+  return fits;
+}
+
 Value unpackBits(Emitter &e, Value packed, int64_t bits) {
-  if (!packed)
+  if (!packed || !checkBytes(e, packed))
     return {};
   Type type = Emitter::elementOf(packed);
-  if (!type.isUnsignedInteger(8) || Emitter::rankOf(packed) < 1)
-    return e.fail("numbers of few bits lie in bytes, which are of type uint8");
   if (bits == 8)
     return packed;
   Dims dims = Emitter::dimsOf(packed);
@@ -113,6 +119,8 @@ Value dequantizeBlocks(Node &node, Type type, const Packing &how) {
 /// The product with a weight whose groups are its blocks.
 Value multiplyBlocks(Node &node, Value x, const Packing &how) {
   Emitter &e = node.e;
+  if (!checkBytes(e, node.in(1)))
+    return {};
   Value packed = e.reshape(node.in(1), e.numbers({how.columns, how.blocks(), how.block * how.bits / 8}));
   Value scales = e.reshape(e.cast(node.in(2), e.f32()), e.numbers({how.columns, how.blocks()})), zeros = readZeroPoints(node, how, e.f32());
   if (!packed || !scales || !zeros)
