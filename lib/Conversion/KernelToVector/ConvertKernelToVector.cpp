@@ -91,7 +91,7 @@ struct ConvertKernelToVector : impl::ConvertKernelToVectorBase<ConvertKernelToVe
     for (kernel::UnitOp unit : units)
       emitUnit(unit, options, errors);
     if (auto main = module.lookupSymbol<func::FuncOp>("main")) {
-      if (failed(DriverEmitter(module, main, errors).run()))
+      if (failed(DriverEmitter(module, main, vectorBytes, errors).run()))
         return signalPassFailure();
       main.erase();
     }

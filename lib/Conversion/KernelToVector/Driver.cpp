@@ -13,8 +13,8 @@ namespace onager {
 
 static Type pointer(MLIRContext *context) { return LLVM::LLVMPointerType::get(context); }
 
-DriverEmitter::DriverEmitter(ModuleOp module, func::FuncOp program, SmallVectorImpl<std::string> &errors)
-    : module(module), program(program), b(program.getLoc(), module.getContext()), errors(errors) {
+DriverEmitter::DriverEmitter(ModuleOp module, func::FuncOp program, unsigned vectorBytes, SmallVectorImpl<std::string> &errors)
+    : module(module), program(program), vectorBytes(vectorBytes), b(program.getLoc(), module.getContext()), errors(errors) {
   buffers = module->getAttrOfType<ArrayAttr>(kernel::kBuffersAttr).getValue();
   launches = module->getAttrOfType<IntegerAttr>("kernel.launches").getInt();
 }
