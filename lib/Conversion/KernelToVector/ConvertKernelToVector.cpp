@@ -26,6 +26,10 @@ static void emitBody(UnitEmitter &e) {
     return emitRecurrent(e);
   case Hero::scan:
     return emitScan(e);
+  case Hero::col2im:
+    return emitCol2Im(e);
+  case Hero::arg_reduce:
+    return emitArgReduce(e);
   case Hero::softmax:
   case Hero::normalize:
     return e.options.exact ? emitMap(e) : reducesColumns(e.unit) ? emitColumns(e) : emitRows(e);
