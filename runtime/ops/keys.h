@@ -30,7 +30,7 @@ static inline KEY NAMED(float_key)(KEY bits, int width, KEY infinity) {
   return;
 
 /* keys[lane * pitch + k] of `lanes` neighbours at each of `count` places that are `step` bytes apart. `flip` is exclusive-ored: ~0 turns the order. */
-static void NAMED(read_keys)(const char *restrict data, size_t step, int32_t dtype, int64_t count, int64_t lanes, int64_t pitch, KEY flip, KEY *restrict keys) {
+static inline void NAMED(read_keys)(const char *restrict data, size_t step, int32_t dtype, int64_t count, int64_t lanes, int64_t pitch, KEY flip, KEY *restrict keys) {
   switch (dtype) {
   case 1: READ_KEYS(uint32_t, NAMED(float_key)(x, 32, 0x7f800000u))
   case 10: READ_KEYS(uint16_t, NAMED(float_key)(x, 16, 0x7c00u))
@@ -59,7 +59,7 @@ static void NAMED(insert_entries)(ENTRY *entries, int64_t count) {
 }
 
 /* Sorts entries by the bytes from `first` on, of which the rest is in order already; fewer than 2^32. `scratch` has room for as many. */
-static void NAMED(sort_entries)(ENTRY *entries, int64_t count, ENTRY *scratch, int first) {
+static inline void NAMED(sort_entries)(ENTRY *entries, int64_t count, ENTRY *scratch, int first) {
   enum { bytes = sizeof(ENTRY), few = 48 };
   if (count <= few) {
     NAMED(insert_entries)(entries, count);
