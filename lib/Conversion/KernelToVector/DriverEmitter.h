@@ -31,7 +31,11 @@ private:
   mlir::Value evaluate(mlir::AffineExpr expr);
   void setSymbol(int64_t symbol, mlir::Value value);
   mlir::Value getSymbol(int64_t symbol);
+  /// Where the buffer begins, for this thread.
   mlir::Value bufferPointer(int64_t buffer);
+  mlir::Value bufferBase(int64_t buffer);
+  /// Bytes that each thread has of a buffer that all have a part of.
+  mlir::Value getThreadBytes(int64_t buffer);
   mlir::Value loadScalar(int64_t buffer, mlir::Type element, int64_t index);
   kernel::BufferAttr buffer(int64_t number) { return mlir::cast<kernel::BufferAttr>(buffers[number]); }
   // actions
