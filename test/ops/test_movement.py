@@ -181,3 +181,32 @@ def test_labels_of_texts(tmp_path):
     session = onager.InferenceSession(onager.compile(model.SerializeToString(), tmp_path / "model.so"))
     x = np.array(["ab", "", "c", "b", "b"], object)
     assert session.run(None, {"x": x})[0].tolist() == ["three", "two", "?", "one", "one"]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8, np.int64])
+@pytest.mark.parametrize("widths", [(1, 1), (2, 3, 1), (5, 4), (70, 1, 33), (0, 3), (16, 16)])
+def test_operands_by_turns(dtype, widths, random, tmp_path):
+    """Rows of several operands behind each other, which read one tensor as well as several."""
+    import onager
+
+    names = [f"x{k}" for k in range(len(widths))]
+    nodes = [helper.make_node("Add", ["x0", "x0"], ["twice"]), helper.make_node("Concat", [*names, "twice"], ["y"], axis=-1)]
+    infos = [helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), ["A", "B", width]) for name, width in zip(names, widths)]
+    graph = helper.make_graph(nodes, "g", infos, [helper.make_empty_tensor_value_info("y")])
+    path = onager.compile(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22)], ir_version=10).SerializeToString(), tmp_path / "model.so")
+    for threads in (1, 2):
+        session = onager.InferenceSession(path, threads=threads)
+        for shape in [(3, 17), (1, 1), (0, 4), (40, 2)]:
+            feeds = {name: _draw(random, dtype, (*shape, width)) for name, width in zip(names, widths)}
+            wanted = np.concatenate([*feeds.values(), feeds["x0"] + feeds["x0"]], -1)
+            np.testing.assert_array_equal(session.run(None, feeds)[0], wanted)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4, 5, 257, 1030])
+def test_sums_of_columns(steps, random, tmp_path):
+    """Steps are taken by fours, in parts of 256 where their number is not known."""
+    nodes = [helper.make_node("Constant", [], ["axes"], value_ints=[1]), helper.make_node("ReduceSum", ["x", "axes"], ["y"], keepdims=0)]
+    for session in _open(nodes, {"x": (np.float32, 3)}, ["y"], tmp_path):
+        for width in (1, 9, 128, 131):
+            x = _draw(random, np.float32, (2, steps, width))
+            np.testing.assert_array_equal(session.run(None, {"x": x})[0], x.sum(1))
