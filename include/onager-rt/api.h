@@ -115,7 +115,8 @@ typedef struct onager_tensor {
   uint32_t size;
   int32_t dtype;
   int32_t rank;
-  int32_t reserved;
+  int32_t is_offer;    /* outputs whose shape depends on values: nonzero lets the runtime set `data` to memory of the context where the output turns out
+                          larger than `bytes`, which is a failure otherwise */
   void *data;          /* outputs: NULL asks for memory of the context, valid until its next run */
   const int64_t *dims; /* outputs: set by the runtime, valid until the context's next run */
   uint64_t bytes;      /* what `data` has room for */

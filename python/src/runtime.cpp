@@ -109,6 +109,8 @@ private:
   std::vector<onager_tensor> readFeeds(nb::dict feeds, std::vector<nb::object> &held, std::vector<std::vector<onager_string>> &texts) const;
   /// Returns the indices of the named outputs, or of all for None.
   std::vector<size_t> findOutputs(nb::handle wanted) const;
+  std::vector<uint64_t> getLastBytes();
+  void noteBytes(const std::vector<onager_tensor> &outputs);
   onager_context *take() {
     std::lock_guard<std::mutex> guard(lock);
     if (idle.empty()) {
@@ -125,6 +127,7 @@ private:
   std::vector<nb::str> names, outputNames;
   std::mutex lock;
   std::vector<onager_context *> idle;
+  std::vector<uint64_t> lastBytes; ///< of the outputs of the last run, but texts
 };
 
 /// A context for the length of one run.
@@ -258,18 +261,43 @@ std::vector<size_t> Session::findOutputs(nb::handle wanted) const {
   return order;
 }
 
-/// Lets outputs whose shapes are known before the run go into arrays of Python's.
-std::vector<nb::object> makeOutputs(std::vector<onager_tensor> &outputs) {
+/// Outputs smaller than this are copied from the context's memory.
+constexpr uint64_t kLeastOffer = 1 << 16;
+
+/// Lets outputs go into arrays of Python's: of their shapes where those are known before the run, else of as many bytes as they had in the last one.
+std::vector<nb::object> makeOutputs(std::vector<onager_tensor> &outputs, const std::vector<uint64_t> &lastBytes) {
   std::vector<nb::object> arrays(outputs.size());
   for (size_t k = 0; k < outputs.size(); ++k) {
-    if (outputs[k].dtype == ONAGER_STRING || std::any_of(outputs[k].dims, outputs[k].dims + outputs[k].rank, [](int64_t extent) { return extent < 0; }))
+    if (outputs[k].dtype == ONAGER_STRING)
       continue;
-    arrays[k] = makeArray(outputs[k]);
+    bool isOpen = std::any_of(outputs[k].dims, outputs[k].dims + outputs[k].rank, [](int64_t extent) { return extent < 0; });
+    if (isOpen && lastBytes[k] < kLeastOffer)
+      continue;
+    auto bytes = static_cast<npy_intp>(lastBytes[k]);
+    arrays[k] = isOpen ? nb::steal(PyArray_SimpleNew(1, &bytes, NPY_UINT8)) : makeArray(outputs[k]);
+    if (!arrays[k].is_valid())
+      throw nb::python_error();
     auto *array = reinterpret_cast<PyArrayObject *>(arrays[k].ptr());
+    outputs[k].is_offer = isOpen;
     outputs[k].data = PyArray_DATA(array);
     outputs[k].bytes = static_cast<uint64_t>(PyArray_NBYTES(array));
   }
   return arrays;
+}
+
+uint64_t countBytes(const onager_tensor &tensor) {
+  return std::accumulate(tensor.dims, tensor.dims + tensor.rank, static_cast<uint64_t>(onager_dtype_bytes(tensor.dtype)),
+                         [](uint64_t product, int64_t extent) { return product * static_cast<uint64_t>(extent); });
+}
+
+/// Makes an array of an output over the bytes that were offered for it.
+nb::object viewOffer(const onager_tensor &output, nb::object bytes) {
+  PyArray_Descr *descriptor = descriptors[output.dtype];
+  Py_INCREF(descriptor);
+  PyObject *array = PyArray_NewFromDescr(&PyArray_Type, descriptor, output.rank, reinterpret_cast<const npy_intp *>(output.dims), nullptr, output.data, NPY_ARRAY_CARRAY, nullptr);
+  if (!array || PyArray_SetBaseObject(reinterpret_cast<PyArrayObject *>(array), bytes.release().ptr()))
+    throw nb::python_error();
+  return nb::steal(array);
 }
 
 /// Copies an output whose shape depended on values out of the context's memory.
@@ -281,6 +309,26 @@ nb::object copyOutput(const onager_tensor &output) {
   return result;
 }
 
+/// Makes an array of an output that was offered memory. One that is much smaller than its memory would keep too much of it: it is copied.
+nb::object takeOffer(const onager_tensor &output, const nb::object &offer) {
+  auto *bytes = reinterpret_cast<PyArrayObject *>(offer.ptr());
+  bool fits = output.data == PyArray_DATA(bytes) && countBytes(output) >= static_cast<uint64_t>(PyArray_NBYTES(bytes)) / 2;
+  return fits ? viewOffer(output, offer) : copyOutput(output);
+}
+
+std::vector<uint64_t> Session::getLastBytes() {
+  std::lock_guard<std::mutex> guard(lock);
+  lastBytes.resize(outputNames.size());
+  return lastBytes;
+}
+
+void Session::noteBytes(const std::vector<onager_tensor> &outputs) {
+  std::lock_guard<std::mutex> guard(lock);
+  for (size_t k = 0; k < outputs.size(); ++k)
+    if (outputs[k].dtype != ONAGER_STRING)
+      lastBytes[k] = countBytes(outputs[k]);
+}
+
 nb::list Session::run(nb::handle wanted, nb::dict feeds) {
   std::vector<nb::object> held;
   std::vector<std::vector<onager_string>> texts;
@@ -289,15 +337,18 @@ nb::list Session::run(nb::handle wanted, nb::dict feeds) {
   Lease lease(*this);
   std::vector<onager_tensor> outputs(outputNames.size(), onager_tensor{sizeof(onager_tensor), 0, 0, 0, nullptr, nullptr, 0});
   check(onager_context_prepare(lease.context, inputs.data(), inputs.size(), outputs.data(), outputs.size()));
-  std::vector<nb::object> arrays = makeOutputs(outputs);
+  std::vector<nb::object> arrays = makeOutputs(outputs, getLastBytes());
   onager_status status;
   {
     nb::gil_scoped_release release;
     status = onager_context_run(lease.context, inputs.data(), inputs.size(), outputs.data(), outputs.size());
   }
   check(status);
+  noteBytes(outputs);
   nb::list result;
   for (size_t k : order) {
+    if (outputs[k].is_offer)
+      arrays[k] = takeOffer(outputs[k], arrays[k]);
     if (!arrays[k].is_valid())
       arrays[k] = outputs[k].dtype == ONAGER_STRING ? makeTexts(outputs[k]) : copyOutput(outputs[k]);
     result.append(arrays[k]);

@@ -33,6 +33,7 @@ Context::Context(Session &session) : session(session), manifest(session.model->m
   for (uint64_t k = 0; k < manifest.blocks; ++k)
     blocks.emplace_back(session.allocator);
   blockPointers.resize(manifest.blocks + 1);
+  loans.resize(manifest.blocks + 1);
   inputPointers.resize(manifest.inputs.size() + 1);
   outputPointers.resize(manifest.outputs.size() + 1);
   for (size_t k = 0; k < manifest.inputs.size(); ++k)
@@ -253,13 +254,15 @@ Outcome Context::finishOutputs(onager_tensor *outputs) {
       outputDims[k][d] = info.dims[d].evaluate(symbols.data(), bad);
     if (bad || !countBytes(info.dtype, outputDims[k], outputBytes[k]))
       return failure(ONAGER_RUN_FAILED, "output '" + info.name + "' has shape " + describeDims(outputDims[k].data(), outputDims[k].size()));
-    if (info.block >= 0 && outputs[k].data && outputs[k].bytes < outputBytes[k])
+    if (info.block >= 0 && outputs[k].data && outputs[k].bytes < outputBytes[k] && !outputs[k].is_offer)
       return failure(ONAGER_BAD_ARGUMENT, "output '" + info.name + "': expected room for " + std::to_string(outputBytes[k]) + " bytes, found " +
                                               std::to_string(outputs[k].bytes));
   }
   describeOutputs(outputs);
   for (size_t k = 0; k < manifest.outputs.size(); ++k) {
     int64_t block = manifest.outputs[k].block;
+    if (block >= 0 && outputs[k].data && outputs[k].bytes < outputBytes[k])
+      outputs[k].data = nullptr;
     const void *from = block < 0 ? outputPointers[k] : blockPointers[static_cast<size_t>(block)];
     if (manifest.outputs[k].dtype == ONAGER_STRING) {
       if (Outcome outcome = writeTexts(k, static_cast<const int64_t *>(from), outputs[k]); !outcome)
@@ -267,7 +270,7 @@ Outcome Context::finishOutputs(onager_tensor *outputs) {
     } else if (!outputs[k].data) {
       outputs[k].data = const_cast<void *>(from);
       outputs[k].bytes = outputBytes[k];
-    } else if (block >= 0 && outputBytes[k]) {
+    } else if (block >= 0 && outputBytes[k] && outputs[k].data != from) {
       std::memcpy(outputs[k].data, from, outputBytes[k]);
     }
   }
@@ -283,7 +286,7 @@ Outcome Context::run(const onager_tensor *inputs, size_t count, onager_tensor *o
     return outcome;
   if (Outcome outcome = placeOutputs(outputs); !outcome)
     return outcome;
-  if (Outcome outcome = makeBlocks(); !outcome)
+  if (Outcome outcome = makeBlocks(outputs); !outcome)
     return outcome;
   if (Outcome outcome = internInputs(inputs, count); !outcome)
     return outcome;
@@ -298,7 +301,11 @@ Outcome Context::run(const onager_tensor *inputs, size_t count, onager_tensor *o
   return finishOutputs(outputs);
 }
 
-Outcome Context::makeBlocks() {
+Outcome Context::makeBlocks(const onager_tensor *outputs) {
+  std::fill(loans.begin(), loans.end(), Loan{});
+  for (size_t k = 0; k < manifest.outputs.size(); ++k)
+    if (int64_t block = manifest.outputs[k].block; block >= 0 && manifest.outputs[k].dtype != ONAGER_STRING && !session.model->isSanitized())
+      loans[static_cast<size_t>(block)] = {outputs[k].data, outputs[k].data ? outputs[k].bytes : 0};
   for (size_t k = 0; k < blocks.size(); ++k) {
     if (!blocks[k].reserve(ONAGER_ALIGNMENT, true))
       return failure(ONAGER_OUT_OF_MEMORY, "no memory for the values whose size is found while running");

@@ -12,11 +12,20 @@ void Context::waitAtBarrier(onager_run *run, int32_t) {
 int32_t Context::growBlock(onager_run *run, int32_t block, int64_t bytes) {
   Context &context = *static_cast<HostRun *>(run)->context;
   Block &target = context.blocks[static_cast<size_t>(block)];
+  Loan &loan = context.loans[static_cast<size_t>(block)];
+  bool isLent = context.blockPointers[static_cast<size_t>(block)] == loan.data;
+  if (loan.data && bytes >= 0 && static_cast<uint64_t>(bytes) <= loan.bytes) {
+    context.blockPointers[static_cast<size_t>(block)] = loan.data;
+    return 0;
+  }
   if (bytes < 0 || !target.reserve(bytes ? static_cast<uint64_t>(bytes) : ONAGER_ALIGNMENT, true)) {
     // Nobody may write beyond the old size: a negative or impossible size ends the run before the launch that needs it.
     __atomic_store_n(&run->status, kOutOfMemory, __ATOMIC_RELEASE);
     return 1;
   }
+  if (isLent && loan.data)
+    std::memcpy(target.get(), loan.data, loan.bytes);
+  loan = {};
   context.blockPointers[static_cast<size_t>(block)] = target.get();
   return 0;
 }

@@ -96,7 +96,8 @@ private:
   Outcome planArena();
   /// As planArena for sanitized code: no slot shares memory with another.
   Outcome planZones();
-  Outcome makeBlocks();
+  /// Gives blocks their memory: the caller's for outputs that it offers memory for, as long as they fit.
+  Outcome makeBlocks(const onager_tensor *outputs);
   void execute();
   static void checkTime(void *context);
   Outcome placeOutputs(onager_tensor *outputs);
@@ -121,6 +122,11 @@ private:
   std::vector<Block> blocks, owned;
   std::vector<Block> inputNumbers, outputNumbers; ///< of texts, where an input or output has strings
   std::vector<void *> blockPointers;
+  struct Loan {
+    void *data;
+    uint64_t bytes;
+  };
+  std::vector<Loan> loans; ///< per block, memory of the caller's that it may use; none where data is null
   std::vector<const void *> inputPointers;
   std::vector<void *> outputPointers;
   std::vector<std::vector<int64_t>> outputDims;

@@ -63,6 +63,32 @@ def test_outputs_whose_shapes_depend_on_values():
         assert np.array_equal(session.run(["places"], {"x": np.array(x, np.float32)})[0], places)
 
 
+def test_arrays_of_open_shapes_are_their_own():
+    """Outputs of many bytes go into memory that the next run, of another size, leaves alone."""
+    session = onager.InferenceSession(make_text("(float[n] x, int64[1] k) => (float[m] y, int64[1, h] places)", "y = Expand(x, k)\nplaces = NonZero(y)"))
+    kept = []
+    for count in (100_000, 100_000, 99_990, 300_000, 20_000, 100_000, 0, 5):
+        feeds = {"x": np.array([count + 1], np.float32), "k": np.array([count])}
+        y, places = session.run(None, feeds)
+        assert np.array_equal(session.run(["y"], feeds)[0], y)
+        kept.append((count, y, places))
+    for count, y, places in kept:
+        assert y.shape == (count,) and (y == count + 1).all() and y.flags.writeable
+        assert places.shape == (1, count) and np.array_equal(places[0], np.arange(count))
+
+
+def test_outputs_that_grow_with_a_loop():
+    """What a loop has written moves with its memory where an array of the last run's size turns out too small."""
+    body = "body (int64 i, bool go, float[n] state) => (bool again, float[n] next, float[n] line) {\n again = Identity(go)\n one = Constant<value_float = 1.0>()\n next = Add(state, one)\n line = Identity(next)\n}"
+    session = onager.InferenceSession(make_text("(int64 trips, bool go, float[n] x) => (float[n] last, float[t, n] lines)", f"last, lines = Loop<body = {body}>(trips, go, x)"))
+    x, kept = np.arange(10_000, dtype=np.float32), []
+    for trips in (5, 5, 9, 2, 9):
+        last, lines = session.run(None, {"trips": np.array(trips), "go": np.array(True), "x": x})
+        kept.append((trips, last, lines))
+    for trips, last, lines in kept:
+        assert np.array_equal(last, x + trips) and np.array_equal(lines, x + np.arange(1, trips + 1)[:, None])
+
+
 @pytest.mark.parametrize("columns", [1, 3, 7, 10, 16])
 def test_place_in_the_batch_does_not_change_bits(columns):
     """Products too narrow for panels are left to LLVM's loops, with vector bodies and remainders."""

@@ -224,6 +224,26 @@ TEST(ApiRunFailed, NamesTheNodeAndLeavesDescriptors) {
   EXPECT_EQ(picked.data[1], 1);
 }
 
+TEST(ApiOffers, AreWrittenWhereTheOutputFits) {
+  Opened opened(compileModel(makeModel("(float[1] x, int64[1] n) => (float[m] y)", "y = Expand(x, n)")));
+  Tensor x({1}, 3), room({100}, -7);
+  int64_t count = 0, dims[] = {1};
+  for (int32_t isOffer : {0, 1})
+    for (int64_t wanted : {100, 7, 101, 0, 100}) {
+      count = wanted;
+      onager_tensor inputs[] = {x.view(), {sizeof(onager_tensor), ONAGER_I64, 1, 0, &count, dims, sizeof count}}, output = room.view();
+      output.is_offer = isOffer;
+      bool fits = wanted <= 100;
+      ASSERT_EQ(onager_context_run(opened.context, inputs, 2, &output, 1), fits || isOffer ? ONAGER_OK : ONAGER_BAD_ARGUMENT) << onager_last_error();
+      if (!fits && !isOffer)
+        continue;
+      EXPECT_EQ(output.data == room.data.data(), fits);
+      ASSERT_EQ(output.dims[0], wanted);
+      for (int64_t k = 0; k < wanted; ++k)
+        EXPECT_EQ(static_cast<float *>(output.data)[k], 3);
+    }
+}
+
 TEST(ApiErrors, AreKeptPerThread) {
   onager_session *session = nullptr;
   EXPECT_EQ(onager_session_open("/absent/one", nullptr, &session), ONAGER_BAD_FILE);

@@ -424,6 +424,19 @@ def Graph_PoolOp : Graph_PureOp<"pool"> {
   let results = (outs AnyRankedTensor:$result);
   let hasVerifier = 1;
 }
+def Graph_Col2ImOp : Graph_PureOp<"col2im"> {
+  let summary = "blocks added back into the images they were cut from: x [N, C * elements of a block, blocks] -> [N, C, image...]";
+  let description = [{
+    Element k of block p lies at p * strides + k * dilations - pads, per dim of the image; those outside are left out. `block` holds the extents of a
+    block, `positions` the number of blocks, per dim. Sums run over k in row-major order.
+    Checks: col2im_c1: x of rank 3 and an image of rank 1 or more; col2im_c2: one entry of every attribute per dim of the image; col2im_c3: the
+    element type stays.
+  }];
+  let arguments = (ins AnyRankedTensor:$x, AffineMapAttr:$block, AffineMapAttr:$positions, DenseI64ArrayAttr:$strides,
+                       DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads);
+  let results = (outs AnyRankedTensor:$result);
+  let hasVerifier = 1;
+}
 def Graph_MaxPoolIndicesOp : Graph_PureOp<"max_pool_indices"> {
   let summary = "flat index (i64) into x of the first largest element of each window; column-major in the spatial dims on request";
   let description = [{

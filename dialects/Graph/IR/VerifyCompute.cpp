@@ -86,6 +86,16 @@ static LogicalResult verifyWindow(Operation *op, StringRef countId, StringRef va
   return success();
 }
 
+LogicalResult Col2ImOp::verify() {
+  if (getRank(getX()) != 3 || getRank(getResult()) < 3)
+    return complain(*this, "col2im_c1") << "expected blocks of rank 3 and an image, found " << getX().getType() << " and " << getType();
+  auto dims = static_cast<size_t>(getRank(getResult())) - 2;
+  for (size_t entries : {static_cast<size_t>(getBlock().getNumResults()), static_cast<size_t>(getPositions().getNumResults()), getStrides().size(), getDilations().size(), getPads().size()})
+    if (entries != dims)
+      return complain(*this, "col2im_c2") << "an attribute has " << entries << " entries for an image of rank " << dims;
+  return verifySameElement(*this, "col2im_c3", getResult(), getX());
+}
+
 LogicalResult PoolOp::verify() {
   return verifyWindow(*this, "pool_c1", "pool_c2", getX(),
                       {getKernel().size(), getStrides().size(), getDilations().size(), getPads().getNumResults(), getPadsEnd().getNumResults()},

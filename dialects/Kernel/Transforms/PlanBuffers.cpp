@@ -318,7 +318,9 @@ void Plan::annotate() {
       auto scratch = symbols.lookup<UnitOp>(launch.getUnit())->getAttrOfType<AffineMapAttr>("scratch");
       int64_t number = -1;
       if (scratch && !graph::isConstant(scratch.getValue().getResult(0), 0)) {
-        number = create(BufferKind::slot, slots++, scratch.getValue().getResult(0));
+        // A size that depends on values is known only when the launch comes.
+        AffineExpr bytes = scratch.getValue().getResult(0);
+        number = isEntryKnown(bytes) ? create(BufferKind::slot, slots++, bytes) : create(BufferKind::block, blocks++, bytes);
         buffers[number].perThread = true;
         buffers[number].first = op->getAttrOfType<IntegerAttr>("ordinal").getInt();
         buffers[number].last = getSafeEnd(buffers[number].first);

@@ -25,12 +25,13 @@ static bool isDepthwise(graph::ConvOp op) {
   return op.getGroup() > 1 && filter.getDimSize(1) == 1 && filter.getRank() <= 4 && filter.getNumElements() / filter.getDimSize(0) <= kMostTaps;
 }
 
-/// Pooling that has an emitter: f32, over planes, windows of moderate size.
+/// Pooling that has an emitter: f32, over planes, windows of moderate size; norms of the sum of magnitudes or squares.
 static bool hasPoolEmitter(graph::PoolOp op) {
   auto type = cast<RankedTensorType>(op.getX().getType());
   bool isModerate = llvm::all_of(op.getKernel(), [](int64_t extent) { return extent <= kMostTaps; }) &&
                     llvm::all_of(op.getStrides(), [](int64_t stride) { return stride <= 8; });
-  return type.getElementType().isF32() && (type.getRank() == 3 || type.getRank() == 4) && isModerate && op.getKind() != graph::PoolKind::lp;
+  bool hasForm = op.getKind() != graph::PoolKind::lp || op.getP() == 1 || op.getP() == 2;
+  return type.getElementType().isF32() && (type.getRank() == 3 || type.getRank() == 4) && isModerate && hasForm;
 }
 
 /// Products that read lines of their right operand, unless lines are shorter than a vector.
@@ -49,12 +50,15 @@ kernel::Hero getHero(Operation *op, bool fuse) {
     return Hero::concat;
   if (isa<graph::CumulateOp>(op))
     return Hero::scan;
+  if (isa<graph::Col2ImOp>(op))
+    return Hero::col2im;
   if (isa<graph::AttentionOp>(op))
     return Hero::attention;
   if (!fuse)
     return Hero::map;
   return llvm::TypeSwitch<Operation *, Hero>(op)
       .Case<graph::ReduceOp>([](auto) { return Hero::reduce; })
+      .Case<graph::ArgReduceOp>([](auto) { return Hero::arg_reduce; })
       .Case<graph::SoftmaxOp>([](auto) { return Hero::softmax; })
       .Case<graph::NormalizeOp>([](auto) { return Hero::normalize; })
       .Case<kernel::GemmOp>([](auto) { return Hero::gemm; })
@@ -99,10 +103,15 @@ bool takesPrologue(Operation *op, unsigned number) {
     return number == 1;
   if (isa<graph::AttentionOp>(op))
     return number < 3;
+  if (isa<graph::ScatterElementsOp, graph::ScatterNDOp>(op))
+    return number == 0;
   return isa<graph::PadOp>(op);
 }
 
 bool takesProducer(Operation *op, Operation *producer) {
+  // One thread scatters: what costs more than a store is computed before.
+  if (isa<graph::ScatterElementsOp, graph::ScatterNDOp>(op))
+    return isa<graph::BroadcastOp>(producer);
   if (!isa<graph::AttentionOp>(op))
     return true;
   if (auto cast = dyn_cast<graph::CastOp>(producer)) {

@@ -23,7 +23,8 @@ kernel::Hero getHero(mlir::Operation *op, bool fuse);
 bool takesEpilogue(mlir::Operation *op);
 /// True where a unit around `op` may compute operand `number` while reading it.
 bool takesPrologue(mlir::Operation *op, unsigned number);
-/// True where `op` can read through `producer`. Attention reads rows from memory, in any order and as shorter floats; other prologues are not restricted.
+/// True where `op` can read through `producer`. Attention reads rows from memory, in any order and as shorter floats, scatters what is cheap; other
+/// prologues are not restricted.
 bool takesProducer(mlir::Operation *op, mlir::Operation *producer);
 /// True where the results, computed at compile time, may stand in the artifact for what `op` reads: packed filters, or not much larger than the operands.
 bool staysSmall(mlir::Operation *op);

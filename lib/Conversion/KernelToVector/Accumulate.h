@@ -14,6 +14,8 @@ mlir::Value accumulate(UnitEmitter &e, graph::ReduceKind kind, mlir::Type storag
 mlir::Value largerNumber(UnitEmitter &e, mlir::Value a, mlir::Value c);
 /// What follows the last step: a mean's division by `count` (i64).
 mlir::Value finishReduction(UnitEmitter &e, graph::ReduceKind kind, mlir::Type storage, mlir::Value sum, mlir::Value count);
+/// True where x is better than `best`: larger, or smaller; as good, too, where the `last` one counts. NaN beats all but NaN.
+mlir::Value isBetter(UnitEmitter &e, mlir::Value x, mlir::Value best, mlir::Type storage, bool largest, bool last);
 /// Emits nested loops over `dims` with one carried value; `body` gets the indices; `parallel` as in forLoop.
 mlir::Value reduceNest(UnitEmitter &e, llvm::ArrayRef<mlir::AffineExpr> dims, mlir::Value init,
                        llvm::function_ref<mlir::Value(llvm::ArrayRef<mlir::Value>, mlir::Value)> body, bool parallel = false);

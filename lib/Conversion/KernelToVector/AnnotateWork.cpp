@@ -22,6 +22,10 @@ WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options) {
     return getRecurrentWork(unit);
   case Hero::scan:
     return getScanWork(unit);
+  case Hero::col2im:
+    return getCol2ImWork(unit);
+  case Hero::arg_reduce:
+    return getArgReduceWork(unit);
   case Hero::softmax:
   case Hero::normalize:
     return options.exact ? getMapWork(unit, options.exact) : reducesColumns(unit) ? getColumnWork(unit) : getRowWork(unit);

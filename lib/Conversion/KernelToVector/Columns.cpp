@@ -25,6 +25,8 @@ using Index = UnitEmitter::Index;
 constexpr int64_t kBlock = 128;
 /// Lines of fewer elements are not worth a loop.
 constexpr int64_t kShortestLine = 8;
+/// Steps that are taken with one load and store of a running value.
+constexpr int64_t kUnrolled = 4;
 /// Steps that are summed before they are added to the total: a long chain of additions would lose digits.
 constexpr int64_t kLongestChain = 256;
 
@@ -85,21 +87,29 @@ struct ColumnEmitter {
     forColumns([&](Value l) { e.store(compute, buffer, l, x); });
   }
   using StepFn = function_ref<void(ArrayRef<Value>)>;
-  /// Loops over the reduced dims from number `steps.size()` on; `before` and `after` surround each run of the last of them.
-  void forSteps(Index steps, StepFn body, StepFn before, StepFn after) {
+  using StepsFn = function_ref<void(ArrayRef<Value>, int64_t)>;
+  /// Loops over the reduced dims from number `steps.size()` on, by up to `unrolled` steps of the last of them at once; `before` and `after` surround each
+  /// run of those.
+  void forSteps(Index steps, int64_t unrolled, StepsFn body, StepFn before, StepFn after) {
     if (steps.size() + 1 < hero.inner.size())
       return e.forEach(e.i64(0), e.extent(hero.inner[steps.size()]), 1, [&](Value step) {
         Index next(steps);
         next.push_back(step);
-        forSteps(next, body, before, after);
+        forSteps(next, unrolled, body, before, after);
       });
     Value size = e.extent(hero.inner.back());
-    auto run = [&](Value from, Value to) {
-      e.forEach(from, to, 1, [&](Value step) {
+    auto runBy = [&](Value from, Value to, int64_t by) {
+      e.forEach(from, to, by, [&](Value step) {
         Index next(steps);
         next.push_back(step);
-        body(next);
+        body(next, by);
       });
+    };
+    auto run = [&](Value from, Value to) {
+      Value whole = unrolled == 1 ? from : e.add(from, e.mul(e.floorDiv(e.sub(to, from), e.i64(unrolled)), e.i64(unrolled)));
+      if (unrolled != 1)
+        runBy(from, whole, unrolled);
+      runBy(whole, to, 1);
     };
     if (!before)
       return run(e.i64(0), size);
@@ -125,16 +135,24 @@ struct ColumnEmitter {
     bool ignoresNaN = kind == ReduceKind::max && isa<graph::SoftmaxOp>(hero.op);
     auto step = [&](Value sum, Value x) { return ignoresNaN ? largerNumber(e, sum, x) : accumulate(e, kind, storage, sum, x); };
     auto stepInto = [&](Value buffer) {
-      return [&, buffer](ArrayRef<Value> steps) {
-        forColumns([&](Value l) { e.store(compute, buffer, l, step(e.load(compute, buffer, l), term(steps, l))); });
+      return [&, buffer](ArrayRef<Value> steps, int64_t count) {
+        forColumns([&](Value l) {
+          Value sum = e.load(compute, buffer, l);
+          for (int64_t k = 0; k < count; ++k) {
+            Index at(steps);
+            at.back() = e.add(at.back(), e.i64(k));
+            sum = step(sum, term(at, l));
+          }
+          e.store(compute, buffer, l, sum);
+        });
       };
     };
     if (!hasLongChains(kind)) {
-      forSteps({}, stepInto(running), nullptr, nullptr);
+      forSteps({}, kUnrolled, stepInto(running), nullptr, nullptr);
       return running;
     }
     Value part = e.stackBuffer(compute, kBlock);
-    forSteps({}, stepInto(part), [&](ArrayRef<Value>) { fill(part, identity); }, [&](ArrayRef<Value>) {
+    forSteps({}, kUnrolled, stepInto(part), [&](ArrayRef<Value>) { fill(part, identity); }, [&](ArrayRef<Value>) {
       forColumns([&](Value l) { e.store(compute, running, l, accumulate(e, ReduceKind::sum, storage, e.load(compute, running, l), e.load(compute, part, l))); });
     });
     return running;
@@ -147,7 +165,7 @@ struct ColumnEmitter {
   /// Writes the unit's results, given the hero's element as a function of the kept one and the column.
   void write(function_ref<Value(Value, Value)> finish) {
     graph::Dims dims = graph::getDims(hero.result);
-    forSteps({}, [&](ArrayRef<Value> steps) {
+    forSteps({}, 1, [&](ArrayRef<Value> steps, int64_t) {
       forColumns([&](Value l) {
         Index index = at(steps, l);
         e.overrideElement(hero.result, [&](ArrayRef<Value>) { return finish(e.load(compute, scratch, keep(steps, l)), l); });

@@ -1,7 +1,9 @@
 // Concatenation: each operand is pulled by a loop nest of its own and written behind the one before it, so that no element
 // tests which operand it comes from.
 //
-// Work items: the rows (all dims but the last) of the first operand, then of the second, and so on.
+// Work items: the rows (all dims but the last) of the first operand, then of the second, and so on. Along the last dim the operands take turns in every
+// row, which is one work item: they often read the same memory. Where they are few elements of a known number they are unrolled, and a work item has
+// the last two dims.
 #include "lib/Conversion/KernelToVector/UnitEmitter.h"
 
 using namespace mlir;
@@ -33,8 +35,63 @@ static AffineExpr getRows(Value input) {
   return graph::getNumElements(input.getContext(), ArrayRef(dims).drop_back());
 }
 
+/// The most elements of a row that are unrolled.
+static constexpr int64_t kMostUnrolled = 8;
+
+static bool isAlongRows(graph::ConcatOp concat) { return concat.getAxis() + 1 == graph::getDims(concat.getResult()).size(); }
+
+/// True where the elements of a row are unrolled.
+static bool isUnrolled(graph::ConcatOp concat) {
+  int64_t count = 0;
+  for (Value input : concat.getInputs())
+    count += graph::getConstant(graph::getDims(input).back()).value_or(kMostUnrolled + 1);
+  return isAlongRows(concat) && graph::getDims(concat.getResult()).size() > 1 && count <= kMostUnrolled;
+}
+
+/// Emits one element of an operand: `position` is the index without the last dim, `offset` where the operand begins there.
+static void emitElement(UnitEmitter &e, graph::ConcatOp concat, Value input, ArrayRef<Value> position, Value i, Value offset) {
+  UnitEmitter::Index from(position), to(position);
+  from.push_back(i);
+  to.push_back(e.add(i, offset));
+  Type storage = cast<RankedTensorType>(concat.getType()).getElementType();
+  e.store(storage, e.getResultBuffer(0), e.linearize(to, graph::getDims(concat.getResult())), e.element(input, from));
+}
+
+static void emitUnrolledRows(UnitEmitter &e, graph::ConcatOp concat) {
+  graph::Dims dims = graph::getDims(concat.getResult());
+  forRows(e, ArrayRef(dims).drop_back(2), e.begin, e.end, [&](ArrayRef<Value> index, Value) {
+    e.forEachParallel(e.i64(0), e.extent(dims[dims.size() - 2]), [&](Value row) {
+      UnitEmitter::Index position(index);
+      position.push_back(row);
+      int64_t offset = 0;
+      for (Value input : concat.getInputs()) {
+        int64_t count = *graph::getConstant(graph::getDims(input).back());
+        for (int64_t k = 0; k < count; ++k)
+          emitElement(e, concat, input, position, e.i64(k), e.i64(offset));
+        offset += count;
+      }
+    });
+  });
+}
+
+static void emitRowsByTurns(UnitEmitter &e, graph::ConcatOp concat) {
+  graph::Dims dims = graph::getDims(concat.getResult());
+  forRows(e, ArrayRef(dims).drop_back(), e.begin, e.end, [&](ArrayRef<Value> position, Value) {
+    Value offset = e.i64(0);
+    for (Value input : concat.getInputs()) {
+      Value count = e.extent(graph::getDims(input).back());
+      e.forEachParallel(e.i64(0), count, [&](Value i) { emitElement(e, concat, input, position, i, offset); });
+      offset = e.add(offset, count);
+    }
+  });
+}
+
 void emitConcat(UnitEmitter &e) {
   graph::ConcatOp concat = getHero(e.unit);
+  if (isUnrolled(concat))
+    return emitUnrolledRows(e, concat);
+  if (isAlongRows(concat))
+    return emitRowsByTurns(e, concat);
   Value offset = e.i64(0), passed = e.i64(0);
   for (Value input : concat.getInputs()) {
     Value rows = e.extent(getRows(input));
@@ -48,8 +105,12 @@ void emitConcat(UnitEmitter &e) {
 WorkInfo getConcatWork(kernel::UnitOp unit) {
   graph::ConcatOp concat = getHero(unit);
   AffineExpr items = getAffineConstantExpr(0, unit.getContext());
-  for (Value input : concat.getInputs())
-    items = items + getRows(input);
+  graph::Dims dims = graph::getDims(concat.getResult());
+  if (isAlongRows(concat))
+    items = graph::getNumElements(unit.getContext(), ArrayRef(dims).drop_back(isUnrolled(concat) ? 2 : 1));
+  else
+    for (Value input : concat.getInputs())
+      items = items + getRows(input);
   return {items, graph::getNumElements(unit.getContext(), graph::getDims(concat.getResult())), getAffineConstantExpr(0, unit.getContext())};
 }
 

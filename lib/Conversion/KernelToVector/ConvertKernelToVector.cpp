@@ -26,6 +26,10 @@ static void emitBody(UnitEmitter &e) {
     return emitRecurrent(e);
   case Hero::scan:
     return emitScan(e);
+  case Hero::col2im:
+    return emitCol2Im(e);
+  case Hero::arg_reduce:
+    return emitArgReduce(e);
   case Hero::softmax:
   case Hero::normalize:
     return e.options.exact ? emitMap(e) : reducesColumns(e.unit) ? emitColumns(e) : emitRows(e);
@@ -91,7 +95,7 @@ struct ConvertKernelToVector : impl::ConvertKernelToVectorBase<ConvertKernelToVe
     for (kernel::UnitOp unit : units)
       emitUnit(unit, options, errors);
     if (auto main = module.lookupSymbol<func::FuncOp>("main")) {
-      if (failed(DriverEmitter(module, main, errors).run()))
+      if (failed(DriverEmitter(module, main, vectorBytes, errors).run()))
         return signalPassFailure();
       main.erase();
     }

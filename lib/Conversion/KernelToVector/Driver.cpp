@@ -13,8 +13,8 @@ namespace onager {
 
 static Type pointer(MLIRContext *context) { return LLVM::LLVMPointerType::get(context); }
 
-DriverEmitter::DriverEmitter(ModuleOp module, func::FuncOp program, SmallVectorImpl<std::string> &errors)
-    : module(module), program(program), b(program.getLoc(), module.getContext()), errors(errors) {
+DriverEmitter::DriverEmitter(ModuleOp module, func::FuncOp program, unsigned vectorBytes, SmallVectorImpl<std::string> &errors)
+    : module(module), program(program), vectorBytes(vectorBytes), b(program.getLoc(), module.getContext()), errors(errors) {
   buffers = module->getAttrOfType<ArrayAttr>(kernel::kBuffersAttr).getValue();
   launches = module->getAttrOfType<IntegerAttr>("kernel.launches").getInt();
 }
@@ -60,7 +60,19 @@ Value DriverEmitter::evaluate(AffineExpr expr) {
   return arith::SubIOp::create(b, lhs, arith::MulIOp::create(b, quotient, divisor));
 }
 
+Value DriverEmitter::getThreadBytes(int64_t number) {
+  Value bytes = evaluate(buffer(number).getBytes().getValue().getResult(0));
+  return arith::AndIOp::create(b, arith::AddIOp::create(b, bytes, c(ONAGER_ALIGNMENT - 1)), c(-ONAGER_ALIGNMENT));
+}
+
 Value DriverEmitter::bufferPointer(int64_t number) {
+  Value base = bufferBase(number);
+  if (!buffer(number).getPerThread())
+    return base;
+  return element(base, arith::MulIOp::create(b, thread, getThreadBytes(number)), b.getI8Type());
+}
+
+Value DriverEmitter::bufferBase(int64_t number) {
   kernel::BufferAttr attr = buffer(number);
   Type ptr = pointer(b.getContext());
   auto entryOf = [&](int64_t tableOffset, Type type) {
@@ -79,12 +91,7 @@ Value DriverEmitter::bufferPointer(int64_t number) {
   case kernel::BufferKind::slot:
     break;
   }
-  Value base = element(field(runPointer, offsetof(onager_run, arena), ptr), entryOf(offsetof(onager_run, offsets), b.getI64Type()), b.getI8Type());
-  if (!attr.getPerThread())
-    return base;
-  Value bytes = evaluate(attr.getBytes().getValue().getResult(0));
-  Value aligned = arith::AndIOp::create(b, arith::AddIOp::create(b, bytes, c(ONAGER_ALIGNMENT - 1)), c(-ONAGER_ALIGNMENT));
-  return element(base, arith::MulIOp::create(b, thread, aligned), b.getI8Type());
+  return element(field(runPointer, offsetof(onager_run, arena), ptr), entryOf(offsetof(onager_run, offsets), b.getI64Type()), b.getI8Type());
 }
 
 Value DriverEmitter::loadScalar(int64_t number, Type type, int64_t index) {
@@ -136,7 +143,7 @@ void DriverEmitter::grow(ArrayRef<int64_t> numbers) {
     return;
   onFirstThread([&] {
     for (int64_t number : blocks)
-      growTo(number, evaluate(buffer(number).getBytes().getValue().getResult(0)));
+      growTo(number, buffer(number).getPerThread() ? arith::MulIOp::create(b, threads, getThreadBytes(number)) : evaluate(buffer(number).getBytes().getValue().getResult(0)));
   });
   barrier();
 }
@@ -177,7 +184,10 @@ void DriverEmitter::emitLaunch(kernel::LaunchOp op) {
   auto results = op->getAttrOfType<DenseI64ArrayAttr>("buffers").asArrayRef();
   auto operands = op->getAttrOfType<DenseI64ArrayAttr>("operand_buffers").asArrayRef();
   int64_t scratch = op->getAttrOfType<IntegerAttr>("scratch").getInt();
-  grow(results);
+  SmallVector<int64_t> written(results);
+  if (scratch >= 0)
+    written.push_back(scratch);
+  grow(written);
   Type ptr = pointer(b.getContext());
   int64_t position = 0;
   auto pass = [&](Value value) { LLVM::StoreOp::create(b, value, element(arguments, c(position++), ptr)); };

@@ -54,8 +54,49 @@ Value DriverEmitter::emitViews(ValueRange tensors, ArrayRef<int64_t> numbers, bo
   return views;
 }
 
-void DriverEmitter::emitCall(graph::CallOp op) {
+/// Kernels whose work all threads share.
+static bool isShared(StringRef kernel) { return llvm::is_contained({"deform", "det", "find", "inverse", "topk"}, kernel); }
+
+LLVM::LLVMFuncOp DriverEmitter::getKernel(StringRef kernel) {
+  // The forms of runtime/ops for levels of processors.
+  StringRef level = vectorBytes == 64 ? "_v4" : vectorBytes == 32 ? "_v3" : "_v2";
+  std::string name = ((isShared(kernel) ? "onager_shared_op_" : "onager_op_") + kernel + level).str();
+  if (auto callee = module.lookupSymbol<LLVM::LLVMFuncOp>(name))
+    return callee;
   Type ptr = LLVM::LLVMPointerType::get(b.getContext()), i64 = b.getI64Type(), i32 = b.getI32Type();
+  SmallVector<Type> types = isShared(kernel) ? SmallVector<Type>{ptr, ptr, ptr, ptr, i64, i64} : SmallVector<Type>{ptr, ptr, i32, ptr, i32, ptr, ptr};
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(module.getBody());
+  return LLVM::LLVMFuncOp::create(b, name, LLVM::LLVMFunctionType::get(i32, types));
+}
+
+void DriverEmitter::emitKernel(graph::CallOp op, Value bound) {
+  Type i64 = b.getI64Type(), i32 = b.getI32Type();
+  Value inputs = emitViews(op.getInputs(), numbersOf(op, "operand_buffers"), false, op);
+  Value outputs = emitViews(op.getResults(), numbersOf(op, "buffers"), true, op);
+  Value params = stackBuffer(8 * op.getParams().size());
+  for (auto [k, value] : llvm::enumerate(op.getParams()))
+    LLVM::StoreOp::create(b, c(value), element(params, c(k), i64));
+  auto count = [&](size_t n) { return arith::ConstantIntOp::create(b, i32, n); };
+  stamp(op, 0);
+  auto healthy = scf::IfOp::create(b, TypeRange{i32}, isHealthy(), true);
+  auto after = b.saveInsertionPoint();
+  b.setInsertionPointToStart(healthy.elseBlock());
+  scf::YieldOp::create(b, ValueRange{count(0)});
+  b.setInsertionPointToStart(healthy.thenBlock());
+  SmallVector<Value> arguments{runPointer, inputs, outputs, params, thread, threads};
+  if (!isShared(op.getKernel()))
+    arguments = {runPointer, inputs, count(op.getInputs().size()), outputs, count(op.getNumResults()), params, bound};
+  scf::YieldOp::create(b, LLVM::CallOp::create(b, getKernel(op.getKernel()), arguments).getResults());
+  b.restoreInsertionPoint(after);
+  stamp(op, 1);
+  errors.push_back("node '" + graph::getNodeName(op) + "': values that '" + op.getKernel().str() + "' cannot work with");
+  Value bad = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, healthy.getResult(0), count(0));
+  reportStatus(arith::SelectOp::create(b, bad, arith::ConstantIntOp::create(b, i32, errors.size()), count(0)));
+}
+
+void DriverEmitter::emitCall(graph::CallOp op) {
+  Type ptr = LLVM::LLVMPointerType::get(b.getContext()), i64 = b.getI64Type();
   ArrayRef<int64_t> results = numbersOf(op, "buffers");
   if (auto capacity = op.getCapacity()) {
     onFirstThread([&] {
@@ -66,37 +107,14 @@ void DriverEmitter::emitCall(graph::CallOp op) {
   } else {
     grow(results);
   }
-  std::string name = ("onager_op_" + op.getKernel()).str();
-  auto callee = module.lookupSymbol<LLVM::LLVMFuncOp>(name);
-  if (!callee) {
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(module.getBody());
-    callee = LLVM::LLVMFuncOp::create(b, name, LLVM::LLVMFunctionType::get(i32, {ptr, ptr, i32, ptr, i32, ptr, ptr}));
-  }
+  if (isShared(op.getKernel()))
+    return emitKernel(op, {});
   Value shared = field(runPointer, offsetof(onager_run, symbols), ptr);
   onFirstThread([&] {
-    Value inputs = emitViews(op.getInputs(), numbersOf(op, "operand_buffers"), false, op);
-    Value outputs = emitViews(op.getResults(), results, true, op);
-    Value params = stackBuffer(8 * op.getParams().size());
-    for (auto [k, value] : llvm::enumerate(op.getParams()))
-      LLVM::StoreOp::create(b, c(value), element(params, c(k), i64));
     Value bound = stackBuffer(8 * op.getSymbols().size());
     for (size_t k = 0; k < op.getSymbols().size(); ++k)
       LLVM::StoreOp::create(b, c(0), element(bound, c(k), i64));
-    auto count = [&](size_t n) { return arith::ConstantIntOp::create(b, i32, n); };
-    stamp(op, 0);
-    auto healthy = scf::IfOp::create(b, TypeRange{i32}, isHealthy(), true);
-    auto after = b.saveInsertionPoint();
-    b.setInsertionPointToStart(healthy.elseBlock());
-    scf::YieldOp::create(b, ValueRange{count(0)});
-    b.setInsertionPointToStart(healthy.thenBlock());
-    auto call = LLVM::CallOp::create(b, callee, ValueRange{runPointer, inputs, count(op.getInputs().size()), outputs, count(op.getNumResults()), params, bound});
-    scf::YieldOp::create(b, call.getResults());
-    b.restoreInsertionPoint(after);
-    stamp(op, 1);
-    errors.push_back("node '" + graph::getNodeName(op) + "': values that '" + op.getKernel().str() + "' cannot work with");
-    Value bad = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, healthy.getResult(0), count(0));
-    reportStatus(arith::SelectOp::create(b, bad, arith::ConstantIntOp::create(b, i32, errors.size()), count(0)));
+    emitKernel(op, bound);
     for (auto [k, symbol] : llvm::enumerate(op.getSymbols()))
       LLVM::StoreOp::create(b, LLVM::LoadOp::create(b, i64, element(bound, c(k), i64)), element(shared, c(symbol), i64));
   });

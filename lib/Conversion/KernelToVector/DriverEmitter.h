@@ -1,7 +1,7 @@
 // Emits the program's driver: the function that each thread of a gang runs from the first launch to the last.
 //
 // Every thread keeps its own copy of the symbols, on its stack, and computes its share of each launch's work items; so threads agree on
-// shapes and control flow without talking. What only one may do (growing blocks, copies of values through control flow, kernels of
+// shapes and control flow without talking. What only one may do (growing blocks, copies of values through control flow, most kernels of
 // runtime/ops) thread 0 does, between barriers.
 #ifndef ONAGER_CONVERSION_KERNELTOVECTOR_DRIVEREMITTER_H
 #define ONAGER_CONVERSION_KERNELTOVECTOR_DRIVEREMITTER_H
@@ -9,13 +9,14 @@
 #include "dialects/Graph/IR/Shapes.h"
 #include "dialects/Kernel/IR/Kernel.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
 namespace onager {
 
 class DriverEmitter {
 public:
-  DriverEmitter(mlir::ModuleOp module, mlir::func::FuncOp program, llvm::SmallVectorImpl<std::string> &errors);
+  DriverEmitter(mlir::ModuleOp module, mlir::func::FuncOp program, unsigned vectorBytes, llvm::SmallVectorImpl<std::string> &errors);
   /// Makes the driver from the planned program. Returns failure after an error was reported.
   mlir::LogicalResult run();
 
@@ -30,7 +31,11 @@ private:
   mlir::Value evaluate(mlir::AffineExpr expr);
   void setSymbol(int64_t symbol, mlir::Value value);
   mlir::Value getSymbol(int64_t symbol);
+  /// Where the buffer begins, for this thread.
   mlir::Value bufferPointer(int64_t buffer);
+  mlir::Value bufferBase(int64_t buffer);
+  /// Bytes that each thread has of a buffer that all have a part of.
+  mlir::Value getThreadBytes(int64_t buffer);
   mlir::Value loadScalar(int64_t buffer, mlir::Type element, int64_t index);
   kernel::BufferAttr buffer(int64_t number) { return mlir::cast<kernel::BufferAttr>(buffers[number]); }
   // actions
@@ -53,6 +58,9 @@ private:
   void emitBind(graph::BindOp op);
   void emitDefine(graph::DefineOp op);
   void emitCall(graph::CallOp op);
+  /// Calls the kernel on this thread; `bound` is where it leaves the symbols that it binds.
+  void emitKernel(graph::CallOp op, mlir::Value bound);
+  mlir::LLVM::LLVMFuncOp getKernel(llvm::StringRef kernel);
   mlir::Value emitViews(mlir::ValueRange tensors, llvm::ArrayRef<int64_t> numbers, bool capacity, graph::CallOp op);
   void emitIf(graph::IfOp op);
   void emitBranch(graph::IfOp op, mlir::Region &region, mlir::AffineMap exprs);
@@ -64,6 +72,7 @@ private:
 
   mlir::ModuleOp module;
   mlir::func::FuncOp program;
+  unsigned vectorBytes;
   mlir::ImplicitLocOpBuilder b;
   llvm::SmallVectorImpl<std::string> &errors;
   llvm::ArrayRef<mlir::Attribute> buffers;

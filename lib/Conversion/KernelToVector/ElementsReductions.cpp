@@ -45,7 +45,8 @@ Value emitReduceElement(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value>
   return finishReduction(e, reduce.getKind(), storage, sum, countOf(e, reduce.getX(), axes));
 }
 
-/// True where x is better than `best` in the reduction's sense; NaN beats all.
+} // namespace
+
 Value isBetter(UnitEmitter &e, Value x, Value best, Type storage, bool largest, bool last) {
   if (isa<FloatType>(x.getType())) {
     auto predicate = largest ? (last ? arith::CmpFPredicate::OGE : arith::CmpFPredicate::OGT) : (last ? arith::CmpFPredicate::OLE : arith::CmpFPredicate::OLT);
@@ -60,6 +61,8 @@ Value isBetter(UnitEmitter &e, Value x, Value best, Type storage, bool largest, 
   P predicate = largest ? (last ? (isUnsigned ? P::uge : P::sge) : (isUnsigned ? P::ugt : P::sgt)) : (last ? (isUnsigned ? P::ule : P::sle) : (isUnsigned ? P::ult : P::slt));
   return arith::CmpIOp::create(e.b, predicate, x, best);
 }
+
+namespace {
 
 Value emitArgReduce(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
   auto reduce = cast<graph::ArgReduceOp>(op);

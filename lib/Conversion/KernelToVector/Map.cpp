@@ -1,4 +1,4 @@
-// Units without a hero: one loop nest over the shape that all results share.
+// Units without a hero: one loop nest over the shape that all results share. Those of transposed operands are Transposed.cpp's.
 //
 // Work items: for rank 0 and 1 the elements, else the rows (all dims but the last; but the last two where the last is of a few elements, which are
 // unrolled: the vectoriser then interleaves them).
@@ -7,7 +7,7 @@
 //     for i in [0, extent of the last dim)    parallel: the loop vectoriser's
 //       result_k[row, i] = element(yielded_k, (outer..., i))
 #include "lib/Conversion/KernelToVector/ByteTable.h"
-#include "lib/Conversion/KernelToVector/UnitEmitter.h"
+#include "lib/Conversion/KernelToVector/Transposed.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -67,6 +67,8 @@ static void emitUnrolled(UnitEmitter &e, ArrayRef<AffineExpr> dims, int64_t coun
 void emitMap(UnitEmitter &e) {
   if (Value argument = e.options.exact ? Value() : getTableArgument(e.unit))
     return emitByteTable(e, argument);
+  if (emitTransposed(e))
+    return;
   graph::Dims dims = graph::getDims(e.unit.getBody().front().getTerminator()->getOperand(0));
   if (dims.size() <= 1) {
     e.forEachParallel(e.begin, e.end, [&](Value i) {
@@ -96,6 +98,8 @@ WorkInfo getMapWork(kernel::UnitOp unit, bool exact) {
   AffineExpr elements = graph::getNumElements(context, dims);
   size_t inner = !exact && getUnrolled(dims) ? 2 : 1;
   AffineExpr items = dims.size() <= 1 ? elements : graph::getNumElements(context, ArrayRef(dims).drop_back(inner));
+  if (std::optional<AffineExpr> squares = exact ? std::nullopt : getTransposedItems(unit))
+    items = *squares;
   int64_t ops = std::distance(unit.getBody().front().begin(), unit.getBody().front().end());
   return {items, elements * ops, getAffineConstantExpr(0, context)};
 }

@@ -1,4 +1,4 @@
-// Largest and average values of windows over one or two spatial dims, in f32.
+// Largest and average values and norms of windows over one or two spatial dims, in f32.
 //
 // Work items: (image, channel). The input plane is copied into scratch with its padding (Plane.h). Large windows are reduced along the columns first, then
 // along the rows; both orders give the same largest value, and sums in one order for every element.
@@ -6,6 +6,7 @@
 //   scratch := padded plane, slack, plane reduced along columns, slack, block of result rows, counts
 #include "lib/Conversion/KernelToVector/Plane.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include <limits>
 
 using namespace mlir;
@@ -22,7 +23,7 @@ struct PoolShape {
   graph::Dims x, out, spatial;
   Windows windows;
   AffineExpr paddedRows, paddedColumns, rows, columns;
-  bool isSeparated, isAverage;
+  bool isSeparated, isAverage, isNorm;
   AffineExpr getPaddedFloats() const { return paddedRows * paddedColumns + getSlack(windows); }
   AffineExpr getReducedFloats() const { return isSeparated ? paddedRows * columns + getSlack(windows) : rows * 0; }
   AffineExpr getResultFloats() const { return rows * columns; }
@@ -39,6 +40,7 @@ PoolShape getShape(kernel::UnitOp unit) {
   std::tie(s.rows, s.columns) = getPlaneDims(s.spatial);
   s.isSeparated = s.windows.getTaps() > kMostTapsAtOnce && s.windows.kernel[0] > 1;
   s.isAverage = s.op.getKind() == graph::PoolKind::average;
+  s.isNorm = s.op.getKind() == graph::PoolKind::lp;
   return s;
 }
 
@@ -56,23 +58,40 @@ struct PoolEmitter {
     counts = e.address(f32, result, e.extent(s.getResultFloats()));
   }
 
-  Value start() { return e.constant(e.b.getF32Type(), s.isAverage ? 0.0 : -std::numeric_limits<double>::infinity()); }
+  Value start() { return e.constant(e.b.getF32Type(), s.isAverage || s.isNorm ? 0.0 : -std::numeric_limits<double>::infinity()); }
+
+  /// The power of an element that a norm sums.
+  Value power(Value x) {
+    if (!s.isNorm)
+      return x;
+    return s.op.getP() == 1 ? Value(math::AbsFOp::create(e.b, x)) : Value(arith::MulFOp::create(e.b, x, x));
+  }
+
+  Value combine(Value sum, Value x) {
+    return s.isAverage || s.isNorm ? Value(arith::AddFOp::create(e.b, sum, x)) : Value(arith::MaximumFOp::create(e.b, sum, x));
+  }
+
+  /// What follows the last step.
+  Value finish(Value value, Value pixel) {
+    if (s.isAverage)
+      return arith::DivFOp::create(e.b, value, e.load(e.b.getF32Type(), counts, pixel));
+    return s.isNorm && s.op.getP() == 2 ? e.math("sqrt", value) : value;
+  }
 
   void reduce(Value target) {
     Value rows = e.extent(s.rows), columns = e.extent(s.columns), height = e.extent(s.paddedRows), pitch = e.extent(s.paddedColumns);
-    auto combine = [&](Value sum, Value x, int64_t) -> Value {
-      return s.isAverage ? Value(arith::AddFOp::create(e.b, sum, x)) : Value(arith::MaximumFOp::create(e.b, sum, x));
-    };
+    auto take = [&](Value sum, Value x, int64_t) { return combine(sum, power(x)); };
+    auto join = [&](Value sum, Value x, int64_t) { return combine(sum, x); };
     Value init = splat(e, start());
     Plane source{padded, height, pitch, pitch}, out{target, rows, columns, columns};
     if (!s.isSeparated)
-      return planes.reduceWindows(source, out, s.windows, init, combine);
+      return planes.reduceWindows(source, out, s.windows, init, take);
     Windows across = s.windows, down = s.windows;
     across.kernel[0] = across.strides[0] = across.dilations[0] = 1;
     down.kernel[1] = down.strides[1] = down.dilations[1] = 1;
     Plane middle{reduced, height, columns, columns};
-    planes.reduceWindows(source, middle, across, init, combine);
-    planes.reduceWindows(middle, out, down, init, combine);
+    planes.reduceWindows(source, middle, across, init, take);
+    planes.reduceWindows(middle, out, down, init, join);
   }
 
   /// Low padding and size of the dims of the plane that counts, 0 and 1 for a missing first dim.
@@ -109,9 +128,7 @@ struct PoolEmitter {
       Plane input{e.address(f32, e.getBuffer(s.op.getX()), e.mul(number, inputSize)), e.extent(height), e.extent(width), e.extent(width)};
       planes.copyInside(input, target, pad(s.op.getPads(), 0), pad(s.op.getPads(), 1));
       reduce(result);
-      emitPlaneEpilogue(e, s.op.getResult(), plane, e.i64(0), e.extent(s.rows), result, [&](Value value, Value pixel) -> Value {
-        return s.isAverage ? Value(arith::DivFOp::create(e.b, value, e.load(f32, counts, pixel))) : value;
-      });
+      emitPlaneEpilogue(e, s.op.getResult(), plane, e.i64(0), e.extent(s.rows), result, [&](Value value, Value pixel) { return finish(value, pixel); });
     });
   }
 };

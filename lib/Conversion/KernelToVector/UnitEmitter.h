@@ -174,6 +174,8 @@ void emitMap(UnitEmitter &e);
 void emitConcat(UnitEmitter &e);
 void emitRows(UnitEmitter &e); ///< softmax and normalize
 void emitScan(UnitEmitter &e);
+void emitArgReduce(UnitEmitter &e);
+void emitCol2Im(UnitEmitter &e);
 void emitScatter(UnitEmitter &e);
 void emitRecurrent(UnitEmitter &e);
 void emitGemm(UnitEmitter &e);
@@ -208,6 +210,8 @@ WorkInfo getConcatWork(kernel::UnitOp unit);
 WorkInfo getScatterWork(kernel::UnitOp unit);
 WorkInfo getRecurrentWork(kernel::UnitOp unit);
 WorkInfo getScanWork(kernel::UnitOp unit);
+WorkInfo getArgReduceWork(kernel::UnitOp unit);
+WorkInfo getCol2ImWork(kernel::UnitOp unit);
 WorkInfo getRowWork(kernel::UnitOp unit);
 WorkInfo getGemmWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getMatmulWork(kernel::UnitOp unit);

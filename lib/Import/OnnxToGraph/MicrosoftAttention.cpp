@@ -6,13 +6,19 @@ using namespace onager::graph;
 
 namespace onager::frontend {
 
-Value splitHeads(Emitter &e, Value x, int64_t heads) {
+/// [B, S, heads * H] -> [B, S, heads, H].
+static Value groupHeads(Emitter &e, Value x, int64_t heads) {
   if (!x)
     return {};
   Dims dims = Emitter::dimsOf(x);
   if (dims.size() != 3 || heads < 1)
     return e.fail("expected rank 3 and at least one head, found rank " + Twine(dims.size()) + " and " + Twine(heads) + " heads");
-  return e.transpose(e.reshape(x, {dims[0], dims[1], e.number(heads), e.truncDiv(dims[2], e.number(heads))}), {0, 2, 1, 3});
+  return e.reshape(x, {dims[0], dims[1], e.number(heads), e.truncDiv(dims[2], e.number(heads))});
+}
+
+Value splitHeads(Emitter &e, Value x, int64_t heads) {
+  Value grouped = groupHeads(e, x, heads);
+  return grouped ? e.transpose(grouped, {0, 2, 1, 3}) : Value();
 }
 
 Value mergeHeads(Emitter &e, Value x) {
@@ -45,12 +51,12 @@ Value rotate(Emitter &e, Value x, Value cosines, Value sines, AffineExpr width, 
   return areEqual(width, dims[3]) ? result : e.concat({result, e.sliceAxis(x, 3, width, normalize(dims[3] - width))}, 3);
 }
 
-Value pickAngles(Emitter &e, Value cache, Value positions) {
+Value pickAngles(Emitter &e, Value cache, Value positions, int64_t headAxis) {
   Value rows = cache && positions ? e.gather(cache, positions, 0) : Value();
-  return rows ? e.unsqueeze(rows, {1}) : Value();
+  return rows ? e.unsqueeze(rows, {headAxis}) : Value();
 }
 
-/// x as [B, heads, S, H] for a rotation by tables of `width` / 2 angles; it may come with its heads merged.
+/// x as [B, heads, S, H], or [B, S, heads, H] where it comes with its heads merged, for a rotation by tables of `width` / 2 angles.
 static Value splitRotated(Node &node, Value x, AffineExpr width) {
   Emitter &e = node.e;
   if (Emitter::rankOf(x) == 4)
@@ -58,9 +64,9 @@ static Value splitRotated(Node &node, Value x, AffineExpr width) {
   if (Emitter::rankOf(x) != 3)
     return e.fail("expected rank 3 or 4, found rank " + Twine(Emitter::rankOf(x)));
   if (int64_t heads = node.getInt("num_heads", 0); heads != 0 || node.getInt("rotary_embedding_dim", 0) != 0)
-    return splitHeads(e, x, heads);
+    return groupHeads(e, x, heads);
   Dims dims = Emitter::dimsOf(x);
-  return e.transpose(e.reshape(x, {dims[0], dims[1], e.truncDiv(dims[2], width), width}), {0, 2, 1, 3});
+  return e.reshape(x, {dims[0], dims[1], e.truncDiv(dims[2], width), width});
 }
 
 static void importRotaryEmbedding(Node &node) {
@@ -74,13 +80,14 @@ static void importRotaryEmbedding(Node &node) {
   Value split = splitRotated(node, x, width);
   if (!split)
     return;
-  AffineExpr length = Emitter::dimsOf(split)[2];
+  int64_t headAxis = Emitter::rankOf(x) == 4 ? 1 : 2;
+  AffineExpr length = Emitter::dimsOf(split)[3 - headAxis];
   positions = e.cast(positions, e.i64());
   // One number is the offset of the first position.
   if (positions && Emitter::rankOf(positions) <= 1)
     positions = e.add(e.iota({e.number(1), length}, 1, e.i64()), e.reshape(positions, {}));
-  Value y = rotate(e, split, pickAngles(e, cosines, positions), pickAngles(e, sines, positions), width, node.getInt("interleaved", 0) != 0);
-  node.set(0, Emitter::rankOf(x) == 4 ? y : mergeHeads(e, y));
+  Value y = rotate(e, split, pickAngles(e, cosines, positions, headAxis), pickAngles(e, sines, positions, headAxis), width, node.getInt("interleaved", 0) != 0);
+  node.set(0, e.reshape(y, Emitter::dimsOf(x)));
 }
 
 /// Which of three streams of positions each angle follows: runs one behind the other, or the first with every third angle from the others.
@@ -117,13 +124,13 @@ static void importMRotaryEmbedding(Node &node) {
   auto pick = [&](Value cache) {
     Value angles;
     for (int64_t k = 2; k >= 0; --k) {
-      Value own = pickAngles(e, cache, e.squeeze(e.sliceAxis(positions, 0, k, 1), {0}));
+      Value own = pickAngles(e, cache, e.squeeze(e.sliceAxis(positions, 0, k, 1), {0}), Emitter::rankOf(x) == 4 ? 1 : 2);
       angles = angles ? e.select(e.compare<EqualOp>(stream, e.integerScalar(k, e.i64())), own, angles) : own;
     }
     return angles;
   };
   Value y = rotate(e, split, pick(cosines), pick(sines), width, node.getInt("interleaved", 0) != 0);
-  node.set(0, Emitter::rankOf(x) == 4 ? y : mergeHeads(e, y));
+  node.set(0, e.reshape(y, Emitter::dimsOf(x)));
 }
 
 Value both(Emitter &e, Value a, Value b) { return a && b ? e.binary<AndOp>(a, b) : a ? a : b; }

@@ -11,10 +11,10 @@ namespace onager::frontend {
 mlir::Value splitHeads(Emitter &e, mlir::Value x, int64_t heads);
 /// [B, heads, S, H] -> [B, S, heads * H].
 mlir::Value mergeHeads(Emitter &e, mlir::Value x);
-/// Rotates pairs of the first `width` elements of x [B, heads, S, H] by angles [B or 1, 1, S, width / 2].
+/// Rotates pairs of the first `width` elements of x [B, heads, S, H] by angles [B or 1, 1, S, width / 2]; or both with S before the heads.
 mlir::Value rotate(Emitter &e, mlir::Value x, mlir::Value cosines, mlir::Value sines, mlir::AffineExpr width, bool isInterleaved);
-/// Rows of a cache [positions, W] at positions [B, S] as [B, 1, S, W].
-mlir::Value pickAngles(Emitter &e, mlir::Value cache, mlir::Value positions);
+/// Rows of a cache [positions, W] at positions [B, S] as [B, 1, S, W]; the 1 is at `headAxis`, 1 or 2.
+mlir::Value pickAngles(Emitter &e, mlir::Value cache, mlir::Value positions, int64_t headAxis = 1);
 /// Both where both are given, else the one that is.
 mlir::Value both(Emitter &e, mlir::Value a, mlir::Value b);
 

@@ -62,7 +62,8 @@ void importCDist(Node &node) {
   if (metric != "euclidean" && metric != "sqeuclidean")
     return void(e.fail("metric is '" + metric + "'"));
   e.unify(Emitter::dimsOf(a)[1], Emitter::dimsOf(b)[1], "columns of the matrices");
-  Value sum = e.reduce(ReduceKind::sum_square, e.sub(e.unsqueeze(a, {1}), e.unsqueeze(b, {0})), {2}, false);
+  // The rows of b are walked side by side: the sums of neighbours in the result run at once.
+  Value sum = e.reduce(ReduceKind::sum_square, e.sub(e.unsqueeze(a, {2}), e.unsqueeze(e.transpose(b, {1, 0}), {0})), {1}, false);
   node.set(0, metric == "euclidean" && sum ? e.unary<SqrtOp>(sum) : sum);
 }
 

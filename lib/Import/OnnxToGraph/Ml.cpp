@@ -223,17 +223,13 @@ Value readDefault(Node &node, Type type) {
   return isa<FloatType>(type) ? node.e.scalar(node.getFloat("default_float", -0.0), type) : node.e.integerScalar(node.getInt("default_int64", -1), type);
 }
 
-/// values[k] where keys[k] equals the element (NaN equals NaN), else `otherwise`: the position is found by comparing with every key.
+/// values[k] where keys[k] equals the element (NaN equals NaN), else `otherwise`.
 Value lookUp(Emitter &e, Value x, Value keys, Value values, Value otherwise) {
   if (!x || !keys || !values || !otherwise)
     return {};
   e.unify(Emitter::product(Emitter::dimsOf(keys), e.context()), Emitter::product(Emitter::dimsOf(values), e.context()), "the numbers of keys and values");
-  int64_t axis = Emitter::rankOf(x);
-  Value wide = e.unsqueeze(x, {axis}), same = e.compare<EqualOp>(wide, keys);
-  if (Emitter::isFloat(keys) && same)
-    same = e.binary<OrOp>(same, e.binary<AndOp>(e.unary<IsNaNOp>(wide, e.i1()), e.unary<IsNaNOp>(keys, e.i1())));
-  Value found = e.reduce(ReduceKind::max, same, {axis}, false), at = e.argReduce(e.cast(same, e.i32()), true, axis, false, false);
-  return found && at ? e.select(found, e.gather(values, at, 0), otherwise) : Value();
+  Value at = e.call("find", {x, keys}, {}, Emitter::dimsOf(x), e.i64()), zero = e.integerScalar(0, e.i64());
+  return at ? e.select(e.compare<LessEqualOp>(zero, at), e.gather(values, e.maximum(at, zero), 0), otherwise) : Value();
 }
 
 /// Texts to numbers, or numbers to texts, by a list of each.

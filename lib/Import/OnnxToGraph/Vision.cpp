@@ -69,51 +69,6 @@ std::optional<Blocks> readBlocks(Node &node) {
   return blocks;
 }
 
-/// As a transposed convolution whose filter puts element k of a block at place k; for blocks of known size.
-Value addByConvolution(Emitter &e, Value x, const Blocks &blocks, int64_t size, int64_t columns) {
-  int64_t channels = columns / size;
-  std::vector<double> identity(size * size, 0);
-  for (int64_t k = 0; k < size; ++k)
-    identity[k * size + k] = 1;
-  Dims spatial{Emitter::dimsOf(x)[0], e.number(columns)}, out{Emitter::dimsOf(x)[0], e.number(channels)}, filterDims = e.numbers({columns, 1});
-  spatial.append(blocks.positions);
-  out.append(blocks.image);
-  filterDims.append(blocks.extent);
-  Type type = Emitter::elementOf(x);
-  Value filter = e.reshape(e.broadcast(e.tensor(identity, {1, size, size}, type), e.numbers({channels, size, size})), filterDims);
-  Value y = e.reshape(x, spatial);
-  AffineMap pads = e.exprs(e.numbers(ArrayRef(blocks.pads).take_front(blocks.image.size())));
-  return filter && y ? e.make<ConvTransposeOp>(out, type, y, filter, blocks.strides, pads, blocks.dilations, channels) : Value();
-}
-
-/// By scattering each element to its place in the image; those outside go to one place behind it.
-Value addByScatter(Emitter &e, Value x, const Blocks &blocks) {
-  Dims dims = Emitter::dimsOf(x), grid;
-  grid.append(blocks.extent);
-  grid.append(blocks.positions);
-  size_t count = blocks.image.size();
-  AffineExpr size = Emitter::product(blocks.extent, e.context()), pixels = Emitter::product(blocks.image, e.context());
-  AffineExpr channels = normalize(dims[1].floorDiv(size)), places = Emitter::product(grid, e.context());
-  Value index = e.integerScalar(0, e.i64()), inside;
-  for (size_t k = 0; k < count; ++k) {
-    Value within = e.mul(e.iota(grid, static_cast<int64_t>(k), e.i64()), e.integerScalar(blocks.dilations[k], e.i64()));
-    Value start = e.mul(e.iota(grid, static_cast<int64_t>(count + k), e.i64()), e.integerScalar(blocks.strides[k], e.i64()));
-    Value at = e.add(e.add(within, start), e.integerScalar(-blocks.pads[k], e.i64())), extent = e.indexTensor({blocks.image[k]}, {}, e.i64());
-    Value fits = e.binary<AndOp>(e.compare<LessEqualOp>(e.integerScalar(0, e.i64()), at), e.compare<LessOp>(at, extent));
-    inside = inside ? e.binary<AndOp>(inside, fits) : fits;
-    index = e.add(e.mul(index, extent), at);
-  }
-  if (!inside)
-    return {};
-  index = e.select(inside, index, e.indexTensor({pixels}, {}, e.i64()));
-  Dims updates{dims[0], channels, places}, out{dims[0], channels};
-  out.append(blocks.image);
-  Value base = e.splat(e.scalar(0, Emitter::elementOf(x)), {dims[0], channels, normalize(pixels + 1)});
-  Value all = e.broadcast(e.reshape(index, {e.number(1), e.number(1), places}), updates);
-  Value sum = e.scatterElements(base, all, e.reshape(x, updates), 2, ScatterKind::add);
-  return e.reshape(e.sliceAxis(sum, 2, e.number(0), pixels), out);
-}
-
 /// Adds blocks (columns) back into the image they were cut from.
 void importCol2Im(Node &node) {
   Emitter &e = node.e;
@@ -123,11 +78,20 @@ void importCol2Im(Node &node) {
     return;
   if (Emitter::rankOf(x) != 3 || blocks->image.empty())
     return void(e.fail("expected rank 3 and an image of rank 1 or more, found ranks " + Twine(Emitter::rankOf(x)) + " and " + Twine(blocks->image.size())));
-  std::optional<int64_t> size = graph::getConstant(Emitter::product(blocks->extent, e.context())), columns = graph::getConstant(Emitter::dimsOf(x)[1]);
-  if (size && columns && *columns % *size)
-    return void(e.fail(Twine(*columns) + " columns for blocks of " + Twine(*size) + " elements"));
-  constexpr int64_t kLargestFilter = 4096;
-  node.set(0, size && columns && *size <= kLargestFilter ? addByConvolution(e, x, *blocks, *size, *columns) : addByScatter(e, x, *blocks));
+  Dims dims = Emitter::dimsOf(x);
+  AffineExpr size = Emitter::product(blocks->extent, e.context());
+  std::optional<int64_t> elements = graph::getConstant(size), columns = graph::getConstant(dims[1]);
+  if (elements && columns && *columns % *elements)
+    return void(e.fail(Twine(*columns) + " columns for blocks of " + Twine(*elements) + " elements"));
+  if (isa<StringType>(Emitter::elementOf(x)))
+    return void(e.fail("strings cannot be added"));
+  AffineExpr channels = normalize(dims[1].floorDiv(size));
+  e.unify(dims[1], normalize(channels * size), "the rows of columns and a multiple of the elements of a block");
+  e.unify(dims[2], Emitter::product(blocks->positions, e.context()), "the columns and the number of blocks");
+  Dims out{dims[0], channels};
+  out.append(blocks->image);
+  node.set(0, e.make<Col2ImOp>(out, Emitter::elementOf(x), x, e.exprs(blocks->extent), e.exprs(blocks->positions), blocks->strides, blocks->dilations,
+                               ArrayRef(blocks->pads).take_front(blocks->image.size())));
 }
 
 } // namespace

@@ -129,6 +129,30 @@ func.func @normalize_c2(%x: tensor<2x3xf32>) {
 
 // -----
 
+func.func @col2im_c1(%x: tensor<12x9xf32>) {
+  // expected-error @below {{[col2im_c1] expected blocks of rank 3 and an image, found 'tensor<12x9xf32>' and 'tensor<1x3x4x4xf32>'}}
+  %0 = graph.col2im %x {block = affine_map<() -> (2, 2)>, positions = affine_map<() -> (3, 3)>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0>} : (tensor<12x9xf32>) -> tensor<1x3x4x4xf32>
+  return
+}
+
+// -----
+
+func.func @col2im_c2(%x: tensor<1x12x9xf32>) {
+  // expected-error @below {{[col2im_c2] an attribute has 1 entries for an image of rank 2}}
+  %0 = graph.col2im %x {block = affine_map<() -> (2, 2)>, positions = affine_map<() -> (3, 3)>, strides = array<i64: 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0>} : (tensor<1x12x9xf32>) -> tensor<1x3x4x4xf32>
+  return
+}
+
+// -----
+
+func.func @col2im_c3(%x: tensor<1x12x9xf32>) {
+  // expected-error @below {{[col2im_c3]}}
+  %0 = graph.col2im %x {block = affine_map<() -> (2, 2)>, positions = affine_map<() -> (3, 3)>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0>} : (tensor<1x12x9xf32>) -> tensor<1x3x4x4xf16>
+  return
+}
+
+// -----
+
 func.func @pool_c1(%x: tensor<1x2x6xf32>) {
   // expected-error @below {{[pool_c1] a window attribute has 2 entries for 1 spatial dims}}
   %0 = graph.pool %x {count_padding = false, dilations = array<i64: 1>, kernel = array<i64: 2>, kind = #graph.pool_kind<max>, p = 2 : i64, pads = affine_map<() -> (0, 0)>, pads_end = affine_map<() -> (0)>, strides = array<i64: 1>} : (tensor<1x2x6xf32>) -> tensor<1x2x5xf32>

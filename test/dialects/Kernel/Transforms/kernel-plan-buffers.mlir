@@ -74,3 +74,21 @@ kernel.unit @unit0 <map> attributes {items = affine_map<()[s0] -> (s0)>, operati
   %0 = graph.broadcast %x : (tensor<f32>) -> tensor<?xf32, #k>
   kernel.yield %0 : tensor<?xf32, #k>
 }
+
+// -----
+
+// Scratch memory of such a size is a growable block, too, of which each thread has a part.
+// CHECK: #kernel.buffer<block 1, #{{.+}}, 1 to {{.+}}, true>
+// CHECK-LABEL: func.func @main
+#rows = affine_map<()[s0] -> (s0)>
+#bytes = affine_map<()[s0] -> (s0 * 8)>
+func.func @main(%x: tensor<f32> {graph.name = "x"}, %n: tensor<1xi64> {graph.name = "n"}) -> (tensor<?xf32, #rows> {graph.name = "y"}) attributes {graph.symbols = ["k"]} {
+  graph.bind %n {first = 0 : i64} : tensor<1xi64>
+  %a = kernel.launch @unit0(%x) : (tensor<f32>) -> tensor<?xf32, #rows>
+  return %a : tensor<?xf32, #rows>
+}
+kernel.unit @unit0 <map> attributes {items = affine_map<()[s0] -> (s0)>, operations = affine_map<()[s0] -> (s0)>, scratch = #bytes} {
+^bb0(%x: tensor<f32>):
+  %0 = graph.broadcast %x : (tensor<f32>) -> tensor<?xf32, #rows>
+  kernel.yield %0 : tensor<?xf32, #rows>
+}
