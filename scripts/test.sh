@@ -48,10 +48,17 @@ if [ $# -eq 0 ] && [ -x build/bin/onager-unit-tests ]; then
   build/bin/onager-unit-tests --gtest_brief=1 --gtest_output=xml:"$results/unit.xml"; status=$?
   tally GoogleTest $status $(junit "$results/unit.xml")
 fi
-if [ -n "$(find test -name 'test_*.py' -print -quit)" ]; then
-  [ $# -gt 0 ] && paths=("$@") || paths=(test)
-  python -m pytest -q --junitxml "$results/pytest.xml" "${paths[@]}"; status=$?
-  tally pytest $status $(junit "$results/pytest.xml")
+run_pytest() { # name, arguments
+  local name=$1; shift
+  python -m pytest -q --junitxml "$results/$name.xml" "$@"; status=$?
+  tally "$name" $status $(junit "$results/$name.xml")
+}
+if [ $# -gt 0 ]; then
+  run_pytest pytest "$@"
+elif [ -n "$(find test -name 'test_*.py' -print -quit)" ]; then
+  # Operators share nothing; the others build, count threads or bring workers of their own.
+  run_pytest pytest-ops -n "$(nproc)" --dist worksteal test/ops
+  run_pytest pytest --ignore=test/ops test
 fi
 if [ $# -eq 0 ]; then
   scripts/check_style.py --quiet | tee "$results/style.txt"; status=${PIPESTATUS[0]}
