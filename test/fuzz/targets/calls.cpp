@@ -14,6 +14,11 @@
 
 namespace {
 
+/// What one allocation may take: sanitized code fills it.
+constexpr size_t kMostBytes = 1 << 20;
+/// A loop may be told to go on for years.
+constexpr double kSeconds = 0.01;
+
 void expect(bool holds) {
   if (!holds)
     std::abort();
@@ -38,7 +43,7 @@ struct Memory {
   static void *allocate(void *user, size_t bytes, size_t alignment) {
     auto &memory = *static_cast<Memory *>(user);
     void *address = nullptr;
-    if (memory.left == 0 || bytes > (size_t(1) << 28) || posix_memalign(&address, alignment, bytes))
+    if (memory.left == 0 || bytes > kMostBytes || posix_memalign(&address, alignment, bytes))
       return nullptr;
     memory.left -= memory.left > 0;
     memory.held += bytes;
@@ -69,8 +74,6 @@ struct Caller {
 
 /// Open until the process ends, so that what they hold is no leak.
 std::vector<onager_session *> &sessions = *new std::vector<onager_session *>;
-/// A loop may be told to go on for years.
-constexpr double kSeconds = 0.01;
 
 void check(onager_status status) {
   expect(status >= ONAGER_OK && status <= ONAGER_TOO_LATE);
