@@ -26,7 +26,7 @@ SLICE = 60
 LIMITS = {"model": (16384, 10), "artifact": (49152, 5), "calls": (512, 5), "formats": (4096, 5), "regex": (256, 5)}
 MEGABYTES = 2048
 # As scripts/sanitize.sh has them; of LLVM's and protobuf's tables that stay, LeakSanitizer knows nothing.
-SANITIZERS = {"ASAN_OPTIONS": "detect_container_overflow=0:alloc_dealloc_mismatch=0:detect_odr_violation=0:allocator_may_return_null=1:allow_user_poisoning=1",
+SANITIZERS = {"ASAN_OPTIONS": "detect_container_overflow=0:alloc_dealloc_mismatch=0:detect_odr_violation=0:allocator_may_return_null=1",
               "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
 
 
@@ -37,7 +37,9 @@ def prepare(target: str, folder: pathlib.Path, isSanitized: bool) -> dict:
     if not (folder / "corpus" / target).exists():
         write_seeds(target, folder / "corpus" / target, models)
     (folder / "crashes" / target).mkdir(parents=True, exist_ok=True)
-    return os.environ | SANITIZERS | {"ONAGER_FUZZ_MODELS": str(models)}
+    # LLVM, which is not instrumented, poisons memory that it gives out again; sanitized models poison what lies around their values.
+    options = SANITIZERS["ASAN_OPTIONS"] + f":allow_user_poisoning={int(target == 'calls')}"
+    return os.environ | SANITIZERS | {"ASAN_OPTIONS": options, "ONAGER_FUZZ_MODELS": str(models)}
 
 
 def make_command(program: pathlib.Path, target: str, folder: pathlib.Path, seed: int, runs: int, seconds: int) -> list[str]:
@@ -57,9 +59,10 @@ def add_count(folder: pathlib.Path, target: str, output: str) -> tuple[int, int]
     return count, counts[target]
 
 
-def run_slice(program: pathlib.Path, target: str, folder: pathlib.Path, seed: int, runs: int, seconds: int) -> tuple[bool, int]:
+def run_slice(programs: pathlib.Path, target: str, folder: pathlib.Path, seed: int, runs: int, seconds: int) -> tuple[bool, int]:
     """Runs a target once; returns whether it was fine and how many inputs it executed. Says how a bad input is repeated."""
-    environment = prepare(target, folder, "fuzzers" in program.parts)
+    program = programs / f"onager-fuzz-{target}"
+    environment = prepare(target, folder, programs.resolve() != (BUILD / "bin").resolve())
     before = set((folder / "crashes" / target).iterdir())
     process = subprocess.Popen(make_command(program, target, folder, seed, runs, seconds), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
     try:
@@ -74,7 +77,7 @@ def run_slice(program: pathlib.Path, target: str, folder: pathlib.Path, seed: in
         return True, count
     print("\n".join(line for line in output.splitlines() if not line.startswith(("#", "INFO", "stat::")))[-6000:])
     for path in sorted(set((folder / "crashes" / target).iterdir()) - before):
-        print(f"repeat: ONAGER_FUZZ_MODELS={environment['ONAGER_FUZZ_MODELS']} ASAN_OPTIONS={SANITIZERS['ASAN_OPTIONS']} {program} {path}", flush=True)
+        print(f"repeat: ONAGER_FUZZ_MODELS={environment['ONAGER_FUZZ_MODELS']} ASAN_OPTIONS={environment['ASAN_OPTIONS']} {program} {path}", flush=True)
     return False, count
 
 
@@ -92,7 +95,7 @@ def main() -> int:
         while left:
             for target, (runs, seconds) in list(left.items()):
                 start = time.monotonic()
-                fine, count = run_slice(options.programs / f"onager-fuzz-{target}", target, folder, seed, runs, min(SLICE, seconds or SLICE))
+                fine, count = run_slice(options.programs, target, folder, seed, runs, min(SLICE, seconds or SLICE))
                 isFine &= fine
                 # A bad input ends the target: it would be found again at once.
                 left[target] = [runs - count if runs else 0, seconds - round(time.monotonic() - start) if seconds else 0]

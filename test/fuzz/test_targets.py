@@ -2,24 +2,20 @@
 
 There is no coverage of the libraries here and no sanitizer: what is found are crashes, failed expectations of the target, hangs and memory beyond the limit.
 """
-import subprocess
-
 import pytest
 
-from fuzz.run_targets import TARGETS, main, prepare, run_slice
+from fuzz.run_targets import TARGETS, main, run_slice
 from support.places import BUILD
 from support.seeds import get_seed
 
-PROGRAMS = BUILD / "bin"
 RUNS = {"model": 3000, "artifact": 20000, "calls": 5000, "formats": 50000, "regex": 1000}
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_short_run(target, tmp_path):
-    program = PROGRAMS / f"onager-fuzz-{target}"
-    if not program.exists():
+    if not (BUILD / "bin" / f"onager-fuzz-{target}").exists():
         pytest.skip("libFuzzer is Clang's")
-    isFine, count = run_slice(program, target, tmp_path, get_seed(), RUNS[target], 0)
+    isFine, count = run_slice(BUILD / "bin", target, tmp_path, get_seed(), RUNS[target], 0)
     assert isFine and count >= RUNS[target]
 
 
