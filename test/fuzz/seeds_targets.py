@@ -38,6 +38,8 @@ def _list_models():
     yield from make_samples().values()
     for path in sorted((ROOT / "test" / "lib" / "Import").rglob("*.onnxtxt")):
         text = "\n".join(line for line in path.read_text().splitlines() if not line.lstrip().startswith("//"))
+        if "RegexFullMatch" in text:  # costly, and has a target of its own
+            continue
         yield text.encode()
         try:
             yield onnx.parser.parse_model(text).SerializeToString()

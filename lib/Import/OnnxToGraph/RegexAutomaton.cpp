@@ -197,13 +197,14 @@ bool compileRegex(const RegexNode &root, Automaton &automaton, std::string &erro
   for (size_t k = 0; k < subsets.size(); ++k) {
     auto [states, before] = subsets[k];
     States atEnd = close(network, states, before, border, steps);
+    const States closed[] = {close(network, states, before, word, steps), close(network, states, before, other, steps)};
     automaton.accepting.push_back(std::binary_search(atEnd.begin(), atEnd.end(), last));
     for (size_t c = 0; c < examples.size() && steps <= kMostSteps; ++c) {
       int byte = examples[c];
       std::set<int> next;
-      for (int state : close(network, states, before, getSide(byte), steps))
+      for (int state : closed[getSide(byte) == other])
         for (const Edge &edge : network.edges[static_cast<size_t>(state)])
-          if (edge.kind == Edge::bytes && byte >= edge.low && byte <= edge.high)
+          if (++steps; edge.kind == Edge::bytes && byte >= edge.low && byte <= edge.high)
             next.insert(edge.target);
       std::pair<States, Side> subset{States(next.begin(), next.end()), getSide(byte)};
       auto [it, isNew] = numbers.try_emplace(subset, static_cast<int32_t>(subsets.size()));
