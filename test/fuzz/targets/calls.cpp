@@ -186,6 +186,7 @@ void chooseOutput(Argument &output, Source &source) {
   output.data.reset(isOwn ? nullptr : new char[bytes]);
   output.tensor.data = output.data.get();
   output.tensor.bytes = isOwn ? 0 : bytes;
+  output.tensor.is_offer = source.byte() % 2;
 }
 
 void queryMemory(Caller &caller, onager_context *context, Source &source) {
