@@ -15,6 +15,9 @@ function(onager_configure_target name)
     target_compile_options(${name} PRIVATE ${checks} -fno-omit-frame-pointer)
     target_link_options(${name} PRIVATE ${checks})
   endif()
+  if(ONAGER_FUZZERS)
+    target_compile_options(${name} PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
 endfunction()
 
 # Most of what a file of the compiler costs is reading MLIR's headers: they are read once for all libraries with the same options. Of

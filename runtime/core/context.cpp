@@ -246,7 +246,7 @@ Outcome Context::fail() const {
 }
 
 Outcome Context::finishOutputs(onager_tensor *outputs) {
-  // All is checked before the first descriptor changes.
+  // All that can fail comes before the first descriptor changes.
   for (size_t k = 0; k < manifest.outputs.size(); ++k) {
     const TensorInfo &info = manifest.outputs[k];
     bool bad = false;
@@ -258,20 +258,25 @@ Outcome Context::finishOutputs(onager_tensor *outputs) {
       return failure(ONAGER_BAD_ARGUMENT, "output '" + info.name + "': expected room for " + std::to_string(outputBytes[k]) + " bytes, found " +
                                               std::to_string(outputs[k].bytes));
   }
+  auto findData = [&](size_t k) -> const void * {
+    int64_t block = manifest.outputs[k].block;
+    return block < 0 ? outputPointers[k] : blockPointers[static_cast<size_t>(block)];
+  };
+  // Memory that turned out too small is as none.
+  auto findRoom = [&](size_t k) { return manifest.outputs[k].block >= 0 && outputs[k].bytes < outputBytes[k] ? nullptr : outputs[k].data; };
+  auto isText = [&](size_t k) { return manifest.outputs[k].dtype == ONAGER_STRING; };
+  for (size_t k = 0; k < manifest.outputs.size(); ++k)
+    if (isText(k))
+      if (Outcome outcome = writeTexts(k, static_cast<const int64_t *>(findData(k)), findRoom(k)); !outcome)
+        return outcome;
   describeOutputs(outputs);
   for (size_t k = 0; k < manifest.outputs.size(); ++k) {
-    int64_t block = manifest.outputs[k].block;
-    if (block >= 0 && outputs[k].data && outputs[k].bytes < outputBytes[k])
-      outputs[k].data = nullptr;
-    const void *from = block < 0 ? outputPointers[k] : blockPointers[static_cast<size_t>(block)];
-    if (manifest.outputs[k].dtype == ONAGER_STRING) {
-      if (Outcome outcome = writeTexts(k, static_cast<const int64_t *>(from), outputs[k]); !outcome)
-        return outcome;
-    } else if (!outputs[k].data) {
-      outputs[k].data = const_cast<void *>(from);
+    outputs[k].data = findRoom(k);
+    if (!outputs[k].data) {
+      outputs[k].data = isText(k) ? owned[k].get() : const_cast<void *>(findData(k));
       outputs[k].bytes = outputBytes[k];
-    } else if (block >= 0 && outputBytes[k] && outputs[k].data != from) {
-      std::memcpy(outputs[k].data, from, outputBytes[k]);
+    } else if (manifest.outputs[k].block >= 0 && outputBytes[k] && !isText(k) && outputs[k].data != findData(k)) {
+      std::memcpy(outputs[k].data, findData(k), outputBytes[k]);
     }
   }
   return {};

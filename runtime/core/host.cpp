@@ -127,15 +127,11 @@ Outcome Context::internInputs(const onager_tensor *inputs, size_t count) {
   return {};
 }
 
-Outcome Context::writeTexts(size_t index, const int64_t *numbers, onager_tensor &output) {
+Outcome Context::writeTexts(size_t index, const int64_t *numbers, void *given) {
   const std::string &name = manifest.outputs[index].name;
-  if (!output.data) {
-    if (!owned[index].reserve(outputBytes[index], false))
-      return failure(ONAGER_OUT_OF_MEMORY, "no memory for the strings of output '" + name + "'");
-    output.data = owned[index].get();
-    output.bytes = outputBytes[index];
-  }
-  auto *texts = static_cast<onager_string *>(output.data);
+  if (!given && !owned[index].reserve(outputBytes[index], false))
+    return failure(ONAGER_OUT_OF_MEMORY, "no memory for the strings of output '" + name + "'");
+  auto *texts = reinterpret_cast<onager_string *>(given ? given : owned[index].get());
   for (uint64_t n = 0, count = outputBytes[index] / sizeof(onager_string); n < count; ++n)
     if (!strings.find(numbers[n], texts[n].data, texts[n].bytes))
       return failure(ONAGER_RUN_FAILED, "output '" + name + "': element " + std::to_string(n) + " is no text");

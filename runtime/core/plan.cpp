@@ -13,11 +13,14 @@ bool countBytes(uint64_t dtype, const std::vector<int64_t> &dims, uint64_t &byte
   return true;
 }
 
-/// Rounds an extent up to the next of eight steps per power of two, so that growing shapes change the plan rarely.
+/// Rounds an extent up to the next of eight steps per power of two, so that growing shapes change the plan rarely. Beyond the last step an
+/// extent, which an empty tensor may have, stays as it is.
 static int64_t roundUp(int64_t extent) {
   if (extent <= 16)
     return extent;
   int64_t step = int64_t(1) << (63 - __builtin_clzll(static_cast<uint64_t>(extent)) - 3);
+  if (extent > INT64_MAX - step)
+    return extent;
   return (extent + step - 1) / step * step;
 }
 

@@ -82,8 +82,8 @@ private:
   static int32_t callCustom(onager_run *run, int64_t node, const onager_view *in, const onager_view *out);
   /// Begins the table of texts and gives the code the numbers of the inputs' strings.
   Outcome internInputs(const onager_tensor *inputs, size_t count);
-  /// Gives an output the texts of numbers.
-  Outcome writeTexts(size_t index, const int64_t *numbers, onager_tensor &output);
+  /// Writes the texts of numbers to an output's memory: what was given, or the context's own.
+  Outcome writeTexts(size_t index, const int64_t *numbers, void *given);
 
   enum class Data { needed, ignored };
   Outcome bindInputs(const onager_tensor *inputs, size_t count, Data data);

@@ -117,7 +117,7 @@ static Tensor parseDescriptor(const std::string &descriptor, const std::string &
   const char *end = descriptor.data() + descriptor.size();
   bool isNumber = descriptor.size() > 2 && string_view("<>|=").find(order) != string_view::npos && std::from_chars(descriptor.data() + 2, end, bytes).ptr == end;
   if (isNumber && order == '>' && bytes > 1)
-    throw FileError(who + ": big-endian elements ('" + descriptor + "') are not supported");
+    throw FileError(who + ": big-endian elements (" + quoteText(descriptor) + ") are not supported");
   if (isNumber && kind == 'V' && (bytes == 1 || bytes == 2))
     return {0, bytes, {}, {}, {}};
   if (isNumber && (kind == 'U' || kind == 'S') && bytes < (1u << 24))
@@ -125,7 +125,7 @@ static Tensor parseDescriptor(const std::string &descriptor, const std::string &
   for (int32_t dtype = 1; isNumber && kind != 'V' && dtype <= ONAGER_I2; ++dtype)
     if (dtype != ONAGER_STRING && onager_dtype_bytes(dtype) == bytes && getTypeDescriptor(dtype)[1] == kind)
       return {dtype, bytes, {}, {}, {}};
-  throw FileError(who + ": elements of type '" + descriptor + "' are not supported");
+  throw FileError(who + ": elements of type " + quoteText(descriptor) + " are not supported");
 }
 
 /// Takes texts of a fixed width, in UTF-32 (kind U) or bytes (kind S), filled up with zeros.
@@ -164,7 +164,7 @@ Tensor parseNpy(std::string_view bytes, const std::string &who) {
   std::optional<uint64_t> count = countElements(header.dims);
   size_t width = std::max<size_t>(tensor.elementBytes, 1);
   if (!count || *count > rest.size() / width || *count * tensor.elementBytes != rest.size())
-    throw FileError(who + ": shape " + describeDims(header.dims) + " of '" + header.descriptor + "' does not fit " +
+    throw FileError(who + ": shape " + describeDims(header.dims) + " of " + quoteText(header.descriptor) + " does not fit " +
                                        std::to_string(rest.size()) + " bytes of data");
   if (tensor.dtype == ONAGER_STRING) {
     Tensor texts = makeTensor(ONAGER_STRING, std::move(header.dims));

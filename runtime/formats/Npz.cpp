@@ -93,7 +93,7 @@ std::string unpack(string_view archive, const Entry &entry, const std::string &w
     bytes = packed;
   }
   if (!isPlausible || crc32(0, reinterpret_cast<const Bytef *>(bytes.data()), static_cast<uInt>(bytes.size())) != entry.checksum)
-    fail(who, "'" + std::string(entry.name) + "' in the archive is damaged");
+    fail(who, quoteText(entry.name) + " in the archive is damaged");
   return bytes;
 }
 
@@ -109,14 +109,16 @@ std::vector<std::pair<std::string, Tensor>> parseNpz(std::string_view bytes, con
     fail(who, "damaged archive, or one beyond 4 GiB");
   string_view rest = archive.substr(start, end - start);
   std::vector<std::pair<std::string, Tensor>> arrays;
+  uint64_t packed = 0;
   for (size_t k = 0; k < count; ++k) {
     Entry entry;
-    if (!takeEntry(rest, entry))
+    // Files that share their bytes would unpack to far more than deflate's factor.
+    if (!takeEntry(rest, entry) || (packed += entry.packedBytes) > archive.size())
       fail(who, "damaged archive");
     std::string name(entry.name);
     if (name.ends_with(".npy"))
       name.resize(name.size() - 4);
-    arrays.emplace_back(name, parseNpy(unpack(archive, entry, who), who + " '" + name + "'"));
+    arrays.emplace_back(name, parseNpy(unpack(archive, entry, who), who + " " + quoteText(name)));
   }
   return arrays;
 }

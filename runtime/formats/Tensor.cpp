@@ -155,6 +155,14 @@ std::string printElement(const Tensor &tensor, size_t index) {
   return quoted + "\"";
 }
 
+std::string quoteText(std::string_view text) {
+  constexpr size_t kMost = 100;
+  std::string quoted = "'";
+  for (char c : text.substr(0, kMost))
+    quoted += c < ' ' || c > '~' ? '?' : c;
+  return quoted + (text.size() > kMost ? "...'" : "'");
+}
+
 std::string describeDims(const std::vector<int64_t> &dims) {
   std::string text = "[";
   for (size_t k = 0; k < dims.size(); ++k)

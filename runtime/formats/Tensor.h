@@ -43,6 +43,9 @@ Tensor makeTensor(int32_t dtype, std::vector<int64_t> dims);
 onager_tensor toRuntime(Tensor &tensor);
 Tensor fromRuntime(const onager_tensor &tensor);
 
+/// Prints a text of a file in quotes, for messages: what is no printable ASCII as '?', and its beginning alone where it is long.
+std::string quoteText(std::string_view text);
+
 /// Prints dims as [1, 3, 224].
 std::string describeDims(const std::vector<int64_t> &dims);
 

@@ -158,7 +158,7 @@ static std::vector<Tensor> readInputs(const Program &program, const std::vector<
       for (auto &[name, tensor] : readArchive(argument)) {
         int named = findInput(program, name);
         if (named < 0)
-          throw FileError("'" + argument + "' holds '" + name + "', which is no input");
+          throw FileError("'" + argument + "' holds " + quoteText(name) + ", which is no input");
         takeSlot(program, tensors, static_cast<size_t>(named)) = std::move(tensor);
       }
       continue;

@@ -161,6 +161,34 @@ def test_deep_nesting(tmp_path):
     _refuse(_nest_bytes(4000), tmp_path, 4, "nested too deeply")
 
 
+def test_deep_nesting_in_text(tmp_path):
+    """ONNX's own parser of text calls itself for each bracket."""
+    inside = "y = If<then_branch = t () => (float[2] y) {" * 20000 + "y = Neg(x)" + "}, else_branch = e () => (float[2] y) { y = Exp(x) }>(c)" * 20000
+    header = '<ir_version: 10, opset_import: ["" : 21]> g '
+    _refuse(f"{header}(bool c, float[2] x) => (y) {{ {inside} }}".encode(), tmp_path, 4, "nested too deeply")
+    _refuse(f"{header}({'seq(' * 200000}float[2]{')' * 200000} x) => (y) {{ y = Identity(x) }}".encode(), tmp_path, 4, "nested too deeply")
+
+
+def _make_calls(depth: int) -> bytes:
+    """A function that calls another twice, which calls another twice, ..."""
+    functions = ['<domain: "l", opset_import: ["" : 21, "l" : 1]> f0 (a) => (b) { b = Neg(a) }']
+    functions += [f'<domain: "l", opset_import: ["" : 21, "l" : 1]> f{k} (a) => (b) {{ c = l.f{k - 1}(a)\n b = l.f{k - 1}(c) }}' for k in range(1, depth)]
+    text = f'<ir_version: 10, opset_import: ["" : 21, "l" : 1]> g (float[2] x) => (y) {{ y = l.f{depth - 1}(x) }}\n' + "\n".join(functions)
+    return onnx.parser.parse_model(text).SerializeToString()
+
+
+def test_functions_that_double(tmp_path):
+    _refuse(_make_calls(40), tmp_path, 3, "functions are more than 262,144 nodes")
+    (tmp_path / "m.so").unlink()
+    assert _compile(_make_calls(8), tmp_path / "m.so") == (0, "")
+
+
+def test_stacked_repetitions_of_a_pattern(tmp_path):
+    model = parse('(string[2] x) => (y) { y = RegexFullMatch<pattern = "a">(x) }')
+    model.graph.node[0].attribute[0].s = b"a" + b"*" * 200000
+    _refuse(model, tmp_path, 3, "too many repetitions of one another")
+
+
 def _nest_bytes(depth: int) -> bytes:
     """A model of `depth` nested branches, written field by field: protobuf itself does not serialise that deep."""
     def field(number: int, payload: bytes) -> bytes:

@@ -1,5 +1,7 @@
 """Wrong names, types, shapes and options: each is one error that names what was given and what was expected, before anything runs."""
 import io
+import resource
+import struct
 import zipfile
 
 import numpy as np
@@ -100,6 +102,7 @@ WRONG_FILES = {
     "type": (_npy(np.ones((2, 3), np.complex64)), "x.npy"), "rank": (_npy(np.ones(3, np.float32)), "x.npy"), "dim": (_npy(np.ones((2, 4), np.float32)), "x.npy"),
     "empty": (b"", "x.npy"), "header": (b"\x93NUMPY\x01\x00\xff\xff{", "x.npy"), "text": (b"hello", "x.npy"), "proto": (b"\x08\xff\xff", "x.pb"),
     "objects": (b"\x93NUMPY\x01\x00\x46\x00{'descr': '|O', 'fortran_order': False, 'shape': (2, 3), }" + b" " * 15 + b"\n", "x.npy"),
+    "lines": (b"\x93NUMPY\x01\x00\x54\x00{'descr': '<f4\nonager: \x1b[31mfine', 'fortran_order': False, 'shape': (2, 3), }" + b" " * 7, "x.npy"),
     "zip": (b"PK\x05\x06" + bytes(18), "x.npz"),
 }
 
@@ -111,6 +114,7 @@ def test_wrong_input_files(artifact, tmp_path, case):
     path.write_bytes(data)
     found = run_onager("run", artifact, "--input", path if name.endswith(".npz") else f"x={path}")
     expect_error(found, 2 if case == "zip" else 4)
+    assert len(found.stderr.splitlines()) == 1 and found.stderr.rstrip("\n").isprintable()
 
 
 def test_damaged_input_files(artifact, tmp_path):
@@ -137,6 +141,19 @@ def test_bombs(artifact, tmp_path):
         archive.writestr("x.npy", _npy(np.zeros((2, 3), np.float32)) + bytes(1 << 26))
     found = run_onager("run", artifact, "--input", _write(tmp_path / "x.npz", stream.getvalue()))
     assert found.returncode in (0, 4), found.stderr
+
+
+def test_files_of_an_archive_that_share_bytes(artifact, tmp_path):
+    """Each of them unpacks by deflate's factor; together they would be as large as anybody likes."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", _npy(np.zeros((1 << 16, 3), np.float32)))
+    data = stream.getvalue()
+    central, end = data.index(b"PK\x01\x02"), data.index(b"PK\x05\x06")
+    entries = data[central:end] * 60000
+    record = data[end:end + 8] + struct.pack("<HHII", 60000, 60000, len(entries), central) + data[end + 20:]
+    found = run_onager("run", artifact, "--input", _write(tmp_path / "x.npz", data[:central] + entries + record), preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (4 << 30,) * 2))
+    expect_error(found, 4, "damaged archive")
 
 
 def test_values_that_the_model_cannot_take():

@@ -389,3 +389,51 @@ TEST(Embedding, CoresRespectTheQuotasAboveAProcess) {
   EXPECT_EQ(onager::rt::readQuota(groups.c_str(), root), 0);
   EXPECT_EQ(onager::rt::readQuota("absent", root), 0);
 }
+
+namespace {
+/// Makes the allocations behind the first few fail.
+struct Scarce {
+  int left = 0;
+  onager_allocator table() {
+    auto allocate = [](void *user, size_t bytes, size_t alignment) -> void * {
+      void *memory = nullptr;
+      return static_cast<Scarce *>(user)->left-- <= 0 || posix_memalign(&memory, alignment, bytes) ? nullptr : memory;
+    };
+    return {sizeof(onager_allocator), 0, this, allocate, [](void *, void *memory, size_t, size_t) { free(memory); }};
+  }
+};
+} // namespace
+
+/// Wherever memory runs out, the outputs' descriptors are as they were; those of strings changed before their memory was there.
+TEST(Allocator, DescriptorsStayWhereMemoryRunsOut) {
+  std::string path = compileModel(makeModel("(string[N] a, float[N] x) => (n, c, s)", "n = Relu(x)\nc = StringConcat(a, a)\ns, l = StringSplit(c)", 22));
+  onager_string texts[2] = {{"ab c", 4}, {"d", 1}};
+  int64_t dims[] = {2};
+  Tensor x({2}, 1);
+  onager_status status = ONAGER_OUT_OF_MEMORY;
+  int failures = 0;
+  for (int allowed = 0; status != ONAGER_OK && allowed < 100; ++allowed) {
+    Scarce scarce{allowed};
+    onager_allocator table = scarce.table();
+    onager_options options{};
+    options.size = sizeof options;
+    options.threads = 1;
+    options.allocator = &table;
+    onager_session *session = nullptr;
+    onager_context *context = nullptr;
+    ASSERT_EQ(onager_session_open(path.c_str(), &options, &session), ONAGER_OK);
+    ASSERT_EQ(onager_context_create(session, &context), ONAGER_OK);
+    onager_tensor inputs[] = {{sizeof(onager_tensor), ONAGER_STRING, 1, 0, texts, dims, sizeof texts}, x.view()};
+    onager_tensor outputs[3] = {};
+    for (onager_tensor &output : outputs)
+      output.size = sizeof output;
+    status = onager_context_run(context, inputs, 2, outputs, 3);
+    for (const onager_tensor &output : outputs)
+      EXPECT_EQ(output.dims != nullptr || output.data != nullptr || output.dtype != 0, status == ONAGER_OK) << allowed;
+    failures += status == ONAGER_OUT_OF_MEMORY;
+    onager_context_destroy(context);
+    onager_session_close(session);
+  }
+  EXPECT_EQ(status, ONAGER_OK);
+  EXPECT_GT(failures, 4);
+}

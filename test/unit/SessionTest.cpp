@@ -199,6 +199,19 @@ TEST_F(Api, EmptyTensors) {
   EXPECT_EQ(four.data, pixels.data);
 }
 
+/// An empty tensor may have any extents beside the 0; rounding those of a plan up went over the end of the numbers.
+TEST(ApiExtents, LargestOfAnEmptyTensor) {
+  Opened opened(compileModel(makeModel("(float[N,M] x) => (float[N,M] y)", "a = Softmax(x)\ny = Softmax<axis = 0>(a)")));
+  for (int64_t extent : {INT64_MAX, INT64_MAX - 1, int64_t(1) << 62, (int64_t(1) << 62) + 1}) {
+    int64_t dims[] = {0, extent};
+    onager_tensor x{sizeof x, ONAGER_F32, 2, 0, nullptr, dims, 0}, y{sizeof y, 0, 0, 0, nullptr, nullptr, 0};
+    onager_status status = opened.run({x}, {y});
+    EXPECT_TRUE(status == ONAGER_OK || status == ONAGER_BAD_ARGUMENT) << onager_last_error();
+    uint64_t bytes = 0;
+    EXPECT_EQ(onager_context_query_memory(opened.context, &x, 1, &bytes), status) << extent;
+  }
+}
+
 TEST_F(Api, UnalignedInputs) {
   std::vector<char> bytes(64);
   float *unaligned = reinterpret_cast<float *>(bytes.data() + 4);

@@ -68,7 +68,7 @@ void InputArguments::readFiles(const rt::Manifest &manifest, Slots &slots, std::
       for (auto &[name, tensor] : readArchive(argument)) {
         int index = findInput(manifest, name);
         if (index < 0)
-          throw Failure(Status::badFile, "'" + argument + "' holds '" + name + "', which is no input; the model has " + listInputs(manifest));
+          throw Failure(Status::badFile, "'" + argument + "' holds " + formats::quoteText(name) + ", which is no input; the model has " + listInputs(manifest));
         setInput(manifest, slots[static_cast<size_t>(index)], static_cast<size_t>(index), std::move(tensor));
       }
       continue;

@@ -1,5 +1,6 @@
 // The walk over a model: nodes in order, each through its import function or its function body.
 #include "lib/Import/OnnxToGraph/CustomOperators.h"
+#include "lib/Import/OnnxToGraph/Functions.h"
 #include "lib/Import/OnnxToGraph/Values.h"
 #include "lib/Import/Reader/Schemas.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -9,8 +10,6 @@ using namespace mlir;
 
 namespace onager::frontend {
 
-/// Function bodies nested deeper than this are taken for a cycle.
-static constexpr unsigned kMaxFunctionDepth = 64;
 /// More errors than this are not listed.
 static constexpr size_t kMaxErrors = 1000;
 
@@ -48,10 +47,7 @@ std::string Importer::withdrawErrors(ErrorMark mark) {
 }
 
 const onnx::FunctionProto *Importer::findModelFunction(const onnx::NodeProto &node) const {
-  std::string domain = getDomain(node.domain()).str();
-  if (const auto *found = functions.lookup(domain + ":" + node.op_type() + ":" + node.overload()))
-    return found;
-  return nullptr;
+  return functions.lookup(getFunctionKey(node.domain(), node.op_type(), node.overload()));
 }
 
 /// Gathers a node's inputs; false where one hangs on a node that failed.
@@ -317,12 +313,17 @@ OwningOpRef<ModuleOp> Importer::run() {
   for (const auto &opset : model.proto.opset_import())
     frame.opsets[getDomain(opset.domain())] = opset.version();
   for (const auto &function : model.proto.functions())
-    functions[getDomain(function.domain()).str() + ":" + function.name() + ":" + function.overload()] = &function;
+    functions[getFunctionKey(function.domain(), function.name(), function.overload())] = &function;
   OwningOpRef<ModuleOp> module = ModuleOp::create(builder.getUnknownLoc());
   builder.setInsertionPointToEnd(module->getBody());
   auto function = func::FuncOp::create(builder, builder.getUnknownLoc(), "main", builder.getFunctionType({}, {}));
   builder.setInsertionPointToStart(function.addEntryBlock());
   checkVersions(frame);
+  if (areFunctionsTooLarge(graph, functions)) {
+    reportFile("the model's functions are more than 262,144 nodes when their calls are replaced by their bodies");
+    result.refused = true;
+    return nullptr;
+  }
   Scope scope;
   scope.frame = &frame;
   importInitializers(graph, scope, /*isMain=*/true);

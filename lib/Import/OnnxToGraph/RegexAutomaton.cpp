@@ -14,6 +14,8 @@ namespace {
 
 constexpr size_t kMostStates = 10000;
 constexpr size_t kMostEdges = 200000;
+/// Edges that may be looked at while subsets are found: less than a second.
+constexpr size_t kMostSteps = 20000000;
 
 /// What stands on a side of a place in a text.
 enum Side { border, word, other };
@@ -144,12 +146,13 @@ Side getSide(int byte) { return (byte >= '0' && byte <= '9') || (byte >= 'A' && 
 using States = std::vector<int>;
 
 /// All states that are reached without a byte, where the characters around are as given.
-States close(const Network &network, const States &from, Side before, Side behind) {
+States close(const Network &network, const States &from, Side before, Side behind, size_t &steps) {
   std::set<int> reached(from.begin(), from.end());
   States work = from;
   while (!work.empty()) {
     int state = work.back();
     work.pop_back();
+    steps += 1 + network.edges[static_cast<size_t>(state)].size();
     for (const Edge &edge : network.edges[static_cast<size_t>(state)])
       if (edge.kind == Edge::always || (edge.kind == Edge::condition && holds(edge.asserts, before, behind)))
         if (reached.insert(edge.target).second)
@@ -190,15 +193,18 @@ bool compileRegex(const RegexNode &root, Automaton &automaton, std::string &erro
   std::vector<int> examples = classify(network, automaton);
   std::map<std::pair<States, Side>, int32_t> numbers{{{States{first}, border}, 0}};
   std::vector<std::pair<States, Side>> subsets{{States{first}, border}};
+  size_t steps = 0;
   for (size_t k = 0; k < subsets.size(); ++k) {
     auto [states, before] = subsets[k];
-    States atEnd = close(network, states, before, border);
+    States atEnd = close(network, states, before, border, steps);
+    const States closed[] = {close(network, states, before, word, steps), close(network, states, before, other, steps)};
     automaton.accepting.push_back(std::binary_search(atEnd.begin(), atEnd.end(), last));
-    for (int byte : examples) {
+    for (size_t c = 0; c < examples.size() && steps <= kMostSteps; ++c) {
+      int byte = examples[c];
       std::set<int> next;
-      for (int state : close(network, states, before, getSide(byte)))
+      for (int state : closed[getSide(byte) == other])
         for (const Edge &edge : network.edges[static_cast<size_t>(state)])
-          if (edge.kind == Edge::bytes && byte >= edge.low && byte <= edge.high)
+          if (++steps; edge.kind == Edge::bytes && byte >= edge.low && byte <= edge.high)
             next.insert(edge.target);
       std::pair<States, Side> subset{States(next.begin(), next.end()), getSide(byte)};
       auto [it, isNew] = numbers.try_emplace(subset, static_cast<int32_t>(subsets.size()));
@@ -208,8 +214,8 @@ bool compileRegex(const RegexNode &root, Automaton &automaton, std::string &erro
       else if (isNew)
         numbers.erase(it);
     }
-    if (subsets.size() > kMostStates) {
-      error = "the expression needs more than 10,000 states";
+    if (subsets.size() > kMostStates || steps > kMostSteps) {
+      error = subsets.size() > kMostStates ? "the expression needs more than 10,000 states" : "the expression is too large";
       return false;
     }
   }

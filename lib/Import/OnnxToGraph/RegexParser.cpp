@@ -17,6 +17,8 @@ constexpr uint32_t kLastCharacter = 0x10ffff;
 /// RE2's limit of a counted repetition.
 constexpr int kMostRepeats = 1000;
 constexpr int kMostDepth = 200;
+/// Trees are walked by recursion: a** is two levels, too.
+constexpr int kMostStacked = 8;
 
 Ranges sortRanges(Ranges ranges) {
   std::sort(ranges.begin(), ranges.end());
@@ -111,7 +113,9 @@ private:
   RegexNode parseRepeat() {
     RegexNode node = parseAtom();
     int least = 0, most = -1;
-    while (takeCount(least, most)) {
+    for (int stacked = 0; takeCount(least, most);) {
+      if (++stacked > kMostStacked)
+        fail("too many repetitions of one another");
       RegexNode repeated;
       repeated.kind = RegexNode::repeat;
       repeated.least = least;

@@ -4,6 +4,7 @@
 #include "google/protobuf/stubs/logging.h"
 #include "llvm/ADT/StringExtras.h"
 #include "onnx/defs/parser.h"
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -16,6 +17,8 @@ namespace onager::frontend {
 
 /// Protobuf counts several levels for each nested subgraph.
 static constexpr int kMaxProtoDepth = 400;
+/// Brackets in ONNX text, whose parser recurs for each without a limit: two for a nested subgraph and its signature.
+static constexpr int kMaxTextDepth = 300;
 
 MappedFiles::~MappedFiles() {
   for (const Mapping &mapping : mappings)
@@ -69,8 +72,28 @@ static std::string dropComments(llvm::StringRef text) {
   return result;
 }
 
+/// Tells how deep braces and parentheses are nested, quoted ones left out.
+static int measureDepth(llvm::StringRef text) {
+  int depth = 0, most = 0;
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == '"') {
+      for (++at; at < text.size() && text[at] != '"'; ++at)
+        at += text[at] == '\\';
+      continue;
+    }
+    depth += text[at] == '{' || text[at] == '(';
+    depth -= depth > 0 && (text[at] == '}' || text[at] == ')');
+    most = std::max(most, depth);
+  }
+  return most;
+}
+
 static bool parseText(llvm::StringRef text, onnx::ModelProto &proto, std::string &error) {
   std::string clean = dropComments(text);
+  if (measureDepth(clean) > kMaxTextDepth) {
+    error = "not a model in ONNX text: it is nested too deeply";
+    return false;
+  }
   onnx::OnnxParser parser(clean.c_str());
   auto status = parser.Parse(proto);
   if (!status.IsOK()) {

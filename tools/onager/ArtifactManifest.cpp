@@ -1,0 +1,85 @@
+// Finds the manifest through the code's ELF sections: onager_model among the symbols, the manifest's place among the relocations.
+#include "ArtifactManifest.h"
+#include "Cli.h"
+#include "onager-rt/abi.h"
+#include "llvm/Object/ELF.h"
+#include <cstddef>
+#include <cstring>
+
+using llvm::StringRef;
+using llvm::object::ELF64LE;
+using llvm::object::ELF64LEFile;
+
+namespace onager::cli {
+
+/// Returns the value, or fails with the reason that LLVM gives.
+template <typename T>
+static T unwrap(llvm::Expected<T> value, const std::string &who) {
+  if (!value)
+    throw Failure(Status::badFile, who + " is damaged: " + llvm::toString(value.takeError()));
+  return *value;
+}
+
+/// Returns the ELF file at the artifact's start, after checking the footer and the code.
+static StringRef findCode(StringRef bytes, const std::string &who) {
+  rt::Footer footer;
+  uint64_t start = 0;
+  if (const char *reason = rt::findArtifact(bytes.data(), bytes.size(), footer, start))
+    throw Failure(Status::badFile, who + " " + reason);
+  StringRef code = bytes.substr(start, footer.codeBytes);
+  if (footer.codeHash != rt::hashBytes(code.data(), code.size()))
+    throw Failure(Status::badFile, who + " is damaged: the checksum of its code differs");
+  return code;
+}
+
+/// Returns the address of the exported onager_model, 0 where there is none.
+static uint64_t findModel(const ELF64LEFile &file, const std::string &who) {
+  for (const ELF64LE::Shdr &section : unwrap(file.sections(), who)) {
+    if (section.sh_type != llvm::ELF::SHT_DYNSYM)
+      continue;
+    StringRef names = unwrap(file.getStringTableForSymtab(section), who);
+    for (const ELF64LE::Sym &symbol : unwrap(file.symbols(&section), who))
+      if (unwrap(symbol.getName(names), who) == "onager_model")
+        return symbol.st_value;
+  }
+  return 0;
+}
+
+/// Returns the address that the loader stores at a place.
+static uint64_t findPointer(const ELF64LEFile &file, uint64_t place, const std::string &who) {
+  for (const ELF64LE::Shdr &section : unwrap(file.sections(), who)) {
+    if (section.sh_type != llvm::ELF::SHT_RELA)
+      continue;
+    for (const ELF64LE::Rela &relocation : unwrap(file.relas(section), who))
+      if (relocation.r_offset == place)
+        return static_cast<uint64_t>(relocation.r_addend);
+  }
+  return 0;
+}
+
+/// Returns the bytes at an address of the loaded code.
+static const uint8_t *findBytes(const ELF64LEFile &file, uint64_t address, uint64_t size, const std::string &who) {
+  const uint8_t *at = unwrap(file.toMappedAddr(address), who);
+  if (size > static_cast<uint64_t>(file.base() + file.getBufSize() - at))
+    throw Failure(Status::badFile, who + " is damaged: its manifest lies beyond the code");
+  return at;
+}
+
+rt::Manifest parseManifest(StringRef bytes, const std::string &who) {
+  auto file = unwrap(ELF64LEFile::create(findCode(bytes, who)), who);
+  uint64_t model = findModel(file, who);
+  if (!model)
+    throw Failure(Status::badFile, who + " exports no model");
+  onager_model header;
+  std::memcpy(&header, findBytes(file, model, sizeof header, who), sizeof header);
+  if (header.abi != ONAGER_ABI_VERSION)
+    throw Failure(Status::badFile, who + " was made for another version of Onager");
+  uint64_t address = findPointer(file, model + offsetof(onager_model, manifest), who);
+  rt::Manifest manifest;
+  std::string error;
+  if (!rt::decode(findBytes(file, address, header.manifest_bytes, who), header.manifest_bytes, manifest, error))
+    throw Failure(Status::badFile, who + ": " + error);
+  return manifest;
+}
+
+} // namespace onager::cli
