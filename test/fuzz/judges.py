@@ -64,7 +64,7 @@ def list_judges(case: tuple) -> list:
 def expect(case: tuple, drawn: Node, judges: list) -> tuple:
     """Returns (results, ""), or (None, why there are none). A judge that fails once is not asked again: it leaves the list."""
     if drawn.wanted is not None:
-        return [np.asarray(value) if not isinstance(value, (list, dict)) else value for value in drawn.wanted], ""
+        return [settle(value) for value in drawn.wanted], ""
     reasons = []
     for judge in list(judges):
         try:

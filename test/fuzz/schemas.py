@@ -12,7 +12,7 @@ import onnx
 from fuzz.draw import UNSUPPORTED, get_types
 
 DOMAINS = ("", "ai.onnx.ml", "com.microsoft")
-FAMILIES = "arrangement convolutions elementwise normalisations quantised recurrent reductions signals".split()
+FAMILIES = "arrangement attention convolutions elementwise normalisations quantised recurrent reductions sequences signals strings vision".split()
 MICROSOFT = "".split()
 
 # Operators without a generator, by what keeps one node from being a case.
