@@ -12,7 +12,7 @@ import onnx
 from fuzz.draw import UNSUPPORTED, get_types
 
 DOMAINS = ("", "ai.onnx.ml", "com.microsoft")
-FAMILIES = "arrangement attention convolutions elementwise normalisations quantised recurrent reductions sequences signals strings vision".split()
+FAMILIES = "arrangement attention convolutions elementwise ml normalisations quantised recurrent reductions sequences signals strings trees vision".split()
 MICROSOFT = "".split()
 
 # Operators without a generator, by what keeps one node from being a case.
@@ -21,6 +21,7 @@ WITHOUT_MICROSOFT = {}
 
 # What a schema allows and no text gives a meaning to: by operator and element type, why.
 UNDEFINED = {("CenterCropPad", "string"): "zeros pad the data, and no text is zero: the reference writes \"0\"",
+             ("Col2Im", "string"): "blocks that overlap are added",
              ("Trilu", "string"): "zeros take the place of the data, likewise"}
 
 

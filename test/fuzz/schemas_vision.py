@@ -17,15 +17,33 @@ def _is_float(draw) -> bool:
     return "float" in draw.element(0) or draw.element(0) == "double"
 
 
+def _sample(x, scales, mode: str):
+    """Upsampling as it was before coordinates had modes: place i comes from i / scale, in f64."""
+    y = x if mode == "nearest" else x.astype(np.float64)
+    for axis, scale in enumerate(scales):
+        scale, size = np.float32(scale), x.shape[axis]
+        at = np.arange(int(np.floor(np.float32(size) * scale))) / np.float64(scale)
+        low = np.minimum(np.floor(at).astype(int), size - 1)
+        if mode == "nearest" or scale == 1:
+            y = y.take(low, axis)
+            continue
+        weight = np.where(low >= size - 1, 0, at - low).reshape([-1 if place == axis else 1 for place in range(x.ndim)])
+        y = y.take(low, axis) * (1 - weight) + y.take(np.minimum(low + 1, size - 1), axis) * weight
+    return y.astype(x.dtype)
+
+
 def _upsample(draw):
     x = _image(draw, 4)
     scales = [1.0, 1.0, draw.one(1.0, 2.0, 3.0), draw.one(1.0, 2.0, 1.5)]
     mode = "nearest" if not _is_float(draw) or draw.often() else "bilinear" if draw.version == 1 else "linear"
     if draw.version == 1:
-        return draw.node([x], mode=mode, height_scale=scales[2], width_scale=scales[3])
-    if draw.version == 7:
-        return draw.node([x], mode=mode, scales=scales)
-    return draw.node([x, np.array(scales, np.float32)], mode=mode)
+        node = draw.node([x], mode=mode, height_scale=scales[2], width_scale=scales[3])
+    elif draw.version == 7:
+        node = draw.node([x], mode=mode, scales=scales)
+    else:
+        node = draw.node([x, np.array(scales, np.float32)], mode=mode)
+    node.wanted = [_sample(x, scales, "linear" if mode == "bilinear" else mode)]
+    return _loose(node)
 
 
 def _resize(draw):
@@ -33,7 +51,10 @@ def _resize(draw):
     rank = x.ndim
     mode = draw.one("nearest", "linear", "cubic") if _is_float(draw) and rank == 4 else draw.one("nearest", "linear") if _is_float(draw) else "nearest"
     if draw.version == 10:
-        return _loose(draw.node([x, np.array([1, 1, *[draw.one(1, 2, 0.5, 3) for _ in x.shape[2:]]], np.float32)], mode="nearest" if mode == "cubic" else mode))
+        scales, mode = np.array([1, 1, *[draw.one(1, 2, 0.5, 3) for _ in x.shape[2:]]], np.float32), "nearest" if mode == "cubic" else mode
+        node = draw.node([x, scales], mode=mode)
+        node.wanted = [_sample(x, scales, mode)]
+        return _loose(node)
     draw.types["T2"] = "float"
     attributes = {"mode": mode, "coordinate_transformation_mode": draw.one("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel")}
     if mode == "nearest":
@@ -56,13 +77,14 @@ def _resize(draw):
 
 def _grid_sample(draw):
     draw.types["T2"] = draw.one("float", "double") if draw.types["T1"] == "double" else "float"
+    paddings = ("border", "reflection") if draw.types["T1"] == "string" else ("zeros", "border", "reflection")  # no text is zero
     rank = 4 if draw.version == 16 or draw.often(0.7) else 5
     x = _image(draw, rank)
     modes = ("nearest", "bilinear", "bicubic") if draw.version == 16 else ("nearest", "linear", "cubic") if rank == 4 else ("nearest", "linear")
     mode = draw.one(*modes) if _is_float(draw) else "nearest"
     extents = [draw.whole(1, 4) for _ in range(rank - 2)]
     grid = draw.values(1, (x.shape[0], *extents, rank - 2), -1.3, 1.3)
-    return _loose(draw.node([x, grid], mode=mode, padding_mode=draw.one("zeros", "border", "reflection"), align_corners=draw.one(0, 1)), 0.02, 0.01)
+    return _loose(draw.node([x, grid], mode=mode, padding_mode=draw.one(*paddings), align_corners=draw.one(0, 1)), 0.02, 0.01)
 
 
 def _affine_grid(draw):

@@ -126,6 +126,8 @@ void importCol2Im(Node &node) {
   std::optional<int64_t> size = graph::getConstant(Emitter::product(blocks->extent, e.context())), columns = graph::getConstant(Emitter::dimsOf(x)[1]);
   if (size && columns && *columns % *size)
     return void(e.fail(Twine(*columns) + " columns for blocks of " + Twine(*size) + " elements"));
+  if (isa<graph::StringType>(Emitter::elementOf(x)))
+    return void(e.fail("blocks that overlap are added: expected numbers, found strings"));
   constexpr int64_t kLargestFilter = 4096;
   node.set(0, size && columns && *size <= kLargestFilter ? addByConvolution(e, x, *blocks, *size, *columns) : addByScatter(e, x, *blocks));
 }
