@@ -13,7 +13,7 @@ class Node:
     """What a generator draws: values (None: absent), attributes, the number of outputs or their presence, and what is expected where it knows.
 
     An input is an array, a Fixed one or a Typed value. `wanted` are the results, computed by the generator; `check` says what is wrong with results
-    that no implementation repeats; `loose` is a tolerance (rtol, atol) of float results in place of the usual one.
+    that no implementation repeats; `loose` is a tolerance (rtol, atol) of float results in place of the usual one, `steps` one of integers.
     """
     inputs: list
     attributes: dict = dataclasses.field(default_factory=dict)
@@ -21,6 +21,7 @@ class Node:
     wanted: list | None = None
     check: Callable | None = None
     loose: tuple | None = None
+    steps: int = 0
 
     def get_outputs(self) -> list:
         return [True] * self.outputs if isinstance(self.outputs, int) else self.outputs

@@ -32,6 +32,8 @@ def _open_runtime(model):
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
+IN_F32 = "f32"  # stands for results that is_right_in_f32 judges
+
 OPENERS = {REFERENCE: _open_reference, RUNTIME: _open_runtime}
 
 
@@ -72,6 +74,9 @@ def expect(case: tuple, drawn: Node, judges: list) -> tuple:
         except Exception as error:  # judges lack many operators, versions and types
             reasons.append(f"{judge.name}: {str(error)[:160]}")
             judges.remove(judge)
+    # ONNX Runtime's Python takes no arrays of bfloat16: what it gives in f32 is rounded.
+    if case[0] == "com.microsoft" and any(np.asarray(getattr(value, "value", value)).dtype == SHORT[1] for value in drawn.inputs if value is not None):
+        return IN_F32, ""
     return None, "; ".join(reasons) or "no judge"
 
 
@@ -109,16 +114,22 @@ def is_right_in_f32(case: tuple, drawn: Node, found: list) -> bool:
     return False
 
 
-def differ(found: list, wanted: list, loose: tuple | None = None) -> str:
-    """As differs; with a tolerance, floats are held within its second part of the largest magnitude as well as its first of each."""
+def differ(found: list, wanted: list, loose: tuple | None = None, steps: int = 0) -> str:
+    """As differs; with a tolerance, floats are held within its second part of the largest magnitude as well as its first of each, integers in steps."""
     reason = differs(found, wanted)
-    if not reason or not loose or len(found) != len(wanted):
+    if not reason or not (loose or steps) or len(found) != len(wanted):
         return reason
     for mine, value in zip(found, wanted):
         if not differs(mine, value):
             continue
         value = np.asarray(value)
-        if not isinstance(mine, np.ndarray) or mine.shape != value.shape or mine.dtype != value.dtype or value.dtype.kind in "biuSUO" or "int" in value.dtype.name:
+        if not isinstance(mine, np.ndarray) or mine.shape != value.shape or mine.dtype != value.dtype or value.dtype.kind in "bSUO":
+            return reason
+        if "int" in value.dtype.name:
+            if np.abs(mine.astype(np.int64) - value.astype(np.int64)).max(initial=0) > steps:
+                return reason
+            continue
+        if not loose:
             return reason
         mine, value = mine.astype(np.float64), value.astype(np.float64)
         largest = np.abs(value[np.isfinite(value)]).max(initial=0)
@@ -131,10 +142,12 @@ def compare(case: tuple, drawn: Node, found: list, wanted: list) -> str:
     """Returns how results differ from what is expected, or an empty string; 16-bit floats are held within 4 % of the largest, which judges round."""
     if drawn.check is not None:
         return drawn.check(found)
+    if isinstance(wanted, str):
+        return "" if is_right_in_f32(case, drawn, found) else "not what is given in f32"
     loose = drawn.loose
     if loose is None and any(isinstance(value, np.ndarray) and value.dtype == SHORT[1] for value in wanted):
         loose = (0.01, 0.04)
-    reason = differ(found, wanted, loose)
+    reason = differ(found, wanted, loose, drawn.steps)
     return "" if not reason or drawn.wanted is None and is_right_in_f32(case, drawn, found) else reason
 
 
@@ -143,7 +156,7 @@ def find_agreeing(case: tuple, drawn: Node, found: list) -> str:
     names = []
     for judge in [Judge(name, case) for name in OPENERS]:
         try:
-            if not differ(found, [settle(value) for value in judge.ask(drawn)], drawn.loose or (0.01, 0.01)):
+            if not differ(found, [settle(value) for value in judge.ask(drawn)], drawn.loose or (0.01, 0.01), drawn.steps):
                 names.append(judge.name)
         except Exception:  # it has no opinion
             continue

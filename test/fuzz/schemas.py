@@ -13,7 +13,7 @@ from fuzz.draw import UNSUPPORTED, get_types
 
 DOMAINS = ("", "ai.onnx.ml", "com.microsoft")
 FAMILIES = "arrangement attention convolutions elementwise ml normalisations quantised recurrent reductions sequences signals strings trees vision".split()
-MICROSOFT = ["microsoft"]
+MICROSOFT = "microsoft microsoft_quantised".split()
 
 # Operators without a generator, by what keeps one node from being a case.
 WITHOUT = {"takes encoded images: refused at compile time, as an operator that needs decoders of files": "ImageDecoder"}
