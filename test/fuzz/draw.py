@@ -14,6 +14,7 @@ class Node:
 
     An input is an array, a Fixed one or a Typed value. `wanted` are the results, computed by the generator; `check` says what is wrong with results
     that no implementation repeats; `loose` is a tolerance (rtol, atol) of float results in place of the usual one, `steps` one of integers.
+    Inputs of a node that is not open have known dims: its operator reads the size of heads from them.
     """
     inputs: list
     attributes: dict = dataclasses.field(default_factory=dict)
@@ -22,6 +23,7 @@ class Node:
     check: Callable | None = None
     loose: tuple | None = None
     steps: int = 0
+    is_open: bool = True
 
     def get_outputs(self) -> list:
         return [True] * self.outputs if isinstance(self.outputs, int) else self.outputs

@@ -46,7 +46,7 @@ def _make_info(label: str, value, open_dims: bool):
 def make_part(case: tuple, drawn: Node, prefix: str = "") -> Part:
     """Makes the node of a case; names start with the prefix. Half of all cases have dims that are known only while running."""
     domain, name, _, _, seed = case
-    open_dims = np.random.default_rng([seed, 1]).random() < 0.5
+    open_dims = drawn.is_open and np.random.default_rng([seed, 1]).random() < 0.5
     names = ["" if value is None else f"{prefix}i{place}" for place, value in enumerate(drawn.inputs)]
     results = [f"{prefix}o{place}" if present else "" for place, present in enumerate(drawn.get_outputs())]
     infos, initializers = [], []

@@ -10,6 +10,11 @@ def loose(node, rtol: float = 0.01, atol: float = 2e-3):
     return node
 
 
+def close(node):
+    node.is_open = False
+    return node
+
+
 def trim(inputs: list) -> list:
     while inputs[-1] is None:
         inputs.pop()

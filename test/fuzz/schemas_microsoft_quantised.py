@@ -1,4 +1,5 @@
 """Generators for com.microsoft's operators on quantised numbers, against ONNX Runtime: bytes may be one step apart where a number lies between two."""
+import ml_dtypes
 import numpy as np
 
 from fuzz.draw import Fixed
@@ -99,14 +100,22 @@ def _convolution(draw):
 
 
 def _quantize(draw):
-    shape, axis = draw.shape(draw.whole(1, 3), least=1), None
+    shape = draw.shape(draw.whole(1, 3), least=1)
     axis = draw.whole(0, len(shape) - 1) if draw.often() else None
     inner = () if axis is None else (shape[axis],)
-    attributes = {} if axis is None else {"axis": axis}
-    if draw.name == "QuantizeLinear":
-        return _stepped(draw.node([draw.values(0, shape), _scale(draw, None, inner), draw.fixed(2, inner, 0, 3)], **attributes))
-    zero = Fixed(np.zeros(inner, draw.kind(2))) if draw.element(0) == "int32" else draw.fixed(2, inner, 0, 3)
-    return loose(draw.node([draw.values(0, shape, -100, 200), _scale(draw, None, inner), zero], **attributes))
+    spread = lambda array: array if axis is None else array.reshape([-1 if place == axis else 1 for place in range(len(shape))])
+    scale, zero = _scale(draw, None, inner), draw.fixed(2, inner, 0, 3)
+    if draw.name == "DequantizeLinear" and draw.element(0) == "int32":
+        zero = Fixed(np.zeros(inner, draw.kind(2)))
+    x = draw.values(0, shape) if draw.name == "QuantizeLinear" else draw.values(0, shape, -100, 200)
+    node = draw.node([x, scale, zero], **({} if axis is None else {"axis": axis}))
+    shift, factor = spread(zero.value.astype(np.int64)), spread(scale.value)
+    if draw.name == "DequantizeLinear":
+        node.wanted = [((x.astype(np.int64) - shift) * factor).astype(np.float32)]
+        return loose(node)
+    limits = ml_dtypes.iinfo(draw.kind(2))
+    node.wanted = [np.clip(np.rint(x / factor) + shift, int(limits.min), int(limits.max)).astype(draw.kind(2))]
+    return _stepped(node)
 
 
 def _pairs(draw, labels=("T1", "T2")) -> None:
