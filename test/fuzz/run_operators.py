@@ -84,7 +84,7 @@ def _try_batch(task: tuple) -> tuple:
     return try_cases(task[1], task[0])
 
 
-def run_cases(cases: list, turns: int = 1, tell=lambda done: None) -> dict:
+def run_cases(cases: list, turns: int = 1, tell=lambda done, all: None) -> dict:
     """Returns {case: (verdict, reason, turns)}; what keeps a module from compiling or running is tried in smaller ones."""
     groups = collections.defaultdict(list)
     for case in cases:
@@ -93,7 +93,7 @@ def run_cases(cases: list, turns: int = 1, tell=lambda done: None) -> dict:
     results = {}
     while waiting:
         again = []
-        for (_, batch), (verdict, found) in run_tasks(_try_batch, [(turns, batch) for batch in waiting], seconds=180).items():
+        for (_, batch), (verdict, found) in run_tasks(_try_batch, [(turns, batch) for batch in waiting], seconds=180, tell=lambda done: tell(done, len(waiting))).items():
             if verdict != "cases":
                 found = [(case, "split" if len(batch) > 1 else verdict, found, 1) for case in batch]
             rest = [case for case, state, *_ in found if state == "split"]
@@ -103,7 +103,6 @@ def run_cases(cases: list, turns: int = 1, tell=lambda done: None) -> dict:
             size = max(1, len(batch) // 4)
             again += [tuple(rest[start:start + size]) for start in range(0, len(rest), size)]
         waiting = again
-        tell(len(results))
     return results
 
 
@@ -188,7 +187,7 @@ def main() -> int:
     totals, start = collections.Counter(), time.monotonic()
     first = counts.state["next"] if options.seed is None else options.seed
     seed, shown = first, sys.stdout.isatty()
-    tell = lambda done: print(f"\rround {seed}: {done} nodes, {counts.get_total()} cases in all runs\033[K", end="", flush=True) if shown else None
+    tell = lambda done, all: print(f"\rround {seed}: {done} of {all} modules; {counts.get_total()} cases in all runs\033[K", end="", flush=True) if shown else None
     while seed < first + options.rounds if options.rounds else time.monotonic() < start + 60 * options.minutes:
         results = run_cases(list_cases(seed, options.only, options.version, options.binding, options.domain), options.turns, tell)
         for case, result in results.items():

@@ -25,6 +25,7 @@ WITHOUT_MICROSOFT = {"holds whole models and the search over them: Onager has it
 # What a schema allows and no text gives a meaning to: by operator and element type, why.
 UNDEFINED = {("CenterCropPad", "string"): "zeros pad the data, and no text is zero: the reference writes \"0\"",
              ("Col2Im", "string"): "blocks that overlap are added",
+             ("MurmurHash3", "string"): "Onager hashes numbers alone",
              ("Trilu", "string"): "zeros take the place of the data, likewise"}
 
 

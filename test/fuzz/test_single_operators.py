@@ -1,9 +1,12 @@
 """A case of each schema; `test/fuzz/run_operators.py` draws every version and choice of types for as long as it is told."""
 import collections
 
-from fuzz import schemas
+import pytest
+
+from fuzz import judges, schemas
 from fuzz.defects import DEFECTS
 from fuzz.draw import get_types
+from fuzz.node_models import draw_node
 from fuzz.run_operators import GOOD, explain, list_cases, run_cases
 
 SEED = 1  # the same cases each time: new ones are drawn by run_operators.py
@@ -26,6 +29,24 @@ def test_every_type_of_a_schema_is_in_a_binding():
         for constraint in schema.type_constraints:
             bound = {binding[constraint.type_param_str] for binding in schemas.get_bindings(key)}
             assert bound == set(get_types(constraint.allowed_type_strs)), key
+
+
+def _spoil(value):
+    """Returns a result with other elements of the same type."""
+    if isinstance(value, list):
+        return [_spoil(value[0]), *value[1:]]
+    return (value + "x" if value.dtype == object else ~value if value.dtype == bool else value + value.dtype.type(9)).astype(value.dtype)
+
+
+@pytest.mark.parametrize("name, version", [("Conv", 22), ("Add", 14), ("QLinearConv", 10), ("StringConcat", 20), ("Identity", 25), ("BatchNormalization", 15), ("SequenceInsert", 11)])
+def test_a_wrong_result_is_seen(name, version):
+    """What is expected passes; with other elements, or without the last result, it does not."""
+    case = ("", name, version, 0, 1)
+    drawn = draw_node(case)
+    wanted, reason = judges.expect(case, drawn, judges.list_judges(case))
+    assert not reason and judges.compare(case, drawn, wanted, wanted) == ""
+    assert judges.compare(case, drawn, [_spoil(value) for value in wanted], wanted)
+    assert judges.compare(case, drawn, wanted[:-1], wanted)
 
 
 def _sample() -> list:
