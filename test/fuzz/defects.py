@@ -21,6 +21,8 @@ DEFECTS = [
     Defect(REFERENCE, "ReduceSumSquare", "results have the type T of the input by the schema; NumPy's sum widens 32-bit integers", lambda version, types: "int32" in types["T"]),
     Defect(REFERENCE, "RoiAlign", "version 10 has no half pixel to take off, which its implementation of version 16 does by that version's default", lambda version, types: version == 10),
     Defect(REFERENCE, "AffineGrid", "the grid has the type T1 of theta by the schema; it is computed and given in f32", lambda version, types: types["T1"] == "double"),
+    Defect(REFERENCE, "Gemm", "Y = alpha A B + beta C by the text; without broadcasting C is added as it is, and f16 becomes f32", lambda version, types: version == 6),
+    Defect(REFERENCE, "TfIdfVectorizer", "a weight belongs to the n-gram at its place in the pool by the text; it takes that at the place of the output"),
     Defect(REFERENCE, "SVMClassifier", "scores are tensor(float) by the schema; they have the type of the input"),
 ]
 

@@ -53,3 +53,16 @@ def test_scores_of_support_vectors_are_floats():
     found, reference = _both("SVMClassifier", {"x": np.array([[1.0, 2.0]])}, 1, outputs=2, domain="ai.onnx.ml", **attributes)
     assert found[1].dtype == np.float32 and reference[1].dtype == np.float64
     np.testing.assert_allclose(found[1], reference[1], rtol=1e-5)
+
+
+def test_beta_of_version_6():
+    one = np.ones((1, 1), np.float32)
+    (found,), (reference,) = _both("Gemm", {"a": one, "b": one, "c": one}, 6, alpha=1.0, beta=5.0)
+    assert found.item() == 6 and reference.item() == 2
+
+
+def test_weights_belong_to_ngrams_of_the_pool():
+    """The first n-gram of the pool, 7, is counted at place 1."""
+    attributes = {"mode": "IDF", "min_gram_length": 1, "max_gram_length": 1, "max_skip_count": 0, "ngram_counts": [0], "ngram_indexes": [1, 0], "pool_int64s": [7, 8], "weights": [0.5, 2.0]}
+    (found,), (reference,) = _both("TfIdfVectorizer", {"x": np.array([7])}, 9, **attributes)
+    assert found.tolist() == [0, 0.5] and reference.tolist() == [0, 2]

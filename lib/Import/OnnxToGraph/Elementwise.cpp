@@ -25,13 +25,14 @@ template <typename Op> void importFloatUnary(Node &node) {
   importUnary<Op>(node);
 }
 
-/// Erf alone has integers, computed in f64 and cut.
+/// Erf alone has integers: the f32 nearest to the exact value is cut, as the reference implementation does.
 void importErf(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0);
   if (!x || Emitter::isFloat(x))
     return importUnary<ErfOp>(node);
-  node.set(0, e.cast(e.unary<ErfOp>(e.cast(x, e.builder.getF64Type())), Emitter::elementOf(x)));
+  Value exact = e.unary<ErfOp>(e.cast(x, e.builder.getF64Type()));
+  node.set(0, e.cast(e.cast(exact, e.f32()), Emitter::elementOf(x)));
 }
 
 /// Before opset 7 an operand was broadcast from `axis` on, on request.
