@@ -23,6 +23,7 @@ DEFECTS = [
     Defect(REFERENCE, "AffineGrid", "the grid has the type T1 of theta by the schema; it is computed and given in f32", lambda version, types: types["T1"] == "double"),
     Defect(REFERENCE, "Gemm", "Y = alpha A B + beta C by the text; without broadcasting C is added as it is, and f16 becomes f32", lambda version, types: version == 6),
     Defect(REFERENCE, "TfIdfVectorizer", "a weight belongs to the n-gram at its place in the pool by the text; it takes that at the place of the output"),
+    Defect(REFERENCE, "SequenceInsert", "position n of n elements is behind the last by the text; it is taken modulo n"),
     Defect(REFERENCE, "SVMClassifier", "scores are tensor(float) by the schema; they have the type of the input"),
 ]
 

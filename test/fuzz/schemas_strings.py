@@ -20,9 +20,15 @@ def _join(draw):
 
 
 def _normalise(draw):
+    """Case changes letter by letter: a letter whose other case is two letters stays."""
     shape = draw.one((draw.whole(1, 6),), (1, draw.whole(1, 6)))
-    # A stop word is held against the text without its case only where case does not count.
-    return draw.node([_words(draw, shape)], case_change_action=draw.one("NONE", "LOWER", "UPPER"), is_case_sensitive=draw.one(0, 1), stopwords=draw.one(["the", "b"], ["-"]))
+    x, change, sensitive, stops = _words(draw, shape), draw.one("NONE", "LOWER", "UPPER"), draw.one(0, 1), draw.one(["the", "b"], ["-"])
+    node = draw.node([x], case_change_action=change, is_case_sensitive=sensitive, stopwords=stops)
+    kept = [word for word in x.reshape(-1) if (word if sensitive else word.lower()) not in stops]
+    turn = {"NONE": str, "LOWER": str.lower, "UPPER": lambda word: "".join(letter.upper() if len(letter.upper()) == 1 else letter for letter in word)}[change]
+    found = np.array([turn(word) for word in kept] or [""], object)
+    node.wanted = [found if x.ndim == 1 else found[None]]
+    return node
 
 
 def _split(draw):

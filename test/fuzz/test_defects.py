@@ -66,3 +66,15 @@ def test_weights_belong_to_ngrams_of_the_pool():
     attributes = {"mode": "IDF", "min_gram_length": 1, "max_gram_length": 1, "max_skip_count": 0, "ngram_counts": [0], "ngram_indexes": [1, 0], "pool_int64s": [7, 8], "weights": [0.5, 2.0]}
     (found,), (reference,) = _both("TfIdfVectorizer", {"x": np.array([7])}, 9, **attributes)
     assert found.tolist() == [0, 0.5] and reference.tolist() == [0, 2]
+
+
+def test_insertion_behind_the_last_element():
+    import onager
+
+    sequence = helper.make_value_info("s", helper.make_sequence_type_proto(helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, [1])))
+    infos = [sequence, helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1]), helper.make_tensor_value_info("at", onnx.TensorProto.INT64, [])]
+    graph = helper.make_graph([helper.make_node("SequenceInsert", ["s", "x", "at"], ["y"])], "defect", infos, [helper.make_empty_tensor_value_info("y")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    feeds = {"s": [np.array([1], np.float32), np.array([2], np.float32)], "x": np.array([3], np.float32), "at": np.array(2)}
+    found, reference = onager.InferenceSession(model.SerializeToString()).run(None, feeds)[0], ReferenceEvaluator(model).run(None, feeds)[0]
+    assert [value.item() for value in found] == [1, 2, 3] and [value.item() for value in reference] == [3, 1, 2]

@@ -1,4 +1,4 @@
-"""A case of each schema; `test/fuzz/run_operators.py` draws every version and choice of types for as long as it is told."""
+"""A case of each operator; `test/fuzz/run_operators.py` draws every version and choice of types for as long as it is told."""
 import collections
 
 import pytest
@@ -50,17 +50,20 @@ def test_a_wrong_result_is_seen(name, version):
 
 
 def _sample() -> list:
-    """A case of each schema, of another choice of types for each version, and of a number of turns that takes no time."""
-    cases = collections.defaultdict(list)
+    """A case of the newest version of each operator, of another choice of types for each; older versions are drawn by run_operators.py alone."""
+    newest, cases = {}, collections.defaultdict(list)
+    for domain, name, version in schemas.get_schemas():
+        newest[domain, name] = max(version, newest.get((domain, name), 0))
     for case in list_cases(SEED):
-        cases[case[:3]].append(case)
+        if case[2] == newest[case[:2]]:
+            cases[case[:3]].append(case)
     return [choices[number % len(choices)] for number, choices in enumerate(cases.values())]
 
 
-def test_schemas():
+def test_operators():
     results = run_cases(_sample(), turns=4)
     counts = collections.Counter(verdict for verdict, *_ in results.values())
-    print(f"\n{len(results)} schemas: {dict(counts)}")
+    print(f"\n{len(results)} operators: {dict(counts)}")
     bad = [explain(case, result) for case, result in results.items() if result[0] not in GOOD]
     assert not bad, "\n".join(bad)
     assert counts["same"] > 0.9 * len(results)
