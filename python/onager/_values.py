@@ -73,7 +73,9 @@ def _split_optional(form: str, given: Any, leaves: Iterator[Leaf], dtypes: dict[
         yield from _split(form[len("optional("):-1], given, leaves, dtypes)
         return
     for _, number, dims in leaves:
-        yield np.zeros([extent if isinstance(extent, int) and extent >= 0 else 0 for extent in dims], dtypes[number])
+        kind = np.dtype(dtypes[number])
+        shape = [extent if isinstance(extent, int) and extent >= 0 else 0 for extent in dims]
+        yield np.full(shape, "" if kind == object else 0, kind)
 
 
 def join(value: Value, parts: list[np.ndarray]) -> Any:

@@ -1,102 +1,91 @@
 #!/usr/bin/env python3
-"""Compares single operators of every version and element type with ONNX's reference implementation, or ONNX Runtime where it has none.
+"""Compares single operators of every version and element type with a generator's own results, ONNX's reference implementation or ONNX Runtime.
 
-Usage: test/fuzz/run_operators.py [--seed N] [--count N] [--minutes M] [--only OP] [--version V] [--binding B] [--corpus DIR] [--coverage]
+Usage: test/fuzz/run_operators.py [--seed N] [--rounds N] [--minutes M] [--turns N] [--only OP] [--domain D] [--version V] [--binding B] [--coverage]
 
-Each round draws one case of every operator, version and choice of types; N rounds with --count. Counts add up in operators.json in the corpus
-(build/fuzz). Run it by the Python of build/venv.
+Each round draws a node of every operator, version and choice of types, and runs it on new inputs in each turn. Counts and the next round's seed are
+kept in operators.json in the folder ONAGER_FUZZ_DIR (build/fuzz), and the next run goes on there. A terminal shows progress; elsewhere only
+differences and the sums at the end are printed. Run it by the Python of build/venv.
 """
 import argparse
 import collections
 import json
+import os
 import pathlib
 import sys
+import tempfile
 import time
-
-import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from fuzz import schemas  # noqa: E402  (the folder above is on the path now)
-from support.compare import differs  # noqa: E402
+from fuzz import defects, judges, schemas  # noqa: E402  (the folder above is on the path now)
+from fuzz.draw import UNSUPPORTED  # noqa: E402
+from fuzz.node_models import draw_node, make_feeds, make_model, make_part  # noqa: E402
 from support.places import BUILD  # noqa: E402
 from support.workers import run_tasks  # noqa: E402
 
-BATCH = 40
+BATCH, TURNS = 64, 16
+GOOD = ("same", "unknown")
 
 
-def _expect(case: tuple):
-    """Returns what a case should give, or the reason why neither implementation says so."""
-    import onnxruntime
-    from onnx.reference import ReferenceEvaluator
-
-    model, feeds, _ = schemas.make_model([case])
-    try:
-        return ReferenceEvaluator(model).run(None, feeds)
-    except Exception as error:  # the reference lacks many old versions and types
-        reason = str(error)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    try:
-        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"]).run(None, feeds)
-    except Exception as error:
-        return f"reference: {reason[:120]}; onnxruntime: {str(error)[:160]}"
-
-
-def _settle(case: tuple, value):
-    """Gives an expected value the type that the schema says: texts are objects, and what schemas.WRONG_REFERENCE lists has the type of the input."""
-    value = np.asarray(value)
-    if value.dtype.kind == "U":
-        return value.astype(object)
-    if case[1] not in schemas.WRONG_REFERENCE:
-        return value
-    types = schemas.get_bindings(case[:3])[case[3]]
-    return value.astype(schemas.to_numpy(types[schemas.get_schemas()[case[:3]][0].outputs[0].type_str]))
-
-
-def _compare(found: list, wanted: list) -> str:
-    """As differs; the reference rounds each step of a computation in bfloat16, which has 8 bits: results are held within 4 % of the largest."""
-    reason = differs(found, wanted)
-    for mine, value in zip(found, wanted) if reason else ():
-        if value.dtype.name != "bfloat16" or mine.shape != value.shape or mine.dtype != value.dtype:
-            return reason
-        gap, largest = (np.abs(array.astype(np.float32)).max(initial=0) for array in (mine.astype(np.float32) - value.astype(np.float32), value))
-        if not gap <= 0.04 * largest:
-            return reason
-    return ""
-
-
-def is_unsupported(case: tuple) -> bool:
-    """True where a type of the case is one that Onager has none of, or means nothing to the operator."""
-    elements = schemas.get_bindings(case[:3])[case[3]].values()
-    return any(element in schemas.UNSUPPORTED or (case[1], element) in schemas.UNDEFINED for element in elements)
-
-
-def try_cases(cases: tuple) -> tuple:
-    """Returns ("cases", [(case, verdict, reason)]): same, wrong, refused (by Onager), unknown (no expected result) or split (to be tried alone)."""
+def _open(parts: list, opset: tuple):
+    """Compiles a module; its file is gone once it is loaded."""
     import onager
 
-    expected = {case: _expect(case) for case in cases}
-    known = [case for case in cases if not isinstance(expected[case], str)]
-    results = [(case, "unknown", expected[case]) for case in cases if isinstance(expected[case], str)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = onager.compile(make_model(parts, opset).SerializeToString(), pathlib.Path(folder) / "cases.so")
+        return onager.InferenceSession(path, threads=1)
+
+
+def _expect(case: tuple, turns: int) -> list:
+    """Returns (node, results, why there are none) of each turn; a turn draws other numbers for the same node."""
+    judging = judges.list_judges(case)
+    drawn = [draw_node(case, turn) for turn in range(turns)]
+    return [(node, *judges.expect(case, node, judging)) for node in drawn]
+
+
+def _judge(case: tuple, drawn, found: list, wanted: list) -> tuple:
+    reason = judges.compare(case, drawn, found, wanted)
+    return ("wrong", reason + judges.find_agreeing(case, drawn, found)) if reason else ("same", "")
+
+
+def try_cases(cases: tuple, turns: int = 1) -> tuple:
+    """Returns ("cases", [(case, verdict, reason, turns)]): same, wrong, refused (by Onager), unknown (no expected result) or split (to be tried alone)."""
+    import onager
+
+    expected, results = {}, []
+    for case in cases:
+        expected[case] = [turn for turn in _expect(case, turns) if turn[1] is not None or turn[0].check or results.append((case, "unknown", turn[2], 1))]
+    known = [case for case in cases if expected[case]]
     if not known:
         return "cases", results
-    model, feeds, names = schemas.make_model(known)
+    parts = [make_part(case, expected[case][0][0], f"n{number}_") for number, case in enumerate(known)]
     try:
-        found = dict(zip(sum(names, []), onager.InferenceSession(model.SerializeToString(), threads=2).run(None, feeds)))
-    except (onager.CompileError, ValueError, RuntimeError) as error:
+        session = _open(parts, schemas.get_opset(known[0]))
+        found = []
+        for turn in range(turns):
+            feeds = {}
+            for number, case in enumerate(known):
+                feeds |= make_feeds(expected[case][min(turn, len(expected[case]) - 1)][0], f"n{number}_")
+            outputs = dict(zip(sum((part.results for part in parts), []), session.run(None, feeds)))
+            found.append([[outputs[name] for name in part.results] for part in parts])
+    except (onager.CompileError, ValueError, RuntimeError, TypeError) as error:
         if len(known) > 1:
-            return "cases", results + [(case, "split", "") for case in known]
-        return "cases", results + [(known[0], "refused" if getattr(error, "status", 0) == 3 else "wrong", str(error)[:300])]
-    for case, outputs in zip(known, names):
-        wanted = [_settle(case, value) for value in expected[case]]
-        reason = _compare([found[name] for name in outputs], wanted)
-        results.append((case, "wrong" if reason else "same", reason))
+            return "cases", results + [(case, "split", "", 0) for case in known]
+        return "cases", results + [(known[0], "refused" if getattr(error, "status", 0) == 3 else "wrong", str(error)[:300], 1)]
+    for number, case in enumerate(known):
+        verdicts = [_judge(case, drawn, found[turn][number], wanted) for turn, (drawn, wanted, _) in enumerate(expected[case])]
+        bad = next((verdict for verdict in verdicts if verdict[0] != "same"), ("same", ""))
+        results.append((case, *bad, len(verdicts)))
     return "cases", results
 
 
-def run_cases(cases: list) -> dict:
-    """Returns {case: (verdict, reason)}; what keeps a module from compiling or running is tried in smaller ones."""
+def _try_batch(task: tuple) -> tuple:
+    return try_cases(task[1], task[0])
+
+
+def run_cases(cases: list, turns: int = 1, tell=lambda done, all: None) -> dict:
+    """Returns {case: (verdict, reason, turns)}; what keeps a module from compiling or running is tried in smaller ones."""
     groups = collections.defaultdict(list)
     for case in cases:
         groups[schemas.get_opset(case)].append(case)
@@ -104,86 +93,113 @@ def run_cases(cases: list) -> dict:
     results = {}
     while waiting:
         again = []
-        for batch, (verdict, found) in run_tasks(try_cases, waiting, seconds=120).items():
+        for (_, batch), (verdict, found) in run_tasks(_try_batch, [(turns, batch) for batch in waiting], seconds=180, tell=lambda done: tell(done, len(waiting))).items():
             if verdict != "cases":
-                found = [(case, "split" if len(batch) > 1 else verdict, found) for case in batch]
-            rest = [case for case, state, _ in found if state == "split"]
-            results |= {case: (state, reason) for case, state, reason in found if state != "split"}
+                found = [(case, "split" if len(batch) > 1 else verdict, found, 1) for case in batch]
+            rest = [case for case, state, *_ in found if state == "split"]
+            for case, state, reason, count in found:
+                if state != "split" and (case not in results or state not in GOOD):
+                    results[case] = (state, reason, count)
             size = max(1, len(batch) // 4)
             again += [tuple(rest[start:start + size]) for start in range(0, len(rest), size)]
         waiting = again
     return results
 
 
-def list_cases(seed: int, only: str = "", version: int = 0, binding: int = -1, newest: bool = False) -> list:
+def list_cases(seed: int, only: str = "", version: int = 0, binding: int = -1, domain: str | None = None) -> list:
     """Returns a case for each schema that has a generator and each choice of its types."""
-    known = schemas.get_schemas()
-    keys = [key for key in known if key[1] in schemas.GENERATORS and only in ("", key[1]) and version in (0, key[2])]
-    if newest:
-        last = {domain: max(end for (other, *_), (_, end) in known.items() if other == domain) for domain in schemas.DOMAINS}
-        keys = [key for key in keys if known[key][1] == last[key[0]]]
+    keys = [key for key in schemas.get_schemas() if schemas.get_generator(key) and only in ("", key[1]) and version in (0, key[2]) and domain in (None, key[0])]
     cases = [(*key, place, seed) for key in keys for place in range(len(schemas.get_bindings(key))) if binding in (-1, place)]
-    return [case for case in cases if not is_unsupported(case)]
+    return [case for case in cases if not schemas.is_unsupported(case)]
+
+
+def get_label(case: tuple) -> str:
+    return f"{case[0] or 'ai.onnx'}.{case[1]}-{case[2]}"
 
 
 def explain(case: tuple, result: tuple) -> str:
     """Says what was found and how to see it again."""
     domain, name, version, binding, seed = case
     types = " ".join(f"{label}={kind}" for label, kind in schemas.get_bindings(case[:3])[binding].items())
-    return f"{domain or 'ai.onnx'}.{name}-{version} {types}: {result[0]}: {result[1]}\n  run_operators.py --only {name} --version {version} --binding {binding} --seed {seed} --count 1"
+    again = f"--domain '{domain}' --only {name} --version {version} --binding {binding} --seed {seed} --rounds 1"
+    return f"{get_label(case)} {types}: {result[0]}: {result[1]}\n  run_operators.py {again}"
 
 
 def print_coverage() -> int:
     """Prints how many schemas have cases, and each that has none with its reason; fails where one has no reason."""
     keys = sorted(schemas.get_schemas())
-    without = [key for key in keys if key[1] not in schemas.GENERATORS]
-    for domain, name, version in without:
-        print(f"{domain or 'ai.onnx'}.{name}-{version}: {schemas.get_reason((domain, name, version)) or 'NO REASON'}")
-    print(f"not drawn, since no tensor of a compiled model has them: {', '.join(schemas.UNSUPPORTED)}")
+    without = [key for key in keys if not schemas.get_generator(key)]
+    for key in without:
+        print(f"{get_label(key)}: {schemas.get_reason(key) or 'NO REASON'}")
+    print(f"not drawn, since no tensor of a compiled model has them: {', '.join(UNSUPPORTED)}")
     for (name, element), reason in schemas.UNDEFINED.items():
         print(f"{name} of {element} is not drawn: {reason}")
-    for name, reason in schemas.WRONG_REFERENCE.items():
-        print(f"{name}: only values are compared with the reference: {reason}")
-    print(f"{len(keys) - len(without)} of {len(keys)} schemas have cases, {len(list_cases(0))} in a round; {len(without)} have none")
+    for defect in defects.DEFECTS:
+        print(f"{defect.operators}: {defect.judge} is not asked: {defect.text}")
+    for domain in schemas.DOMAINS:
+        count, rest = sum(key[0] == domain for key in keys), sum(key[0] == domain for key in without)
+        print(f"{domain or 'ai.onnx'}: {count - rest} of {count} schemas have cases, {len(list_cases(0, domain=domain))} in a round; {rest} have none")
     return int(any(not schemas.get_reason(key) for key in without))
 
 
-def add_counts(folder: pathlib.Path, results: dict) -> int:
-    """Adds a round to the counts of all runs; returns how many cases they had together."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "operators.json"
-    counts = json.loads(path.read_text()) if path.exists() else {}
-    for case, (verdict, _) in results.items():
-        row = counts.setdefault(f"{case[0] or 'ai.onnx'}.{case[1]}", {})
-        row[verdict] = row.get(verdict, 0) + 1
-    path.write_text(json.dumps(counts, indent=1, sort_keys=True) + "\n")
-    return sum(sum(row.values()) for row in counts.values())
+class Counts:
+    """How many cases each schema has had in all runs, and the seed of the next round."""
+
+    def __init__(self, folder: pathlib.Path):
+        self.path = folder / "operators.json"
+        self.state = json.loads(self.path.read_text()) if self.path.exists() else {"next": 1, "cases": {}}
+
+    def add(self, results: dict, seed: int) -> None:
+        for case, (verdict, _, count) in results.items():
+            row = self.state["cases"].setdefault(get_label(case), {})
+            row[verdict] = row.get(verdict, 0) + count
+        self.state["next"] = max(self.state["next"], seed + 1)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        part = self.path.with_suffix(".part")
+        part.write_text(json.dumps(self.state, indent=1, sort_keys=True) + "\n")
+        part.replace(self.path)
+
+    def get_total(self) -> int:
+        return sum(sum(row.values()) for row in self.state["cases"].values())
+
+
+def _parse():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--seed", type=int, default=None, help="the first round's; without it, where the last run ended")
+    parser.add_argument("--rounds", type=int, default=0, help="without it, as many as the minutes allow")
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--turns", type=int, default=TURNS, help="inputs that each node is run on")
+    parser.add_argument("--only", default="", metavar="OP")
+    parser.add_argument("--domain", default=None)
+    parser.add_argument("--version", type=int, default=0)
+    parser.add_argument("--binding", type=int, default=-1)
+    parser.add_argument("--coverage", action="store_true")
+    parser.add_argument("--unknown", action="store_true", help="print cases that nobody judges, too")
+    return parser.parse_args()
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--seed", type=int, default=time.time_ns() % (1 << 32))
-    parser.add_argument("--count", type=int, default=0, help="rounds; without it, as many as the minutes allow")
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--only", default="", metavar="OP")
-    parser.add_argument("--version", type=int, default=0)
-    parser.add_argument("--binding", type=int, default=-1)
-    parser.add_argument("--corpus", type=pathlib.Path, default=BUILD / "fuzz")
-    parser.add_argument("--coverage", action="store_true")
-    options = parser.parse_args()
+    options = _parse()
     if options.coverage:
         return print_coverage()
-    totals, seed, end = collections.Counter(), options.seed, time.monotonic() + 60 * options.minutes
-    while (seed < options.seed + options.count) if options.count else time.monotonic() < end:
-        print(f"seed {seed}", flush=True)
-        results = run_cases(list_cases(seed, options.only, options.version, options.binding))
-        totals.update(verdict for verdict, _ in results.values())
+    counts = Counts(pathlib.Path(os.environ.get("ONAGER_FUZZ_DIR", BUILD / "fuzz")))
+    whole = not options.only and options.domain is None
+    totals, start = collections.Counter(), time.monotonic()
+    first = counts.state["next"] if options.seed is None else options.seed
+    seed, shown = first, sys.stdout.isatty()
+    tell = lambda done, all: print(f"\rround {seed}: {done} of {all} modules; {counts.get_total()} cases in all runs\033[K", end="", flush=True) if shown else None
+    while seed < first + options.rounds if options.rounds else time.monotonic() < start + 60 * options.minutes:
+        results = run_cases(list_cases(seed, options.only, options.version, options.binding, options.domain), options.turns, tell)
         for case, result in results.items():
-            if result[0] not in ("same", "unknown"):
-                print(explain(case, result), flush=True)
-        print(f"{dict(totals)}; {add_counts(options.corpus, results)} cases in all runs", flush=True)
+            totals[result[0]] += result[2]
+            if result[0] not in GOOD or options.unknown and result[0] == "unknown":
+                print(("\r\033[K" if shown else "") + explain(case, result), flush=True)
+        counts.add(results, seed if whole else -1)
         seed += 1
-    return int(bool(set(totals) - {"same", "unknown"}))
+    spent = time.monotonic() - start
+    print(f"rounds {first} to {seed - 1}: {dict(totals)}, {sum(totals.values()) / max(spent, 1e-9):.0f} cases a second; "
+          f"{counts.get_total()} cases in all runs")
+    return int(bool(set(totals) - set(GOOD)))
 
 
 if __name__ == "__main__":

@@ -13,8 +13,12 @@ def _reduce(draw):
     if len(draw.schema.inputs) > 1:
         if draw.random.random() < 0.5:
             keep["noop_with_empty_axes"] = 1
-        return draw.node([x, np.array(axes, np.int64)] if axes else [x], **keep)
-    return draw.node([x], **(keep | {"axes": axes} if axes else keep))
+        node = draw.node([x, np.array(axes, np.int64)] if axes else [x], **keep)
+    else:
+        node = draw.node([x], **(keep | {"axes": axes} if axes else keep))
+    # A logarithm that is whole may lie just below the integer, and is cut.
+    node.steps = int(draw.name == "ReduceLogSumExp")
+    return node
 
 
 def _arg(draw):

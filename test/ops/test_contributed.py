@@ -4,7 +4,7 @@ import pytest
 from onnx import helper
 
 from support.seeds import get_seed
-from support.single import compare_node
+from support.single import compare_node, make_model, run_reference
 
 
 @pytest.fixture
@@ -229,3 +229,15 @@ def test_short_floats(dtype, random):
     inputs = [normal(2, 1, 64), normal(2, 1, 32), normal(2, 1, 32), normal(2, 2, 5, 16), normal(2, 2, 5, 16), *lengths]
     compare_node("GroupQueryAttention", inputs, 3, num_heads=4, kv_num_heads=2, rtol=1e-2, atol=1e-2)
     compare_node("GatedRMSNorm", [normal(2, 5, 24), normal(8), normal(2, 5, 24)], rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+def test_old_upsampling(mode, random):
+    """Version 1 has a scale for each dim of an image, which was not read."""
+    import onager
+
+    x = _normal(random, 1, 2, 3, 4)
+    model = make_model("Upsample", [x], 1, "", [helper.make_opsetid("", 6)], (), False, {"mode": mode, "height_scale": 2.0, "width_scale": 3.0})
+    found = onager.InferenceSession(model).run(None, {"i0": x})[0]
+    later = make_model("Upsample", [x], 1, "", [helper.make_opsetid("", 8)], (), False, {"mode": mode.replace("bi", ""), "scales": [1.0, 1.0, 2.0, 3.0]})
+    np.testing.assert_allclose(found, run_reference(later, {"i0": x})[0], rtol=1e-5)

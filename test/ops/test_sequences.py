@@ -173,6 +173,20 @@ def test_optionals(form, random, tmp_path):
     assert not has and same is None
 
 
+def test_empty_optional_of_text(tmp_path):
+    """What stands for the text that is not there was a number."""
+    nodes = [_node("OptionalHasElement", ["o"], ["has"])]
+    _, session = _open(tmp_path, nodes, [_value("o", TensorProto.STRING, [], form="optional")], [_value("has", TensorProto.BOOL, [], "tensor")])
+    assert not session.run(None, {"o": None})[0] and session.run(None, {"o": "a"})[0]
+
+
+def test_texts_that_a_map_lacks_are_zero(tmp_path):
+    """A key that is missing was an empty text, which is no number."""
+    nodes = [helper.make_node("CastMap", ["m"], ["y"], domain="ai.onnx.ml", cast_to="TO_INT64", map_form="SPARSE", max_map=4)]
+    _, session = _open(tmp_path, nodes, [_map_type("m", TensorProto.INT64, TensorProto.STRING)], [helper.make_tensor_value_info("y", TensorProto.INT64, None)])
+    assert session.run(None, {"m": {1: "7", 3: "-2"}})[0].tolist() == [[0, 7, 0, -2]]
+
+
 def test_element_of_an_empty_optional(tmp_path):
     _, session = _open(tmp_path, [_node("OptionalGetElement", ["o"], ["y"])], [_value("o", shape=[2], form="optional")], [_value("y", form="tensor")])
     np.testing.assert_array_equal(session.run(None, {"o": np.array([1, 2], np.float32)})[0], [1, 2])

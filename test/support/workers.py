@@ -58,8 +58,8 @@ class _Worker:
             self.process.kill()
 
 
-def run_tasks(function, tasks, seconds: float = 60, workers: int = WORKERS) -> dict:
-    """Returns {task: (verdict, reason)}."""
+def run_tasks(function, tasks, seconds: float = 60, workers: int = WORKERS, tell=lambda done: None) -> dict:
+    """Returns {task: (verdict, reason)}; tells how many tasks are done after each."""
     waiting = queue.Queue()
     for task in tasks:
         waiting.put(task)
@@ -74,6 +74,7 @@ def run_tasks(function, tasks, seconds: float = 60, workers: int = WORKERS) -> d
                 break
             worker = worker or _Worker(function)
             results[task] = tuple(worker.run(task, seconds))
+            tell(len(results))
             if results[task][0] in ("crash", "hang"):
                 worker = None
         if worker:

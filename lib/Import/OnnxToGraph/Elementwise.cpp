@@ -17,12 +17,22 @@ template <typename Op> void importUnary(Node &node) {
   node.set(0, node.e.unary<Op>(x));
 }
 
-/// Math functions of integers do not exist in ONNX; the dialect has them for floats alone.
+/// Math functions of integers do not exist in ONNX but for Erf; the dialect has them for floats alone.
 template <typename Op> void importFloatUnary(Node &node) {
   Value x = node.in(0);
   if (x && !Emitter::isFloat(x))
     node.e.fail("expected a float operand");
   importUnary<Op>(node);
+}
+
+/// Erf alone has integers: the f32 nearest to the exact value is cut, as the reference implementation does.
+void importErf(Node &node) {
+  Emitter &e = node.e;
+  Value x = node.in(0);
+  if (!x || Emitter::isFloat(x))
+    return importUnary<ErfOp>(node);
+  Value exact = e.unary<ErfOp>(e.cast(x, e.builder.getF64Type()));
+  node.set(0, e.cast(e.cast(exact, e.f32()), Emitter::elementOf(x)));
 }
 
 /// Before opset 7 an operand was broadcast from `axis` on, on request.
@@ -190,7 +200,7 @@ void addMath(OperatorTable &table) {
   table.add("Acosh", importFloatUnary<AcoshOp>);
   table.add("Atanh", importFloatUnary<AtanhOp>);
   table.add("Tanh", importFloatUnary<TanhOp>);
-  table.add("Erf", importFloatUnary<ErfOp>);
+  table.add("Erf", importErf);
   table.add("Sigmoid", importFloatUnary<SigmoidOp>);
 }
 

@@ -25,9 +25,8 @@ Value readKeys(Node &node, Type type, StringRef strings, StringRef numbers) {
   return list ? node.e.ints(*list) : node.e.fail("attribute '" + numbers + "' is missing");
 }
 
-/// For each wanted key the value of the map, or 0; keys of a map are distinct.
-Value selectValues(Emitter &e, const Datum &map, Value wanted) {
-  Value keys = map.part(0), values = map.part(1);
+/// For each wanted key the value that the map has for it, or 0; keys of a map are distinct.
+Value selectValues(Emitter &e, Value keys, Value values, Value wanted) {
   if (!wanted)
     return {};
   if (Emitter::elementOf(keys) != Emitter::elementOf(wanted))
@@ -47,7 +46,7 @@ void importDictVectorizer(Node &node) {
   if (!map)
     return;
   Value wanted = readKeys(node, Emitter::elementOf(map->part(0)), "string_vocabulary", "int64_vocabulary");
-  node.set(0, e.unsqueeze(selectValues(e, *map, wanted), {0}));
+  node.set(0, e.unsqueeze(selectValues(e, map->part(0), map->part(1), wanted), {0}));
 }
 
 /// The values of a map in order of their keys: those that it has, or one for each number below max_map.
@@ -65,7 +64,10 @@ void importCastMap(Node &node) {
     int64_t most = node.getInt("max_map", 1);
     if (most < 1 || most > (1 << 24))
       return void(e.fail("max_map is " + Twine(most)));
-    values = selectValues(e, *map, e.iota({e.number(most)}, 0, e.i64()));
+    // Texts are read first: what is missing is a number, 0, and no text.
+    Value given = map->part(1);
+    given = isa<StringType>(Emitter::elementOf(given)) ? castOrPrint(e, given, element) : given;
+    values = selectValues(e, map->part(0), given, e.iota({e.number(most)}, 0, e.i64()));
   } else {
     Type index = e.tensorType(Emitter::dimsOf(map->part(0)), e.i64());
     CallOp sorted = e.callMany("topk", {map->part(0)}, {0, 0, 1}, {index, index});

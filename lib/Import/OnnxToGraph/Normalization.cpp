@@ -110,10 +110,12 @@ void setStatistics(Node &node, Value x, const Ints &axes, double epsilon, unsign
     return;
   Value mean = e.reduce(ReduceKind::mean, x, axes), centred = e.sub(x, mean);
   Value variance = e.reduce(ReduceKind::mean, e.mul(centred, centred), axes);
+  // The schema has statistics of f32 and bfloat16 alone.
+  auto set = [&](unsigned place, Value value) { node.set(place, value && Emitter::elementOf(value).isF64() ? e.cast(value, e.f32()) : value); };
   if (node.wants(first))
-    node.set(first, mean);
+    set(first, mean);
   if (node.wants(first + 1))
-    node.set(first + 1, e.unary<ReciprocalOp>(e.unary<SqrtOp>(e.addNumber(variance, epsilon))));
+    set(first + 1, e.unary<ReciprocalOp>(e.unary<SqrtOp>(e.addNumber(variance, epsilon))));
 }
 
 void importLayerNormalization(Node &node) {

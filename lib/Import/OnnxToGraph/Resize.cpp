@@ -309,6 +309,11 @@ void importScaling(Node &node) {
   Emitter &e = node.e;
   ResizePlan plan{node.in(0), {}, {}, {}, {}};
   std::optional<std::vector<double>> list = node.getFloats("scales");
+  // Version 1 has images alone, and an attribute for each of their dims.
+  if (!list && node.hasAttribute("height_scale"))
+    list = std::vector<double>{1, 1, node.getFloat("height_scale", 1), node.getFloat("width_scale", 1)};
+  if (list && plan.x && static_cast<int64_t>(list->size()) != Emitter::rankOf(plan.x))
+    return void(e.fail(Twine(list->size()) + " scales for rank " + Twine(Emitter::rankOf(plan.x))));
   Value scales = list ? e.tensor(*list, {static_cast<int64_t>(list->size())}, e.f32()) : node.in(1);
   if (!plan.x || !scales)
     return;

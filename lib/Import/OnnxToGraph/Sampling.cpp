@@ -101,7 +101,7 @@ private:
 Value sumTaps(Emitter &e, Sampler &sampler, Value x, ArrayRef<SmallVector<Tap>> taps, ArrayRef<Axis> axes) {
   Dims dims = Emitter::dimsOf(x), positions = Emitter::dimsOf(taps[0][0].index), line{positions[0], e.number(1), positions[1]};
   Dims full{positions[0], dims[1], positions[1]};
-  Value sum, zero = e.scalar(0, Emitter::elementOf(x));
+  Value sum;
   size_t total = 1;
   for (const auto &list : taps)
     total *= list.size();
@@ -117,7 +117,7 @@ Value sumTaps(Emitter &e, Sampler &sampler, Value x, ArrayRef<SmallVector<Tap>> 
       inside = sampler.both(inside, tap.inside);
     }
     Value pixel = e.gatherElements(x, e.broadcast(e.reshape(index, line), full), 2);
-    pixel = inside ? e.select(e.reshape(inside, line), pixel, zero) : pixel;
+    pixel = inside ? e.select(e.reshape(inside, line), pixel, e.scalar(0, Emitter::elementOf(x))) : pixel;
     pixel = weight ? e.mul(pixel, e.cast(e.reshape(weight, line), Emitter::elementOf(x))) : pixel;
     sum = sum ? e.add(sum, pixel) : pixel;
   }
@@ -136,6 +136,9 @@ void importGridSample(Node &node) {
   if (!isKnown || spatial < 1 || Emitter::rankOf(grid) != spatial + 2 || (mode == "cubic" && spatial > 2))
     return void(e.fail("mode '" + mode + "', padding_mode '" + padding + "', ranks " + Twine(spatial + 2) + " and " + Twine(Emitter::rankOf(grid)) + " are not supported"));
   Dims dims = Emitter::dimsOf(x), out = Emitter::dimsOf(grid);
+  Type type = Emitter::elementOf(x);
+  if (isa<graph::StringType>(type) && (mode != "nearest" || padding == "zeros"))
+    return void(e.fail("strings have neither weights nor a zero: expected mode 'nearest' and padding_mode 'border' or 'reflection', found '" + mode + "' and '" + padding + "'"));
   e.unify(dims[0], out[0], "batches of data and grid");
   e.unify(out.back(), e.number(spatial), "the last dim of the grid and the number of spatial dims");
   AffineExpr positions = Emitter::product(ArrayRef(out).drop_front().drop_back(), e.context());
@@ -153,11 +156,13 @@ void importGridSample(Node &node) {
   }
   if (e.hasFailed())
     return;
-  Value flat = e.reshape(x, {dims[0], dims[1], Emitter::product(ArrayRef(dims).drop_front(2), e.context())});
+  // Integers are weighed as floats and cut.
+  Value data = Emitter::isFloat(x) || mode == "nearest" ? x : e.cast(x, wide);
+  Value flat = e.reshape(data, {dims[0], dims[1], Emitter::product(ArrayRef(dims).drop_front(2), e.context())});
   Dims result{dims[0], dims[1]};
   result.append(out.begin() + 1, out.end() - 1);
   Value sum = flat ? sumTaps(e, sampler, flat, taps, axes) : Value();
-  node.set(0, sum ? e.reshape(sum, result) : Value());
+  node.set(0, sum ? e.cast(e.reshape(sum, result), type) : Value());
 }
 
 /// Coordinates of the pixels of one dim in [-1, 1].

@@ -84,7 +84,7 @@ void importCol2Im(Node &node) {
   if (elements && columns && *columns % *elements)
     return void(e.fail(Twine(*columns) + " columns for blocks of " + Twine(*elements) + " elements"));
   if (isa<StringType>(Emitter::elementOf(x)))
-    return void(e.fail("strings cannot be added"));
+    return void(e.fail("blocks that overlap are added: expected numbers, found strings"));
   AffineExpr channels = normalize(dims[1].floorDiv(size));
   e.unify(dims[1], normalize(channels * size), "the rows of columns and a multiple of the elements of a block");
   e.unify(dims[2], Emitter::product(blocks->positions, e.context()), "the columns and the number of blocks");

@@ -60,7 +60,14 @@ std::string checkNode(const onnx::NodeProto &node, int64_t opset) {
   return "";
 }
 
+/// Contributed operators have no schema here; those that move elements move strings.
+static bool isContributedMovement(const onnx::NodeProto &node) {
+  return node.domain() == "com.microsoft" && (node.op_type() == "ExpandDims" || node.op_type() == "GatherND" || node.op_type() == "UnfoldTensor");
+}
+
 bool acceptsStrings(const onnx::NodeProto &node, int64_t opset, int input) {
+  if (isContributedMovement(node))
+    return input == 0;
   try {
     const onnx::OpSchema *schema = findSchema(node.domain(), node.op_type(), opset);
     if (!schema || schema->inputs().empty())

@@ -26,7 +26,7 @@ bool hasSchema(const std::string &domain, const std::string &op, int64_t opset);
 /// Returns why the schema does not allow the node's attributes or its number of inputs and outputs; empty where it does, or is not known.
 std::string checkNode(const onnx::NodeProto &node, int64_t opset);
 
-/// True where the schema lets an input be strings; false where the operator has none.
+/// True where the schema lets an input be strings; false where the operator has none, but for contributed ones that move elements.
 bool acceptsStrings(const onnx::NodeProto &node, int64_t opset, int input);
 
 /// Returns the newest version of ONNX's own operator set that is known.
