@@ -11,11 +11,16 @@
 
 enum { block = 512 };
 
+/* A key and its first place; -1: free. */
+struct slot {
+  uint64_t key;
+  int64_t place;
+};
+
 struct table {
-  int64_t *places; /* of slots; -1: free, or no such key */
-  const uint64_t *keys;
-  uint64_t low, mask; /* the slot of the first key; what is kept of a hash */
-  uint64_t slots;
+  struct slot *slots;
+  uint64_t count;     /* of slots */
+  uint64_t low, mask; /* the key of the first slot; what is kept of a hash */
 };
 
 static uint64_t hash(uint64_t key) {
@@ -23,52 +28,50 @@ static uint64_t hash(uint64_t key) {
   return key ^ key >> 29;
 }
 
-static void fill_dense(struct table *table, int64_t count) {
+static void fill_dense(const struct table *table, const uint64_t *keys, int64_t count) {
   for (int64_t k = count; k-- > 0;)
-    table->places[table->keys[k] - table->low] = k;
+    table->slots[keys[k] - table->low].place = k;
 }
 
-static void fill_hashed(struct table *table, int64_t count) {
+static void fill_hashed(const struct table *table, const uint64_t *keys, int64_t count) {
   for (int64_t k = 0; k < count; ++k) {
-    uint64_t at = hash(table->keys[k]) & table->mask;
-    while (table->places[at] >= 0 && table->keys[table->places[at]] != table->keys[k])
+    uint64_t at = hash(keys[k]) & table->mask;
+    while (table->slots[at].place >= 0 && table->slots[at].key != keys[k])
       at = (at + 1) & table->mask;
-    if (table->places[at] < 0)
-      table->places[at] = k;
+    if (table->slots[at].place < 0)
+      table->slots[at] = (struct slot){keys[k], k};
   }
 }
 
 static void find_dense(const struct table *table, const uint64_t *restrict keys, int64_t count, int64_t *restrict result) {
   for (int64_t k = 0; k < count; ++k) {
     uint64_t at = keys[k] - table->low;
-    result[k] = at < table->slots ? table->places[at] : -1;
+    result[k] = at < table->count ? table->slots[at].place : -1;
   }
 }
 
 static void find_hashed(const struct table *table, const uint64_t *restrict keys, int64_t count, int64_t *restrict result) {
   for (int64_t k = 0; k < count; ++k) {
     uint64_t at = hash(keys[k]) & table->mask;
-    while (table->places[at] >= 0 && table->keys[table->places[at]] != keys[k])
+    while (table->slots[at].place >= 0 && table->slots[at].key != keys[k])
       at = (at + 1) & table->mask;
-    result[k] = table->places[at];
+    result[k] = table->slots[at].place;
   }
 }
 
-/* Chooses the form of the table: its mask is 0 where it is by key. */
-static void plan_table(struct table *table, int64_t count) {
+/* Chooses the form of the table: its mask is 0 where it is by key. A quarter of the slots of the other form are taken at most. */
+static void plan_table(struct table *table, const uint64_t *keys, int64_t count) {
   uint64_t low = ~(uint64_t)0, high = 0, slots = 16;
   for (int64_t k = 0; k < count; ++k) {
-    low = table->keys[k] < low ? table->keys[k] : low;
-    high = table->keys[k] > high ? table->keys[k] : high;
+    low = keys[k] < low ? keys[k] : low;
+    high = keys[k] > high ? keys[k] : high;
   }
-  while (slots < 2 * (uint64_t)count)
+  while (slots < 4 * (uint64_t)count)
     slots *= 2;
-  table->low = low;
-  table->mask = slots - 1;
-  table->slots = slots;
-  if (count > 0 && high - low < 4 * slots) {
+  *table = (struct table){0, slots, low, slots - 1};
+  if (count > 0 && high - low < slots) {
     table->mask = 0;
-    table->slots = high - low + 1;
+    table->count = high - low + 1;
   }
 }
 
@@ -83,20 +86,20 @@ ONAGER_SHARED_KERNEL(find) {
   if (!keys)
     return 1;
   wide_read_keys(in[1].data, bytes, in[1].dtype, count, 1, 0, 0, keys);
-  struct table table = {0, keys, 0, 0, 0};
-  plan_table(&table, count);
-  table.places = run->host->allocate(run, table.slots * sizeof *table.places);
-  for (uint64_t at = 0; table.places && at < table.slots; ++at)
-    table.places[at] = -1;
-  if (table.places)
-    (table.mask ? fill_hashed : fill_dense)(&table, count);
-  for (int64_t at = first; table.places && at < last; at += block) {
+  struct table table;
+  plan_table(&table, keys, count);
+  table.slots = run->host->allocate(run, table.count * sizeof *table.slots);
+  for (uint64_t at = 0; table.slots && at < table.count; ++at)
+    table.slots[at].place = -1;
+  if (table.slots)
+    (table.mask ? fill_hashed : fill_dense)(&table, keys, count);
+  for (int64_t at = first; table.slots && at < last; at += block) {
     int64_t some = last - at < block ? last - at : block;
     wide_read_keys((const char *)in[0].data + (size_t)at * bytes, bytes, in[0].dtype, some, 1, 0, 0, sought);
     (table.mask ? find_hashed : find_dense)(&table, sought, some, result + at);
   }
-  int failed = !table.places;
-  run->host->release(run, table.places);
+  int failed = !table.slots;
+  run->host->release(run, table.slots);
   run->host->release(run, keys);
   return failed;
 }

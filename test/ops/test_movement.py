@@ -29,7 +29,7 @@ def _draw(random, dtype, shape) -> np.ndarray:
     return random.integers(0, 2 if dtype == np.bool_ else 100, shape).astype(dtype)
 
 
-SQUARES = [(16, 16), (15, 40), (40, 15), (17, 33), (64, 1), (1, 64), (50, 16), (0, 20), (20, 0)]
+SQUARES = [(16, 16), (15, 40), (40, 15), (17, 33), (64, 1), (1, 64), (50, 16), (64, 130), (0, 20), (20, 0)]
 
 
 @pytest.mark.parametrize("target", ["native", "x86-64-v2", "x86-64-v3"])
@@ -40,6 +40,22 @@ def test_transpose(dtype, target, random, tmp_path):
         x = _draw(random, dtype, shape)
         for session in sessions:
             np.testing.assert_array_equal(session.run(None, {"x": x})[0], x.T)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.uint8])
+@pytest.mark.parametrize("shape", [(8, 100), (100, 9), (15, 15), (64, 64), (127, 63), (32, 200), (7, 40)])
+def test_transpose_of_known_extents(dtype, shape, random, tmp_path):
+    """Tiles are as long as cache lines where the extents are, and shorter where they must."""
+    import onager
+
+    infos = [helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape) for name in "xz"]
+    nodes = [helper.make_node("Transpose", ["x"], ["y"]), helper.make_node("Add", ["x", "z"], ["a"]), helper.make_node("Transpose", ["a"], ["b"])]
+    graph = helper.make_graph(nodes, "g", infos, [helper.make_empty_tensor_value_info(name) for name in "yb"])
+    session = onager.InferenceSession(onager.compile(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22)], ir_version=10).SerializeToString(), tmp_path / "model.so"), threads=2)
+    x, z = _draw(random, dtype, shape), _draw(random, dtype, shape)
+    y, b = session.run(None, {"x": x, "z": z})
+    np.testing.assert_array_equal(y, x.T)
+    np.testing.assert_array_equal(b, (x + z).T)
 
 
 @pytest.mark.parametrize("perm", [[0, 2, 1], [2, 0, 1], [2, 1, 0], [1, 2, 0], [3, 0, 2, 1], [0, 2, 3, 1], [1, 3, 0, 2]])

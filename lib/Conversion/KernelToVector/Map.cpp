@@ -40,10 +40,10 @@ void storeResults(UnitEmitter &e, ArrayRef<Value> index, Value linear) {
   }
 }
 
-/// Extent of the last dim where it is unrolled, else 0.
+/// Extent of the last dim where it is unrolled, else 0. One element is, too, where threads still have rows to share.
 static int64_t getUnrolled(ArrayRef<AffineExpr> dims) {
   std::optional<int64_t> last = dims.size() < 2 ? std::nullopt : graph::getConstant(dims.back());
-  return last && *last >= 2 && *last <= 4 ? *last : 0;
+  return last && *last >= (dims.size() == 2 ? 2 : 1) && *last <= 4 ? *last : 0;
 }
 
 /// Rows whose last dim has a few elements: walks the dim before it.

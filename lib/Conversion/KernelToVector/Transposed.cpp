@@ -1,13 +1,14 @@
-// Maps whose operands are transposed so that neighbours in the result are far apart in memory: squares of 16 x 16 elements go through registers.
+// Maps whose operands are transposed so that neighbours in the result are far apart in memory: tiles go through registers in squares.
 //
 // Such a unit reads transposed tensors element by element, together with other operands. Work items: the dims of the result, of which the one that is
-// last in the operands counts squares, and the last one is left out.
+// last in the operands counts tiles, and the last one is left out.
 //
-//   for square along the operands' last dim          the last square starts earlier rather than being cut: its elements are computed twice
-//     for square along the result's last dim
+//   for tile along the operands' last dim          the last tile starts earlier rather than being cut: its elements are computed twice
+//     for tile along the result's last dim
 //       rows of the operand -> registers -> rows of the result, or of a buffer that the rest of the unit reads
 //
-// What stands before a transposition is computed into a buffer first.
+// What stands before a transposition is computed into a buffer first. A tile has whole cache lines on both sides where the extents are known to have
+// as many elements: lines whose distance is a power of two push each other out of the cache.
 #include "lib/Conversion/KernelToVector/Transposed.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -20,7 +21,7 @@ namespace {
 
 using Index = UnitEmitter::Index;
 
-constexpr int64_t kSide = 16;
+constexpr int64_t kSide = 16, kShortSide = 8, kLineBytes = 64;
 
 Type storageOf(Value tensor) { return cast<RankedTensorType>(tensor.getType()).getElementType(); }
 
@@ -33,17 +34,23 @@ bool isReadInPlace(Value value, ArrayRef<AffineExpr> dims) {
   });
 }
 
-/// True for extents of which squares can be cut, as far as they are known.
-bool isLong(AffineExpr extent) {
+/// Elements of `bytes` bytes that a tile has along a dim; 0 where the dim is too short.
+int64_t getSide(AffineExpr extent, int64_t bytes) {
   std::optional<int64_t> known = graph::getConstant(extent);
-  return !known || *known >= kSide;
+  if (!known)
+    return kSide;
+  int64_t side = std::max(kSide, kLineBytes / bytes);
+  while (side > *known)
+    side /= 2;
+  return side < kShortSide ? 0 : side;
 }
 
 struct Transposed {
   SmallVector<graph::TransposeOp> ops;
   graph::Dims dims; ///< of the result
   size_t dim;       ///< of the result, which is the last of the operands
-  graph::Dims outer; ///< dims of the result that are in no square
+  graph::Dims outer; ///< dims of the result that are in no tile
+  int64_t height, width; ///< of a tile, along `dim` and the result's last dim
 };
 
 std::optional<Transposed> matchTransposed(kernel::UnitOp unit) {
@@ -61,7 +68,12 @@ std::optional<Transposed> matchTransposed(kernel::UnitOp unit) {
   if (found.ops.empty())
     return std::nullopt;
   found.dim = llvm::find(found.ops.front().getPerm(), static_cast<int64_t>(found.dims.size()) - 1) - found.ops.front().getPerm().begin();
-  if (found.dim + 1 == found.dims.size() || !isLong(found.dims[found.dim]) || !isLong(found.dims.back()))
+  if (found.dim + 1 == found.dims.size())
+    return std::nullopt;
+  int64_t bytes = graph::getElementBytes(storageOf(found.ops.front().getX()));
+  found.height = getSide(found.dims[found.dim], bytes);
+  found.width = getSide(found.dims.back(), bytes);
+  if (!found.height || !found.width)
     return std::nullopt;
   for (size_t k = 0; k + 1 < found.dims.size(); ++k)
     if (k != found.dim)
@@ -87,6 +99,15 @@ void transposeSquare(UnitEmitter &e, SmallVectorImpl<Value> &rows) {
   }
 }
 
+/// Keeps a loop of few iterations from being unrolled into scalars before it becomes vectors.
+void keepForVectors(Value iv) {
+  auto loop = cast<scf::ForOp>(iv.getParentBlock()->getParentOp());
+  auto have = loop->getAttrOfType<LLVM::LoopAnnotationAttr>("loop_annotation");
+  MLIRContext *context = iv.getContext();
+  auto unroll = LLVM::LoopUnrollAttr::get(context, BoolAttr::get(context, true), {}, {}, {}, {}, {}, {});
+  loop->setAttr("loop_annotation", LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, have.getParallelAccesses()));
+}
+
 struct TransposedEmitter {
   UnitEmitter &e;
   Transposed &shape;
@@ -104,9 +125,9 @@ struct TransposedEmitter {
       Type storage = storageOf(op.getX());
       // Bools and narrow integers are brought to their form in memory when they are loaded.
       bool isPlain = isa<FloatType>(storage) || storage.getIntOrFloatBitWidth() >= 8;
-      before.push_back(isa<BlockArgument>(op.getX()) && isPlain ? Value() : e.stackBuffer(e.computeType(storage), kSide * kSide));
+      before.push_back(isa<BlockArgument>(op.getX()) && isPlain ? Value() : e.stackBuffer(e.computeType(storage), shape.height * shape.width));
       Type element = elementOf(before.size() - 1);
-      after.push_back(isAlone() && element == storage ? Value() : e.stackBuffer(element, kSide * kSide));
+      after.push_back(isAlone() && element == storage ? Value() : e.stackBuffer(element, shape.height * shape.width));
     }
   }
 
@@ -125,22 +146,25 @@ struct TransposedEmitter {
     return moved;
   }
 
-  /// Moves a square of elements; rows of the source lie along the result's last dim.
-  void moveSquare(Type element, Value source, Value sourcePitch, Value target, Value targetPitch) {
-    int64_t bytes = graph::getElementBytes(element), lanes = bytes == 1 ? 16 : bytes == 2 ? 8 : std::min<int64_t>(kSide, e.options.target.vectorBytes / bytes);
+  /// Moves a tile of elements; rows of the source lie along the result's last dim.
+  void moveTile(Type element, Value source, Value sourcePitch, Value target, Value targetPitch) {
+    int64_t bytes = graph::getElementBytes(element), most = bytes == 1 ? 16 : bytes == 2 ? 8 : e.options.target.vectorBytes / bytes;
+    int64_t lanes = std::min({most, shape.height, shape.width});
     auto vector = VectorType::get({lanes}, e.b.getIntegerType(8 * bytes));
-    auto at = [&](Value base, Value pitch, int64_t row, int64_t column) {
-      return e.address(element, base, e.add(e.mul(pitch, e.i64(row)), e.i64(column)));
+    auto at = [&](Value base, Value pitch, Value row, int64_t step, Value column) {
+      return e.address(element, base, e.add(e.mul(pitch, e.add(row, e.i64(step))), column));
     };
-    for (int64_t row = 0; row < kSide; row += lanes)
-      for (int64_t column = 0; column < kSide; column += lanes) {
+    // Rows of the target are finished one group after the other.
+    e.forEach(e.i64(0), e.i64(shape.height), lanes, [&](Value column) {
+      e.forEach(e.i64(0), e.i64(shape.width), lanes, [&](Value row) {
         SmallVector<Value> square;
         for (int64_t k = 0; k < lanes; ++k)
-          square.push_back(LLVM::LoadOp::create(e.b, vector, at(source, sourcePitch, row + k, column), bytes));
+          square.push_back(LLVM::LoadOp::create(e.b, vector, at(source, sourcePitch, row, k, column), bytes));
         transposeSquare(e, square);
         for (int64_t k = 0; k < lanes; ++k)
-          LLVM::StoreOp::create(e.b, square[k], at(target, targetPitch, column + k, row), bytes);
-      }
+          LLVM::StoreOp::create(e.b, square[k], at(target, targetPitch, column, k, row), bytes);
+      });
+    });
   }
 
   /// Elements from one index of a tensor to the next along a dim.
@@ -152,11 +176,12 @@ struct TransposedEmitter {
     graph::TransposeOp op = shape.ops[k];
     Type element = elementOf(k);
     Index from = toOperand(op, index);
-    Value source = before[k], sourcePitch = e.i64(kSide), target = after[k], targetPitch = e.i64(kSide);
+    Value source = before[k], sourcePitch = e.i64(shape.height), target = after[k], targetPitch = e.i64(shape.width);
     if (source) {
-      e.forEach(e.i64(0), e.i64(kSide), 1, [&](Value column) {
-        e.forEachParallel(e.i64(0), e.i64(kSide), [&](Value row) {
-          e.store(element, source, e.add(e.mul(column, e.i64(kSide)), row), e.element(op.getX(), toOperand(op, withOffsets(index, row, column))));
+      e.forEach(e.i64(0), e.i64(shape.width), 1, [&](Value column) {
+        e.forEachParallel(e.i64(0), e.i64(shape.height), [&](Value row) {
+          keepForVectors(row);
+          e.store(element, source, e.add(e.mul(column, sourcePitch), row), e.element(op.getX(), toOperand(op, withOffsets(index, row, column))));
         });
       });
     } else {
@@ -164,22 +189,23 @@ struct TransposedEmitter {
       sourcePitch = pitchOf(op.getX(), op.getPerm().back());
     }
     if (target)
-      return moveSquare(element, source, sourcePitch, target, targetPitch);
+      return moveTile(element, source, sourcePitch, target, targetPitch);
     Value place = e.linearize(index, shape.dims);
     for (unsigned number = 0; number < e.unit.getBody().front().getTerminator()->getNumOperands(); ++number)
-      moveSquare(element, source, sourcePitch, e.address(element, e.getResultBuffer(number), place), pitchOf(op.getResult(), shape.dim));
+      moveTile(element, source, sourcePitch, e.address(element, e.getResultBuffer(number), place), pitchOf(op.getResult(), shape.dim));
   }
 
-  /// The square whose first element is at `index`.
-  void emitSquare(ArrayRef<Value> index) {
+  /// The tile whose first element is at `index`.
+  void emitTile(ArrayRef<Value> index) {
     for (size_t k = 0; k < shape.ops.size(); ++k)
       emitTransposition(k, index);
     if (!after[0])
       return;
-    e.forEach(e.i64(0), e.i64(kSide), 1, [&](Value row) {
-      e.forEachParallel(e.i64(0), e.i64(kSide), [&](Value column) {
+    e.forEach(e.i64(0), e.i64(shape.height), 1, [&](Value row) {
+      e.forEachParallel(e.i64(0), e.i64(shape.width), [&](Value column) {
+        keepForVectors(column);
         for (size_t k = 0; k < shape.ops.size(); ++k)
-          e.overrideElement(shape.ops[k].getResult(), [&, k](ArrayRef<Value>) { return e.load(elementOf(k), after[k], e.add(e.mul(row, e.i64(kSide)), column)); });
+          e.overrideElement(shape.ops[k].getResult(), [&, k](ArrayRef<Value>) { return e.load(elementOf(k), after[k], e.add(e.mul(row, e.i64(shape.width)), column)); });
         Index at = withOffsets(index, row, column);
         storeResults(e, at, e.linearize(at, shape.dims));
         e.clearOverrides();
@@ -199,27 +225,28 @@ struct TransposedEmitter {
     });
   }
 
-  void emitItem(ArrayRef<Value> outer, Value square) {
-    Value height = e.extent(shape.dims[shape.dim]), width = e.extent(shape.dims.back()), side = e.i64(kSide), first = e.mul(square, side);
+  void emitItem(ArrayRef<Value> outer, Value tile) {
+    Value height = e.extent(shape.dims[shape.dim]), width = e.extent(shape.dims.back()), rows = e.i64(shape.height), columns = e.i64(shape.width);
+    Value first = e.mul(tile, rows);
     Index index(outer);
     index.insert(index.begin() + shape.dim, first);
     index.push_back(e.i64(0));
-    Value fits = arith::AndIOp::create(e.b, e.compare("sge", height, side), e.compare("sge", width, side));
+    Value fits = arith::AndIOp::create(e.b, e.compare("sge", height, rows), e.compare("sge", width, columns));
     e.ifThen(fits, [&] {
-      index[shape.dim] = e.minSigned(first, e.sub(height, side));
-      e.forEach(e.i64(0), width, kSide, [&](Value column) {
-        index.back() = e.minSigned(column, e.sub(width, side));
-        emitSquare(index);
+      index[shape.dim] = e.minSigned(first, e.sub(height, rows));
+      e.forEach(e.i64(0), width, shape.width, [&](Value column) {
+        index.back() = e.minSigned(column, e.sub(width, columns));
+        emitTile(index);
       });
     });
     if (graph::getConstant(shape.dims[shape.dim]) && graph::getConstant(shape.dims.back()))
       return;
     e.ifThen(arith::XOrIOp::create(e.b, fits, arith::ConstantIntOp::create(e.b, 1, 1)),
-             [&] { emitPlainRows(index, first, e.minSigned(e.add(first, side), height), width); });
+             [&] { emitPlainRows(index, first, e.minSigned(e.add(first, rows), height), width); });
   }
 };
 
-AffineExpr getSquares(const Transposed &shape) { return shape.dims[shape.dim].ceilDiv(kSide); }
+AffineExpr getTiles(const Transposed &shape) { return shape.dims[shape.dim].ceilDiv(shape.height); }
 
 } // namespace
 
@@ -230,7 +257,7 @@ bool emitTransposed(UnitEmitter &e) {
   TransposedEmitter emitter{e, *shape, {}, {}};
   emitter.allocate();
   graph::Dims items = shape->outer;
-  items.push_back(getSquares(*shape));
+  items.push_back(getTiles(*shape));
   forRows(e, items, e.begin, e.end, [&](ArrayRef<Value> item, Value) { emitter.emitItem(item.drop_back(), item.back()); });
   return true;
 }
@@ -239,7 +266,7 @@ std::optional<AffineExpr> getTransposedItems(kernel::UnitOp unit) {
   std::optional<Transposed> shape = matchTransposed(unit);
   if (!shape)
     return std::nullopt;
-  return graph::getNumElements(unit.getContext(), shape->outer) * getSquares(*shape);
+  return graph::getNumElements(unit.getContext(), shape->outer) * getTiles(*shape);
 }
 
 } // namespace onager

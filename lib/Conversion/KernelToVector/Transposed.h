@@ -6,7 +6,7 @@
 
 namespace onager {
 
-/// Emits the unit if all that it transposes can go through squares; false where the map's own loops must do.
+/// Emits the unit if all that it transposes can go through tiles; false where the map's own loops must do.
 bool emitTransposed(UnitEmitter &e);
 /// Returns the work items of such a unit, nothing of another.
 std::optional<mlir::AffineExpr> getTransposedItems(kernel::UnitOp unit);

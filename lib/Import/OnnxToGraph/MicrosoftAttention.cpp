@@ -33,21 +33,19 @@ Value rotate(Emitter &e, Value x, Value cosines, Value sines, AffineExpr width, 
     return {};
   Dims dims = Emitter::dimsOf(x);
   AffineExpr half = normalize(width.floorDiv(2)), zero = e.number(0);
-  Value turned = e.sliceAxis(x, 3, zero, width), first, second;
-  Dims pairs{dims[0], dims[1], dims[2], half, e.number(2)};
+  Value turned = e.sliceAxis(x, 3, zero, width), result;
   if (isInterleaved) {
-    Value split = e.reshape(turned, pairs);
-    first = e.squeeze(e.sliceAxis(split, 4, 0, 1), {4});
-    second = e.squeeze(e.sliceAxis(split, 4, 1, 1), {4});
+    // Each element of a pair takes the other one: (a, b) cos + (b, a) (-sin, sin).
+    Value pairs = e.reshape(turned, {dims[0], dims[1], dims[2], half, e.number(2)}), signs = e.tensor({-1, 1}, {2}, Emitter::elementOf(x));
+    Value own = e.mul(pairs, e.unsqueeze(cosines, {4})), other = e.mul(e.reverse(pairs, 4), e.mul(e.unsqueeze(sines, {4}), signs));
+    result = e.reshape(e.add(own, other), {dims[0], dims[1], dims[2], width});
   } else {
-    first = e.sliceAxis(turned, 3, zero, half);
-    second = e.sliceAxis(turned, 3, half, half);
+    Value first = e.sliceAxis(turned, 3, zero, half), second = e.sliceAxis(turned, 3, half, half);
+    Value real = e.sub(e.mul(first, cosines), e.mul(second, sines)), imaginary = e.add(e.mul(first, sines), e.mul(second, cosines));
+    result = e.concat({real, imaginary}, 3);
   }
-  Value real = e.sub(e.mul(first, cosines), e.mul(second, sines)), imaginary = e.add(e.mul(first, sines), e.mul(second, cosines));
-  if (!real || !imaginary)
+  if (!result)
     return {};
-  Value result = isInterleaved ? e.reshape(e.concat({e.unsqueeze(real, {4}), e.unsqueeze(imaginary, {4})}, 4), {dims[0], dims[1], dims[2], width})
-                               : e.concat({real, imaginary}, 3);
   return areEqual(width, dims[3]) ? result : e.concat({result, e.sliceAxis(x, 3, width, normalize(dims[3] - width))}, 3);
 }
 
