@@ -29,12 +29,17 @@ static void pad_planes(const onager_view *x, int64_t first, int64_t channels, do
 /* Finds the places of pixels [first, first + count) for a tap; `place` numbers it among those of all images and groups. */
 static void find_places(const onager_view *in, const int64_t *params, int64_t place, int64_t tap, int64_t first, int64_t count, struct places *places) {
   int64_t height = in[0].dims[2], width = in[0].dims[3], columns = in[1].dims[3], pixels = in[1].dims[2] * columns;
+  int64_t fromTop = tap / params[1] * params[4] - params[6], fromLeft = tap % params[1] * params[5] - params[7], y = first / columns, x = first % columns;
   places->count = count;
   places->pitch = width + 2;
-  for (int64_t k = 0; k < count; ++k) {
+  for (int64_t k = 0; k < count; ++k, ++x) {
     int64_t p = first + k;
-    double row = (double)(p / columns * params[2] - params[6] + tap / params[1] * params[4]) + read_float(&in[1], 2 * place * pixels + p);
-    double column = (double)(p % columns * params[3] - params[7] + tap % params[1] * params[5]) + read_float(&in[1], (2 * place + 1) * pixels + p);
+    if (x == columns) {
+      x = 0;
+      ++y;
+    }
+    double row = (double)(y * params[2] + fromTop) + read_float(&in[1], 2 * place * pixels + p);
+    double column = (double)(x * params[3] + fromLeft) + read_float(&in[1], (2 * place + 1) * pixels + p);
     int isInside = row > -1 && row < (double)height && column > -1 && column < (double)width;
     int64_t top = isInside ? (int64_t)(row + 1) : height + 1, left = isInside ? (int64_t)(column + 1) : 0;
     places->at[k] = (int32_t)(top * places->pitch + left);
