@@ -25,6 +25,7 @@ from support.places import BUILD  # noqa: E402
 from support.workers import run_tasks  # noqa: E402
 
 BATCH, TURNS = 64, 16
+SLICE = 1024  # cases after which differences are printed and counts kept
 GOOD = ("same", "unknown")
 
 
@@ -189,12 +190,14 @@ def main() -> int:
     seed, shown = first, sys.stdout.isatty()
     tell = lambda done, all: print(f"\rround {seed}: {done} of {all} modules; {counts.get_total()} cases in all runs\033[K", end="", flush=True) if shown else None
     while seed < first + options.rounds if options.rounds else time.monotonic() < start + 60 * options.minutes:
-        results = run_cases(list_cases(seed, options.only, options.version, options.binding, options.domain), options.turns, tell)
-        for case, result in results.items():
-            totals[result[0]] += result[2]
-            if result[0] not in GOOD or options.unknown and result[0] == "unknown":
-                print(("\r\033[K" if shown else "") + explain(case, result), flush=True)
-        counts.add(results, seed if whole else -1)
+        cases = sorted(list_cases(seed, options.only, options.version, options.binding, options.domain), key=schemas.get_opset)
+        for place in range(0, len(cases), SLICE):
+            results = run_cases(cases[place:place + SLICE], options.turns, tell)
+            for case, result in results.items():
+                totals[result[0]] += result[2]
+                if result[0] not in GOOD or options.unknown and result[0] == "unknown":
+                    print(("\r\033[K" if shown else "") + explain(case, result), flush=True)
+            counts.add(results, seed if whole and place + SLICE >= len(cases) else -1)
         seed += 1
     spent = time.monotonic() - start
     print(f"rounds {first} to {seed - 1}: {dict(totals)}, {sum(totals.values()) / max(spent, 1e-9):.0f} cases a second; "
