@@ -59,6 +59,12 @@ def run_case(case: OperatorCase, rounds: int, seconds: float) -> dict:
     return result
 
 
+def read_processor() -> str:
+    """The processor's name, or its architecture where the system tells none."""
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines() if pathlib.Path("/proc/cpuinfo").exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
 def make_table(results: list[dict]) -> str:
     """Returns the Markdown of results."""
     both = [result for result in results if "onager_s" in result]
@@ -92,7 +98,7 @@ def main() -> None:
         if sys.stderr.isatty():
             print(f"\r\033[K{case.name}", end="", file=sys.stderr)
     if options.output:
-        machine = {"processor": platform.processor() or platform.machine(), "onnxruntime": onnxruntime.__version__}
+        machine = {"processor": read_processor(), "onnxruntime": onnxruntime.__version__}
         options.output.write_text(json.dumps({"machine": machine, "operators": results}, indent=1) + "\n")
     print(make_table(results))
 
