@@ -163,21 +163,11 @@ struct BlockGemmEmitter {
     callMicroKernel(e, rows, width, {a, depth, panels, e.i64(s.depth * kLanes), tile, e.i64(width * kLanes), depth});
   }
 
-  /// Stores the unit's results for a tile of rows.
-  void storeTile(Value row, int64_t rows, Value column, Value columns) {
-    graph::Dims dims = graph::getDims(s.op.getResult());
-    e.forEach(e.i64(0), e.i64(rows), 1, [&](Value i) {
-      Value base = e.mul(i, e.i64(width * kLanes));
+  void storeRows(Value row, int64_t rows, Value column, Value columns) {
+    storeTile(e, s.op.getResult(), tile, width * kLanes, rows, columns, [&](Value i) {
       Index first = e.delinearize(e.add(row, i), s.rowDims);
       first.push_back(column);
-      Value linear = e.linearize(first, dims);
-      e.forEachParallel(e.i64(0), columns, [&](Value j) {
-        Index index(first);
-        index.back() = e.add(column, j);
-        e.overrideElement(s.op.getResult(), [&](ArrayRef<Value>) { return e.load(e.b.getF32Type(), tile, e.add(base, j)); });
-        storeResults(e, index, e.add(linear, j));
-        e.clearOverrides();
-      });
+      return first;
     });
   }
 
@@ -193,14 +183,14 @@ struct BlockGemmEmitter {
       e.ifThen(isFew, [&] {
         forRowTiles(e, kTileRows, rows, [&](Value row, int64_t size) {
           multiplyFew(row, size);
-          storeTile(row, size, column, columns);
+          storeRows(row, size, column, columns);
         });
       });
       e.ifThen(e.compare("sgt", rows, e.i64(kFewRows)), [&] {
         makePanels();
         forRowTiles(e, getTileRows(e.options.target), rows, [&](Value row, int64_t size) {
           multiplyMany(row, size);
-          storeTile(row, size, column, columns);
+          storeRows(row, size, column, columns);
         });
       });
     });

@@ -80,22 +80,6 @@ struct GemmEmitter {
     return index;
   }
 
-  void epilogue(ArrayRef<Value> batch, Value row, Value column, int64_t rows, Value columns) {
-    graph::Dims dims = graph::getDims(shape.op.getResult());
-    e.forEach(e.i64(0), e.i64(rows), 1, [&](Value i) {
-      Value base = e.mul(i, e.i64(width));
-      Index first = indexOf(batch, e.add(row, i), column);
-      Value linear = e.linearize(first, dims);
-      e.forEachParallel(e.i64(0), columns, [&](Value j) {
-        Index index(first);
-        index.back() = e.add(column, j);
-        e.overrideElement(shape.op.getResult(), [&](ArrayRef<Value>) { return e.load(e.b.getF32Type(), tile, e.add(base, j)); });
-        storeResults(e, index, e.add(linear, j));
-        e.clearOverrides();
-      });
-    });
-  }
-
   void emitTile(ArrayRef<Value> batch, Value a, Value panel, Value row, Value column, int64_t rows, int64_t panels, Value columns, bool ragged) {
     Type f32 = e.b.getF32Type();
     Value depth = e.extent(shape.depth), stride = e.extent(shape.columns);
@@ -106,7 +90,7 @@ struct GemmEmitter {
       return callMicroKernel(e, rows, panels, t);
     }
     callMicroKernel(e, rows, panels, t);
-    epilogue(batch, row, column, rows, columns);
+    storeTile(e, shape.op.getResult(), tile, width, rows, columns, [&](Value i) { return indexOf(batch, e.add(row, i), column); });
   }
 
   void emitRowsOf(ArrayRef<Value> batch, Value a, Value packed, Value pair, Value firstRow, Value rows, int64_t panels, bool ragged) {

@@ -110,6 +110,21 @@ void callMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, const TileOpe
   func::CallOp::create(e.b, callee, operands);
 }
 
+void storeTile(UnitEmitter &e, Value result, Value tile, int64_t width, int64_t rows, Value columns, function_ref<UnitEmitter::Index(Value)> indexOf) {
+  e.forEach(e.i64(0), e.i64(rows), 1, [&](Value i) {
+    Value base = e.mul(i, e.i64(width));
+    UnitEmitter::Index first = indexOf(i);
+    Value linear = e.linearize(first, graph::getDims(result));
+    e.forEachParallel(e.i64(0), columns, [&](Value j) {
+      UnitEmitter::Index index(first);
+      index.back() = e.add(first.back(), j);
+      e.overrideElement(result, [&](ArrayRef<Value>) { return e.load(e.b.getF32Type(), tile, e.add(base, j)); });
+      storeResults(e, index, e.add(linear, j));
+      e.clearOverrides();
+    });
+  });
+}
+
 /// Full tiles, then the rest; a small rest shares its rows with the tile before it, since a tile of few rows has too few chains to hide their latency.
 static void forKnownTiles(UnitEmitter &e, int64_t most, int64_t rows, function_ref<void(Value, int64_t)> tile) {
   int64_t rest = rows % most, full = rows - rest, shared = 0;
