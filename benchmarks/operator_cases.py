@@ -87,7 +87,7 @@ def add_elementwise(make: Maker) -> None:
     make.add("QuantizeLinear by channel", make.f32(64, 128, 128), make.f32(128, low=0.01, high=0.1), make.whole(0, 9, 128, dtype=np.uint8), fixed=(1, 2), axis=1)
     make.add("DequantizeLinear", make.whole(0, 255, MILLION, dtype=np.uint8), np.array(0.02, np.float32), np.array(3, np.uint8), fixed=(1, 2))
     make.add("DynamicQuantizeLinear", make.f32(MILLION), outputs=3)
-    make.add("Dropout", make.f32(MILLION), outputs=1)
+    make.add("Dropout", make.f32(MILLION))
 
 
 def add_reductions(make: Maker) -> None:
@@ -115,8 +115,7 @@ def add_reductions(make: Maker) -> None:
     make.add("LRN", make.f32(4, 64, 64, 64), size=5)
     make.add("LpNormalization", make.f32(1024, 1024), axis=1)
     make.add("MeanVarianceNormalization", make.f32(4, 64, 64, 64))
-    for op in ("SimplifiedLayerNormalization",):
-        make.add(op, make.f32(1024, 1024), scale, fixed=(1,), axis=-1)
+    make.add("SimplifiedLayerNormalization", make.f32(1024, 1024), scale, fixed=(1,), axis=-1)
 
 
 def add_movement(make: Maker) -> None:
