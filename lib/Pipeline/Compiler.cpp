@@ -309,6 +309,8 @@ bool Compilation::lower() {
       TargetInfo machine = makeEmitOptions(exact, target.vectorBytes).target;
       passes.addNestedPass<func::FuncOp>(createConvertConvToWinograd({getTileRows(machine), machine.l2Bytes}));
     }
+    if (!exact)
+      passes.addNestedPass<func::FuncOp>(createConvertConvToPacked());
     ConvertGraphToKernelOptions conversion;
     conversion.fuse = !exact;
     passes.addPass(createConvertGraphToKernel(conversion));

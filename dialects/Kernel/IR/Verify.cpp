@@ -96,4 +96,21 @@ LogicalResult WinogradConvOp::verify() {
   return success();
 }
 
+LogicalResult PackedConvOp::verify() {
+  graph::Dims x = graph::getDims(getX()), packed = graph::getDims(getPacked()), out = graph::getDims(getResult());
+  if (x.size() < 3 || packed.size() != 3 || out.size() != x.size())
+    return complain(*this, "packed_conv_c1") << "ranks " << x.size() << " and " << packed.size() << " give rank " << out.size() << ", expected equal ones and 3";
+  if (failed(graph::verifyDim(*this, "packed_conv_c2", packed[1], x[1] * ShapedType::getNumElements(getKernel()))))
+    return failure();
+  auto isNumber = [](AffineExpr dim) { return graph::getConstant(dim).has_value(); };
+  size_t rank = x.size() - 2;
+  bool hasWindow = getKernel().size() == rank && getStrides().size() == rank && getDilations().size() == rank && getPads().getNumResults() == rank;
+  if (!hasWindow || !llvm::all_of(ArrayRef(x).drop_front(), isNumber) || !llvm::all_of(ArrayRef(out).drop_front(), isNumber))
+    return complain(*this, "packed_conv_c3") << "expected windows over " << rank << " dims, and dims that are numbers but for the batch's";
+  int64_t room = graph::getConstant(packed[0]).value_or(0) * kPanelWidth, channels = *graph::getConstant(out[1]);
+  if (room < channels)
+    return complain(*this, "packed_conv_c4") << channels << " channels from filters for " << room;
+  return success();
+}
+
 } // namespace onager::kernel

@@ -17,16 +17,6 @@ namespace onager {
 
 namespace {
 
-/// Operations between a constant and a filter that are computed at compile time, at most.
-constexpr unsigned kLongestChain = 8;
-
-bool isComputedFromConstants(Value value, unsigned depth = 0) {
-  if (graph::getConstantValue(value))
-    return true;
-  Operation *op = value.getDefiningOp();
-  return op && depth < kLongestChain && staysSmall(op) && llvm::all_of(op->getOperands(), [&](Value operand) { return isComputedFromConstants(operand, depth + 1); });
-}
-
 bool hasEntries(ArrayRef<int64_t> values, int64_t expected) {
   return llvm::all_of(values, [&](int64_t value) { return value == expected; });
 }

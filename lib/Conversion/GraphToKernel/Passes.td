@@ -65,6 +65,27 @@ def ConvertConvToWinograd : Pass<"convert-conv-to-winograd", "::mlir::func::Func
   let statistics = [Statistic<"numConvs", "convs", "convolutions in this form">];
 }
 
+def ConvertConvToPacked : Pass<"convert-conv-to-packed", "::mlir::func::FuncOp"> {
+  let summary = "Puts output channels into the lanes of vectors where planes have few pixels";
+  let description = [{
+    A `graph.conv` of f32 with constant filters, one group and an image of known, small size becomes `kernel.pack` of the transposed filters, which is
+    computed at compile time, and `kernel.packed_conv`. Else it does nothing: large planes fill the vectors with pixels, and short sums or few output
+    channels do not pay for the transposition of their results.
+
+    ```mlir
+    %0 = graph.conv %x, %w {...} : (tensor<1x512x7x7xf32>, tensor<2048x512x1x1xf32>) -> tensor<1x2048x7x7xf32>
+    // becomes
+    %m = graph.reshape %w : tensor<2048x512x1x1xf32> -> tensor<2048x512xf32>
+    %t = graph.transpose %m {perm = array<i64: 1, 0>} : tensor<2048x512xf32> -> tensor<512x2048xf32>
+    %p = kernel.pack %t : tensor<512x2048xf32> -> tensor<128x512x16xf32>
+    %0 = kernel.packed_conv %x, %p {...} : (tensor<1x512x7x7xf32>, tensor<128x512x16xf32>) -> tensor<1x2048x7x7xf32>
+    ```
+    Changes no numbers: sums are the same chains of multiply-adds.
+  }];
+  let dependentDialects = ["::onager::kernel::KernelDialect"];
+  let statistics = [Statistic<"numConvs", "convs", "convolutions in this form">];
+}
+
 def ConvertContractionToInt8 : Pass<"convert-contraction-to-int8", "::mlir::func::FuncOp"> {
   let summary = "Multiplies bytes by the processor's products of bytes, and makes bytes of the sums";
   let description = [{

@@ -65,6 +65,7 @@ kernel::Hero getHero(Operation *op, bool fuse) {
       .Case<graph::MatmulOp>([](graph::MatmulOp op) { return hasMatmulEmitter(op) ? Hero::matmul : Hero::map; })
       .Case<kernel::BlockGemmOp>([](auto) { return Hero::block_gemm; })
       .Case<kernel::WinogradConvOp>([](auto) { return Hero::winograd; })
+      .Case<kernel::PackedConvOp>([](auto) { return Hero::packed_conv; })
       .Case<kernel::Int8ConvOp>([](kernel::Int8ConvOp conv) {
         bool isDepthwise = cast<RankedTensorType>(conv.getFilter().getType()).getRank() == 3;
         return isDepthwise ? Hero::int8_depthwise : Hero::int8_conv;
@@ -141,6 +142,18 @@ bool staysSmall(Operation *op) {
   // Four times the operands: an int8 weight that is read as f32 is worth its memory.
   return isa<kernel::WinogradFilterOp, kernel::Int8PackOp, kernel::BlockPackOp>(op) || *written <= std::max<int64_t>(64 << 10, 4 * *read);
 }
+
+/// Operations between a constant and what is computed from it, at most.
+static constexpr unsigned kLongestChain = 8;
+
+static bool isComputedFromConstants(Value value, unsigned depth) {
+  if (graph::getConstantValue(value))
+    return true;
+  Operation *op = value.getDefiningOp();
+  return op && depth < kLongestChain && staysSmall(op) && llvm::all_of(op->getOperands(), [&](Value operand) { return isComputedFromConstants(operand, depth + 1); });
+}
+
+bool isComputedFromConstants(Value value) { return isComputedFromConstants(value, 0); }
 
 bool isCheap(Operation *op) {
   return isa<graph::AddOp, graph::SubOp, graph::MulOp, graph::NegOp, graph::AbsOp, graph::MinOp, graph::MaxOp, graph::ReluOp, graph::CastOp,

@@ -28,6 +28,8 @@ bool takesPrologue(mlir::Operation *op, unsigned number);
 bool takesProducer(mlir::Operation *op, mlir::Operation *producer);
 /// True where the results, computed at compile time, may stand in the artifact for what `op` reads: packed filters, or not much larger than the operands.
 bool staysSmall(mlir::Operation *op);
+/// True where the value is computed at compile time: a constant, or few operations behind constants whose results stay small.
+bool isComputedFromConstants(mlir::Value value);
 /// True where the operation costs little enough to be computed more than once.
 bool isCheap(mlir::Operation *op);
 

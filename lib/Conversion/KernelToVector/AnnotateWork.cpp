@@ -43,6 +43,8 @@ WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options) {
     return options.exact ? getMapWork(unit, options.exact) : getConvWork(unit, options);
   case Hero::winograd:
     return getWinogradWork(unit, options);
+  case Hero::packed_conv:
+    return getPackedConvWork(unit, options);
   case Hero::int8_conv:
     return getInt8ConvWork(unit, options);
   case Hero::int8_depthwise:

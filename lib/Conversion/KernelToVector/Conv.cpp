@@ -6,6 +6,7 @@
 // and sweeps the output channels over them. Pixels are numbered over all spatial dims. Where 16 pixels read 16 neighbours, the row of a panel is one
 // masked load; where they read every second of 32, it is two; else a masked gather.
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
+#include "lib/Conversion/KernelToVector/PanelGather.h"
 #include "lib/Conversion/KernelToVector/Plane.h"
 #include "llvm/Support/MathExtras.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -93,94 +94,23 @@ ConvShape getShape(kernel::UnitOp unit, const TargetInfo &target) {
   return s;
 }
 
+GatherWindow getWindow(ConvShape s) {
+  return {ArrayRef(s.x).drop_front(2), s.spatial, ArrayRef(s.filter).drop_front(2), s.op.getStrides(), s.op.getDilations(), s.op.getPads().getResults()};
+}
+
 struct ConvEmitter {
   UnitEmitter &e;
   ConvShape s;
+  PanelGather gather;
   Value tile, scratch;
   bool asOne; ///< pixels are walked as one dim
-  VectorType f32s, bools;
+  VectorType f32s;
 
-  ConvEmitter(UnitEmitter &e, ConvShape shape) : e(e), s(shape) {
+  ConvEmitter(UnitEmitter &e, ConvShape shape) : e(e), s(shape), gather(e, getWindow(s)) {
     f32s = VectorType::get({kLanes}, e.b.getF32Type());
-    bools = VectorType::get({kLanes}, e.b.getI1Type());
     tile = e.stackBuffer(e.b.getF32Type(), getTileRows(e.options.target) * s.width);
     scratch = e.getScratch();
     asOne = walksPixelsAsOne(e.unit, s.op.getResult(), {s.op.getX(), s.op.getFilter()});
-  }
-
-  /// A position inside a plane in all lanes; planes have fewer than 2^31 pixels.
-  Value spread(Value x) { return splat(e, arith::TruncIOp::create(e.b, e.b.getI32Type(), x)); }
-  Value lanes(int64_t step = 1) { return getLaneNumbers(e, e.b.getI32Type(), step); }
-
-  /// First input coordinate under each pixel of a panel, per spatial dim.
-  SmallVector<Value> coordinates(Value firstPixel) {
-    Value last = spread(e.maxSigned(e.sub(e.extent(s.pixels), e.i64(1)), e.i64(0)));
-    Value rest = arith::MinSIOp::create(e.b, arith::AddIOp::create(e.b, spread(firstPixel), lanes()), last);
-    SmallVector<Value> result(s.spatial.size());
-    for (size_t d = s.spatial.size(); d-- > 0;) {
-      Value position = rest;
-      if (d > 0) {
-        Value size = spread(e.maxSigned(e.extent(s.spatial[d]), e.i64(1)));
-        position = arith::RemUIOp::create(e.b, rest, size);
-        rest = arith::DivUIOp::create(e.b, rest, size);
-      }
-      Value scaled = arith::MulIOp::create(e.b, position, spread(e.i64(s.op.getStrides()[d])));
-      result[d] = arith::SubIOp::create(e.b, scaled, spread(e.extent(s.op.getPads().getResult(d))));
-    }
-    return result;
-  }
-
-  /// Offsets into a channel's plane that a tap reads for each pixel, and which lie inside.
-  std::pair<Value, Value> offsets(ArrayRef<Value> start, ArrayRef<Value> tap) {
-    Value offset = spread(e.i64(0)), inside = splat(e, arith::ConstantIntOp::create(e.b, 1, 1));
-    for (size_t d = 0; d < start.size(); ++d) {
-      Value at = arith::AddIOp::create(e.b, start[d], spread(e.mul(tap[d], e.i64(s.op.getDilations()[d]))));
-      Value size = spread(e.extent(s.x[2 + d]));
-      inside = arith::AndIOp::create(e.b, inside, arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, at, size));
-      offset = arith::AddIOp::create(e.b, arith::MulIOp::create(e.b, offset, size), at);
-    }
-    return {offset, inside};
-  }
-
-  /// How the lanes of a panel's row lie in a channel's plane.
-  enum class Run { contiguous, everySecond, scattered };
-
-  /// Loads one row of a panel from a plane; lanes that are not `inside` become 0.
-  Value loadRow(Value plane, Value first, Value offset, Value inside, Run run) {
-    Type f32 = e.b.getF32Type(), ptr = LLVM::LLVMPointerType::get(e.b.getContext());
-    Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(f32s));
-    if (run == Run::contiguous)
-      return LLVM::MaskedLoadOp::create(e.b, f32s, e.address(f32, plane, first), inside, zero, 4u);
-    if (run == Run::scattered) {
-      Value pointers = LLVM::GEPOp::create(e.b, VectorType::get({kLanes}, ptr), f32, plane, ArrayRef<LLVM::GEPArg>{offset});
-      return LLVM::masked_gather::create(e.b, f32s, pointers, inside, ValueRange{zero}, e.b.getI32IntegerAttr(4));
-    }
-    Value none = arith::ConstantOp::create(e.b, e.b.getZeroAttr(bools));
-    auto half = [&](int64_t number) -> Value {
-      SmallVector<int64_t> spreadLanes;
-      for (int64_t k = 0; k < kLanes; ++k)
-        spreadLanes.push_back(k % 2 ? kLanes : number * kLanes / 2 + k / 2);
-      Value mask = vector::ShuffleOp::create(e.b, inside, none, spreadLanes);
-      return LLVM::MaskedLoadOp::create(e.b, f32s, e.address(f32, plane, e.add(first, e.i64(number * kLanes))), mask, zero, 4u);
-    };
-    Value low = half(0), high = half(1);
-    return takeEvenLanes(e, low, high);
-  }
-
-  /// Gathers one row of the panel for every channel.
-  void gatherChannels(Value image, Value panel, Value tapNumber, Value offset, Value inside, Run run) {
-    Type f32 = e.b.getF32Type();
-    Value plane = e.i64(1), taps = e.i64(1);
-    for (size_t d = 2; d < s.x.size(); ++d) {
-      plane = e.mul(plane, e.extent(s.x[d]));
-      taps = e.mul(taps, e.extent(s.filter[d]));
-    }
-    Value first = arith::ExtSIOp::create(e.b, e.b.getI64Type(), vector::ExtractOp::create(e.b, offset, ArrayRef<int64_t>{0}).getResult());
-    e.forEach(e.i64(0), e.extent(s.channels), 1, [&](Value channel) {
-      Value values = loadRow(e.address(f32, image, e.mul(channel, plane)), first, offset, inside, run);
-      Value row = e.add(e.mul(channel, taps), tapNumber);
-      LLVM::StoreOp::create(e.b, values, e.address(f32, panel, e.mul(row, e.i64(kLanes))), 4);
-    });
   }
 
   /// Fills whole panels of a plain convolution, plane by plane.
@@ -194,31 +124,6 @@ struct ConvEmitter {
         LLVM::StoreOp::create(e.b, values, e.address(f32, row, e.mul(e.sub(panel, firstPanel), panelFloats)), 4);
       });
     });
-  }
-
-  void gatherTaps(Value image, Value panel, ArrayRef<Value> start, Index tap, Value number) {
-    if (tap.size() < start.size()) {
-      Value size = e.extent(s.filter[2 + tap.size()]);
-      e.forEach(e.i64(0), size, 1, [&](Value k) {
-        Index next(tap);
-        next.push_back(k);
-        gatherTaps(image, panel, start, next, e.add(e.mul(number, size), k));
-      });
-      return;
-    }
-    auto [offset, inside] = offsets(start, tap);
-    int64_t stride = s.op.getStrides().back();
-    if (stride > 2)
-      return gatherChannels(image, panel, number, offset, inside, Run::scattered);
-    Value first = vector::ExtractOp::create(e.b, offset, ArrayRef<int64_t>{0});
-    Value isStraight = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, offset, arith::AddIOp::create(e.b, splat(e, first), lanes(stride)));
-    Value all = vector::ReductionOp::create(e.b, vector::CombiningKind::AND, isStraight);
-    auto branch = scf::IfOp::create(e.b, all, true);
-    OpBuilder::InsertionGuard guard(e.b);
-    e.b.setInsertionPointToStart(branch.thenBlock());
-    gatherChannels(image, panel, number, offset, inside, stride == 1 ? Run::contiguous : Run::everySecond);
-    e.b.setInsertionPointToStart(branch.elseBlock());
-    gatherChannels(image, panel, number, offset, inside, Run::scattered);
   }
 
   void epilogue(Value image, Value channel, Value pixel, int64_t rows, Value columns) {
@@ -322,7 +227,7 @@ struct ConvEmitter {
       }
       e.forEach(next, endPanel, 1, [&](Value panel) {
         Value target = e.address(f32, scratch, e.mul(e.sub(panel, firstPanel), panelSize));
-        gatherTaps(input, target, coordinates(e.mul(panel, e.i64(kLanes))), {}, e.i64(0));
+        gather.emit(input, e.extent(s.channels), e.mul(panel, e.i64(kLanes)), target, kLanes);
       });
       Value first = e.mul(block, e.i64(s.blockChannels)), count = outChannels;
       if (s.blocks > 1)

@@ -47,6 +47,8 @@ static void emitBody(UnitEmitter &e) {
     return e.options.exact ? emitMap(e) : emitConv(e);
   case Hero::winograd:
     return emitWinograd(e);
+  case Hero::packed_conv:
+    return emitPackedConv(e);
   case Hero::int8_conv:
     return emitInt8Conv(e);
   case Hero::int8_depthwise:

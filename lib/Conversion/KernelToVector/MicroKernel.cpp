@@ -20,14 +20,24 @@ int64_t getTilePanels(const TargetInfo &target) { return target.vectorBytes >= 6
 
 namespace {
 
+/// What the operands decide about the code.
+struct TileForm {
+  bool isStrided; ///< the step of b is an argument
+  bool isTransposed, accumulates;
+  int64_t aheadStep; ///< where not 0, floats to prefetch are an argument
+
+  std::string getSuffix() const {
+    return std::string(isStrided ? "_strided" : "") + (isTransposed ? "_transposed" : "") + (accumulates ? "_added" : "") + (aheadStep ? "_ahead" + std::to_string(aheadStep) : "");
+  }
+};
+
 struct TileBuilder {
   ImplicitLocOpBuilder b;
   int64_t rows, panels;
   VectorType lanes;
   Block *entry;
-  bool isStrided; ///< the step of b is an argument
-  int64_t packedRows;
-  Value step = {};
+  TileForm form;
+  Value step = {}, ahead = {};
 
   Value c(int64_t value) { return arith::ConstantIntOp::create(b, value, 64); }
   Value at(Value base, Value offset) {
@@ -36,6 +46,13 @@ struct TileBuilder {
   Value times(Value x, int64_t n) { return arith::MulIOp::create(b, x, c(n)); }
   Value plus(Value x, Value y) { return arith::AddIOp::create(b, x, y); }
 
+  /// Calls `body` with the number of each accumulator and where it lies in c.
+  void forTile(function_ref<void(int64_t number, Value place)> body) {
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t j = 0; j < panels; ++j)
+        body(i * panels + j, at(entry->getArgument(4), plus(times(entry->getArgument(5), i), c(j * kLanes))));
+  }
+
   /// One step of the sum for all accumulators.
   SmallVector<Value> advance(Value k, ValueRange sums) {
     Value a = entry->getArgument(0), rowStride = entry->getArgument(1), panel = entry->getArgument(2), panelStride = entry->getArgument(3);
@@ -43,11 +60,13 @@ struct TileBuilder {
     for (int64_t j = 0; j < panels; ++j) {
       Value offset = plus(times(panelStride, j), arith::MulIOp::create(b, k, step));
       columns.push_back(LLVM::LoadOp::create(b, lanes, at(panel, offset), 4));
-      if (rows >= kFewestRowsToPrefetch)
+      if (form.aheadStep)
+        LLVM::Prefetch::create(b, at(ahead, plus(times(panelStride, j), times(k, form.aheadStep))), /*rw=*/0, /*hint=*/2, /*cache=*/1);
+      else if (rows >= kFewestRowsToPrefetch)
         LLVM::Prefetch::create(b, at(panel, plus(offset, times(step, kPrefetchSteps))), /*rw=*/0, /*hint=*/3, /*cache=*/1);
     }
     for (int64_t i = 0; i < rows; ++i) {
-      Value offset = packedRows ? plus(times(k, packedRows), c(i)) : plus(times(rowStride, i), k);
+      Value offset = form.isTransposed ? plus(arith::MulIOp::create(b, k, rowStride), c(i)) : plus(times(rowStride, i), k);
       Value scalar = LLVM::LoadOp::create(b, b.getF32Type(), at(a, offset), 4);
       Value row = vector::BroadcastOp::create(b, lanes, scalar);
       for (int64_t j = 0; j < panels; ++j)
@@ -58,9 +77,14 @@ struct TileBuilder {
 
   void build() {
     b.setInsertionPointToStart(entry);
-    step = isStrided ? entry->getArgument(7) : c(kLanes);
-    Value zero = arith::ConstantOp::create(b, b.getZeroAttr(lanes));
-    SmallVector<Value> sums(rows * panels, zero);
+    unsigned next = 7;
+    step = form.isStrided ? entry->getArgument(next++) : c(kLanes);
+    if (form.aheadStep)
+      ahead = entry->getArgument(next++);
+    SmallVector<Value> sums(rows * panels);
+    forTile([&](int64_t number, Value place) {
+      sums[number] = form.accumulates ? LLVM::LoadOp::create(b, lanes, place, 4).getResult() : arith::ConstantOp::create(b, b.getZeroAttr(lanes)).getResult();
+    });
     auto loop = scf::ForOp::create(b, c(0), entry->getArgument(6), c(1), sums);
     MLIRContext *context = b.getContext();
     auto unroll = LLVM::LoopUnrollAttr::get(context, b.getBoolAttr(true), {}, {}, {}, {}, {}, {});
@@ -70,32 +94,28 @@ struct TileBuilder {
       b.setInsertionPointToStart(loop.getBody());
       scf::YieldOp::create(b, advance(loop.getInductionVar(), loop.getRegionIterArgs()));
     }
-    for (int64_t i = 0; i < rows; ++i)
-      for (int64_t j = 0; j < panels; ++j) {
-        Value offset = plus(times(entry->getArgument(5), i), c(j * kLanes));
-        LLVM::StoreOp::create(b, loop.getResult(i * panels + j), at(entry->getArgument(4), offset), 4);
-      }
+    forTile([&](int64_t number, Value place) { LLVM::StoreOp::create(b, loop.getResult(number), place, 4); });
     func::ReturnOp::create(b);
   }
 };
 
-func::FuncOp getMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, int64_t lanes, bool isStrided, int64_t packedRows) {
+func::FuncOp getMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, int64_t lanes, TileForm form) {
   auto module = e.function->getParentOfType<ModuleOp>();
-  std::string name = "gemm_f32_" + std::to_string(rows) + "x" + std::to_string(panels * lanes) + (isStrided ? "_strided" : "");
-  if (packedRows)
-    name += "_packed" + std::to_string(packedRows);
+  std::string name = "gemm_f32_" + std::to_string(rows) + "x" + std::to_string(panels * lanes) + form.getSuffix();
   if (auto found = module.lookupSymbol<func::FuncOp>(name))
     return found;
   OpBuilder::InsertionGuard guard(e.b);
   e.b.setInsertionPointToStart(module.getBody());
   Type ptr = LLVM::LLVMPointerType::get(e.b.getContext()), i64 = e.b.getI64Type();
   SmallVector<Type> types{ptr, i64, ptr, i64, ptr, i64, i64};
-  if (isStrided)
+  if (form.isStrided)
     types.push_back(i64);
+  if (form.aheadStep)
+    types.push_back(ptr);
   auto function = func::FuncOp::create(e.b, name, e.b.getFunctionType(types, {}));
   function->setAttr("passthrough", e.b.getArrayAttr({e.b.getStringAttr("noinline")}));
   function->setAttr("llvm.linkage", LLVM::LinkageAttr::get(e.b.getContext(), LLVM::Linkage::Internal));
-  TileBuilder builder{ImplicitLocOpBuilder(e.b.getLoc(), e.b), rows, panels, VectorType::get({lanes}, e.b.getF32Type()), function.addEntryBlock(), isStrided, packedRows};
+  TileBuilder builder{ImplicitLocOpBuilder(e.b.getLoc(), e.b), rows, panels, VectorType::get({lanes}, e.b.getF32Type()), function.addEntryBlock(), form};
   builder.build();
   return function;
 }
@@ -103,10 +123,13 @@ func::FuncOp getMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, int64_
 } // namespace
 
 void callMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, const TileOperands &t, int64_t lanes) {
-  func::FuncOp callee = getMicroKernel(e, rows, panels, lanes, static_cast<bool>(t.step), t.packedRows);
+  TileForm form{static_cast<bool>(t.step), t.isTransposed, t.accumulates, t.ahead ? t.aheadStep : 0};
+  func::FuncOp callee = getMicroKernel(e, rows, panels, lanes, form);
   SmallVector<Value> operands{t.a, t.rowStride, t.b, t.panelStride, t.c, t.columnStride, t.depth};
   if (t.step)
     operands.push_back(t.step);
+  if (t.ahead)
+    operands.push_back(t.ahead);
   func::CallOp::create(e.b, callee, operands);
 }
 

@@ -18,7 +18,10 @@ struct TileOperands {
   mlir::Value c, columnStride; ///< row i, column n at c[i * columnStride + n]
   mlir::Value depth;          ///< length of the sum
   mlir::Value step = {};      ///< elements from one k to the next in b; a panel's width where null
-  int64_t packedRows = 0;     ///< where not 0, row i, sum index k lies at a[k * packedRows + i], and rowStride is not read
+  bool isTransposed = false;  ///< row i, sum index k lies at a[k * rowStride + i]
+  bool accumulates = false;   ///< sums start with what lies in c, not with 0
+  mlir::Value ahead = {};     ///< where set, k prefetches ahead[j * panelStride + k * aheadStep] to the second-level cache in place of panel j
+  int64_t aheadStep = 0;
 };
 
 /// Calls the shared function that computes a tile of `rows` x (`lanes` * `panels`): one chain of fused multiply-adds per element. Fewer lanes than

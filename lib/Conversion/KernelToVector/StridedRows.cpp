@@ -1,5 +1,6 @@
 // Rows of q, k and v in memory, and their panels; see StridedRows.h.
 #include "lib/Conversion/KernelToVector/StridedRows.h"
+#include "lib/Conversion/KernelToVector/Transposed.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -36,25 +37,6 @@ Value loadVector(UnitEmitter &e, Type stored, Value pointer) {
   Value bits = arith::ExtUIOp::create(e.b, words, LLVM::LoadOp::create(e.b, VectorType::get({kLanes}, e.b.getI16Type()), pointer, 2).getResult());
   Value half = vector::BroadcastOp::create(e.b, words, arith::ConstantIntOp::create(e.b, 16, 32));
   return arith::BitcastOp::create(e.b, wide, arith::ShLIOp::create(e.b, bits, half).getResult());
-}
-
-/// Transposes a square of 16 vectors: after the step for bit s, row and lane numbers have exchanged that bit.
-static void transposeSquare(UnitEmitter &e, SmallVectorImpl<Value> &rows) {
-  for (int64_t bit = 1; bit < kLanes; bit *= 2) {
-    SmallVector<int64_t> low, high;
-    for (int64_t lane = 0; lane < kLanes; ++lane) {
-      bool isSet = lane & bit;
-      low.push_back(isSet ? kLanes + lane - bit : lane);
-      high.push_back(isSet ? kLanes + lane : lane + bit);
-    }
-    for (int64_t row = 0; row < kLanes; ++row) {
-      if (row & bit)
-        continue;
-      Value a = rows[row], c = rows[row + bit];
-      rows[row] = vector::ShuffleOp::create(e.b, a, c, low);
-      rows[row + bit] = vector::ShuffleOp::create(e.b, a, c, high);
-    }
-  }
 }
 
 StridedRows::StridedRows(UnitEmitter &e, Value tensor) : e(e), dims(graph::getDims(tensor)) {

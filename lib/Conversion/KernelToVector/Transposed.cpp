@@ -81,24 +81,6 @@ std::optional<Transposed> matchTransposed(kernel::UnitOp unit) {
   return found;
 }
 
-/// Transposes a square in registers whose rows are vectors of as many elements.
-void transposeSquare(UnitEmitter &e, SmallVectorImpl<Value> &rows) {
-  auto side = static_cast<int64_t>(rows.size());
-  // Neighbours of the first and second half are paired; after as many steps as a number of a row has bits, numbers of rows and lanes have changed places.
-  SmallVector<int64_t> low, high;
-  for (int64_t lane = 0; lane < side / 2; ++lane) {
-    low.append({lane, side + lane});
-    high.append({side / 2 + lane, side + side / 2 + lane});
-  }
-  for (int64_t step = 1; step < side; step *= 2) {
-    SmallVector<Value> next;
-    for (int64_t row = 0; row < side / 2; ++row)
-      for (ArrayRef<int64_t> mask : {ArrayRef(low), ArrayRef(high)})
-        next.push_back(vector::ShuffleOp::create(e.b, rows[row], rows[row + side / 2], mask));
-    rows.assign(next.begin(), next.end());
-  }
-}
-
 /// Keeps a loop of few iterations from being unrolled into scalars before it becomes vectors.
 void keepForVectors(Value iv) {
   auto loop = cast<scf::ForOp>(iv.getParentBlock()->getParentOp());
@@ -249,6 +231,23 @@ struct TransposedEmitter {
 AffineExpr getTiles(const Transposed &shape) { return shape.dims[shape.dim].ceilDiv(shape.height); }
 
 } // namespace
+
+void transposeSquare(UnitEmitter &e, SmallVectorImpl<Value> &rows) {
+  auto side = static_cast<int64_t>(rows.size());
+  // Neighbours of the first and second half are paired; after as many steps as a number of a row has bits, numbers of rows and lanes have changed places.
+  SmallVector<int64_t> low, high;
+  for (int64_t lane = 0; lane < side / 2; ++lane) {
+    low.append({lane, side + lane});
+    high.append({side / 2 + lane, side + side / 2 + lane});
+  }
+  for (int64_t step = 1; step < side; step *= 2) {
+    SmallVector<Value> next;
+    for (int64_t row = 0; row < side / 2; ++row)
+      for (ArrayRef<int64_t> mask : {ArrayRef(low), ArrayRef(high)})
+        next.push_back(vector::ShuffleOp::create(e.b, rows[row], rows[row + side / 2], mask));
+    rows.assign(next.begin(), next.end());
+  }
+}
 
 bool emitTransposed(UnitEmitter &e) {
   std::optional<Transposed> shape = matchTransposed(e.unit);

@@ -6,6 +6,8 @@
 
 namespace onager {
 
+/// Turns rows of a square, vectors of as many elements as there are rows, into its columns.
+void transposeSquare(UnitEmitter &e, llvm::SmallVectorImpl<mlir::Value> &rows);
 /// Emits the unit if all that it transposes can go through tiles; false where the map's own loops must do.
 bool emitTransposed(UnitEmitter &e);
 /// Returns the work items of such a unit, nothing of another.

@@ -198,7 +198,7 @@ struct WinogradEmitter {
       Value a = at(filter, e.mul(position, e.i64(s.channels * s.rowTile)));
       Value b = at(transformed, e.mul(position, e.i64(s.positionPitch))), c = at(products, e.mul(position, e.i64(s.productPitch)));
       auto tile = [&](Value column, int64_t count, int64_t laneCount) {
-        TileOperands t{a, e.i64(0), at(b, column), e.i64(kLanes), at(c, column), e.i64(s.pitch), e.i64(s.channels), e.i64(s.pitch), s.rowTile};
+        TileOperands t{a, e.i64(s.rowTile), at(b, column), e.i64(kLanes), at(c, column), e.i64(s.pitch), e.i64(s.channels), e.i64(s.pitch), /*isTransposed=*/true};
         callMicroKernel(e, rows, count, t, laneCount);
       };
       Value full = e.mul(e.floorDiv(tiles, e.i64(width)), e.i64(width)), rest = e.sub(tiles, full);
