@@ -25,9 +25,10 @@ struct TileForm {
   bool isStrided; ///< the step of b is an argument
   bool isTransposed, accumulates;
   int64_t aheadStep; ///< where not 0, floats to prefetch are an argument
+  bool looksAtPanels; ///< they lie in as many panels
 
   std::string getSuffix() const {
-    return std::string(isStrided ? "_strided" : "") + (isTransposed ? "_transposed" : "") + (accumulates ? "_added" : "") + (aheadStep ? "_ahead" + std::to_string(aheadStep) : "");
+    return std::string(isStrided ? "_strided" : "") + (isTransposed ? "_transposed" : "") + (accumulates ? "_added" : "") + (aheadStep ? "_ahead" + std::to_string(aheadStep) + (looksAtPanels ? "p" : "") : "");
   }
 };
 
@@ -60,9 +61,9 @@ struct TileBuilder {
     for (int64_t j = 0; j < panels; ++j) {
       Value offset = plus(times(panelStride, j), arith::MulIOp::create(b, k, step));
       columns.push_back(LLVM::LoadOp::create(b, lanes, at(panel, offset), 4));
-      if (form.aheadStep)
+      if (form.aheadStep && (form.looksAtPanels || j == 0))
         LLVM::Prefetch::create(b, at(ahead, plus(times(panelStride, j), times(k, form.aheadStep))), /*rw=*/0, /*hint=*/2, /*cache=*/1);
-      else if (rows >= kFewestRowsToPrefetch)
+      else if (rows >= kFewestRowsToPrefetch && !form.aheadStep)
         LLVM::Prefetch::create(b, at(panel, plus(offset, times(step, kPrefetchSteps))), /*rw=*/0, /*hint=*/3, /*cache=*/1);
     }
     for (int64_t i = 0; i < rows; ++i) {
@@ -123,7 +124,7 @@ func::FuncOp getMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, int64_
 } // namespace
 
 void callMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, const TileOperands &t, int64_t lanes) {
-  TileForm form{static_cast<bool>(t.step), t.isTransposed, t.accumulates, t.ahead ? t.aheadStep : 0};
+  TileForm form{static_cast<bool>(t.step), t.isTransposed, t.accumulates, t.ahead ? t.aheadStep : 0, t.ahead && t.looksAtPanels};
   func::FuncOp callee = getMicroKernel(e, rows, panels, lanes, form);
   SmallVector<Value> operands{t.a, t.rowStride, t.b, t.panelStride, t.c, t.columnStride, t.depth};
   if (t.step)

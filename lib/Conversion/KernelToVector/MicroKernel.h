@@ -20,8 +20,9 @@ struct TileOperands {
   mlir::Value step = {};      ///< elements from one k to the next in b; a panel's width where null
   bool isTransposed = false;  ///< row i, sum index k lies at a[k * rowStride + i]
   bool accumulates = false;   ///< sums start with what lies in c, not with 0
-  mlir::Value ahead = {};     ///< where set, k prefetches ahead[j * panelStride + k * aheadStep] to the second-level cache in place of panel j
+  mlir::Value ahead = {};     ///< where set, k prefetches ahead[k * aheadStep] to the second-level cache, and panels are not prefetched
   int64_t aheadStep = 0;
+  bool looksAtPanels = false; ///< prefetches ahead[j * panelStride + k * aheadStep] for each panel j
 };
 
 /// Calls the shared function that computes a tile of `rows` x (`lanes` * `panels`): one chain of fused multiply-adds per element. Fewer lanes than

@@ -133,6 +133,7 @@ struct PackedConvEmitter {
       t.accumulates = !run.isFirst;
       t.ahead = at(next, e.mul(e.floorDiv(pixel, e.i64(rows)), e.i64(depth * step)));
       t.aheadStep = step;
+      t.looksAtPanels = true;
       callMicroKernel(e, size, panelCount, t);
     });
   }

@@ -25,6 +25,8 @@ namespace {
 constexpr int64_t kLanes = kernel::kPanelWidth, kOut = kernel::kWinogradOutputs, kIn = kernel::kWinogradInputs, kPositions = kernel::kWinogradPositions;
 /// Pixels of a row that a vector of tiles gives.
 constexpr int64_t kGroupPixels = kLanes * kOut;
+/// Positions of filters between the one that is multiplied and the one that is fetched.
+constexpr int64_t kAhead = 2;
 
 struct WinogradShape {
   kernel::WinogradConvOp op;
@@ -199,6 +201,9 @@ struct WinogradEmitter {
       Value b = at(transformed, e.mul(position, e.i64(s.positionPitch))), c = at(products, e.mul(position, e.i64(s.productPitch)));
       auto tile = [&](Value column, int64_t count, int64_t laneCount) {
         TileOperands t{a, e.i64(s.rowTile), at(b, column), e.i64(kLanes), at(c, column), e.i64(s.pitch), e.i64(s.channels), e.i64(s.pitch), /*isTransposed=*/true};
+        // Filters are read once, in order, and come from memory: each position fetches those of the position kAhead further.
+        t.ahead = at(a, e.i64(kAhead * s.channels * s.rowTile));
+        t.aheadStep = s.rowTile;
         callMicroKernel(e, rows, count, t, laneCount);
       };
       Value full = e.mul(e.floorDiv(tiles, e.i64(width)), e.i64(width)), rest = e.sub(tiles, full);
