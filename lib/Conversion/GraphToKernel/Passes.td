@@ -75,8 +75,8 @@ def ConvertConvToPacked : Pass<"convert-conv-to-packed", "::mlir::func::FuncOp">
     ```mlir
     %0 = graph.conv %x, %w {...} : (tensor<1x512x7x7xf32>, tensor<2048x512x1x1xf32>) -> tensor<1x2048x7x7xf32>
     // becomes
-    %m = graph.reshape %w : tensor<2048x512x1x1xf32> -> tensor<2048x512xf32>
-    %t = graph.transpose %m {perm = array<i64: 1, 0>} : tensor<2048x512xf32> -> tensor<512x2048xf32>
+    %m = graph.reshape %w : (tensor<2048x512x1x1xf32>) -> tensor<2048x512xf32>
+    %t = graph.transpose %m {perm = array<i64: 1, 0>} : (tensor<2048x512xf32>) -> tensor<512x2048xf32>
     %p = kernel.pack %t : tensor<512x2048xf32> -> tensor<128x512x16xf32>
     %0 = kernel.packed_conv %x, %p {...} : (tensor<1x512x7x7xf32>, tensor<128x512x16xf32>) -> tensor<1x2048x7x7xf32>
     ```

@@ -3,8 +3,7 @@
 // Work items: (image, group, block of output channels, run of panel pairs). A share gathers the input under its pixels into scratch, panel by panel
 //   scratch := panels, row tile of the filter where its rows are aliased
 //   panel := for each channel, tap: 16 floats, one per pixel, 0 outside of the image
-// and sweeps the output channels over them. Pixels are numbered over all spatial dims. Where 16 pixels read 16 neighbours, the row of a panel is one
-// masked load; where they read every second of 32, it is two; else a masked gather.
+// and sweeps the output channels over them. Pixels are numbered over all spatial dims.
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
 #include "lib/Conversion/KernelToVector/PanelGather.h"
 #include "lib/Conversion/KernelToVector/Plane.h"

@@ -140,6 +140,42 @@ kernel.unit @winograd_conv_c4 <winograd> {
 
 // -----
 
+kernel.unit @packed_conv_c1 <packed_conv> {
+^bb0(%x: tensor<1x4x8x8xf32>, %p: tensor<1x1x4x16xf32>):
+  // expected-error @below {{[packed_conv_c1] ranks 4 and 4 give rank 4, expected equal ones and 3}}
+  %y = kernel.packed_conv %x, %p {kernel = array<i64: 1, 1>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (0, 0)>} : (tensor<1x4x8x8xf32>, tensor<1x1x4x16xf32>) -> tensor<1x13x8x8xf32>
+  kernel.yield %y : tensor<1x13x8x8xf32>
+}
+
+// -----
+
+kernel.unit @packed_conv_c2 <packed_conv> {
+^bb0(%x: tensor<1x4x8x8xf32>, %p: tensor<1x5x16xf32>):
+  // expected-error @below {{[packed_conv_c2] a dim is 5, expected 4}}
+  %y = kernel.packed_conv %x, %p {kernel = array<i64: 1, 1>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (0, 0)>} : (tensor<1x4x8x8xf32>, tensor<1x5x16xf32>) -> tensor<1x13x8x8xf32>
+  kernel.yield %y : tensor<1x13x8x8xf32>
+}
+
+// -----
+
+kernel.unit @packed_conv_c3 <packed_conv> {
+^bb0(%x: tensor<1x4x8x8xf32>, %p: tensor<1x4x16xf32>):
+  // expected-error @below {{[packed_conv_c3] expected windows over 2 dims, and dims that are numbers but for the batch's}}
+  %y = kernel.packed_conv %x, %p {kernel = array<i64: 1, 1>, strides = array<i64: 1>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (0, 0)>} : (tensor<1x4x8x8xf32>, tensor<1x4x16xf32>) -> tensor<1x13x8x8xf32>
+  kernel.yield %y : tensor<1x13x8x8xf32>
+}
+
+// -----
+
+kernel.unit @packed_conv_c4 <packed_conv> {
+^bb0(%x: tensor<1x4x8x8xf32>, %p: tensor<1x4x16xf32>):
+  // expected-error @below {{[packed_conv_c4] 17 channels from filters for 16}}
+  %y = kernel.packed_conv %x, %p {kernel = array<i64: 1, 1>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (0, 0)>} : (tensor<1x4x8x8xf32>, tensor<1x4x16xf32>) -> tensor<1x17x8x8xf32>
+  kernel.yield %y : tensor<1x17x8x8xf32>
+}
+
+// -----
+
 kernel.unit @block_pack_c1 <map> {
 ^bb0(%w: tensor<8x2x16xui8>):
   // expected-error @below {{[block_pack_c1] 'tensor<8x2x16xui8>' does not pack to 'tensor<1x32x8xui8>'}}

@@ -41,6 +41,14 @@ module attributes {kernel.buffers = [#kernel.buffer<input 0, affine_map<() -> (3
     kernel.yield %y : tensor<1x13x8x8xf32>
   }
 
+  // CHECK: kernel.unit @packed <packed_conv> {
+  kernel.unit @packed <packed_conv> {
+  ^bb0(%x: tensor<1x4x8x8xf32>, %p: tensor<1x36x16xf32>):
+    // CHECK: kernel.packed_conv %{{.+}}, %{{.+}} {dilations = array<i64: 1, 1>, kernel = array<i64: 3, 3>, pads = #{{.+}}, strides = array<i64: 2, 2>} : (tensor<1x4x8x8xf32>, tensor<1x36x16xf32>) -> tensor<1x13x4x4xf32>
+    %y = kernel.packed_conv %x, %p {kernel = array<i64: 3, 3>, strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (1, 1)>} : (tensor<1x4x8x8xf32>, tensor<1x36x16xf32>) -> tensor<1x13x4x4xf32>
+    kernel.yield %y : tensor<1x13x4x4xf32>
+  }
+
   // CHECK: kernel.unit @bytes <int8_conv> {
   kernel.unit @bytes <int8_conv> {
   ^bb0(%x: tensor<1x4x8x8xui8>, %w: tensor<9x4x1x1xi8>, %start: tensor<9xi32>, %scale: tensor<9xf32>):

@@ -1,0 +1,108 @@
+"""Convolutions with output channels in the lanes: against -O0, over the ways that pixels, sums and channels are cut."""
+import json
+
+import numpy as np
+import pytest
+from onnx import numpy_helper, parser
+
+# channels, output channels, spatial dims, window, strides, dilations, pads (before, then after)
+SIZES = {
+    "one_tap": (64, 96, (7, 7), (1, 1), (1, 1), (1, 1), (0, 0, 0, 0)),
+    "odd_channels": (131, 37, (5, 9), (1, 1), (1, 1), (1, 1), (0, 0, 0, 0)),
+    "one_panel_more": (257, 80, (14, 14), (1, 1), (1, 1), (1, 1), (0, 0, 0, 0)),
+    "two_pixels": (128, 33, (1, 2), (1, 1), (1, 1), (1, 1), (0, 0, 0, 0)),
+    "strides": (200, 100, (14, 13), (1, 1), (2, 2), (1, 1), (0, 0, 0, 0)),
+    "wide_strides": (70, 128, (20, 17), (1, 1), (3, 4), (1, 1), (0, 0, 0, 0)),
+    "window": (64, 128, (7, 7), (3, 3), (2, 2), (1, 1), (1, 1, 1, 1)),
+    "long_sum": (320, 224, (7, 7), (3, 3), (1, 1), (1, 1), (1, 1, 1, 1)),
+    "large_window": (300, 288, (9, 8), (5, 5), (2, 1), (1, 1), (2, 2, 2, 2)),
+    "dilations": (40, 97, (11, 12), (3, 2), (1, 1), (2, 3), (0, 2, 3, 1)),
+    "line": (30, 112, (61,), (5,), (1,), (1,), (2, 2)),
+    "volume": (17, 96, (4, 5, 6), (2, 2, 3), (1, 1, 1), (1, 1, 1), (0, 0, 1, 1, 0, 1)),
+    "padded_tap": (64, 96, (6, 6), (1, 1), (1, 1), (1, 1), (1, 0, 0, 2)),
+}
+EPILOGUES = {
+    "none": "y = CONV(x, w)",
+    "bias_relu": "c = CONV(x, w, b) y = Relu(c)",
+    "image": "c = CONV(x, w, b) d = Add(c, image) y = Clip(d, low, high)",
+    "row": "c = CONV(x, w, b) y = Mul(c, row)",
+}
+
+
+def _export(size: str, epilogue: str, batch: str = "N") -> bytes:
+    channels, outputs, spatial, window, strides, dilations, pads = SIZES[size]
+    rank = len(spatial)
+    out = [(n + pads[k] + pads[rank + k] - dilations[k] * (window[k] - 1) - 1) // strides[k] + 1 for k, n in enumerate(spatial)]
+    text = lambda values: "[" + ", ".join(map(str, values)) + "]"
+    conv = f"Conv<strides = {text(strides)}, dilations = {text(dilations)}, pads = {text(pads)}>"
+    body = EPILOGUES[epilogue].replace("CONV", conv)
+    dims = lambda values: ", ".join(map(str, values))
+    model = parser.parse_model(f'<ir_version: 10, opset_import: ["" : 20]> g (float[{batch}, {dims((channels, *spatial))}] x) => (float[{batch}, {dims((outputs, *out))}] y) {{ {body} }}')
+    random = np.random.default_rng(11)
+    tensors = {"w": (outputs, channels, *window), "b": (outputs,), "row": (out[-1],), "image": (1, outputs, *out)}
+    values = {name: random.standard_normal(shape).astype(np.float32) for name, shape in tensors.items()}
+    values["w"] /= np.float32((channels * np.prod(window)) ** 0.5)
+    values |= {"low": np.float32(-1), "high": np.float32(2)}
+    model.graph.initializer.extend(numpy_helper.from_array(np.asarray(value), name) for name, value in values.items() if f"{name})" in body or f"{name}," in body)
+    return model.SerializeToString()
+
+
+def _compile(model: bytes, path, **options) -> tuple:
+    import onager
+
+    report = []
+    return onager.compile(model, path, report=report, **options), [launch["hero"] for launch in json.loads(report[0])["launches"]]
+
+
+def _input(size: str, batch: int) -> np.ndarray:
+    channels, _, spatial, *_ = SIZES[size]
+    return np.random.default_rng(3).standard_normal((batch, channels, *spatial)).astype(np.float32)
+
+
+def _hold(found: np.ndarray, wanted: np.ndarray) -> None:
+    assert found.shape == wanted.shape
+    # Chains of up to 7,500 products of f32.
+    assert np.abs(found - wanted).max() <= 1e-5 * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize("epilogue", EPILOGUES)
+@pytest.mark.parametrize("size", SIZES)
+def test_against_reference(size, epilogue, tmp_path):
+    import onager
+
+    model, x = _export(size, epilogue), _input(size, 3)
+    wanted = onager.InferenceSession(_compile(model, tmp_path / "reference.so", opt_level=0)[0]).run(None, {"x": x})[0]
+    artifact, heroes = _compile(model, tmp_path / "model.so", winograd=False)
+    assert "packed_conv" in heroes
+    results = [onager.InferenceSession(artifact, threads=threads).run(None, {"x": x})[0] for threads in (1, 2, 5)]
+    _hold(results[0], wanted)
+    for other in results[1:]:
+        np.testing.assert_array_equal(results[0], other)
+
+
+@pytest.mark.parametrize("size", ["one_tap", "strides", "long_sum"])
+@pytest.mark.parametrize("batch", [0, 1, 11])
+def test_batches(size, batch, tmp_path):
+    """One artifact for all batches; an image's bits do not depend on its place."""
+    import onager
+
+    session = onager.InferenceSession(_compile(_export(size, "image"), tmp_path / "model.so", winograd=False)[0], threads=2)
+    x = _input(size, 11)
+    alone = [session.run(None, {"x": x[k : k + 1]})[0][0] for k in range(batch)]
+    together = session.run(None, {"x": x[:batch]})[0]
+    assert together.shape[0] == batch
+    for image, single in zip(together, alone):
+        np.testing.assert_array_equal(image, single)
+
+
+@pytest.mark.parametrize("target", ["x86-64-v2", "x86-64-v3"])
+@pytest.mark.parametrize("size", ["odd_channels", "window", "volume"])
+def test_narrow_vectors(size, target, tmp_path):
+    import onager
+
+    model, x = _export(size, "bias_relu"), _input(size, 2)
+    wanted, found = (
+        onager.InferenceSession(_compile(model, tmp_path / f"{number}.so", **options)[0]).run(None, {"x": x})[0]
+        for number, options in enumerate([{"opt_level": 0}, {"target": target}])
+    )
+    _hold(found, wanted)
