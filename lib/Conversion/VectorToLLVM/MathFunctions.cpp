@@ -35,8 +35,9 @@ constexpr double kAtan[] = {0.999999999947389, -0.3333333172087891, 0.1999991806
 constexpr double kExp[] = {0.9999999999997586, 0.9999999999804596, 0.5000000000623559, 0.16666666886813858, 0.04166666420414916,
                            0.008333266759273601, 0.001388917994391497, 0.00019915573484058596, 2.4727013311935784e-05};
 constexpr double kLog[] = {1.999999999998622, 0.6666666692658342, 0.39999926199176983, 0.2857877788858362, 0.21915638391369716, 0.2314028448200778};
-// (e^r - 1 - r) / r^2 for |r| up to ln(2) / 2, in f32.
-constexpr double kExpTail[] = {0.5000000008622609, 0.1666666675338804, 0.04166647564178394, 0.008333285923806, 0.0013933302798732486, 0.00019907989298097853};
+// (e^r - 1 - r) / r^2 for |r| up to ln 2, in f32.
+constexpr double kExpTail[] = {0.5000000106610903, 0.1666667388447244, 0.04166652518108756, 0.00833252633373198, 0.001389371177205652, 0.0002011006837815416,
+                              2.4439793246573266e-05};
 // First terms of series, for arguments so small that a difference would lose digits.
 constexpr double kSmall = 1.0 / 128;
 constexpr double kSinhSeries[] = {1, 1.0 / 6, 1.0 / 120}, kAsinhSeries[] = {1, -1.0 / 6, 3.0 / 40, -15.0 / 336}, kAtanhSeries[] = {1, 1.0 / 3, 1.0 / 5, 1.0 / 7};
@@ -87,20 +88,16 @@ struct Arithmetic {
   Value fromBits(Value x) const { return arith::BitcastOp::create(b, type, x); }
 };
 
-/// e^x in f32: 2^k * e^r, where the power of two is made of two factors, so that results below the normal range are rounded and not lost.
+/// e^x in f32: 2^2k * e^r, |r| up to ln 2, multiplied by 2^k twice, which is always a normal number: only the last product leaves the normal range.
 Value expandExp(const Arithmetic &a, Value x) {
   constexpr double magic = 12582912.0; // 1.5 * 2^23
-  Value cut = a.clamp(x, -104, 89), shifted = a.multiplyAdd(cut, a.n(M_LOG2E), a.n(magic)), k = a.sub(shifted, a.n(magic));
-  Value r = a.multiplyAdd(k, a.n(-0.693359375), cut);
-  r = a.multiplyAdd(k, a.n(2.12194440e-4), r);
+  Value cut = a.clamp(x, -104.5, 89), shifted = a.multiplyAdd(cut, a.n(M_LOG2E / 2), a.n(magic)), k = a.sub(shifted, a.n(magic));
+  Value r = a.multiplyAdd(k, a.n(-2 * 0.693359375), cut);
+  r = a.multiplyAdd(k, a.n(2 * 2.12194440e-4), r);
   Value power = a.add(a.multiplyAdd(a.evaluate(kExpTail, r), a.mul(r, r), r), a.n(1));
-  Value whole = arith::SubIOp::create(a.b, a.bits(shifted), a.integer(0x4B400000)), first = arith::ShRSIOp::create(a.b, whole, a.integer(1));
-  auto scale = [&](Value exponent) {
-    Value biased = arith::AddIOp::create(a.b, exponent, a.integer(127));
-    return a.fromBits(arith::ShLIOp::create(a.b, biased, a.integer(23)));
-  };
-  Value result = a.mul(a.mul(power, scale(first)), scale(arith::SubIOp::create(a.b, whole, first)));
-  return a.select(a.isNaN(x), x, result);
+  Value biased = arith::AddIOp::create(a.b, a.bits(shifted), a.integer(127 - 0x4B400000));
+  Value scale = a.fromBits(arith::ShLIOp::create(a.b, biased, a.integer(23)));
+  return a.mul(a.mul(power, scale), scale);
 }
 
 /// Functions in f64 of an argument that came from f32.
