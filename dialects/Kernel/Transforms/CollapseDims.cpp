@@ -1,4 +1,4 @@
-// tensor<4x5x6> with tensor<6> -> tensor<20x6> with tensor<1x6>, inside elementwise units. Test: kernel-collapse-dims.mlir
+// tensor<4x5x6> with tensor<6> -> tensor<20x6> with tensor<1x6>, inside units of elementwise operations and a reduction. Test: kernel-collapse-dims.mlir
 #include "dialects/Graph/IR/Shapes.h"
 #include "dialects/Kernel/Transforms/Passes.h"
 
@@ -23,10 +23,18 @@ Extent getExtent(ArrayRef<AffineExpr> dims, ArrayRef<AffineExpr> space, size_t k
   return dims[k - missing] == space[k] ? Extent::full : Extent::other;
 }
 
-bool isElementwiseUnit(UnitOp unit) {
-  return unit.getHero() == Hero::map && llvm::all_of(unit.getBody().front().without_terminator(), [](Operation &op) {
-           return op.hasTrait<graph::ElementwiseOp>() || isa<graph::ConstantOp>(op);
-         });
+/// True where the unit has elementwise operations alone, beside at most one reduction, which is `reduction` then.
+bool canCollapse(UnitOp unit, graph::ReduceOp &reduction) {
+  if (unit.getHero() != Hero::map && unit.getHero() != Hero::reduce)
+    return false;
+  for (Operation &op : unit.getBody().front().without_terminator()) {
+    if (op.hasTrait<graph::ElementwiseOp>() || isa<graph::ConstantOp>(op))
+      continue;
+    if (reduction || !isa<graph::ReduceOp>(op))
+      return false;
+    reduction = cast<graph::ReduceOp>(op);
+  }
+  return true;
 }
 
 SmallVector<Value> getTensors(UnitOp unit) {
@@ -68,18 +76,31 @@ graph::Dims collapse(ArrayRef<AffineExpr> dims, ArrayRef<AffineExpr> space, Arra
   return out;
 }
 
+/// The groups that a reduction runs over. Its result has extent 1 there and the space's elsewhere, so that no group has both.
+SmallVector<int64_t> getReducedGroups(graph::ReduceOp reduction, ArrayRef<SmallVector<size_t>> groups) {
+  SmallVector<int64_t> axes;
+  for (auto [number, group] : llvm::enumerate(groups))
+    if (reduction && llvm::is_contained(reduction.getAxes(), static_cast<int64_t>(group.front())))
+      axes.push_back(static_cast<int64_t>(number));
+  return axes;
+}
+
 struct CollapseDims : impl::KernelCollapseDimsBase<CollapseDims> {
   void runOnOperation() override {
     UnitOp unit = getOperation();
-    if (!isElementwiseUnit(unit))
+    graph::ReduceOp reduction;
+    if (!canCollapse(unit, reduction))
       return;
-    graph::Dims space = graph::getDims(unit.getBody().front().getTerminator()->getOperand(0));
+    graph::Dims space = graph::getDims(reduction ? reduction.getX() : unit.getBody().front().getTerminator()->getOperand(0));
     SmallVector<Value> tensors = getTensors(unit);
     if (llvm::any_of(tensors, [&](Value tensor) { return graph::getDims(tensor).size() > space.size(); }))
       return;
     SmallVector<SmallVector<size_t>> groups = groupDims(space, tensors);
-    if (groups.size() == space.size())
+    SmallVector<int64_t> axes = getReducedGroups(reduction, groups);
+    if (groups.size() == space.size() || (reduction && axes.empty()))
       return;
+    if (reduction)
+      reduction.setAxes(axes);
     for (Value tensor : tensors)
       retype(tensor, collapse(graph::getDims(tensor), space, groups, &getContext()));
     ++numCollapsed;

@@ -5,9 +5,9 @@
 include "mlir/Pass/PassBase.td"
 
 def KernelCollapseDims : Pass<"kernel-collapse-dims", "::onager::kernel::UnitOp"> {
-  let summary = "Merges adjacent dims of elementwise units that every tensor walks alike";
+  let summary = "Merges adjacent dims of elementwise and reducing units that every tensor walks alike";
   let description = [{
-    In a unit that holds elementwise operations alone, dims d and d + 1 of the iteration space become one where each tensor
+    In a unit that holds elementwise operations alone, or beside one reduction, dims d and d + 1 of the iteration space become one where each tensor
     either has both with the extents of the result or has both absent or of extent 1; dims of extent 1 everywhere go. Loops
     get longer and shorter in number, indices cheaper. Other units stay as they are. Launches keep their types: only the
     grouping of dims differs, not the order of elements.

@@ -36,6 +36,37 @@ kernel.unit @symbols <map> {
   kernel.yield %0 : tensor<?x?x8xf32, #nd>
 }
 
+// Dims that are reduced become one, and those that stay.
+// CHECK: kernel.unit @planes <reduce> {
+// CHECK-NEXT: ^bb0(%[[X:.+]]: tensor<12x35xf32>):
+// CHECK-NEXT: %[[SUM:.+]] = graph.reduce %[[X]] {axes = array<i64: 1>, kind = #graph.reduce_kind<mean>} : (tensor<12x35xf32>) -> tensor<12x1xf32>
+// CHECK-NEXT: %{{.+}} = graph.exp %[[SUM]] : (tensor<12x1xf32>) -> tensor<12x1xf32>
+kernel.unit @planes <reduce> {
+^bb0(%x: tensor<3x4x5x7xf32>):
+  %0 = graph.reduce %x {axes = array<i64: 2, 3>, kind = #graph.reduce_kind<mean>} : (tensor<3x4x5x7xf32>) -> tensor<3x4x1x1xf32>
+  %1 = graph.exp %0 : (tensor<3x4x1x1xf32>) -> tensor<3x4x1x1xf32>
+  kernel.yield %1 : tensor<3x4x1x1xf32>
+}
+
+// CHECK: kernel.unit @apart <reduce> {
+// CHECK-NEXT: ^bb0(%[[X:.+]]: tensor<3x20x7xf32>, %[[Y:.+]]: tensor<1x20x1xf32>):
+// CHECK: graph.reduce %{{.+}} {axes = array<i64: 0, 2>, kind = #graph.reduce_kind<sum>} : (tensor<3x20x7xf32>) -> tensor<1x20x1xf32>
+kernel.unit @apart <reduce> {
+^bb0(%x: tensor<3x4x5x7xf32>, %y: tensor<4x5x1xf32>):
+  %0 = graph.mul %x, %y : (tensor<3x4x5x7xf32>, tensor<4x5x1xf32>) -> tensor<3x4x5x7xf32>
+  %1 = graph.reduce %0 {axes = array<i64: 3, 0>, kind = #graph.reduce_kind<sum>} : (tensor<3x4x5x7xf32>) -> tensor<1x4x5x1xf32>
+  kernel.yield %1 : tensor<1x4x5x1xf32>
+}
+
+// A reduction of nothing but dims of extent 1 keeps them.
+// CHECK: kernel.unit @one_element <reduce> {
+// CHECK-NEXT: ^bb0(%{{.+}}: tensor<3x4x1xf32>):
+kernel.unit @one_element <reduce> {
+^bb0(%x: tensor<3x4x1xf32>):
+  %0 = graph.reduce %x {axes = array<i64: 2>, kind = #graph.reduce_kind<sum>} : (tensor<3x4x1xf32>) -> tensor<3x4x1xf32>
+  kernel.yield %0 : tensor<3x4x1xf32>
+}
+
 // Units with anything else inside stay as they are.
 // CHECK: kernel.unit @transposed <map> {
 // CHECK-NEXT: ^bb0(%{{.+}}: tensor<4x5x6xf32>):
