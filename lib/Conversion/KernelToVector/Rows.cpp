@@ -1,6 +1,7 @@
 // Softmax and normalisation: rows that are read once into scratch memory and swept there.
 //
-// Work items: rows, that is index tuples of the dims that are not reduced. Per thread one row of scratch in the compute type.
+// Work items: rows, that is index tuples of the dims that are not reduced. Per thread one row of scratch in the compute type, or the result's row itself
+// where nothing follows: its lines come into the cache while powers are computed.
 //
 //   softmax    s = x, top = max s      s = e^(s - top), sum = sum s      y = s / sum
 //   normalize  s = x, mean = sum s / n  var = sum (s - mean)^2 / n       y = (s - mean) / sqrt(var + epsilon)
@@ -38,6 +39,15 @@ RowHero getRowHero(kernel::UnitOp unit) {
   for (auto [k, dim] : llvm::enumerate(graph::getDims(hero.x)))
     (llvm::is_contained(hero.axes, static_cast<int64_t>(k)) ? hero.inner : hero.outer).push_back(dim);
   return hero;
+}
+
+/// True where a row of the result has the place and type to be swept in: nothing follows the hero, and its dims are the last ones. A result that takes the
+/// place of an operand is written behind the last read of the same element.
+bool sweepsResult(kernel::UnitOp unit, const RowHero &hero) {
+  Operation *yield = unit.getBody().front().getTerminator();
+  Type storage = cast<RankedTensorType>(hero.result.getType()).getElementType();
+  return yield->getNumOperands() == 1 && yield->getOperand(0) == hero.result && (storage.isF32() || storage.isF64()) &&
+         hero.axes.front() == static_cast<int64_t>(hero.outer.size());
 }
 
 /// Puts together the index of a row and an index inside it.
@@ -246,8 +256,13 @@ void emitRows(UnitEmitter &e) {
   Type storage = cast<RankedTensorType>(hero.x.getType()).getElementType();
   if (!e.options.exact && hasShortRows(hero))
     return emitShortRows(e, hero, e.computeType(storage));
-  RowEmitter rows{e, hero, storage, e.computeType(storage), e.getScratch()};
-  forRows(e, hero.outer, e.begin, e.end, [&](ArrayRef<Value> row, Value) {
+  Type compute = e.computeType(storage);
+  bool inResult = !e.options.exact && sweepsResult(e.unit, hero);
+  RowEmitter rows{e, hero, storage, compute, inResult ? Value() : e.getScratch()};
+  Value width = e.extent(graph::getNumElements(e.b.getContext(), hero.inner));
+  forRows(e, hero.outer, e.begin, e.end, [&](ArrayRef<Value> row, Value number) {
+    if (inResult)
+      rows.scratch = e.address(compute, e.getResultBuffer(0), e.mul(number, width));
     if (isa<graph::SoftmaxOp>(hero.op))
       rows.softmaxRow(row);
     else
@@ -259,7 +274,7 @@ WorkInfo getRowWork(kernel::UnitOp unit) {
   RowHero hero = getRowHero(unit);
   MLIRContext *context = unit.getContext();
   AffineExpr rows = graph::getNumElements(context, hero.outer), width = graph::getNumElements(context, hero.inner);
-  return {rows, rows * width * 8, width * 8};
+  return {rows, rows * width * 8, sweepsResult(unit, hero) ? width * 0 : width * 8};
 }
 
 } // namespace onager
