@@ -164,7 +164,7 @@ struct BlockGemmEmitter {
   }
 
   void storeRows(Value row, int64_t rows, Value column, Value columns) {
-    storeTile(e, s.op.getResult(), tile, width * kLanes, rows, columns, [&](Value i) {
+    storeTile(e, s.op.getResult(), tile, width * kLanes, e.i64(rows), columns, [&](Value i) {
       Index first = e.delinearize(e.add(row, i), s.rowDims);
       first.push_back(column);
       return first;

@@ -2,7 +2,9 @@
 //
 // Work items: (batch, pair of panels, block of rows), rows innermost, so that one share walks the rows of a panel pair while it is in cache. Where there
 // may be a single row, an item has two pairs: a row of four vectors is long enough to hide the latency of its chains.
-// Leading dims of the left operand join its rows where the right operand has none.
+// Leading dims of the left operand join its rows where the right operand has none. Where an item has more rows than a tile and long sums, sums are cut into
+// runs whose part of the panels stays in the first-level cache; the products of all rows lie in the buffer, or the result, meanwhile, and each tile fetches
+// a part of the run that comes next.
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -53,6 +55,7 @@ struct GemmEmitter {
   GemmShape shape;
   int64_t width; ///< columns of a pair of panels
   int64_t pairs; ///< of a work item
+  int64_t runLength; ///< of sums whose panels stay in the first-level cache
   Value tile;
   bool direct;   ///< nothing follows the product: tiles go straight to the result
 
@@ -90,7 +93,43 @@ struct GemmEmitter {
       return callMicroKernel(e, rows, panels, t);
     }
     callMicroKernel(e, rows, panels, t);
-    storeTile(e, shape.op.getResult(), tile, width, rows, columns, [&](Value i) { return indexOf(batch, e.add(row, i), column); });
+    storeTile(e, shape.op.getResult(), tile, width, e.i64(rows), columns, [&](Value i) { return indexOf(batch, e.add(row, i), column); });
+  }
+
+  /// Sets `count` rows of `panels` vectors to 0.
+  void clear(Value base, Value pitch, Value count, int64_t panels) {
+    auto lanes = VectorType::get({kernel::kPanelWidth}, e.b.getF32Type());
+    Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(lanes));
+    e.forEach(e.i64(0), count, 1, [&](Value row) {
+      for (int64_t j = 0; j < panels; ++j)
+        LLVM::StoreOp::create(e.b, zero, e.address(e.b.getF32Type(), base, e.add(e.mul(row, pitch), e.i64(j * kernel::kPanelWidth))), 4);
+    });
+  }
+
+  /// Computes up to kRowBlock rows run by run.
+  void emitRuns(ArrayRef<Value> batch, Value a, Value panel, Value firstRow, Value rows, Value column, int64_t panels, Value columns, bool ragged) {
+    Type f32 = e.b.getF32Type();
+    Value depth = e.extent(shape.depth), lanes = e.i64(kernel::kPanelWidth), tileRows = e.i64(getTileRows(e.options.target));
+    bool toResult = direct && !ragged;
+    Value c = toResult ? e.address(f32, e.getResultBuffer(0), e.linearize(indexOf(batch, firstRow, column), graph::getDims(shape.op.getResult()))) : tile;
+    Value pitch = toResult ? e.extent(shape.columns) : e.i64(width), tiles = e.floorDiv(e.add(rows, e.sub(tileRows, e.i64(1))), tileRows);
+    Value step = e.floorDiv(e.add(lanes, e.sub(tiles, e.i64(1))), tiles), isLastBlock = e.compare("eq", e.add(firstRow, rows), e.extent(shape.rows));
+    Value behind = arith::SelectOp::create(e.b, isLastBlock, e.mul(depth, e.i64(panels * kernel::kPanelWidth)), e.i64(0));
+    clear(c, pitch, rows, panels);
+    e.forEach(e.i64(0), depth, runLength, [&](Value k) {
+      Value count = e.minSigned(e.i64(runLength), e.sub(depth, k)), end = e.add(k, count);
+      Value next = e.address(f32, panel, arith::SelectOp::create(e.b, e.compare("slt", end, depth), e.mul(end, lanes), behind));
+      forRowTiles(e, getTileRows(e.options.target), rows, [&](Value row, int64_t size) {
+        TileOperands t{e.address(f32, a, e.add(e.mul(e.add(firstRow, row), depth), k)), depth, e.address(f32, panel, e.mul(k, lanes)), e.mul(depth, lanes),
+                       e.address(f32, c, e.mul(row, pitch)), pitch, count};
+        t.accumulates = t.looksAtPanels = true;
+        t.ahead = e.address(f32, next, e.mul(e.floorDiv(row, tileRows), e.mul(count, step)));
+        t.aheadStep = step;
+        callMicroKernel(e, size, panels, t);
+      });
+    });
+    if (!toResult)
+      storeTile(e, shape.op.getResult(), tile, width, rows, columns, [&](Value i) { return indexOf(batch, e.add(firstRow, i), column); });
   }
 
   void emitRowsOf(ArrayRef<Value> batch, Value a, Value packed, Value pair, Value firstRow, Value rows, int64_t panels, bool ragged) {
@@ -98,6 +137,20 @@ struct GemmEmitter {
     Value columns = ragged ? e.sub(e.extent(shape.columns), column) : e.i64(width);
     Value panelBytes = e.mul(e.extent(shape.depth), e.i64(kernel::kPanelWidth));
     Value panel = e.address(e.b.getF32Type(), packed, e.mul(e.mul(pair, e.i64(width / kernel::kPanelWidth)), panelBytes));
+    std::optional<int64_t> knownRows = graph::getConstant(shape.rows), knownDepth = graph::getConstant(shape.depth);
+    int64_t tileRows = getTileRows(e.options.target);
+    auto inRuns = [&] { emitRuns(batch, a, panel, firstRow, rows, column, panels, columns, ragged); };
+    auto whole = [&] { emitWholeSums(batch, a, panel, firstRow, rows, column, panels, columns, ragged); };
+    if ((knownRows && *knownRows <= tileRows) || (knownDepth && *knownDepth <= runLength))
+      return whole();
+    if (knownRows && knownDepth && *knownRows <= kRowBlock)
+      return inRuns();
+    Value isLong = arith::AndIOp::create(e.b, e.compare("sgt", rows, e.i64(tileRows)), e.compare("sgt", e.extent(shape.depth), e.i64(runLength)));
+    e.ifThen(isLong, inRuns);
+    e.ifThen(arith::XOrIOp::create(e.b, isLong, arith::ConstantIntOp::create(e.b, 1, 1)), whole);
+  }
+
+  void emitWholeSums(ArrayRef<Value> batch, Value a, Value panel, Value firstRow, Value rows, Value column, int64_t panels, Value columns, bool ragged) {
     forRowTiles(e, getTileRows(e.options.target), rows, [&](Value first, int64_t size) { emitTile(batch, a, panel, e.add(firstRow, first), column, size, panels, columns, ragged); });
   }
 
@@ -164,7 +217,8 @@ void emitGemm(UnitEmitter &e) {
   Operation *yield = e.unit.getBody().front().getTerminator();
   GemmShape shape = getShape(e.unit);
   bool direct = yield->getNumOperands() == 1 && yield->getOperand(0) == shape.op.getResult();
-  GemmEmitter{e, shape, width, shape.getPairs(width), e.stackBuffer(e.b.getF32Type(), getTileRows(e.options.target) * width), direct}.emit();
+  int64_t runLength = e.options.target.l1Bytes / 2 / (width * 4);
+  GemmEmitter{e, shape, width, shape.getPairs(width), runLength, e.stackBuffer(e.b.getF32Type(), kRowBlock * width), direct}.emit();
 }
 
 WorkInfo getGemmWork(kernel::UnitOp unit, const EmitOptions &options) {

@@ -24,11 +24,11 @@ namespace {
 struct TileForm {
   bool isStrided; ///< the step of b is an argument
   bool isTransposed, accumulates;
-  int64_t aheadStep; ///< where not 0, floats to prefetch are an argument
+  bool looksAhead;    ///< floats to prefetch and their distance are arguments
   bool looksAtPanels; ///< they lie in as many panels
 
   std::string getSuffix() const {
-    return std::string(isStrided ? "_strided" : "") + (isTransposed ? "_transposed" : "") + (accumulates ? "_added" : "") + (aheadStep ? "_ahead" + std::to_string(aheadStep) + (looksAtPanels ? "p" : "") : "");
+    return std::string(isStrided ? "_strided" : "") + (isTransposed ? "_transposed" : "") + (accumulates ? "_added" : "") + (looksAhead ? looksAtPanels ? "_ahead_panels" : "_ahead" : "");
   }
 };
 
@@ -38,7 +38,7 @@ struct TileBuilder {
   VectorType lanes;
   Block *entry;
   TileForm form;
-  Value step = {}, ahead = {};
+  Value step = {}, ahead = {}, aheadStep = {};
 
   Value c(int64_t value) { return arith::ConstantIntOp::create(b, value, 64); }
   Value at(Value base, Value offset) {
@@ -61,9 +61,9 @@ struct TileBuilder {
     for (int64_t j = 0; j < panels; ++j) {
       Value offset = plus(times(panelStride, j), arith::MulIOp::create(b, k, step));
       columns.push_back(LLVM::LoadOp::create(b, lanes, at(panel, offset), 4));
-      if (form.aheadStep && (form.looksAtPanels || j == 0))
-        LLVM::Prefetch::create(b, at(ahead, plus(times(panelStride, j), times(k, form.aheadStep))), /*rw=*/0, /*hint=*/2, /*cache=*/1);
-      else if (rows >= kFewestRowsToPrefetch && !form.aheadStep)
+      if (form.looksAhead && (form.looksAtPanels || j == 0))
+        LLVM::Prefetch::create(b, at(ahead, plus(times(panelStride, j), arith::MulIOp::create(b, k, aheadStep))), /*rw=*/0, /*hint=*/2, /*cache=*/1);
+      else if (rows >= kFewestRowsToPrefetch && !form.looksAhead)
         LLVM::Prefetch::create(b, at(panel, plus(offset, times(step, kPrefetchSteps))), /*rw=*/0, /*hint=*/3, /*cache=*/1);
     }
     for (int64_t i = 0; i < rows; ++i) {
@@ -80,8 +80,10 @@ struct TileBuilder {
     b.setInsertionPointToStart(entry);
     unsigned next = 7;
     step = form.isStrided ? entry->getArgument(next++) : c(kLanes);
-    if (form.aheadStep)
+    if (form.looksAhead) {
       ahead = entry->getArgument(next++);
+      aheadStep = entry->getArgument(next++);
+    }
     SmallVector<Value> sums(rows * panels);
     forTile([&](int64_t number, Value place) {
       sums[number] = form.accumulates ? LLVM::LoadOp::create(b, lanes, place, 4).getResult() : arith::ConstantOp::create(b, b.getZeroAttr(lanes)).getResult();
@@ -111,8 +113,8 @@ func::FuncOp getMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, int64_
   SmallVector<Type> types{ptr, i64, ptr, i64, ptr, i64, i64};
   if (form.isStrided)
     types.push_back(i64);
-  if (form.aheadStep)
-    types.push_back(ptr);
+  if (form.looksAhead)
+    types.append({ptr, i64});
   auto function = func::FuncOp::create(e.b, name, e.b.getFunctionType(types, {}));
   function->setAttr("passthrough", e.b.getArrayAttr({e.b.getStringAttr("noinline")}));
   function->setAttr("llvm.linkage", LLVM::LinkageAttr::get(e.b.getContext(), LLVM::Linkage::Internal));
@@ -124,18 +126,18 @@ func::FuncOp getMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, int64_
 } // namespace
 
 void callMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, const TileOperands &t, int64_t lanes) {
-  TileForm form{static_cast<bool>(t.step), t.isTransposed, t.accumulates, t.ahead ? t.aheadStep : 0, t.ahead && t.looksAtPanels};
+  TileForm form{static_cast<bool>(t.step), t.isTransposed, t.accumulates, static_cast<bool>(t.ahead), t.ahead && t.looksAtPanels};
   func::FuncOp callee = getMicroKernel(e, rows, panels, lanes, form);
   SmallVector<Value> operands{t.a, t.rowStride, t.b, t.panelStride, t.c, t.columnStride, t.depth};
   if (t.step)
     operands.push_back(t.step);
   if (t.ahead)
-    operands.push_back(t.ahead);
+    operands.append({t.ahead, t.aheadStep});
   func::CallOp::create(e.b, callee, operands);
 }
 
-void storeTile(UnitEmitter &e, Value result, Value tile, int64_t width, int64_t rows, Value columns, function_ref<UnitEmitter::Index(Value)> indexOf) {
-  e.forEach(e.i64(0), e.i64(rows), 1, [&](Value i) {
+void storeTile(UnitEmitter &e, Value result, Value tile, int64_t width, Value rows, Value columns, function_ref<UnitEmitter::Index(Value)> indexOf) {
+  e.forEach(e.i64(0), rows, 1, [&](Value i) {
     Value base = e.mul(i, e.i64(width));
     UnitEmitter::Index first = indexOf(i);
     Value linear = e.linearize(first, graph::getDims(result));

@@ -21,7 +21,7 @@ struct TileOperands {
   bool isTransposed = false;  ///< row i, sum index k lies at a[k * rowStride + i]
   bool accumulates = false;   ///< sums start with what lies in c, not with 0
   mlir::Value ahead = {};     ///< where set, k prefetches ahead[k * aheadStep] to the second-level cache, and panels are not prefetched
-  int64_t aheadStep = 0;
+  mlir::Value aheadStep = {};
   bool looksAtPanels = false; ///< prefetches ahead[j * panelStride + k * aheadStep] for each panel j
 };
 
@@ -30,7 +30,7 @@ struct TileOperands {
 void callMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, const TileOperands &operands, int64_t lanes = kernel::kPanelWidth);
 /// Stores the unit's results where `result`, a product, lies in a tile on the stack: row i, column j at tile[i * width + j]. `indexOf` gives the index of
 /// the first column of row i.
-void storeTile(UnitEmitter &e, mlir::Value result, mlir::Value tile, int64_t width, int64_t rows, mlir::Value columns,
+void storeTile(UnitEmitter &e, mlir::Value result, mlir::Value tile, int64_t width, mlir::Value rows, mlir::Value columns,
                llvm::function_ref<UnitEmitter::Index(mlir::Value i)> indexOf);
 /// Emits the tiles of `rows` rows (dynamic): full ones of `most` rows, up to 16, then the rest by halves, or, where their number is known, in one or two; `tile` gets the first row and the (static) size.
 void forRowTiles(UnitEmitter &e, int64_t most, mlir::Value rows, llvm::function_ref<void(mlir::Value first, int64_t size)> tile);

@@ -132,7 +132,7 @@ struct PackedConvEmitter {
       t.isTransposed = true;
       t.accumulates = !run.isFirst;
       t.ahead = at(next, e.mul(e.floorDiv(pixel, e.i64(rows)), e.i64(depth * step)));
-      t.aheadStep = step;
+      t.aheadStep = e.i64(step);
       t.looksAtPanels = true;
       callMicroKernel(e, size, panelCount, t);
     });

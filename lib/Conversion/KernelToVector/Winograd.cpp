@@ -203,7 +203,7 @@ struct WinogradEmitter {
         TileOperands t{a, e.i64(s.rowTile), at(b, column), e.i64(kLanes), at(c, column), e.i64(s.pitch), e.i64(s.channels), e.i64(s.pitch), /*isTransposed=*/true};
         // Filters are read once, in order, and come from memory: each position fetches those of the position kAhead further.
         t.ahead = at(a, e.i64(kAhead * s.channels * s.rowTile));
-        t.aheadStep = s.rowTile;
+        t.aheadStep = e.i64(s.rowTile);
         callMicroKernel(e, rows, count, t, laneCount);
       };
       Value full = e.mul(e.floorDiv(tiles, e.i64(width)), e.i64(width)), rest = e.sub(tiles, full);
