@@ -1,13 +1,30 @@
 // Indexing, distances, hashes and searches of the domain com.microsoft.
-#include "lib/Import/OnnxToGraph/Importer.h"
+#include "lib/Import/OnnxToGraph/Microsoft.h"
 
 using namespace mlir;
 using namespace onager::graph;
 
 namespace onager::frontend {
-namespace {
 
-Value both(Emitter &e, Value a, Value b) { return a && b ? e.binary<AndOp>(a, b) : a ? a : b; }
+static Value both(Emitter &e, Value a, Value b) { return a && b ? e.binary<AndOp>(a, b) : a ? a : b; }
+
+Value banRepeats(Emitter &e, Value ids, Value scores, int64_t size, Value banned) {
+  // n-grams begin at the first `count` places; what follows the last one's beginning is compared with each.
+  AffineExpr length = Emitter::dimsOf(ids)[1], count = e.maxOf(normalize(length - size + 1), e.number(0)), one = e.minOf(count, e.number(1));
+  Value isRepeated;
+  for (int64_t k = 0; k < size - 1; ++k) {
+    Value last = e.sliceAxis(ids, 1, e.minOf(normalize(count + k), length), one);
+    isRepeated = both(e, isRepeated, e.compare<EqualOp>(e.sliceAxis(ids, 1, e.minOf(e.number(k), length), count), last));
+  }
+  Value tokens = e.sliceAxis(ids, 1, e.minOf(e.number(size - 1), length), count);
+  if (!tokens)
+    return {};
+  banned = e.splat(banned, Emitter::dimsOf(tokens));
+  Value updates = isRepeated ? e.select(isRepeated, banned, e.highest(Emitter::elementOf(scores))) : banned;
+  return e.scatterElements(scores, tokens, updates, 1, ScatterKind::min);
+}
+
+namespace {
 
 /// Adds a dim of extent 1. Where the axis is known only while the model runs, each dim is chosen by its value.
 void importExpandDims(Node &node) {
@@ -123,23 +140,9 @@ void importNGramRepeatBlock(Node &node) {
   int64_t size = node.getInt("ngram_size", 0);
   if (!ids || !scores)
     return;
-  ids = e.cast(ids, e.i64());
   if (size < 1 || Emitter::rankOf(ids) != 2 || Emitter::rankOf(scores) != 2)
     return void(e.fail("expected an ngram_size of at least 1 and operands of rank 2"));
-  // n-grams begin at the first `count` places; what follows the last one's beginning is compared with each.
-  AffineExpr length = Emitter::dimsOf(ids)[1], count = e.maxOf(normalize(length - size + 1), e.number(0)), one = e.minOf(count, e.number(1));
-  Value isRepeated;
-  for (int64_t k = 0; k < size - 1; ++k) {
-    Value last = e.sliceAxis(ids, 1, e.minOf(normalize(count + k), length), one);
-    isRepeated = both(e, isRepeated, e.compare<EqualOp>(e.sliceAxis(ids, 1, e.minOf(e.number(k), length), count), last));
-  }
-  Value tokens = e.sliceAxis(ids, 1, e.minOf(e.number(size - 1), length), count);
-  if (!tokens)
-    return;
-  Type type = Emitter::elementOf(scores);
-  Value banned = e.splat(e.lowest(type), Emitter::dimsOf(tokens));
-  Value updates = isRepeated ? e.select(isRepeated, banned, e.highest(type)) : banned;
-  node.set(0, e.scatterElements(scores, tokens, updates, 1, ScatterKind::min));
+  node.set(0, banRepeats(e, e.cast(ids, e.i64()), scores, size, e.lowest(Emitter::elementOf(scores))));
 }
 
 /// Hashes of the n-grams that end at each token: products with multipliers, joined by exclusive or, modulo the size of each head's table.

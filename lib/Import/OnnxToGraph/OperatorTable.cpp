@@ -68,6 +68,7 @@ static OperatorTable makeTable() {
   addMicrosoftExperts(table);
   addMicrosoftBlocks(table);
   addMicrosoftRecurrent(table);
+  addMicrosoftGeneration(table);
   addQLinear(table);
   return table;
 }
