@@ -145,42 +145,6 @@ void importNGramRepeatBlock(Node &node) {
   node.set(0, banRepeats(e, e.cast(ids, e.i64()), scores, size, e.lowest(Emitter::elementOf(scores))));
 }
 
-/// Hashes of the n-grams that end at each token: products with multipliers, joined by exclusive or, modulo the size of each head's table.
-void importNGramHashMapping(Node &node) {
-  Emitter &e = node.e;
-  Value ids = node.in(0), multipliers = node.in(1), sizes = node.in(2);
-  int64_t most = node.getInt("max_ngram_size", 0), heads = node.getInt("n_head_per_ngram", 0);
-  if (!ids || !multipliers || !sizes || !checkRanks(node, {{1, 1}, {2, 1}, {3, 2}}))
-    return;
-  if (most < 2 || most > 64 || heads < 1 || Emitter::rankOf(ids) != 2 || node.has(6))
-    return void(e.fail("max_ngram_size is " + Twine(most) + ", n_head_per_ngram " + Twine(heads) + "; segment_ids are not supported"));
-  Type type = Emitter::elementOf(ids);
-  Dims dims = Emitter::dimsOf(ids);
-  e.requireAtLeast(Emitter::dimsOf(multipliers)[0], e.number(most), "the number of multipliers");
-  e.unify(Emitter::dimsOf(sizes)[0], e.number((most - 1) * heads), "the number of tables");
-  if (node.has(3))
-    e.unify(Emitter::dimsOf(node.in(3))[1], e.number(most - 1), "the number of past ids");
-  Value end = node.has(5) ? e.reshape(node.in(5), {}) : Value(), filler = end ? end : e.integerScalar(node.getInt("pad_id", 0), type);
-  Value past = node.has(3) ? node.in(3) : e.splat(filler, {dims[0], e.number(most - 1)}), all = e.concat({past, ids}, 1), mix, isCut;
-  Values hashes;
-  for (int64_t k = 0; k < most; ++k) {
-    Value shifted = e.sliceAxis(all, 1, e.number(most - 1 - k), dims[1]);
-    // Behind the end of a text only its token is seen.
-    if (end && k > 0 && node.getInt("reset_on_eos", 0)) {
-      Value isEnd = e.compare<EqualOp>(shifted, end);
-      isCut = isCut ? e.binary<OrOp>(isCut, isEnd) : isEnd;
-      shifted = isCut ? e.select(isCut, end, shifted) : shifted;
-    }
-    Value product = e.mul(shifted, e.reshape(e.sliceAxis(multipliers, 0, k, 1), {}));
-    mix = mix ? e.binary<XorOp>(mix, product) : product;
-    if (k > 0 && mix)
-      hashes.push_back(e.mod(e.unsqueeze(mix, {2}), e.sliceAxis(sizes, 0, (k - 1) * heads, heads), /*fmod=*/false));
-  }
-  Value hash = e.concat(hashes, 2);
-  node.set(0, node.has(4) ? e.add(hash, node.in(4)) : hash);
-  node.set(1, e.sliceAxis(all, 1, dims[1], e.number(most - 1)));
-}
-
 void importIdentity(Node &node) { node.set(0, node.in(0)); }
 
 /// The cheapest way through a cost matrix, as rows and columns passed.
@@ -239,7 +203,6 @@ void addMicrosoftTensors(OperatorTable &table) {
   add("NGramRepeatBlock", importNGramRepeatBlock);
   add("DynamicTimeWarping", importDynamicTimeWarping);
   add("BifurcationDetector", importBifurcationDetector);
-  add("NGramHashMapping", importNGramHashMapping);
   add("SampleOp", importIdentity);
   add("SparseToDenseMatMul", importSparseToDenseMatMul);
 }

@@ -69,6 +69,9 @@ static OperatorTable makeTable() {
   addMicrosoftBlocks(table);
   addMicrosoftRecurrent(table);
   addMicrosoftGeneration(table);
+  addMicrosoftGrams(table);
+  addMicrosoftPacked(table);
+  addPacked(table);
   addQLinear(table);
   return table;
 }
