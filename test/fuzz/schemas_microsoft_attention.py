@@ -100,7 +100,7 @@ def _linear(draw):
     inputs = [draw.values(0, (batch, steps, heads * keys), -1, 1), draw.values(1, (batch, steps, groups * keys), -0.5, 0.5), draw.values(2, (batch, steps, groups * width), -1, 1),
               maybe(draw, 3, (batch, groups, keys, width), -1, 1), draw.values(4, (batch, steps, groups * draw.one(1, keys)), -1, 0) if "gated" in rule else None,
               draw.values(5, (batch, steps, groups), 0, 1) if "delta" in rule else None]
-    return close(loose(draw.node(trim(inputs), 2, q_num_heads=heads, kv_num_heads=groups, update_rule=rule)))
+    return loose(draw.node(trim(inputs), 2, q_num_heads=heads, kv_num_heads=groups, update_rule=rule))
 
 
 def _delta_net(draw):

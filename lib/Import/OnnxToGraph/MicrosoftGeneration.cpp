@@ -185,7 +185,7 @@ bool readInputs(SearchPlan &plan, Places places) {
   AffineExpr most = readCount(node, places.most, 4096, "max_length");
   if (e.hasFailed())
     return false;
-  e.requireAtLeast(most, normalize(plan.prompt + 1), "max_length, which exceeds the length of the prompt,");
+  e.requireAtLeast(most, normalize(plan.prompt + 1), "max_length, which exceeds the length of the prompt");
   plan.most = e.maxOf(most, normalize(plan.prompt + 1));
   plan.leastLength = node.has(places.least) ? e.cast(e.reshape(node.in(places.least), {}), e.i64()) : Value();
   plan.repetition = readFactor(node, places.repetition, 1);

@@ -66,7 +66,7 @@ public:
     Exprs wanted = node.has(4) ? e.contentsOrBind(e.reshape(node.in(4), {})) : Exprs{e.number(1)};
     if (wanted.size() != 1)
       return;
-    e.requireAtLeast(plan.beams, wanted[0], "num_beams, which num_return_sequences does not exceed,");
+    e.requireAtLeast(plan.beams, wanted[0], "num_beams, which num_return_sequences does not exceed");
     AffineExpr count = e.maxOf(wanted[0], e.number(0));
     Type texts = e.tensorType({plan.rows, plan.most}, e.i32());
     CallOp call = e.callMany("beam_search_end", {states[sequences], e.indexTensor({length}, {}, e.i64()), states[sums], states[hypotheses], states[scores], states[lengths], states[done], penalties},

@@ -223,7 +223,7 @@ public:
     if (e.hasFailed())
       return;
     texts = Emitter::dimsOf(past)[0], rows = Emitter::dimsOf(past)[2];
-    e.requireAtLeast(rows, e.number(window), "the rows of the cache, which hold local_window_size,");
+    e.requireAtLeast(rows, e.number(window), "the rows of the cache, which hold local_window_size");
     column = {texts, e.number(1)};
     length = e.reshape(lengths, column);
     before = e.reshape(q.pastLength, column);
@@ -378,14 +378,17 @@ void importSparseAttention(Node &node) {
   if (node.getInt("do_rotary", 0))
     rotateGrouped(node, q, q.positions, node.in(9), node.in(10));
   Value blocks = expandBlocks(e, node.in(5), node.in(6));
-  std::optional<int64_t> layouts = blocks ? graph::getConstant(Emitter::dimsOf(blocks)[0]) : std::nullopt;
-  if (!layouts || *layouts < 1 || q.heads % *layouts)
-    return void(e.fail("the number of layouts is not known or does not divide that of heads"));
+  if (!blocks)
+    return;
+  AffineExpr layouts = e.maxOf(Emitter::dimsOf(blocks)[0], e.number(1));
+  e.unify(normalize(e.truncDiv(e.number(q.heads), layouts) * layouts), e.number(q.heads), "the number of heads, which the layouts share");
+  if (e.hasFailed())
+    return;
   AffineExpr last = normalize(Emitter::dimsOf(blocks)[1] - 1);
   auto blockOf = [&](Value at) { return e.minimum(e.div(at, e.integerScalar(size, e.i64())), e.indexTensor({last}, {}, e.i64())); };
   Value columns = e.gather(blocks, blockOf(e.iota({q.extent}, 0, e.i64())), 2);
   Value seen = e.transpose(e.gather(columns, blockOf(q.positions), 1), {1, 0, 2, 3});
-  Value turns = e.mod(e.iota({e.number(q.heads)}, 0, e.i64()), e.integerScalar(*layouts, e.i64()), false);
+  Value turns = e.mod(e.iota({e.number(q.heads)}, 0, e.i64()), e.indexTensor({layouts}, {}, e.i64()), false);
   Scores how;
   how.allowed = both(e, seeColumns(node, q, {}), splitGroups(e, q, e.gather(seen, turns, 1)));
   if (how.allowed)

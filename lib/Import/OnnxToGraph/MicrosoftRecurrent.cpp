@@ -201,11 +201,9 @@ void importLinearAttention(Node &node) {
     return;
   Type type = Emitter::elementOf(query), wide = e.f32();
   Dims dims = Emitter::dimsOf(query), values = Emitter::dimsOf(value);
-  std::optional<int64_t> size = graph::getConstant(dims[3]);
   double scale = node.getFloat("scale", 0);
-  if (scale == 0 && !size)
-    return void(e.fail("the size of a head is not known"));
-  query = e.mulNumber(e.cast(query, wide), scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(*size)));
+  Value size = e.cast(e.indexTensor({dims[3]}, {}, e.i64()), wide);
+  query = scale != 0 ? e.mulNumber(e.cast(query, wide), scale) : e.div(e.cast(query, wide), e.unary<SqrtOp>(size));
   Values sequences{query, e.cast(key, wide), e.cast(value, wide)};
   if (isGated)
     sequences.push_back(e.unary<ExpOp>(e.cast(stepHeads(e, node.in(4), heads), wide)));
