@@ -128,7 +128,7 @@ def _delta_net(draw):
     inputs = [draw.values(0, (batch, steps, 2, 8), -1, 1), draw.values(1, (batch, steps, 2, 8), -0.4, 0.4), draw.values(2, (batch, steps, groups, 6), -1, 1), None,
               draw.values(4, (batch, steps, groups), -1, 0) if "gated" in rule else None, draw.values(5, (batch, steps, groups), 0, 1) if "delta" in rule else None,
               draw.values(6, (batch, groups, 6, 8), -1, 1)]
-    return close(loose(draw.node(inputs, 2, update_rule=rule), 0.02, 0.01))
+    return loose(draw.node(inputs, 2, update_rule=rule), 0.02, 0.01)
 
 
 def _causal_convolution(draw):

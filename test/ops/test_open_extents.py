@@ -160,3 +160,22 @@ def test_experts(attributes):
 def test_sizes_of_heads():
     model = make_model("LinearAttention", [3, 3, 3], [FLOAT] * 3, [(FLOAT, 3), (FLOAT, 4)], domain="com.microsoft", q_num_heads=2, kv_num_heads=2, update_rule="linear")
     compare(model, [[draw(2, 4, 8), draw(2, 4, 8), draw(2, 4, 6)], [draw(1, 3, 4), draw(1, 3, 4), draw(1, 3, 8)]], 3, onnxruntime.InferenceSession)
+
+
+@pytest.mark.parametrize("per_key", [False, True])
+def test_heads_of_gated_delta(per_key):
+    """Heads, their sizes, and which bias of the decay there is; a network of other sizes runs in ONNX Runtime for each case."""
+    ranks = [4, 4, 4, None, 4 if per_key else 3, 3, 4, 1, 1]
+    names = ["" if rank is None else f"x{k}" for k, rank in enumerate(ranks)]
+    infos = [helper.make_tensor_value_info(name, FLOAT, [f"{name}_{d}" for d in range(rank)]) for name, rank in zip(names, ranks) if name]
+    node = helper.make_node("GatedDeltaNet", names, ["y0", "y1"], domain="com.microsoft", update_rule="gated_delta", gate_activation="softplus")
+    outputs = [helper.make_tensor_value_info("y0", FLOAT, [None] * 4), helper.make_tensor_value_info("y1", FLOAT, [None] * 4)]
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(helper.make_graph([node], "g", infos, outputs), opset_imports=opsets, ir_version=10).SerializeToString()
+    session, reference = onager.InferenceSession(model), onnxruntime.InferenceSession(model)
+    for own, heads, width, values, whole in ((2, 4, 8, 6, False), (1, 2, 4, 3, per_key)):
+        decay = (2, 3, heads, width) if per_key else (2, 3, heads)
+        shapes = [(2, 3, own, width), (2, 3, own, width), (2, 3, heads, values), None, decay, (2, 3, heads), (2, heads, values, width), (heads,), (heads * width if whole else heads,)]
+        feeds = {name: draw(*shape) / 3 for name, shape in zip(names, shapes) if name}
+        for mine, wanted in zip(session.run(None, feeds), reference.run(None, feeds)):
+            assert is_near(mine, wanted, 1e-5)
