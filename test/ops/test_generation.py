@@ -234,6 +234,17 @@ def test_wrong_counts(place, value, text, random, tmp_path):
         session.run(None, {f"i{k}": one for k, one in enumerate(inputs)})
 
 
+def test_reference_form(random, tmp_path):
+    """-O0, and one thread, give the tokens of -O3 on two."""
+    inputs = _beam_inputs(_ids(random, 2, 5))
+    model = make_search("BeamSearch", inputs, [1, 1, 1], _gpt(), **GPT)
+    wanted = _compare(model, [inputs], tmp_path)
+    session = onager.InferenceSession(onager.compile(model, tmp_path / "exact.so", opt_level=0), threads=1)
+    found = session.run(None, {f"i{place}": value for place, value in enumerate(inputs)})
+    assert not differs(found[0], wanted[0])
+    np.testing.assert_allclose(found[2], wanted[2], rtol=1e-3, atol=1e-4)
+
+
 def test_half_precision(random, tmp_path):
     """Caches and logits in 16 bits, which ONNX Runtime has on other devices alone: the first tokens are those of 32 bits."""
     inputs, graph = [_ids(random, 2, 5), _int(8)], make_gpt(0)

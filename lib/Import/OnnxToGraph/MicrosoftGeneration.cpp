@@ -11,6 +11,8 @@ Value SearchPlan::expandRows(Value x, int64_t axis) const {
   if (!x || graph::isConstant(beams, 1))
     return x;
   Dims dims = Emitter::dimsOf(x), joined = dims;
+  if (axis >= static_cast<int64_t>(dims.size()))
+    return e.fail("a value of the network has rank " + Twine(dims.size()) + ", expected " + Twine(axis + 1) + " or more");
   dims.insert(dims.begin() + axis + 1, beams);
   joined[axis] = rows;
   return e.reshape(e.broadcast(e.unsqueeze(x, {axis + 1}), dims), joined);
@@ -48,8 +50,11 @@ public:
     inits = chosen.states;
     inits.push_back(chosen.tokens);
     states = chosen.states.size();
-    for (Value cache : first.caches)
+    for (Value cache : first.caches) {
+      if (Emitter::rankOf(cache) <= network.timeAxis)
+        e.fail("a cache of the network has rank " + Twine(Emitter::rankOf(cache)) + ", expected " + Twine(network.timeAxis + 2));
       inits.push_back(plan.expandRows(cache, network.rowAxis));
+    }
     if (e.hasFailed() || llvm::is_contained(inits, Value()))
       return poisonOutputs(plan.node);
     buildLoop(chosen);
@@ -225,6 +230,8 @@ void importBeams(Node &node, bool isWhisper) {
     return void(e.fail("model_type is " + Twine(plan.model) + ", expected 0, 1 or 2"));
   readAttributes(plan);
   plan.beams = readCount(node, 3, 1, "num_beams");
+  if (!checkRanks(node, {{10, 2}}))
+    return;
   plan.prefixIds = node.opt(10);
   if (plan.prefixIds && plan.model != 2)
     return void(e.fail("decoder_input_ids are read by models of type 2 alone"));
@@ -261,7 +268,7 @@ void importGreedySearch(Node &node) {
 void importSampling(Node &node) {
   Emitter &e = node.e;
   SearchPlan plan(node);
-  if (!readGreedy(plan))
+  if (!checkRanks(node, {{7, 2}}) || !readGreedy(plan))
     return;
   double temperature = node.getFloat("temperature", 1);
   plan.temperature = temperature > 0 && temperature != 1 ? e.scalar(temperature, e.f32()) : Value();

@@ -23,8 +23,11 @@ Values Network::run(const onnx::GraphProto &graph, Scope &scope, ArrayRef<Value>
     inner.values[input.name()] = Datum::of(type ? e.cast(feed, type) : feed);
   }
   Values results;
-  for (const Datum &datum : plan.node.importer.importWithoutWeights(graph, inner))
-    results.push_back(datum.kind == Datum::tensor ? datum.value : Value());
+  for (const Datum &datum : plan.node.importer.importWithoutWeights(graph, inner)) {
+    if (datum.kind != Datum::tensor && datum.kind != Datum::poisoned)
+      e.fail("the network gives a value that is no tensor");
+    results.push_back(datum.value);
+  }
   return results;
 }
 
@@ -45,9 +48,11 @@ Value Network::makeEmptyCache(const onnx::ValueInfoProto &input, ArrayRef<Affine
 
 namespace {
 
-/// Takes the first result as the logits and the next `count` ones as caches.
-NetworkStep readStep(const Values &results, size_t first, size_t count) {
-  if (results.size() < first + count || llvm::is_contained(results, Value()))
+/// Takes the first result as the logits and `count` ones from `first` on as caches.
+NetworkStep readStep(Emitter &e, const Values &results, size_t first, size_t count) {
+  if (results.size() < first + count)
+    e.fail("the network has " + Twine(results.size()) + " outputs, expected " + Twine(first + count));
+  if (e.hasFailed() || llvm::is_contained(results, Value()))
     return {};
   return {results[0], Values(results.begin() + static_cast<int64_t>(first), results.begin() + static_cast<int64_t>(first + count))};
 }
@@ -89,7 +94,7 @@ public:
       feeds.push_back(makeEmptyCache(decoder.input(k), dims));
     if (e.hasFailed())
       return {};
-    return readStep(opening ? run(*opening, openingWeights, feeds) : run(decoder, weights, feeds), 1, static_cast<size_t>(decoder.input_size() - 3));
+    return readStep(e, opening ? run(*opening, openingWeights, feeds) : run(decoder, weights, feeds), 1, static_cast<size_t>(decoder.input_size() - 3));
   }
 
   void prepare() override {
@@ -102,7 +107,7 @@ public:
   NetworkStep next(Value tokens, Value, AffineExpr length, Value iteration, ArrayRef<Value> caches) override {
     Values feeds{tokens, e.add(position, e.cast(iteration, e.i32())), e.sliceAxis(mask, 1, e.number(0), length)};
     feeds.append(caches.begin(), caches.end());
-    return readStep(run(decoder, weights, feeds), 1, caches.size());
+    return readStep(e, run(decoder, weights, feeds), 1, caches.size());
   }
 
 private:
@@ -155,7 +160,7 @@ public:
     crossed.assign(results.end() - static_cast<int64_t>(own), results.end());
     if (startsAlone) {
       hidden = results[1];
-      return readStep(results, 2, own);
+      return readStep(e, results, 2, own);
     }
     if (hasHidden)
       return e.fail("the decoder takes hidden states that the encoder does not give"), NetworkStep();
@@ -201,7 +206,7 @@ private:
       feeds.push_back(hidden);
     feeds.append(caches.begin(), caches.end());
     feeds.append(crossed.begin(), crossed.end());
-    return readStep(run(decoder, weights, feeds), 1, own);
+    return readStep(e, run(decoder, weights, feeds), 1, own);
   }
 
   const onnx::GraphProto &encoder, &decoder;

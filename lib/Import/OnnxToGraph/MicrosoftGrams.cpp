@@ -20,6 +20,10 @@ struct Grams {
     Grams grams{node, e, node.getInt("max_ngram_size", 0), node.getInt("n_head_per_ngram", 0), node.in(1), node.in(2), node.opt(offsetsAt), {}, {}};
     if (!node.in(0) || !grams.multipliers || !grams.sizes || !checkRanks(node, {{1, 1}, {2, 1}}))
       return std::nullopt;
+    if (!isa<IntegerType>(Emitter::elementOf(node.in(0)))) {
+      e.fail("expected tokens of an integer type");
+      return std::nullopt;
+    }
     if (grams.most < 2 || grams.most > 64 || grams.heads < 1) {
       e.fail("max_ngram_size is " + Twine(grams.most) + ", n_head_per_ngram " + Twine(grams.heads));
       return std::nullopt;

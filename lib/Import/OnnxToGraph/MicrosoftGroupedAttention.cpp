@@ -304,16 +304,10 @@ void setWindowed(Node &node, const GroupedQuery &q, Value lengths, Scores &how) 
 bool readCacheForm(Node &node, GroupedQuery &q) {
   q.isQuantised = node.has(12) || node.has(13);
   q.bits = node.getInt("kv_cache_bit_width", 8);
-  if (!q.isQuantised)
-    return true;
-  if ((q.bits != 8 && q.bits != 4) || !node.has(3) || !node.in(3)) {
-    node.e.fail("quantised caches need past_key and a kv_cache_bit_width of 4 or 8, found " + Twine(q.bits));
-    return false;
-  }
-  if (q.bits == 4 && !Emitter::elementOf(node.in(3)).isUnsignedInteger(8)) {
-    node.e.fail("caches of 4 bits lie in bytes, which are of type uint8");
-    return false;
-  }
+  if (q.isQuantised && ((q.bits != 8 && q.bits != 4) || !node.has(3) || !node.in(3)))
+    return node.e.fail("quantised caches need past_key and a kv_cache_bit_width of 4 or 8, found " + Twine(q.bits)) != nullptr;
+  if (q.isQuantised && q.bits == 4 && !Emitter::elementOf(node.in(3)).isUnsignedInteger(8))
+    return node.e.fail("caches of 4 bits lie in bytes, which are of type uint8") != nullptr;
   return true;
 }
 

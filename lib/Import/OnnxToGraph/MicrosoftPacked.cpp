@@ -13,6 +13,13 @@ struct Format {
 };
 constexpr Format kFormats[] = {{0, 1, 4}, {1, 1, 2}, {2, 32, 18}, {6, 32, 22}, {8, 32, 34}, {13, 256, 176}, {14, 256, 210}, {20, 32, 18}, {23, 256, 136}, {30, 1, 2}};
 
+/// Fails where packed numbers are no bytes; false then.
+bool checkBytes(Emitter &e, Value packed) {
+  if (!Emitter::elementOf(packed).isUnsignedInteger(8))
+    e.fail("packed numbers lie in bytes, which are of type uint8");
+  return !e.hasFailed();
+}
+
 /// Rows of a table whose numbers lie in blocks; the kernel `gather_packed` reads them.
 void importGatherPacked(Node &node) {
   Emitter &e = node.e;
@@ -20,7 +27,7 @@ void importGatherPacked(Node &node) {
   int64_t columns = node.getInt("K", 0), number = node.getInt("packed_type", -1);
   auto dtype = static_cast<int32_t>(node.getInt("output_dtype", 16));
   Type type = convertNumberType(dtype, e.context());
-  if (!data || !indices || !checkRanks(node, {{0, 2}}))
+  if (!data || !indices || !checkRanks(node, {{0, 2}}) || !checkBytes(e, data))
     return;
   const Format *format = llvm::find_if(kFormats, [&](const Format &one) { return one.number == number; });
   if (format == std::end(kFormats))
@@ -41,7 +48,7 @@ void importMatMulFpQ4(Node &node) {
   Value x = node.in(0), blob = node.in(1);
   int64_t kind = node.getInt("blk_quant_type", 1), size = kind == 2 ? 64 : 32, bytes = size / 2 + (kind == 1 ? 5 : 4);
   Exprs shape = e.contentsOrBind(node.in(2));
-  if (!x || !blob || !checkRanks(node, {{1, 1}}))
+  if (!x || !blob || !checkRanks(node, {{1, 1}}) || !checkBytes(e, blob))
     return;
   if (kind < 0 || kind > 2 || shape.size() != 2 || Emitter::rankOf(x) < 1)
     return void(e.fail("blk_quant_type is " + Twine(kind) + ", and B_shape has " + Twine(shape.size()) + " elements, expected 2"));
@@ -49,7 +56,7 @@ void importMatMulFpQ4(Node &node) {
   Dims rows{columns, blocks, e.number(bytes)};
   e.unify(Emitter::product(rows, e.context()), Emitter::dimsOf(blob)[0], "the bytes of the matrix");
   Value block = e.reshape(blob, rows);
-  Type word = e.builder.getIntegerType(32, false), byte = blob ? Emitter::elementOf(blob) : Type();
+  Type word = e.builder.getIntegerType(32, false), byte = Emitter::elementOf(blob);
   Value parts = e.cast(e.sliceAxis(block, 2, 0, 4), word);
   if (e.hasFailed())
     return;
