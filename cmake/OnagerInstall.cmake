@@ -17,6 +17,7 @@ set_target_properties(OnagerCompilerShared PROPERTIES OUTPUT_NAME onager-compile
 
 install(TARGETS OnagerRuntime OnagerCompilerShared EXPORT OnagerTargets)
 install(FILES include/onager-rt/abi.h include/onager-rt/api.h include/onager-rt/onager.hpp include/onager-rt/operators.h include/onager-rt/operators.hpp
+  include/onager-rt/values.hpp
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/onager-rt)
 install(FILES include/onager/Compiler.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/onager)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -51,6 +51,7 @@ template <> struct TypeOf<std::uint8_t> { static constexpr onager_dtype value = 
 template <> struct TypeOf<std::uint16_t> { static constexpr onager_dtype value = ONAGER_U16; };   ///< uint16
 template <> struct TypeOf<std::uint32_t> { static constexpr onager_dtype value = ONAGER_U32; };   ///< uint32
 template <> struct TypeOf<std::uint64_t> { static constexpr onager_dtype value = ONAGER_U64; };   ///< uint64
+template <> struct TypeOf<onager_string> { static constexpr onager_dtype value = ONAGER_STRING; }; ///< string
 
 /// A dense row-major tensor in memory that somebody else owns.
 class Tensor {
@@ -94,12 +95,14 @@ private:
 /// What a run computed, in the signature's order.
 using Outputs = std::vector<Tensor>;
 
-/// An input or output of the signature; -1 in dims stands for what is not fixed, dim_names then holds its symbol or expression.
+/// An input or output of the signature; -1 in dims stands for what is not fixed, dim_names then holds its symbol or expression. Tensors of one sequence, map
+/// or optional share its name, `value`, and its form (values.hpp); of a tensor that stands for itself both are empty.
 struct Info {
   std::string name;
   onager_dtype dtype;
   std::vector<std::int64_t> dims;
   std::vector<std::string> dim_names;
+  std::string value, form;
 };
 
 /// A loaded model: code, weights, threads.
@@ -143,7 +146,8 @@ private:
       onager_info info{};
       info.size = sizeof info;
       check(one(get(), k, &info));
-      result.push_back({info.name, static_cast<onager_dtype>(info.dtype), {info.dims, info.dims + info.rank}, {info.dim_names, info.dim_names + info.rank}});
+      result.push_back({info.name, static_cast<onager_dtype>(info.dtype), {info.dims, info.dims + info.rank}, {info.dim_names, info.dim_names + info.rank},
+                        info.value, info.form});
     }
     return result;
   }

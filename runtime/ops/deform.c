@@ -1,5 +1,5 @@
-/* deform(x [N, C, H, W], offset [N, groups * taps * 2, h, w], mask [N, groups * taps, h, w]) -> y [N, C * taps, h * w]; taps are kh * kw; params: kh, kw,
- * strides (2), dilations (2), pads before (2), groups.
+/* deform(x [N, C, H, W], offset [N, groups * taps * 2, h, w], mask [N, groups * taps, h, w], extents [4] i64: kh, kw, pads before (2))
+ *   -> y [N, C * taps, h * w]; taps are kh * kw; params: strides (2), dilations (2), groups.
  *
  * The columns of a deformable convolution: element (c, tap) under an output pixel is x at the tap's place moved by its offset (row, column), between
  * four pixels, which are 0 outside of x, times the mask. Channels share the offsets of their group. f32 or f64; interpolates in f64.
@@ -15,6 +15,11 @@ struct places {
   double down[PIXELS], right[PIXELS], weight[PIXELS];
 };
 
+static int64_t count_taps(const onager_view *in) {
+  const int64_t *extents = in[3].data;
+  return extents[0] * extents[1];
+}
+
 /* Copies the planes of one group's channels with zeros around them. */
 static void pad_planes(const onager_view *x, int64_t first, int64_t channels, double *planes) {
   int64_t height = x->dims[2], width = x->dims[3], pitch = width + 2;
@@ -29,7 +34,8 @@ static void pad_planes(const onager_view *x, int64_t first, int64_t channels, do
 /* Finds the places of pixels [first, first + count) for a tap; `place` numbers it among those of all images and groups. */
 static void find_places(const onager_view *in, const int64_t *params, int64_t place, int64_t tap, int64_t first, int64_t count, struct places *places) {
   int64_t height = in[0].dims[2], width = in[0].dims[3], columns = in[1].dims[3], pixels = in[1].dims[2] * columns;
-  int64_t fromTop = tap / params[1] * params[4] - params[6], fromLeft = tap % params[1] * params[5] - params[7], y = first / columns, x = first % columns;
+  const int64_t *extents = in[3].data;
+  int64_t fromTop = tap / extents[1] * params[2] - extents[2], fromLeft = tap % extents[1] * params[3] - extents[3], y = first / columns, x = first % columns;
   places->count = count;
   places->pitch = width + 2;
   for (int64_t k = 0; k < count; ++k, ++x) {
@@ -38,8 +44,8 @@ static void find_places(const onager_view *in, const int64_t *params, int64_t pl
       x = 0;
       ++y;
     }
-    double row = (double)(y * params[2] + fromTop) + read_float(&in[1], 2 * place * pixels + p);
-    double column = (double)(x * params[3] + fromLeft) + read_float(&in[1], (2 * place + 1) * pixels + p);
+    double row = (double)(y * params[0] + fromTop) + read_float(&in[1], 2 * place * pixels + p);
+    double column = (double)(x * params[1] + fromLeft) + read_float(&in[1], (2 * place + 1) * pixels + p);
     int isInside = row > -1 && row < (double)height && column > -1 && column < (double)width;
     int64_t top = isInside ? (int64_t)(row + 1) : height + 1, left = isInside ? (int64_t)(column + 1) : 0;
     places->at[k] = (int32_t)(top * places->pitch + left);
@@ -59,7 +65,7 @@ static void interpolate(const double *restrict plane, const struct places *place
 
 /* Columns of the channels of one group for one tap. */
 static void fill_tap(const onager_view *in, const onager_view *out, const int64_t *params, int64_t group, int64_t tap, const double *planes) {
-  int64_t taps = params[0] * params[1], channels = in[0].dims[1] / params[8], pixels = in[1].dims[2] * in[1].dims[3];
+  int64_t taps = count_taps(in), channels = in[0].dims[1] / params[4], pixels = in[1].dims[2] * in[1].dims[3];
   int64_t planeSize = (in[0].dims[2] + 3) * (in[0].dims[3] + 2);
   struct places places;
   double result[PIXELS];
@@ -75,7 +81,7 @@ static void fill_tap(const onager_view *in, const onager_view *out, const int64_
 }
 
 ONAGER_SHARED_KERNEL(deform) {
-  int64_t taps = params[0] * params[1], groups = in[0].dims[0] * params[8], channels = in[0].dims[1] / params[8];
+  int64_t taps = count_taps(in), groups = in[0].dims[0] * params[4], channels = in[0].dims[1] / params[4];
   int64_t planeSize = (in[0].dims[2] + 3) * (in[0].dims[3] + 2), first = share_start(groups * taps, share, shares), last = share_start(groups * taps, share + 1, shares);
   if (planeSize > INT32_MAX)
     return 1;

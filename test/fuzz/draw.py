@@ -12,7 +12,7 @@ from onnx import TensorProto, TypeProto, helper
 class Node:
     """What a generator draws: values (None: absent), attributes, the number of outputs or their presence, and what is expected where it knows.
 
-    An input is an array, a Fixed one or a Typed value. `wanted` are the results, computed by the generator; `check` says what is wrong with results
+    An input is an array, a Fixed or Sparse one or a Typed value. `wanted` are the results, computed by the generator; `check` says what is wrong with results
     that no implementation repeats; `loose` is a tolerance (rtol, atol) of float results in place of the usual one, `steps` one of integers.
     Inputs of a node that is not open have known dims: its operator reads the size of heads from them.
     """
@@ -33,6 +33,11 @@ class Node:
 class Fixed:
     """An input that is an initialiser of the model."""
     value: np.ndarray
+
+
+@dataclasses.dataclass
+class Sparse(Fixed):
+    """A sparse initialiser, given as the dense array that it stands for."""
 
 
 @dataclasses.dataclass

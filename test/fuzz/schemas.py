@@ -13,14 +13,11 @@ from fuzz.draw import UNSUPPORTED, get_types
 
 DOMAINS = ("", "ai.onnx.ml", "com.microsoft")
 FAMILIES = "arrangement attention convolutions elementwise ml normalisations quantised recurrent reductions sequences signals strings trees vision".split()
-MICROSOFT = "microsoft microsoft_attention microsoft_quantised".split()
+MICROSOFT = "microsoft microsoft_attention microsoft_packed microsoft_quantised microsoft_searches".split()
 
 # Operators without a generator, by what keeps one node from being a case.
 WITHOUT = {"takes encoded images: refused at compile time, as an operator that needs decoders of files": "ImageDecoder"}
-WITHOUT_MICROSOFT = {"holds whole models and the search over them: Onager has it not": "BeamSearch GreedySearch Sampling WhisperBeamSearch",
-                     "Onager has it not": "GatherPacked MatMulFpQ4 Tokenizer VarlenCausalConvWithState VarlenNGramHashMapping",
-                     "takes a sparse tensor, which compiled models have as an initialiser alone": "SparseToDenseMatMul",
-                     "ONNX Runtime wants one buffer for the cache that goes in and the one that comes out, as test/ops/test_caches.py gives it": "SparseAttention"}
+WITHOUT_MICROSOFT = {"Onager has it not": "Tokenizer"}
 
 # What a schema allows and no text gives a meaning to: by operator and element type, why.
 UNDEFINED = {("CenterCropPad", "string"): "zeros pad the data, and no text is zero: the reference writes \"0\"",

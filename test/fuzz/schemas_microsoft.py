@@ -177,8 +177,7 @@ def _words(draw):
 def _branch_norm(draw):
     draw.types["M"] = draw.one(draw.types["T"], "float")
     shape = (*sizes(draw, 2, 3), 3, 4)
-    # The length of the scale says whether the branches share it.
-    return close(loose(draw.node(trim([draw.values(0, shape), maybe(draw, 1, (4,), 0.5, 2)])), 0.02, 0.01))
+    return loose(draw.node(trim([draw.values(0, shape), maybe(draw, 1, draw.one((4,), (12,), (3, 4)), 0.5, 2)])), 0.02, 0.01)
 
 
 def _gated_norm(draw):

@@ -65,6 +65,25 @@ def _grouped(draw):
     return loose(draw.node(inputs, 3, num_heads=heads, kv_num_heads=groups, **attributes), 0.02, 0.01)
 
 
+def _grouped_over_bytes(draw):
+    """One token of one text over caches of 8 or 4 bits."""
+    bits, groups, size, past = draw.one(8, 4), draw.whole(1, 2), 16, draw.whole(1, 6)
+    heads, total, wide = groups * draw.whole(1, 2), past + 1, groups * size
+    draw.types["T"], draw.types["T_CACHE"] = "float", "int8" if bits == 8 else "uint8"
+    cache = lambda: draw.random.integers(-100 if bits == 8 else 0, 100, (1, groups, past, size * bits // 8)).astype(np.int8 if bits == 8 else np.uint8)
+    kind = draw.one("PER_TENSOR", "PER_CHANNEL")
+    scales = [draw.random.uniform(0.05, 0.1, (1,) if kind == "PER_TENSOR" else (1, groups, 1, size)).astype(np.float32) for _ in range(2)]
+    inputs = [draw.values(0, (1, 1, heads * size), -1, 1), draw.values(1, (1, 1, wide), -1, 1), draw.values(2, (1, 1, wide), -1, 1), cache(), cache(),
+              np.array([total - 1], np.int32), np.array(total, np.int32), None, None, None, None, None, *scales]
+    node = draw.node(inputs, 3, num_heads=heads, kv_num_heads=groups, k_quant_type=kind, v_quant_type=kind, kv_cache_bit_width=bits)
+    node.steps = 1 if bits == 8 else 0
+    return close(loose(node, 0.02, 0.01))
+
+
+def _grouped_or_bytes(draw):
+    return _grouped_over_bytes(draw) if "int8" in draw.types["T_CACHE"] else _grouped(draw)
+
+
 def _masked_decoder(draw):
     draw.types["QK"] = "float"
     heads, size, batch, past, capacity = draw.whole(1, 3), 8, draw.whole(1, 2), draw.whole(1, 5), 7
@@ -100,7 +119,7 @@ def _linear(draw):
     inputs = [draw.values(0, (batch, steps, heads * keys), -1, 1), draw.values(1, (batch, steps, groups * keys), -0.5, 0.5), draw.values(2, (batch, steps, groups * width), -1, 1),
               maybe(draw, 3, (batch, groups, keys, width), -1, 1), draw.values(4, (batch, steps, groups * draw.one(1, keys)), -1, 0) if "gated" in rule else None,
               draw.values(5, (batch, steps, groups), 0, 1) if "delta" in rule else None]
-    return close(loose(draw.node(trim(inputs), 2, q_num_heads=heads, kv_num_heads=groups, update_rule=rule)))
+    return loose(draw.node(trim(inputs), 2, q_num_heads=heads, kv_num_heads=groups, update_rule=rule))
 
 
 def _delta_net(draw):
@@ -109,7 +128,7 @@ def _delta_net(draw):
     inputs = [draw.values(0, (batch, steps, 2, 8), -1, 1), draw.values(1, (batch, steps, 2, 8), -0.4, 0.4), draw.values(2, (batch, steps, groups, 6), -1, 1), None,
               draw.values(4, (batch, steps, groups), -1, 0) if "gated" in rule else None, draw.values(5, (batch, steps, groups), 0, 1) if "delta" in rule else None,
               draw.values(6, (batch, groups, 6, 8), -1, 1)]
-    return close(loose(draw.node(inputs, 2, update_rule=rule), 0.02, 0.01))
+    return loose(draw.node(inputs, 2, update_rule=rule), 0.02, 0.01)
 
 
 def _causal_convolution(draw):
@@ -172,5 +191,5 @@ def _router(draw):
 
 
 GENERATORS = {"Attention": _attention, "AttnLSTM": _attention_lstm, "CausalConvWithState": _causal_convolution, "DecoderMaskedMultiHeadAttention": _masked_decoder,
-              "DynamicQuantizeLSTM": _quantised_lstm, "GatedDeltaNet": _delta_net, "GroupQueryAttention": _grouped, "LinearAttention": _linear, "MRotaryEmbedding": _rotary_in_three_dims,
+              "DynamicQuantizeLSTM": _quantised_lstm, "GatedDeltaNet": _delta_net, "GroupQueryAttention": _grouped_or_bytes, "LinearAttention": _linear, "MRotaryEmbedding": _rotary_in_three_dims,
               "MoE": _experts, "MoEGroupRouter": _router, "MultiHeadAttention": _heads, "QAttention": _quantised_attention, "QMoE": _quantised_experts, "RotaryEmbedding": _rotary}

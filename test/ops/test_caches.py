@@ -1,10 +1,13 @@
 """Attention of com.microsoft over caches, in all its options, against ONNX Runtime."""
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto
 
+import onager
 from support.seeds import get_seed
-from support.single import compare_node
+from support.single import OPSETS, compare_node, make_model
 
 BATCH, HEADS, GROUPS, SIZE = 2, 4, 2, 16
 
@@ -92,10 +95,6 @@ def _with_block_masks(random, length: int, total: int, capacity: int = 64, size:
 @pytest.mark.parametrize("length, total", [(40, 40), (1, 50)])
 def test_blocks(length, total, random):
     """The cache must lie in one buffer with what comes out: what is beyond the length is not compared."""
-    import onnxruntime
-
-    from support.single import OPSETS, make_model
-
     attributes = {"num_heads": HEADS, "kv_num_heads": GROUPS, "sparse_block_size": 16}
     inputs = _with_block_masks(random, length, total)
     model = make_model("SparseAttention", inputs, 3, "com.microsoft", OPSETS, (5, 6), False, attributes)
@@ -110,6 +109,21 @@ def test_blocks(length, total, random):
     session.run_with_iobinding(binding)
     wanted = [value.numpy() for value in binding.get_outputs()]
     compare_node("SparseAttention", inputs, 3, fixed=(5, 6), wanted=wanted, **attributes)
+
+
+def test_blocks_over_an_unwritten_cache(random):
+    """What lies behind the last position is in the cache that comes out, and in no result."""
+    inputs = _with_block_masks(random, 1, 50)
+    for cache in inputs[3:5]:
+        cache[:, :, 50:] = np.nan
+    written = [value.copy() for value in inputs]
+    for cache in written[3:5]:
+        cache[:, :, 50:] = 0
+    attributes = {"num_heads": HEADS, "kv_num_heads": GROUPS, "sparse_block_size": 16}
+    results = [onager.InferenceSession(make_model("SparseAttention", values, 3, "com.microsoft", OPSETS, (5, 6), False, attributes)).run(
+        None, {f"i{place}": value for place, value in enumerate(values) if place not in (5, 6)}) for values in (inputs, written)]
+    np.testing.assert_array_equal(results[0][0], results[1][0])
+    assert np.isnan(results[0][1][:, :, 50:]).all()
 
 
 @pytest.mark.parametrize("bias", [False, True])
@@ -152,3 +166,82 @@ def test_quantised_caches(length, past, kind, random):
     inputs[3:5] = [random.integers(-127, 128, cache.shape).astype(np.int8) for cache in inputs[3:5]]
     scales = [np.array([0.02], np.float32) if kind == "PER_TENSOR" else (random.random((1, GROUPS, 1, SIZE)) * 0.02 + 0.01).astype(np.float32) for _ in range(2)]
     _compare_grouped([*inputs, None, *scales], symbolic=False, steps=1, k_quant_type=kind, v_quant_type=kind, kv_cache_bit_width=8, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("length, past", [(5, 0), (1, 6)])
+@pytest.mark.parametrize("kind", ["PER_TENSOR", "PER_CHANNEL"])
+def test_caches_of_four_bits(length, past, kind, random):
+    inputs = _grouped(random, length, past)
+    inputs[3:5] = [random.integers(0, 256, (*cache.shape[:3], SIZE // 2)).astype(np.uint8) for cache in inputs[3:5]]
+    scales = [np.array([0.3], np.float32) if kind == "PER_TENSOR" else (random.random((1, GROUPS, 1, SIZE)) * 0.2 + 0.2).astype(np.float32) for _ in range(2)]
+    _compare_grouped([*inputs, None, *scales], symbolic=False, k_quant_type=kind, v_quant_type=kind, kv_cache_bit_width=4, rtol=1e-3, atol=1e-3)
+
+
+def _count_kept(total: int, capacity: int, window: int) -> int:
+    step = capacity - window + 1
+    return total if total <= capacity else total - step * -(-(total - capacity) // step)
+
+
+@pytest.mark.parametrize("capacity, window", [(4, 4), (7, 4), (16, 3)])
+@pytest.mark.parametrize("option", ["plain", "rotary", "bias", "quantised"])
+def test_windowed_cache(capacity, window, option, random, tmp_path):
+    """A prompt of more tokens than the cache has rows, then runs of one and of several tokens; one artifact for all."""
+    attributes = {"num_heads": HEADS, "kv_num_heads": GROUPS, "local_window_size": window, "sliding_window_cache": 1}
+    kind = np.float32
+    if option == "rotary":
+        attributes["do_rotary"] = 1
+    if option == "quantised":
+        attributes |= {"k_quant_type": "PER_TENSOR", "v_quant_type": "PER_TENSOR", "kv_cache_bit_width": 8}
+        kind = np.int8
+    total, caches, sessions = 0, [np.zeros((1, GROUPS, capacity, SIZE), kind) for _ in range(2)], None
+    for length in (5, 1, 1, 3, 1, 6, 1):
+        total += length
+        inputs = _grouped(random, length, 0, rotary=option == "rotary")
+        inputs = [value[:1] if value is not None and value.ndim == 3 else value for value in inputs]
+        inputs[3:7] = [*caches, np.array([total - 1], np.int32), np.array(total, np.int32)]
+        inputs[10] = _normal(random, 1, HEADS, length, total) if option == "bias" else None
+        inputs += [None, _scale(), _scale()] if option == "quantised" else []
+        while inputs[-1] is None:
+            inputs.pop()
+        if sessions is None:
+            proto = onnx.load_from_string(make_model("GroupQueryAttention", inputs, 3, "com.microsoft", OPSETS, (), True, attributes))
+            for info in proto.graph.input:
+                if info.name == "i10":
+                    info.type.tensor_type.shape.dim[3].dim_param = "total"
+            model = proto.SerializeToString()
+            sessions = onnxruntime.InferenceSession(model), onager.InferenceSession(onager.compile(model, tmp_path / "windowed.so"))
+        feeds = {f"i{place}": value for place, value in enumerate(inputs) if value is not None}
+        wanted, found = (session.run(None, feeds) for session in sessions)
+        kept = _count_kept(total, capacity, window)
+        np.testing.assert_allclose(found[0], wanted[0], rtol=1e-3, atol=1e-4)
+        for mine, theirs in zip(found[1:], wanted[1:]):
+            np.testing.assert_allclose(mine[:, :, :kept].astype(np.float32), theirs[:, :, :kept].astype(np.float32), rtol=1e-5, atol=1e-6)
+        caches = wanted[1:]
+
+
+def _scale() -> np.ndarray:
+    return np.array([0.02], np.float32)
+
+
+def test_windowed_cache_of_a_batch(random, tmp_path):
+    """Sequences of different lengths, of which each has rows of its own."""
+    inputs, capacity, window = _grouped(random, 1, 7), 7, 4
+    inputs[5:7] = [np.array([12, 4], np.int32), np.array(13, np.int32)]
+    wanted = _expect_windowed(inputs, window, capacity)
+    while inputs[-1] is None:
+        inputs.pop()
+    compare_node("GroupQueryAttention", inputs, 1, wanted=[wanted], num_heads=HEADS, kv_num_heads=GROUPS, local_window_size=window, sliding_window_cache=1)
+
+
+def _expect_windowed(inputs: list, window: int, capacity: int) -> np.ndarray:
+    query, key, value, pastKey, pastValue, lengths = inputs[:6]
+    results = []
+    for text in range(BATCH):
+        past = int(lengths[text])
+        rows = slice(max(0, _count_kept(past, capacity, window) - window + 1), _count_kept(past, capacity, window))
+        split = lambda x, heads: x[text].reshape(1, heads, SIZE).transpose(1, 0, 2)
+        keys, values = (np.concatenate([cache[text, :, rows], split(new, GROUPS)], axis=1).repeat(HEADS // GROUPS, axis=0) for cache, new in ((pastKey, key), (pastValue, value)))
+        scores = split(query, HEADS) @ keys.transpose(0, 2, 1) / np.sqrt(SIZE)
+        weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        results.append((weights / weights.sum(axis=-1, keepdims=True) @ values).transpose(1, 0, 2).reshape(1, -1))
+    return np.stack(results).astype(np.float32)

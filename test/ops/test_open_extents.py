@@ -14,7 +14,7 @@ def make_model(op: str, ranks: list[int], types: list[int], outputs: list[tuple[
     inputs = [helper.make_tensor_value_info(f"x{k}", kind, [f"d{k}_{d}" for d in range(rank)]) for k, (kind, rank) in enumerate(zip(types, ranks))]
     results = [helper.make_tensor_value_info(f"y{k}", kind, [None] * rank) for k, (kind, rank) in enumerate(outputs)]
     node = helper.make_node(op, [value.name for value in inputs], [value.name for value in results], **attributes)
-    model = helper.make_model(helper.make_graph([node], "g", inputs, results), opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+    model = helper.make_model(helper.make_graph([node], "g", inputs, results), opset_imports=[helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)], ir_version=10)
     return model.SerializeToString()
 
 
@@ -111,3 +111,71 @@ def test_scratch_of_lengths_that_values_decide(op, rank, attributes, threads):
     for length in (7, 100_000, 1000):
         feeds = {"x": draw(*(2, 3, length)[-rank:]), "kept": np.arange(length) % 5 != 0}
         assert is_near(session.run(None, feeds)[0], reference.run(None, feeds)[0], 0)
+
+
+FLOAT = TensorProto.FLOAT
+
+
+@pytest.mark.parametrize("opt_level", [0, 3])
+@pytest.mark.parametrize("attributes", [{}, {"strides": [2, 1], "pads": [1, 0, 1, 2], "dilations": [1, 2]}, {"group": 2, "offset_group": 2}], ids=str)
+def test_deform_conv(attributes, opt_level):
+    group, groups = attributes.get("group", 1), attributes.get("offset_group", 1)
+    strides, pads, dilations = attributes.get("strides", [1, 1]), attributes.get("pads", [0] * 4), attributes.get("dilations", [1, 1])
+    cases = []
+    for batch, channels, extents, kernel in ((1, 2, (6, 7), (3, 2)), (2, 4, (5, 5), (1, 3)), (1, 2, (4, 4), (1, 1))):
+        out = [(extents[k] + pads[k] + pads[k + 2] - dilations[k] * (kernel[k] - 1) - 1) // strides[k] + 1 for k in range(2)]
+        taps = kernel[0] * kernel[1]
+        cases.append([draw(batch, channels, *extents), draw(2, channels // group, *kernel), draw(batch, 2 * groups * taps, *out), draw(2), draw(batch, groups * taps, *out)])
+    compare(make_model("DeformConv", [4, 4, 4, 1, 4], [FLOAT] * 5, [(FLOAT, 4)], opset=22, **attributes), cases, opt_level, onnxruntime.InferenceSession)
+
+
+def _open_model(op: str, ranks: list[int], rank: int, **attributes) -> bytes:
+    return make_model(op, ranks, [FLOAT] * len(ranks), [(FLOAT, rank)], domain="com.microsoft", **attributes)
+
+
+@pytest.mark.parametrize("branches", [0, 3])
+def test_scales_that_branches_may_share(branches):
+    """Whether the scale has one row or one for each branch is known only while running."""
+    shape = (2, 12) if branches else (2, 3, 4)
+    model = _open_model("BranchwiseRMSNorm", [len(shape), 1], len(shape), num_branches=branches)
+    compare(model, [[draw(*shape), draw(4)], [draw(*shape), draw(12)], [draw(*shape[:-1], 6 if branches else 2), draw(2)]], 3, onnxruntime.InferenceSession)
+    with pytest.raises(RuntimeError, match="the length of the scale"):
+        onager.InferenceSession(model).run(None, {"x0": draw(*shape), "x1": draw(5)})
+
+
+def test_factors_of_streams():
+    """Factors for each branch, or for each element of flattened branches."""
+    model = _open_model("HyperConnectionPreMix", [3, 3], 3, num_branches=3)
+    compare(model, [[draw(2, 5, 12), draw(2, 5, 3)], [draw(1, 2, 6), draw(1, 2, 3)]], 3, onnxruntime.InferenceSession)
+
+
+@pytest.mark.parametrize("attributes", [{}, {"n_group": 2, "topk_group": 1}])
+def test_experts(attributes):
+    model = _open_model("MoEGroupRouter", [2, 1], 2, top_k=2, **attributes)
+    compare(model, [[draw(5, 8), draw(8)], [draw(3, 16), draw(16)], [draw(2, 2), draw(2)]], 3, onnxruntime.InferenceSession)
+    with pytest.raises(RuntimeError, match="the number of experts"):
+        onager.InferenceSession(model).run(None, {"x0": draw(5, 1), "x1": draw(1)})
+
+
+def test_sizes_of_heads():
+    model = make_model("LinearAttention", [3, 3, 3], [FLOAT] * 3, [(FLOAT, 3), (FLOAT, 4)], domain="com.microsoft", q_num_heads=2, kv_num_heads=2, update_rule="linear")
+    compare(model, [[draw(2, 4, 8), draw(2, 4, 8), draw(2, 4, 6)], [draw(1, 3, 4), draw(1, 3, 4), draw(1, 3, 8)]], 3, onnxruntime.InferenceSession)
+
+
+@pytest.mark.parametrize("per_key", [False, True])
+def test_heads_of_gated_delta(per_key):
+    """Heads, their sizes, and which bias of the decay there is; a network of other sizes runs in ONNX Runtime for each case."""
+    ranks = [4, 4, 4, None, 4 if per_key else 3, 3, 4, 1, 1]
+    names = ["" if rank is None else f"x{k}" for k, rank in enumerate(ranks)]
+    infos = [helper.make_tensor_value_info(name, FLOAT, [f"{name}_{d}" for d in range(rank)]) for name, rank in zip(names, ranks) if name]
+    node = helper.make_node("GatedDeltaNet", names, ["y0", "y1"], domain="com.microsoft", update_rule="gated_delta", gate_activation="softplus")
+    outputs = [helper.make_tensor_value_info("y0", FLOAT, [None] * 4), helper.make_tensor_value_info("y1", FLOAT, [None] * 4)]
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(helper.make_graph([node], "g", infos, outputs), opset_imports=opsets, ir_version=10).SerializeToString()
+    session, reference = onager.InferenceSession(model), onnxruntime.InferenceSession(model)
+    for own, heads, width, values, whole in ((2, 4, 8, 6, False), (1, 2, 4, 3, per_key)):
+        decay = (2, 3, heads, width) if per_key else (2, 3, heads)
+        shapes = [(2, 3, own, width), (2, 3, own, width), (2, 3, heads, values), None, decay, (2, 3, heads), (2, heads, values, width), (heads,), (heads * width if whole else heads,)]
+        feeds = {name: draw(*shape) / 3 for name, shape in zip(names, shapes) if name}
+        for mine, wanted in zip(session.run(None, feeds), reference.run(None, feeds)):
+            assert is_near(mine, wanted, 1e-5)

@@ -1,6 +1,7 @@
-// launch @a, launch @b -> launch @a, launch @a where the units are equal. Test: kernel-deduplicate-units.mlir
+// launch @a, launch @b -> launch @a, launch @a where the units are equal; of equal launches on constants one stays. Test: kernel-deduplicate-units.mlir
 #include "dialects/Kernel/Transforms/Passes.h"
 #include "mlir/IR/AsmState.h"
+#include "mlir/IR/Dominance.h"
 #include "llvm/ADT/StringMap.h"
 
 #define DEBUG_TYPE "kernel-deduplicate-units"
@@ -28,6 +29,30 @@ static std::string getKey(UnitOp unit) {
   return key;
 }
 
+/// Launches of one unit on the same constants: the weights they compute are there once.
+static unsigned mergeConstantLaunches(ModuleOp module) {
+  DominanceInfo dominance(module);
+  llvm::DenseMap<std::pair<StringAttr, Value>, SmallVector<LaunchOp>> kept;
+  SmallVector<LaunchOp> launches;
+  module.walk<WalkOrder::PreOrder>([&](LaunchOp launch) {
+    if (launch->hasAttr("constant") && launch->getNumOperands())
+      launches.push_back(launch);
+  });
+  unsigned merged = 0;
+  for (LaunchOp launch : launches) {
+    auto &before = kept[{launch.getUnitAttr().getAttr(), launch->getOperand(0)}];
+    auto same = llvm::find_if(before, [&](LaunchOp other) { return other->getOperands() == launch->getOperands() && dominance.properlyDominates(other, launch); });
+    if (same == before.end()) {
+      before.push_back(launch);
+      continue;
+    }
+    launch->replaceAllUsesWith(*same);
+    launch->erase();
+    ++merged;
+  }
+  return merged;
+}
+
 namespace {
 struct DeduplicateUnits : impl::KernelDeduplicateUnitsBase<DeduplicateUnits> {
   void runOnOperation() override {
@@ -47,6 +72,7 @@ struct DeduplicateUnits : impl::KernelDeduplicateUnitsBase<DeduplicateUnits> {
       if (auto found = renamed.find(launch.getUnit()); found != renamed.end())
         launch.setUnitAttr(FlatSymbolRefAttr::get(found->second));
     });
+    numMerged += mergeConstantLaunches(getOperation());
   }
 };
 } // namespace

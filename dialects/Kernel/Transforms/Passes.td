@@ -27,8 +27,8 @@ def KernelDeduplicateUnits : Pass<"kernel-deduplicate-units", "::mlir::ModuleOp"
   let summary = "Lets launches of structurally equal units share one";
   let description = [{
     Two units are equal where their printed bodies and heroes are (names of nodes do not count). The first in module order
-    stays and its location lists all nodes it serves; launches of the others are redirected. Does nothing where all
-    units differ.
+    stays and its location lists all nodes it serves; launches of the others are redirected. A launch on constants is removed where an equal one
+    dominates it: its weights are there once (rationale: a network that runs before a loop and in it). Does nothing where all units differ.
 
     ```mlir
     kernel.launch @unit0(%x) ...
@@ -38,7 +38,7 @@ def KernelDeduplicateUnits : Pass<"kernel-deduplicate-units", "::mlir::ModuleOp"
     kernel.launch @unit0(%y) ...
     ```
   }];
-  let statistics = [Statistic<"numRemoved", "removed", "units removed">];
+  let statistics = [Statistic<"numRemoved", "removed", "units removed">, Statistic<"numMerged", "merged", "launches on constants removed">];
 }
 
 def KernelPlanBuffers : Pass<"kernel-plan-buffers", "::mlir::ModuleOp"> {

@@ -249,7 +249,11 @@ void Importer::importNodes(const google::protobuf::RepeatedPtrField<onnx::NodePr
 }
 
 std::vector<Datum> Importer::importSubgraph(const onnx::GraphProto &graph, Scope &scope) {
-  importInitializers(graph, scope, /*isMain=*/false);
+  importWeights(graph, scope);
+  return importWithoutWeights(graph, scope);
+}
+
+std::vector<Datum> Importer::importWithoutWeights(const onnx::GraphProto &graph, Scope &scope) {
   for (const auto &output : graph.output())
     scope.results.push_back(output.name());
   importNodes(graph.node(), scope);

@@ -168,6 +168,10 @@ void addMicrosoftEmbedding(OperatorTable &table);
 void addMicrosoftExperts(OperatorTable &table);
 void addMicrosoftBlocks(OperatorTable &table);
 void addMicrosoftRecurrent(OperatorTable &table);
+void addMicrosoftGeneration(OperatorTable &table);
+void addMicrosoftGrams(OperatorTable &table);
+void addMicrosoftPacked(OperatorTable &table);
+void addPacked(OperatorTable &table);
 void addQLinear(OperatorTable &table);
 void addSampling(OperatorTable &table);
 void addTraining(OperatorTable &table);
@@ -206,6 +210,10 @@ public:
   void importNodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &nodes, Scope &scope, int first = 0);
   /// Imports initialisers and nodes of a subgraph into the current block and returns its outputs.
   std::vector<Datum> importSubgraph(const onnx::GraphProto &graph, Scope &scope);
+  /// Imports the initialisers of a subgraph alone: they are shared by several imports of its nodes in scopes below.
+  void importWeights(const onnx::GraphProto &graph, Scope &scope) { importInitializers(graph, scope, /*isMain=*/false); }
+  /// Imports the nodes of a subgraph and returns its outputs.
+  std::vector<Datum> importWithoutWeights(const onnx::GraphProto &graph, Scope &scope);
   /// Makes a constant from a TensorProto; null with the emitter failed where it is refused. `raw` replaces raw_data where given.
   mlir::Value importTensor(const onnx::TensorProto &tensor, llvm::StringRef raw = {});
   mlir::Value importSparse(const onnx::SparseTensorProto &tensor);

@@ -12,6 +12,9 @@ mlir::Value unpackBits(Emitter &e, mlir::Value packed, int64_t bits);
 /// The activation of a fused operator by its name; parameters that are not given are NaN or missing.
 mlir::Value activate(Emitter &e, llvm::StringRef name, llvm::ArrayRef<double> params, mlir::Value x);
 
+/// Gives tokens that would repeat an n-gram of the row's ids [rows, length] i64 the value `banned` in the scores [rows, words].
+mlir::Value banRepeats(Emitter &e, mlir::Value ids, mlir::Value scores, int64_t size, mlir::Value banned);
+
 /// An operand with its scale and its zero point, which may be null.
 struct Quantised {
   mlir::Value numbers, scale, zeroPoint;

@@ -36,8 +36,30 @@ Value groupFactors(Node &node, Value factors, Value streams) {
     return factors;
   if (have.size() + 1 != dims.size())
     return e.fail("factors of rank " + Twine(have.size()) + " for streams of rank " + Twine(dims.size()));
-  bool isFlat = node.getInt("num_branches", 0) > 0 && !areEqual(have.back(), dims[dims.size() - 2]);
-  return isFlat ? e.reshape(factors, dims) : e.unsqueeze(factors, {static_cast<int64_t>(dims.size()) - 1});
+  AffineExpr branches = dims[dims.size() - 2], width = dims.back(), whole = normalize(branches * width);
+  if (node.getInt("num_branches", 0) < 1 || areEqual(have.back(), branches))
+    return e.unsqueeze(factors, {static_cast<int64_t>(dims.size()) - 1});
+  if (areEqual(have.back(), whole) || graph::getConstant(have.back()))
+    return e.reshape(factors, dims);
+  // Which of both they are is known only while running: the places of the elements of a branch follow from it.
+  e.require(e.selectEqual(have.back(), branches, whole, have.back()), whole, "the number of factors");
+  Value stride = e.indexTensor({e.selectEqual(have.back(), branches, e.number(1), width)}, {}, e.i64());
+  Value step = e.indexTensor({e.selectEqual(have.back(), branches, e.number(0), e.number(1))}, {}, e.i64());
+  Value places = e.add(e.mul(e.iota({branches, width}, 0, e.i64()), stride), e.mul(e.iota({branches, width}, 1, e.i64()), step));
+  return e.gather(factors, places, static_cast<int64_t>(have.size()) - 1);
+}
+
+/// A scale of one row of H elements, which the branches share, or of C rows, as it fits streams [..., C, H].
+Value groupScale(Emitter &e, Value scale, ArrayRef<AffineExpr> dims) {
+  if (!scale || Emitter::rankOf(scale) != 1 || areEqual(Emitter::dimsOf(scale)[0], dims.back()))
+    return scale;
+  AffineExpr count = Emitter::dimsOf(scale)[0], branches = dims[dims.size() - 2], width = dims.back(), whole = normalize(branches * width);
+  if (!areEqual(count, whole) && !(graph::getConstant(count) && graph::getConstant(whole))) {
+    // Which of both it is is known only while running.
+    e.require(e.selectEqual(count, width, whole, count), whole, "the length of the scale");
+    scale = e.gather(scale, e.mod(e.iota({whole}, 0, e.i64()), e.indexTensor({e.maxOf(count, e.number(1))}, {}, e.i64()), /*fmod=*/false), 0);
+  }
+  return e.reshape(scale, {branches, width});
 }
 
 Value normalizeLast(Emitter &e, Value x, double epsilon) { return x ? e.normalizeOver(x, {Emitter::rankOf(x) - 1}, epsilon, /*rms=*/true) : x; }
@@ -49,8 +71,7 @@ void importBranchwiseRmsNorm(Node &node) {
     return;
   Dims dims = Emitter::dimsOf(grouped);
   Value y = normalizeLast(e, grouped, node.getFloat("epsilon", 1e-5));
-  if (scale && Emitter::rankOf(scale) == 1 && !areEqual(Emitter::dimsOf(scale)[0], dims.back()))
-    scale = e.reshape(scale, {dims[dims.size() - 2], dims.back()});
+  scale = groupScale(e, scale, dims);
   y = scale ? e.mul(y, scale) : y;
   node.set(0, e.cast(e.reshape(y, Emitter::dimsOf(x)), Emitter::elementOf(x)));
 }
@@ -163,9 +184,9 @@ Value markLargest(Emitter &e, Value scores, int64_t count) {
 }
 
 /// The sum of the `count` largest of each group.
-Value sumLargest(Emitter &e, Value scores, int64_t count) {
+Value sumLargest(Emitter &e, Value scores, AffineExpr count) {
   Dims dims = Emitter::dimsOf(scores);
-  dims[2] = e.number(count);
+  dims[2] = count;
   CallOp call = e.callMany("topk", {scores}, {2, 1, 1}, {e.tensorType(dims, Emitter::elementOf(scores)), e.tensorType(dims, e.i64())});
   return call ? e.reduce(ReduceKind::sum, call->getResult(0), {2}, false) : Value();
 }
@@ -182,9 +203,11 @@ void importGroupRouter(Node &node) {
   if (!rows || Emitter::rankOf(rows) < 1 || groups < 1 || active < 1 || active > groups || best < 1 || count < 1)
     return void(e.fail("n_group is " + Twine(groups) + ", topk_group " + Twine(active) + ", group_topk " + Twine(best) + ", top_k " + Twine(count)));
   Dims dims = Emitter::dimsOf(rows);
-  std::optional<int64_t> experts = graph::getConstant(dims.back());
-  if (!experts || *experts % groups || count > *experts)
-    return void(e.fail("the number of experts is not known or does not fit the groups"));
+  AffineExpr inGroup = e.truncDiv(dims.back(), e.number(groups));
+  e.unify(normalize(inGroup * groups), dims.back(), "the number of experts, which the groups share");
+  e.requireAtLeast(dims.back(), e.number(count), "the number of experts");
+  if (e.hasFailed())
+    return;
   Dims flat{Emitter::product(ArrayRef(dims).drop_back(), e.context()), dims.back()};
   Value open = e.unary<SigmoidOp>(e.reshape(rows, flat)), scores = e.add(open, bias);
   if (node.wants(1))
@@ -193,10 +216,14 @@ void importGroupRouter(Node &node) {
     node.set(2, open);
   if (!node.wants(0) || !scores)
     return;
-  Dims split{flat[0], e.number(groups), e.number(*experts / groups)};
-  Value inGroups = e.reshape(scores, split), isActive = markLargest(e, sumLargest(e, inGroups, std::min(best, *experts / groups)), active);
+  Dims split{flat[0], e.number(groups), inGroup};
+  Value inGroups = e.reshape(scores, split), isActive = markLargest(e, sumLargest(e, inGroups, e.minOf(e.number(best), inGroup)), active);
   Value limited = isActive ? e.select(e.unsqueeze(isActive, {2}), inGroups, e.lowest(e.f32())) : Value();
   Value isChosen = markLargest(e, e.reshape(limited, flat), count);
+  if (!isChosen)
+    return;
+  // Groups that are not active have no chosen experts, even where the others have too few.
+  isChosen = e.binary<AndOp>(isChosen, e.reshape(e.broadcast(e.unsqueeze(isActive, {2}), split), flat));
   Value logarithm = e.unary<LogOp>(e.maximum(open, e.scalar(1e-20, e.f32())));
   node.set(0, e.cast(e.select(isChosen, logarithm, e.scalar(node.getFloat("router_sentinel", -10000), e.f32())), type));
 }

@@ -1,4 +1,5 @@
 // Attention of com.microsoft whose heads share keys and values, over caches that it updates.
+#include "lib/Import/OnnxToGraph/Microsoft.h"
 #include "lib/Import/OnnxToGraph/MicrosoftAttention.h"
 #include "lib/Import/OnnxToGraph/Quantization.h"
 
@@ -16,6 +17,7 @@ struct GroupedQuery {
   Value valid;                  ///< [B] i64, how many of the S are no padding; null for all
   AffineExpr total, extent;     ///< positions that may be seen, and that of the caches
   bool isQuantised = false;     ///< whether caches hold integers, with scales at inputs 12 and 13
+  int64_t bits = 8;             ///< of a quantised cache; numbers of 4 bits lie two in a byte, the first in the low bits, as n + 8
   bool keepsRest = false;       ///< whether caches keep what they hold behind the new positions
 };
 
@@ -121,26 +123,41 @@ Value joinGroups(Emitter &e, const GroupedQuery &q, Value x) {
 }
 
 /// What is new in the numbers of a quantised cache.
-Value quantizeNew(Emitter &e, Value now, Value scale, Value past) {
+Value quantizeNew(Emitter &e, const GroupedQuery &q, Value now, Value scale, Value past) {
   Value scaled = now && scale ? e.div(e.cast(now, e.f32()), scale) : Value();
-  return scaled && past ? requantize(e, scaled, {}, Emitter::elementOf(past), true) : Value();
+  if (!scaled || !past)
+    return {};
+  Type type = Emitter::elementOf(past);
+  if (q.bits == 8)
+    return requantize(e, scaled, {}, type, true);
+  Dims halves = Emitter::dimsOf(scaled), packed = halves;
+  packed.back() = halves.back() = normalize(halves.back().floorDiv(2));
+  halves.push_back(e.number(2));
+  Value numbers = e.minimum(e.maximum(e.addNumber(e.unary<RoundOp>(scaled), 8), e.scalar(0, e.f32())), e.scalar(15, e.f32()));
+  Value shifted = e.mul(e.reshape(numbers, halves), e.tensor({1, 16}, {2}, e.f32()));
+  return e.reshape(e.cast(e.reduce(ReduceKind::sum, shifted, {4}), type), packed);
 }
 
 /// A cache as reals of the queries' type.
-Value dequantizeCache(Emitter &e, Value cache, Value scale, Type type) {
-  return scale ? e.cast(e.mul(e.cast(cache, e.f32()), scale), type) : cache;
+Value dequantizeCache(Emitter &e, const GroupedQuery &q, Value cache, Value scale, Type type) {
+  if (!scale)
+    return cache;
+  Value numbers = q.bits == 8 ? e.cast(cache, e.f32()) : e.addNumber(e.cast(unpackBits(e, cache, 4), e.f32()), -8);
+  return e.cast(e.mul(numbers, scale), type);
 }
 
-/// Sets the result and the caches: queries meet the keys and values of their group by broadcasting.
-void setGrouped(Node &node, const GroupedQuery &q, Value pastKey, Value pastValue, Scores &how) {
+/// Sets the result and the caches of a node: queries meet the keys and values of their group by broadcasting. `update` gives, for a cache of before and
+/// what is new, what is seen and what comes out.
+void setGrouped(Node &node, const GroupedQuery &q, Value pastKey, Value pastValue, Scores &how, function_ref<std::pair<Value, Value>(Value, Value)> update) {
   Emitter &e = node.e;
   Value keyScale = q.isQuantised ? node.in(12) : Value(), valueScale = q.isQuantised ? node.in(13) : Value();
-  Value newKey = q.isQuantised ? quantizeNew(e, q.key, keyScale, pastKey) : q.key, newValue = q.isQuantised ? quantizeNew(e, q.value, valueScale, pastValue) : q.value;
-  Value keyCache = updateCache(e, q, pastKey, newKey), valueCache = updateCache(e, q, pastValue, newValue);
+  Value newKey = q.isQuantised ? quantizeNew(e, q, q.key, keyScale, pastKey) : q.key, newValue = q.isQuantised ? quantizeNew(e, q, q.value, valueScale, pastValue) : q.value;
+  auto [keys, keyCache] = update(pastKey, newKey);
+  auto [values, valueCache] = update(pastValue, newValue);
   if (!keyCache || !valueCache || !q.query)
     return;
   Type type = Emitter::elementOf(q.query);
-  Value keys = dequantizeCache(e, keyCache, keyScale, type), values = dequantizeCache(e, valueCache, valueScale, type);
+  keys = dequantizeCache(e, q, keys, keyScale, type), values = dequantizeCache(e, q, values, valueScale, type);
   how.scale = node.getFloat("scale", 0);
   Weights weights;
   node.set(0, mergeHeads(e, joinGroups(e, q, attend(e, splitGroups(e, q, q.query), e.unsqueeze(keys, {2}), e.unsqueeze(values, {2}), how, &weights))));
@@ -152,6 +169,20 @@ void setGrouped(Node &node, const GroupedQuery &q, Value pastKey, Value pastValu
   Value hidden = weights.scores ? e.select(how.allowed, weights.scores, e.scalar(0, Emitter::elementOf(weights.scores))) : Value();
   Value shown = joinGroups(e, q, node.getInt("qk_output", 0) == 2 ? weights.weights : hidden);
   node.set(3, shown ? e.sliceAxis(shown, 3, e.number(0), q.total) : Value());
+}
+
+/// The same where the caches hold all positions, each at its own place.
+void setGrouped(Node &node, const GroupedQuery &q, Value pastKey, Value pastValue, Scores &how) {
+  setGrouped(node, q, pastKey, pastValue, how, [&](Value past, Value now) {
+    Emitter &e = node.e;
+    Value cache = updateCache(e, q, past, now);
+    if (!cache || !q.keepsRest)
+      return std::pair(cache, cache);
+    // What lies behind the last position may be anything, which times a weight of 0 must stay 0.
+    AffineExpr one = e.number(1);
+    Value isHeld = e.compare<LessOp>(e.iota({one, one, q.extent, one}, 2, e.i64()), e.indexTensor({q.total}, {}, e.i64()));
+    return std::pair(e.select(isHeld, cache, e.zero(Emitter::elementOf(cache))), cache);
+  });
 }
 
 /// The root mean square of each head scaled by a weight, where one is given.
@@ -181,14 +212,110 @@ Value seeColumns(Node &node, const GroupedQuery &q, Value lengths) {
   return window > 0 ? both(e, allowed, e.compare<LessOp>(e.addNumber(rows, static_cast<double>(-window)), columns)) : allowed;
 }
 
+/// A cache that holds the last positions of each sequence alone, from its first row on. With a window of W in C rows, G = C - W + 1 positions leave at once:
+/// of T positions the last T - G ceil((T - C) / G) stay, all where there are no more than C.
+class WindowedCache {
+public:
+  WindowedCache(Node &node, const GroupedQuery &q, Value lengths) : e(node.e), q(q), window(node.getInt("local_window_size", -1)) {
+    Value past = node.in(3);
+    if (window < 1 || !node.getInt("causal", 1) || node.wants(3))
+      e.fail("sliding_window_cache asks for a local_window_size and causality, and gives no scores; local_window_size is " + Twine(window));
+    if (e.hasFailed())
+      return;
+    texts = Emitter::dimsOf(past)[0], rows = Emitter::dimsOf(past)[2];
+    e.requireAtLeast(rows, e.number(window), "the rows of the cache, which hold local_window_size");
+    column = {texts, e.number(1)};
+    length = e.reshape(lengths, column);
+    before = e.reshape(q.pastLength, column);
+    firstBefore = e.sub(before, countKept(before));
+    capacity = number(rows);
+  }
+
+  /// The positions of the rows of the cache, then of what is new, [B, C + S]; below 0 where there is none.
+  Value readColumns() {
+    AffineExpr fresh = Emitter::dimsOf(q.key)[2];
+    Value places = e.unsqueeze(e.iota({rows}, 0, e.i64()), {0}), behind = e.unsqueeze(e.iota({fresh}, 0, e.i64()), {0});
+    Value old = e.add(firstBefore, places), now = e.add(before, behind), none = e.integerScalar(-1, e.i64());
+    old = e.select(e.compare<LessOp>(old, before), old, none);
+    return e.concat({old, e.select(e.compare<LessOp>(now, length), now, none)}, 1);
+  }
+
+  /// What is seen, and the cache that comes out.
+  std::pair<Value, Value> update(Value past, Value now) {
+    if (!past || !now)
+      return {};
+    // Rows that hold no position may hold anything, which times a weight of 0 must stay 0.
+    Value isHeld = e.compare<LessOp>(e.add(firstBefore, e.unsqueeze(e.iota({rows}, 0, e.i64()), {0})), before);
+    past = isHeld ? e.select(e.unsqueeze(isHeld, {1, 3}), past, e.zero(Emitter::elementOf(past))) : Value();
+    Value all = e.concat({past, now}, 2);
+    Value positions = e.add(e.sub(length, countKept(length)), e.unsqueeze(e.iota({rows}, 0, e.i64()), {0}));
+    Value isNew = e.compare<LessEqualOp>(before, positions);
+    Value places = e.select(isNew, e.add(e.sub(positions, before), capacity), e.sub(positions, firstBefore));
+    places = e.minimum(places, number(normalize(rows + Emitter::dimsOf(now)[2] - 1)));
+    Dims dims = past ? Emitter::dimsOf(past) : Dims();
+    return {all, e.gatherElements(all, e.broadcast(e.reshape(places, {texts, e.number(1), rows, e.number(1)}), dims), 2)};
+  }
+
+private:
+  Value number(AffineExpr value) { return e.indexTensor({value}, {}, e.i64()); }
+
+  /// How many of as many positions stay.
+  Value countKept(Value positions) {
+    Value size = number(rows), step = number(normalize(rows - window + 1));
+    Value leaving = e.mul(e.div(e.add(e.sub(positions, size), e.addNumber(step, -1)), step), step);
+    return e.select(e.compare<LessEqualOp>(positions, size), positions, e.sub(positions, leaving));
+  }
+
+  Emitter &e;
+  const GroupedQuery &q;
+  int64_t window;
+  AffineExpr texts, rows;
+  Dims column;
+  Value length, before, firstBefore, capacity; ///< [B, 1]: positions after and before this run, and the first that the cache holds
+};
+
+/// The bias of positions, which are the last dim, at columns [B, C + S].
+Value pickColumns(Emitter &e, const GroupedQuery &q, Value bias, Value columns) {
+  Dims dims = Emitter::dimsOf(bias), at = Emitter::dimsOf(columns);
+  Dims all{at[0], dims[1], dims[2], dims[3]}, places{at[0], dims[1], dims[2], at[1]};
+  Value last = e.indexTensor({normalize(dims[3] - 1)}, {}, e.i64());
+  Value index = e.minimum(e.maximum(columns, e.integerScalar(0, e.i64())), last);
+  return splitGroups(e, q, e.gatherElements(e.broadcast(bias, all), e.broadcast(e.reshape(index, {at[0], e.number(1), e.number(1), at[1]}), places), 3));
+}
+
+/// Attention over a windowed cache and what is new, whose columns stand for positions in any order.
+void setWindowed(Node &node, const GroupedQuery &q, Value lengths, Scores &how) {
+  Emitter &e = node.e;
+  WindowedCache cache(node, q, lengths);
+  if (e.hasFailed())
+    return;
+  Value columns = cache.readColumns(), rows = e.minimum(q.positions, e.addNumber(e.reshape(lengths, {Emitter::dimsOf(q.query)[0], e.number(1)}), -1));
+  if (!columns || !rows)
+    return;
+  Value at = e.unsqueeze(columns, {1, 2, 3}), row = e.unsqueeze(rows, {1, 2, 4});
+  Value isNear = e.compare<LessOp>(e.addNumber(row, static_cast<double>(-node.getInt("local_window_size", -1))), at);
+  how.allowed = both(e, both(e, e.compare<LessEqualOp>(e.integerScalar(0, e.i64()), at), e.compare<LessEqualOp>(at, row)), isNear);
+  if (Value bias = node.opt(10))
+    how.bias = pickColumns(e, q, bias, columns);
+  setGrouped(node, q, node.in(3), node.in(4), how, [&](Value past, Value now) { return cache.update(past, now); });
+}
+
+/// Refuses what is not there, and reads how the caches are quantised; false after a failure.
+bool readCacheForm(Node &node, GroupedQuery &q) {
+  q.isQuantised = node.has(12) || node.has(13);
+  q.bits = node.getInt("kv_cache_bit_width", 8);
+  if (q.isQuantised && ((q.bits != 8 && q.bits != 4) || !node.has(3) || !node.in(3)))
+    return node.e.fail("quantised caches need past_key and a kv_cache_bit_width of 4 or 8, found " + Twine(q.bits)) != nullptr;
+  if (q.isQuantised && q.bits == 4 && !Emitter::elementOf(node.in(3)).isUnsignedInteger(8))
+    return node.e.fail("caches of 4 bits lie in bytes, which are of type uint8") != nullptr;
+  return true;
+}
+
 void importGroupQueryAttention(Node &node) {
   Emitter &e = node.e;
   GroupedQuery q;
-  if (!checkRanks(node, {{10, 4}}))
+  if (!checkRanks(node, {{10, 4}}) || !readCacheForm(node, q))
     return;
-  q.isQuantised = node.has(12) || node.has(13);
-  if (node.getInt("sliding_window_cache", 0) || (q.isQuantised && (node.getInt("kv_cache_bit_width", 8) != 8 || !node.has(3))))
-    return void(e.fail("sliding_window_cache and caches of less than 8 bits are not supported"));
   q.valid = node.has(16) ? e.cast(node.in(16), e.i64()) : Value();
   Value lengths = node.in(5) ? e.addNumber(e.cast(node.in(5), e.i64()), 1) : Value();
   if (!readGroupedQuery(node, q, lengths, node.in(6)))
@@ -201,16 +328,18 @@ void importGroupQueryAttention(Node &node) {
     return;
   Scores how;
   how.softcap = node.getFloat("softcap", 0);
+  if (Value sink = node.opt(11))
+    how.sink = e.reshape(sink, e.numbers({1, q.kvHeads, q.heads / q.kvHeads, 1, 1}));
+  else if (node.getInt("smooth_softmax", 0) > 0)
+    how.sink = e.scalar(0, e.f32());
+  if (node.getInt("sliding_window_cache", 0))
+    return setWindowed(node, q, lengths, how);
   how.allowed = seeColumns(node, q, lengths);
   if (Value bias = node.opt(10)) {
     Exprs none(4, e.number(0)), behind = none;
     behind[3] = normalize(q.extent - Emitter::dimsOf(bias)[3]);
     how.bias = splitGroups(e, q, e.pad(bias, none, behind, e.scalar(0, Emitter::elementOf(bias))));
   }
-  if (Value sink = node.opt(11))
-    how.sink = e.reshape(sink, e.numbers({1, q.kvHeads, q.heads / q.kvHeads, 1, 1}));
-  else if (node.getInt("smooth_softmax", 0) > 0)
-    how.sink = e.scalar(0, e.f32());
   setGrouped(node, q, node.opt(3), node.opt(4), how);
 }
 
@@ -243,14 +372,17 @@ void importSparseAttention(Node &node) {
   if (node.getInt("do_rotary", 0))
     rotateGrouped(node, q, q.positions, node.in(9), node.in(10));
   Value blocks = expandBlocks(e, node.in(5), node.in(6));
-  std::optional<int64_t> layouts = blocks ? graph::getConstant(Emitter::dimsOf(blocks)[0]) : std::nullopt;
-  if (!layouts || *layouts < 1 || q.heads % *layouts)
-    return void(e.fail("the number of layouts is not known or does not divide that of heads"));
+  if (!blocks)
+    return;
+  AffineExpr layouts = e.maxOf(Emitter::dimsOf(blocks)[0], e.number(1));
+  e.unify(normalize(e.truncDiv(e.number(q.heads), layouts) * layouts), e.number(q.heads), "the number of heads, which the layouts share");
+  if (e.hasFailed())
+    return;
   AffineExpr last = normalize(Emitter::dimsOf(blocks)[1] - 1);
   auto blockOf = [&](Value at) { return e.minimum(e.div(at, e.integerScalar(size, e.i64())), e.indexTensor({last}, {}, e.i64())); };
   Value columns = e.gather(blocks, blockOf(e.iota({q.extent}, 0, e.i64())), 2);
   Value seen = e.transpose(e.gather(columns, blockOf(q.positions), 1), {1, 0, 2, 3});
-  Value turns = e.mod(e.iota({e.number(q.heads)}, 0, e.i64()), e.integerScalar(*layouts, e.i64()), false);
+  Value turns = e.mod(e.iota({e.number(q.heads)}, 0, e.i64()), e.indexTensor({layouts}, {}, e.i64()), false);
   Scores how;
   how.allowed = both(e, seeColumns(node, q, {}), splitGroups(e, q, e.gather(seen, turns, 1)));
   if (how.allowed)

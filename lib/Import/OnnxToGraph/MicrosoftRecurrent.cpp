@@ -201,11 +201,9 @@ void importLinearAttention(Node &node) {
     return;
   Type type = Emitter::elementOf(query), wide = e.f32();
   Dims dims = Emitter::dimsOf(query), values = Emitter::dimsOf(value);
-  std::optional<int64_t> size = graph::getConstant(dims[3]);
   double scale = node.getFloat("scale", 0);
-  if (scale == 0 && !size)
-    return void(e.fail("the size of a head is not known"));
-  query = e.mulNumber(e.cast(query, wide), scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(*size)));
+  Value size = e.cast(e.indexTensor({dims[3]}, {}, e.i64()), wide);
+  query = scale != 0 ? e.mulNumber(e.cast(query, wide), scale) : e.div(e.cast(query, wide), e.unary<SqrtOp>(size));
   Values sequences{query, e.cast(key, wide), e.cast(value, wide)};
   if (isGated)
     sequences.push_back(e.unary<ExpOp>(e.cast(stepHeads(e, node.in(4), heads), wide)));
@@ -241,22 +239,33 @@ Value normalizeLength(Emitter &e, Value x) {
   return e.div(x, e.unary<SqrtOp>(e.addNumber(sum, 1e-6)));
 }
 
+/// A bias of one number for each head, or for each element of a head, as it fits decays per key [..., heads, width].
+Value spreadBias(Emitter &e, Value bias, AffineExpr heads, AffineExpr width) {
+  AffineExpr count = Emitter::product(Emitter::dimsOf(bias), e.context()), whole = normalize(heads * width);
+  if (areEqual(count, heads))
+    return e.reshape(bias, {heads, e.number(1)});
+  if (areEqual(count, whole) || (graph::getConstant(count) && graph::getConstant(heads)))
+    return e.reshape(bias, {heads, width});
+  // Which of both it is is known only while running.
+  e.require(e.selectEqual(count, heads, whole, count), whole, "the number of elements of the bias");
+  Value stride = e.indexTensor({e.selectEqual(count, heads, e.number(1), width)}, {}, e.i64());
+  Value step = e.indexTensor({e.selectEqual(count, heads, e.number(0), e.number(1))}, {}, e.i64());
+  return e.gather(e.flatten(bias), e.add(e.mul(e.iota({heads, width}, 0, e.i64()), stride), e.mul(e.iota({heads, width}, 1, e.i64()), step)), 0);
+}
+
 /// The logarithm of the decay, as gate_activation says.
-Value activateDecay(Node &node, Value decay, Value rates, Value bias, int64_t heads) {
+Value activateDecay(Node &node, Value decay, Value rates, Value bias, AffineExpr heads) {
   Emitter &e = node.e;
   std::string kind = node.getString("gate_activation", "none");
   if (!decay || kind == "none")
     return decay;
   if (!rates)
     return e.fail("a_log is missing");
-  Dims dims = Emitter::dimsOf(decay), own{e.number(heads), e.number(1)};
+  Dims dims = Emitter::dimsOf(decay);
   bool isPerKey = dims.size() == 4;
-  if (bias) {
-    Dims shape(ArrayRef(dims).drop_front(2));
-    bool isWhole = isPerKey && !areEqual(Emitter::product(Emitter::dimsOf(bias), e.context()), e.number(heads));
-    decay = e.add(decay, e.reshape(bias, isPerKey && !isWhole ? own : shape));
-  }
-  Value rate = e.unary<ExpOp>(e.reshape(rates, isPerKey ? own : Dims{e.number(heads)}));
+  if (bias)
+    decay = e.add(decay, isPerKey ? spreadBias(e, bias, heads, dims[3]) : e.reshape(bias, {heads}));
+  Value rate = e.unary<ExpOp>(e.reshape(rates, isPerKey ? Dims{heads, e.number(1)} : Dims{heads}));
   if (kind == "softplus" || kind == "qwen")
     return e.unary<NegOp>(e.mul(rate, activate(e, "Softplus", {}, decay)));
   if (kind == "sigmoid" || kind == "kda")
@@ -267,7 +276,7 @@ Value activateDecay(Node &node, Value decay, Value rates, Value bias, int64_t he
 /// What GatedDeltaNet works on: [B, S, heads, width] of each operand in f32.
 struct DeltaNet {
   Value query, key, value, decay, beta, state; ///< the last two may be null; the state is [B, heads, width of values, width of keys]
-  int64_t heads = 0, repeats = 0;              ///< of values, and how many of them share a head of queries and keys
+  AffineExpr heads, repeats;                   ///< of values, and how many of them share a head of queries and keys
 };
 
 /// Reads the operands, which may be packed in the query and have batch and sequence in one dim.
@@ -277,37 +286,41 @@ bool readDeltaNet(Node &node, DeltaNet &net) {
   if (!query || !state || !checkRanks(node, {{6, 4}}))
     return false;
   Dims shape = Emitter::dimsOf(state), tokens;
-  std::optional<int64_t> heads = graph::getConstant(shape[1]), valueWidth = graph::getConstant(shape[2]), width = graph::getConstant(shape[3]);
+  AffineExpr heads = shape[1], valueWidth = shape[2], width = shape[3];
   bool isPacked = !node.has(1);
   int64_t rank = Emitter::rankOf(query), leading = rank - (isPacked ? 1 : 2);
-  if (!heads || !valueWidth || !width || (leading != 1 && leading != 2))
-    return e.fail("the number of heads or their sizes are not known, or the query has rank " + Twine(rank)) != nullptr;
+  if (leading != 1 && leading != 2)
+    return e.fail("the query has rank " + Twine(rank) + ", expected " + Twine(isPacked ? 2 : 3) + " or one more") != nullptr;
   AffineExpr length = leading == 2 ? Emitter::dimsOf(query)[1] : e.truncDiv(Emitter::dimsOf(query)[0], shape[0]);
-  std::optional<int64_t> all = graph::getConstant(isPacked ? Emitter::dimsOf(query).back() : Emitter::dimsOf(query)[rank - 2]);
-  int64_t own = !all ? 0 : isPacked ? (*all - *heads * *valueWidth) / (2 * *width) : *all;
-  if (own < 1 || *heads % own)
-    return e.fail(Twine(own) + " heads of queries for " + Twine(*heads) + " of values") != nullptr;
-  auto read = [&](Value x, ArrayRef<int64_t> trailing) {
+  AffineExpr all = isPacked ? Emitter::dimsOf(query).back() : Emitter::dimsOf(query)[rank - 2];
+  AffineExpr own = isPacked ? e.truncDiv(normalize(all - heads * valueWidth), normalize(width * 2)) : all;
+  net.heads = heads, net.repeats = e.truncDiv(heads, e.maxOf(own, e.number(1)));
+  e.unify(normalize(net.repeats * own), heads, "the heads of values, which those of queries share");
+  if (e.hasFailed())
+    return false;
+  auto read = [&](Value x, ArrayRef<AffineExpr> trailing) {
     Dims dims{shape[0], length};
-    dims.append(e.numbers(trailing));
+    dims.append(trailing.begin(), trailing.end());
     return e.reshape(e.cast(x, e.f32()), dims);
   };
   if (isPacked) {
-    int64_t part = own * *width;
-    net.query = read(e.sliceAxis(query, -1, 0, part), {own, *width});
-    net.key = read(e.sliceAxis(query, -1, part, part), {own, *width});
-    net.value = read(e.sliceAxis(query, -1, 2 * part, *heads * *valueWidth), {*heads, *valueWidth});
+    AffineExpr part = normalize(own * width), behind = normalize(part * 2);
+    net.query = read(e.sliceAxis(query, -1, e.number(0), part), {own, width});
+    net.key = read(e.sliceAxis(query, -1, part, part), {own, width});
+    net.value = read(e.sliceAxis(query, -1, behind, normalize(heads * valueWidth)), {heads, valueWidth});
   } else {
-    net.query = read(query, {own, *width});
-    net.key = read(node.in(1), {own, *width});
-    net.value = read(node.in(2), {*heads, *valueWidth});
+    net.query = read(query, {own, width});
+    net.key = read(node.in(1), {own, width});
+    net.value = read(node.in(2), {heads, valueWidth});
   }
   Value decay = node.opt(4), bias = node.opt(8);
+  Dims perHead{heads};
+  if (decay && Emitter::rankOf(decay) == leading + 2)
+    perHead.push_back(width);
   if (decay)
-    net.decay = activateDecay(node, read(decay, Emitter::rankOf(decay) == leading + 2 ? ArrayRef<int64_t>{*heads, *width} : ArrayRef<int64_t>{*heads}), node.opt(7), bias, *heads);
-  net.beta = node.has(5) ? read(node.in(5), {*heads}) : Value();
+    net.decay = activateDecay(node, read(decay, perHead), node.opt(7), bias, heads);
+  net.beta = node.has(5) ? read(node.in(5), {heads}) : Value();
   net.state = state;
-  net.heads = *heads, net.repeats = *heads / own;
   return !e.hasFailed();
 }
 
@@ -329,7 +342,7 @@ void importGatedDeltaNet(Node &node) {
   }
   Dims dims = Emitter::dimsOf(net.query);
   double scale = node.getFloat("scale", 0);
-  scale = scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(*graph::getConstant(dims[3])));
+  net.query = scale != 0 ? e.mulNumber(net.query, scale) : e.div(net.query, e.unary<SqrtOp>(e.cast(e.indexTensor({dims[3]}, {}, e.i64()), e.f32())));
   // [B, S, ...] -> [S, B, ...]; heads of queries and keys are repeated for the values that share them.
   auto steps = [&](Value x) {
     Ints perm(llvm::to_vector(llvm::seq<int64_t>(0, Emitter::rankOf(x))));
@@ -337,10 +350,10 @@ void importGatedDeltaNet(Node &node) {
     return e.transpose(x, perm);
   };
   auto repeat = [&](Value x) {
-    Dims own = Emitter::dimsOf(x), spread{own[0], own[1], own[2], e.number(net.repeats), own[3]};
-    return e.reshape(e.broadcast(e.unsqueeze(x, {3}), spread), {own[0], own[1], e.number(net.heads), own[3]});
+    Dims own = Emitter::dimsOf(x), spread{own[0], own[1], own[2], net.repeats, own[3]};
+    return e.reshape(e.broadcast(e.unsqueeze(x, {3}), spread), {own[0], own[1], net.heads, own[3]});
   };
-  Values sequences{steps(repeat(e.mulNumber(net.query, scale))), steps(repeat(net.key)), steps(net.value)};
+  Values sequences{steps(repeat(net.query)), steps(repeat(net.key)), steps(net.value)};
   if (isGated)
     sequences.push_back(steps(e.unary<ExpOp>(net.decay)));
   if (isDelta)

@@ -1,13 +1,30 @@
 // Indexing, distances, hashes and searches of the domain com.microsoft.
-#include "lib/Import/OnnxToGraph/Importer.h"
+#include "lib/Import/OnnxToGraph/Microsoft.h"
 
 using namespace mlir;
 using namespace onager::graph;
 
 namespace onager::frontend {
-namespace {
 
-Value both(Emitter &e, Value a, Value b) { return a && b ? e.binary<AndOp>(a, b) : a ? a : b; }
+static Value both(Emitter &e, Value a, Value b) { return a && b ? e.binary<AndOp>(a, b) : a ? a : b; }
+
+Value banRepeats(Emitter &e, Value ids, Value scores, int64_t size, Value banned) {
+  // n-grams begin at the first `count` places; what follows the last one's beginning is compared with each.
+  AffineExpr length = Emitter::dimsOf(ids)[1], count = e.maxOf(normalize(length - size + 1), e.number(0)), one = e.minOf(count, e.number(1));
+  Value isRepeated;
+  for (int64_t k = 0; k < size - 1; ++k) {
+    Value last = e.sliceAxis(ids, 1, e.minOf(normalize(count + k), length), one);
+    isRepeated = both(e, isRepeated, e.compare<EqualOp>(e.sliceAxis(ids, 1, e.minOf(e.number(k), length), count), last));
+  }
+  Value tokens = e.sliceAxis(ids, 1, e.minOf(e.number(size - 1), length), count);
+  if (!tokens)
+    return {};
+  banned = e.splat(banned, Emitter::dimsOf(tokens));
+  Value updates = isRepeated ? e.select(isRepeated, banned, e.highest(Emitter::elementOf(scores))) : banned;
+  return e.scatterElements(scores, tokens, updates, 1, ScatterKind::min);
+}
+
+namespace {
 
 /// Adds a dim of extent 1. Where the axis is known only while the model runs, each dim is chosen by its value.
 void importExpandDims(Node &node) {
@@ -123,59 +140,9 @@ void importNGramRepeatBlock(Node &node) {
   int64_t size = node.getInt("ngram_size", 0);
   if (!ids || !scores)
     return;
-  ids = e.cast(ids, e.i64());
   if (size < 1 || Emitter::rankOf(ids) != 2 || Emitter::rankOf(scores) != 2)
     return void(e.fail("expected an ngram_size of at least 1 and operands of rank 2"));
-  // n-grams begin at the first `count` places; what follows the last one's beginning is compared with each.
-  AffineExpr length = Emitter::dimsOf(ids)[1], count = e.maxOf(normalize(length - size + 1), e.number(0)), one = e.minOf(count, e.number(1));
-  Value isRepeated;
-  for (int64_t k = 0; k < size - 1; ++k) {
-    Value last = e.sliceAxis(ids, 1, e.minOf(normalize(count + k), length), one);
-    isRepeated = both(e, isRepeated, e.compare<EqualOp>(e.sliceAxis(ids, 1, e.minOf(e.number(k), length), count), last));
-  }
-  Value tokens = e.sliceAxis(ids, 1, e.minOf(e.number(size - 1), length), count);
-  if (!tokens)
-    return;
-  Type type = Emitter::elementOf(scores);
-  Value banned = e.splat(e.lowest(type), Emitter::dimsOf(tokens));
-  Value updates = isRepeated ? e.select(isRepeated, banned, e.highest(type)) : banned;
-  node.set(0, e.scatterElements(scores, tokens, updates, 1, ScatterKind::min));
-}
-
-/// Hashes of the n-grams that end at each token: products with multipliers, joined by exclusive or, modulo the size of each head's table.
-void importNGramHashMapping(Node &node) {
-  Emitter &e = node.e;
-  Value ids = node.in(0), multipliers = node.in(1), sizes = node.in(2);
-  int64_t most = node.getInt("max_ngram_size", 0), heads = node.getInt("n_head_per_ngram", 0);
-  if (!ids || !multipliers || !sizes || !checkRanks(node, {{1, 1}, {2, 1}, {3, 2}}))
-    return;
-  if (most < 2 || most > 64 || heads < 1 || Emitter::rankOf(ids) != 2 || node.has(6))
-    return void(e.fail("max_ngram_size is " + Twine(most) + ", n_head_per_ngram " + Twine(heads) + "; segment_ids are not supported"));
-  Type type = Emitter::elementOf(ids);
-  Dims dims = Emitter::dimsOf(ids);
-  e.requireAtLeast(Emitter::dimsOf(multipliers)[0], e.number(most), "the number of multipliers");
-  e.unify(Emitter::dimsOf(sizes)[0], e.number((most - 1) * heads), "the number of tables");
-  if (node.has(3))
-    e.unify(Emitter::dimsOf(node.in(3))[1], e.number(most - 1), "the number of past ids");
-  Value end = node.has(5) ? e.reshape(node.in(5), {}) : Value(), filler = end ? end : e.integerScalar(node.getInt("pad_id", 0), type);
-  Value past = node.has(3) ? node.in(3) : e.splat(filler, {dims[0], e.number(most - 1)}), all = e.concat({past, ids}, 1), mix, isCut;
-  Values hashes;
-  for (int64_t k = 0; k < most; ++k) {
-    Value shifted = e.sliceAxis(all, 1, e.number(most - 1 - k), dims[1]);
-    // Behind the end of a text only its token is seen.
-    if (end && k > 0 && node.getInt("reset_on_eos", 0)) {
-      Value isEnd = e.compare<EqualOp>(shifted, end);
-      isCut = isCut ? e.binary<OrOp>(isCut, isEnd) : isEnd;
-      shifted = isCut ? e.select(isCut, end, shifted) : shifted;
-    }
-    Value product = e.mul(shifted, e.reshape(e.sliceAxis(multipliers, 0, k, 1), {}));
-    mix = mix ? e.binary<XorOp>(mix, product) : product;
-    if (k > 0 && mix)
-      hashes.push_back(e.mod(e.unsqueeze(mix, {2}), e.sliceAxis(sizes, 0, (k - 1) * heads, heads), /*fmod=*/false));
-  }
-  Value hash = e.concat(hashes, 2);
-  node.set(0, node.has(4) ? e.add(hash, node.in(4)) : hash);
-  node.set(1, e.sliceAxis(all, 1, dims[1], e.number(most - 1)));
+  node.set(0, banRepeats(e, e.cast(ids, e.i64()), scores, size, e.lowest(Emitter::elementOf(scores))));
 }
 
 void importIdentity(Node &node) { node.set(0, node.in(0)); }
@@ -236,7 +203,6 @@ void addMicrosoftTensors(OperatorTable &table) {
   add("NGramRepeatBlock", importNGramRepeatBlock);
   add("DynamicTimeWarping", importDynamicTimeWarping);
   add("BifurcationDetector", importBifurcationDetector);
-  add("NGramHashMapping", importNGramHashMapping);
   add("SampleOp", importIdentity);
   add("SparseToDenseMatMul", importSparseToDenseMatMul);
 }

@@ -68,6 +68,10 @@ static OperatorTable makeTable() {
   addMicrosoftExperts(table);
   addMicrosoftBlocks(table);
   addMicrosoftRecurrent(table);
+  addMicrosoftGeneration(table);
+  addMicrosoftGrams(table);
+  addMicrosoftPacked(table);
+  addPacked(table);
   addQLinear(table);
   return table;
 }

@@ -20,21 +20,18 @@ void importDeformConv(Node &node) {
     return void(e.fail("ranks " + Twine(Emitter::rankOf(x)) + ", " + Twine(Emitter::rankOf(filter)) + " and " + Twine(Emitter::rankOf(offset)) + ", expected 4 each"));
   Dims dims = Emitter::dimsOf(x), w = Emitter::dimsOf(filter);
   Ints given = node.getInts("kernel_shape").value_or(Ints());
-  std::optional<int64_t> kernel[2];
-  for (size_t k = 0; k < 2; ++k)
-    kernel[k] = graph::getConstant(given.size() == 2 ? e.unify(e.number(given[k]), w[2 + k], "kernel_shape and the filters' size") : w[2 + k]);
+  Exprs kernel{w[2], w[3]};
+  for (size_t k = 0; k < 2 && given.size() == 2; ++k)
+    kernel[k] = e.unify(e.number(given[k]), w[2 + k], "kernel_shape and the filters' size");
   int64_t group = node.getInt("group", 1), offsetGroups = node.getInt("offset_group", 1);
-  if (!kernel[0] || !kernel[1] || group < 1 || offsetGroups < 1)
-    return void(e.fail("expected filters of known size, group and offset_group of at least 1"));
-  std::optional<Window> window = readWindow(node, x, Exprs{e.number(*kernel[0]), e.number(*kernel[1])});
-  std::optional<int64_t> low[2];
-  for (size_t k = 0; window && k < 2; ++k)
-    low[k] = graph::getConstant(window->low[k]);
-  if (!window || !low[0] || !low[1])
+  if (group < 1 || offsetGroups < 1)
+    return void(e.fail("expected group and offset_group of at least 1, found " + Twine(group) + " and " + Twine(offsetGroups)));
+  std::optional<Window> window = readWindow(node, x, kernel);
+  if (!window)
     return;
-  int64_t taps = *kernel[0] * *kernel[1];
-  Dims offsets{dims[0], e.number(offsetGroups * taps * 2), window->out[0], window->out[1]}, places = offsets;
-  places[1] = e.number(offsetGroups * taps);
+  AffineExpr taps = normalize(kernel[0] * kernel[1]);
+  Dims offsets{dims[0], normalize(taps * (offsetGroups * 2)), window->out[0], window->out[1]}, places = offsets;
+  places[1] = normalize(taps * offsetGroups);
   for (size_t k = 0; k < 4; ++k)
     e.unify(Emitter::dimsOf(offset)[k], offsets[k], "dim " + Twine(k) + " of the offsets");
   AffineExpr pixels = normalize(window->out[0] * window->out[1]), perGroup = w[1];
@@ -43,8 +40,9 @@ void importDeformConv(Node &node) {
   mask = mask ? e.broadcast(e.cast(mask, wide), places) : e.splat(e.scalar(1, wide), places);
   if (e.hasFailed())
     return;
-  Ints params{*kernel[0], *kernel[1], window->strides[0], window->strides[1], window->dilations[0], window->dilations[1], *low[0], *low[1], offsetGroups};
-  Value columns = e.call("deform", {e.cast(x, wide), e.cast(offset, wide), mask}, params, {dims[0], normalize(dims[1] * taps), pixels}, wide);
+  Value extents = e.indexVector({kernel[0], kernel[1], window->low[0], window->low[1]});
+  Ints params{window->strides[0], window->strides[1], window->dilations[0], window->dilations[1], offsetGroups};
+  Value columns = e.call("deform", {e.cast(x, wide), e.cast(offset, wide), mask, extents}, params, {dims[0], normalize(dims[1] * taps), pixels}, wide);
   columns = e.reshape(columns, {dims[0], e.number(group), normalize(perGroup * taps), pixels});
   AffineExpr outputs = normalize(w[0].floorDiv(group));
   Value product = e.matmul(e.reshape(e.cast(filter, wide), {e.number(group), outputs, normalize(perGroup * taps)}), columns);

@@ -107,6 +107,23 @@ void transformAlong(Node &node, Value x, ArrayRef<AffineExpr> axis) {
   node.set(0, e.reshape(e.transpose(y, {0, 2, 1, 3}), dims));
 }
 
+/// com.microsoft's transforms of real numbers along the last dim, and back; numbers of a spectrum are pairs.
+template <bool isInverse> void importRealTransform(Node &node) {
+  Emitter &e = node.e;
+  Value x = node.in(0);
+  if (!x)
+    return;
+  int64_t rank = Emitter::rankOf(x), axis = isInverse ? rank - 2 : rank - 1;
+  if (node.getInt("signal_ndim", 1) != 1 || !node.getInt("onesided", 1) || node.getInt("normalized", 0) || axis < 0)
+    return void(e.fail("expected a signal_ndim of 1, onesided and not normalized, and data of rank " + Twine(rank - axis) + " or more"));
+  AffineExpr extent = Emitter::dimsOf(x)[axis];
+  if (!isInverse)
+    return node.set(0, e.sliceAxis(transform(e, makeComplex(e, e.unsqueeze(x, {rank})), false), axis, e.number(0), normalize(extent.floorDiv(2) + 1)));
+  AffineExpr length = normalize(extent * 2 - 2);
+  e.unify(Emitter::dimsOf(x)[rank - 1], e.number(2), "the parts of a complex number");
+  node.set(0, e.squeeze(e.sliceAxis(transform(e, mirrorSpectrum(e, x, length), true), rank - 1, 0, 1), {rank - 1}));
+}
+
 /// Triangles between equally spaced places on the mel scale, as weights of the bins of a spectrum.
 void importMelWeights(Node &node) {
   Emitter &e = node.e;
@@ -193,6 +210,8 @@ void importStft(Node &node) {
 } // namespace
 
 void addSignal(OperatorTable &table) {
+  table.addIn("com.microsoft", "Rfft", importRealTransform<false>);
+  table.addIn("com.microsoft", "Irfft", importRealTransform<true>);
   table.add("DFT", importDft);
   table.add("STFT", importStft);
   table.add("MelWeightMatrix", importMelWeights);

@@ -14,6 +14,27 @@ func.func @main(%x: tensor<8xf32>, %y: tensor<4xf32>) -> (tensor<8xf32>, tensor<
   return %0, %1, %2, %3 : tensor<8xf32>, tensor<8xf32>, tensor<4xf32>, tensor<8xf32>
 }
 
+// Launches on constants of one unit are one, where the first stands before or around the others.
+// CHECK-LABEL: func.func @constants
+// CHECK: %[[W:.*]] = graph.constant
+// CHECK: %[[PACKED:.*]] = kernel.launch @first(%[[W]]) {constant}
+// CHECK: graph.if
+// CHECK-NEXT: graph.yield %[[PACKED]]
+// CHECK: else
+// CHECK-NEXT: kernel.launch @other_constant
+func.func @constants(%condition: tensor<i1>) -> (tensor<8xf32>, tensor<8xf32>) {
+  %w = graph.constant dense<1.0> : tensor<8xf32> : tensor<8xf32>
+  %packed = kernel.launch @first(%w) {constant} : (tensor<8xf32>) -> tensor<8xf32>
+  %0 = graph.if %condition {symbols = array<i64>, then_exprs = affine_map<() -> ()>, else_exprs = affine_map<() -> ()>} : (tensor<i1>) -> tensor<8xf32> {
+    %again = kernel.launch @second(%w) {constant} : (tensor<8xf32>) -> tensor<8xf32>
+    graph.yield %again : tensor<8xf32>
+  } else {
+    %other = kernel.launch @other_constant(%w) {constant} : (tensor<8xf32>) -> tensor<8xf32>
+    graph.yield %other : tensor<8xf32>
+  }
+  return %packed, %0 : tensor<8xf32>, tensor<8xf32>
+}
+
 // CHECK: kernel.unit @first
 kernel.unit @first <map> {
 ^bb0(%x: tensor<8xf32>):
