@@ -16,7 +16,7 @@ FAMILIES = "arrangement attention convolutions elementwise ml normalisations qua
 MICROSOFT = "microsoft microsoft_attention microsoft_quantised".split()
 
 # Operators without a generator, by what keeps one node from being a case.
-WITHOUT = {"takes encoded images: refused at compile time, as an operator that needs decoders of files": "ImageDecoder"}
+WITHOUT = {}
 WITHOUT_MICROSOFT = {"holds whole models and the search over them: Onager has it not": "BeamSearch GreedySearch Sampling WhisperBeamSearch",
                      "Onager has it not": "GatherPacked MatMulFpQ4 Tokenizer VarlenCausalConvWithState VarlenNGramHashMapping",
                      "takes a sparse tensor, which compiled models have as an initialiser alone": "SparseToDenseMatMul",

@@ -173,6 +173,7 @@ void addSampling(OperatorTable &table);
 void addTraining(OperatorTable &table);
 void addRegions(OperatorTable &table);
 void addText(OperatorTable &table);
+void addImages(OperatorTable &table);
 void addStrings(OperatorTable &table);
 void addMaps(OperatorTable &table);
 void addSupportVectors(OperatorTable &table);
