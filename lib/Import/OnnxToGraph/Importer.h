@@ -18,6 +18,7 @@
 namespace onager::frontend {
 
 class Importer;
+class Node;
 struct Form;
 
 /// What a name stands for. All but tensors are lists of parts (Values.h), so that the graph holds tensors alone:
@@ -65,6 +66,7 @@ struct Scope {
   int next = 0;                     ///< number of the node behind the one that is imported
   std::vector<std::string> results; ///< names of what the graph gives
   unsigned splits = 0;              ///< nodes around that took the rest into their branches
+  Node *taker = nullptr;            ///< the node whose known branch the graph is: what is left of that node's graph comes behind it
 
   /// Returns the value of a name, or null where it is not defined.
   const Datum *find(llvm::StringRef name) const;
