@@ -66,6 +66,7 @@ struct Scope {
   int next = 0;                     ///< number of the node behind the one that is imported
   std::vector<std::string> results; ///< names of what the graph gives
   unsigned splits = 0;              ///< nodes around that took the rest into their branches
+  bool isPart = false;              ///< the nodes are some of the parent's
   Node *taker = nullptr;            ///< the node whose known branch the graph is: what is left of that node's graph comes behind it
 
   /// Returns the value of a name, or null where it is not defined.
@@ -175,6 +176,7 @@ void addSampling(OperatorTable &table);
 void addTraining(OperatorTable &table);
 void addRegions(OperatorTable &table);
 void addText(OperatorTable &table);
+void addGradient(OperatorTable &table);
 void addImages(OperatorTable &table);
 void addStrings(OperatorTable &table);
 void addMaps(OperatorTable &table);

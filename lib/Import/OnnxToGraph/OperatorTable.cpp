@@ -55,6 +55,7 @@ static OperatorTable makeTable() {
   addTraining(table);
   addRegions(table);
   addText(table);
+  addGradient(table);
   addImages(table);
   addStrings(table);
   addMaps(table);
