@@ -18,7 +18,7 @@ MICROSOFT = "microsoft microsoft_attention microsoft_quantised".split()
 # Operators without a generator, by what keeps one node from being a case.
 WITHOUT = {}
 WITHOUT_MICROSOFT = {"holds whole models and the search over them: Onager has it not": "BeamSearch GreedySearch Sampling WhisperBeamSearch",
-                     "Onager has it not": "GatherPacked MatMulFpQ4 Tokenizer VarlenCausalConvWithState VarlenNGramHashMapping",
+                     "Onager has it not": "GatherPacked MatMulFpQ4 VarlenCausalConvWithState VarlenNGramHashMapping",
                      "takes a sparse tensor, which compiled models have as an initialiser alone": "SparseToDenseMatMul",
                      "ONNX Runtime wants one buffer for the cache that goes in and the one that comes out, as test/ops/test_caches.py gives it": "SparseAttention"}
 

@@ -179,6 +179,7 @@ void addText(OperatorTable &table);
 void addGradient(OperatorTable &table);
 void addImages(OperatorTable &table);
 void addStrings(OperatorTable &table);
+void addTokenizer(OperatorTable &table);
 void addMaps(OperatorTable &table);
 void addSupportVectors(OperatorTable &table);
 void addLegacy(OperatorTable &table);

@@ -58,6 +58,7 @@ static OperatorTable makeTable() {
   addGradient(table);
   addImages(table);
   addStrings(table);
+  addTokenizer(table);
   addMaps(table);
   addSupportVectors(table);
   addSequences(table);
