@@ -6,6 +6,7 @@
  * program (i32): how many automata, then of each: states, width, the first state at a border, behind a word's character and behind another, classes
  * [256], whether a word may end at a border, before a word's character and before another [states, 3], the next state or -1 [states, width].
  * Fails for texts that are no UTF-8. */
+#include "runtime/core/utf8.h"
 #include "runtime/ops/ops.h"
 
 enum way { CHARACTERS, SEPARATORS, EXPRESSION };
@@ -120,22 +121,9 @@ static void split_text(const int32_t *program, const struct text *text, struct t
   }
 }
 
-/* The bytes of the character at a place, 0 where none is. */
-static int64_t measure_character(const struct text *text, int64_t at) {
-  const unsigned char *p = (const unsigned char *)text->data + at;
-  int64_t length = p[0] < 0x80 ? 1 : p[0] < 0xc2 || p[0] > 0xf4 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-  if (!length || length > text->bytes - at)
-    return 0;
-  for (int64_t k = 1; k < length; ++k)
-    if (!is_continued((char)p[k]))
-      return 0;
-  int is_bad = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f);
-  return is_bad ? 0 : length;
-}
-
 static int is_readable(const struct text *text) {
-  for (int64_t at = 0, length; at < text->bytes; at += length)
-    if (!(length = measure_character(text, at)))
+  for (const char *at = text->data, *end = at + text->bytes; at != end;)
+    if (onager_read_character(&at, end) < 0)
       return 0;
   return 1;
 }

@@ -186,6 +186,8 @@ void addLegacy(OperatorTable &table);
 
 /// Fails where an input that is given has another rank than (input, rank) says; false then.
 bool checkRanks(Node &node, llvm::ArrayRef<std::pair<unsigned, int64_t>> ranks);
+/// Returns square matrices, which lie in the last two dims, as [matrices, n, n] of floats of 32 bits at least; null after a failure.
+mlir::Value flattenMatrices(Node &node, mlir::Value x);
 /// Imports other inputs (null: absent) by an operator of the default domain, which reads this node's attributes; returns one result at least.
 Values importAs(Node &node, llvm::StringRef op, int64_t opset, llvm::ArrayRef<mlir::Value> inputs);
 /// Sets elements of x to 0 with probability `ratio` and scales the others by 1 / (1 - ratio); `mask` tells those that are kept.
