@@ -23,12 +23,16 @@ static unsigned char *pixel(const struct bitmap *b, int64_t y, int64_t x) {
   return b->image->pixels + (row * b->image->width + x) * 3;
 }
 
+/* Blue, green, red. */
+static void put_bytes(const struct bitmap *b, int64_t y, int64_t x, const unsigned char *colour) {
+  unsigned char *target = pixel(b, y, x);
+  target[0] = colour[2], target[1] = colour[1], target[2] = colour[0];
+}
+
 static void put_colour(const struct bitmap *b, int64_t y, int64_t x, uint32_t index) {
   if (index >= b->colours)
     image_fail();
-  const unsigned char *colour = b->palette + index * b->entry;
-  unsigned char *target = pixel(b, y, x);
-  target[0] = colour[2], target[1] = colour[1], target[2] = colour[0];
+  put_bytes(b, y, x, b->palette + index * b->entry);
 }
 
 /* The bits of a mask, stretched to 8. */
@@ -53,7 +57,7 @@ static void read_rows(struct bitmap *b) {
       if (b->bits <= 8)
         put_colour(b, y, x, *p >> (8 - b->bits - x * b->bits % 8) & ((1u << b->bits) - 1));
       else if (b->bits == 24)
-        put_masked(b, y, x, get16(p) | (uint32_t)p[2] << 16);
+        put_bytes(b, y, x, p);
       else
         put_masked(b, y, x, b->bits == 16 ? get16(p) : get32(p));
     }

@@ -62,6 +62,10 @@ static void read_bits(struct reader *r, struct image *image, int is_text) {
 
 static void read_levels(struct reader *r, struct image *image, int is_text, int samples, uint32_t greatest) {
   unsigned char *target = image->pixels;
+  if (!is_text && samples == 3 && greatest == 255) {
+    __builtin_memcpy(target, r->at, (size_t)(image->height * image->width * 3));
+    return;
+  }
   for (int64_t k = 0, n = image->height * image->width; k < n; ++k, target += 3) {
     for (int c = 0; c < samples; ++c) {
       uint32_t value = read_sample(r, is_text, greatest);

@@ -138,6 +138,34 @@ def test_normalisations(body, shapes):
     check(f"t = {body}\n y = Mul(t, t)", shapes, low=0.5, high=2)
 
 
+@pytest.mark.parametrize("body", ["SoftmaxCrossEntropyLoss(x, labels)", 'SoftmaxCrossEntropyLoss<reduction = "sum", ignore_index = 2>(x, labels)', 'NegativeLogLikelihoodLoss<reduction = "none">(x, labels)'])
+def test_losses(body):
+    check(f"labels = Constant<value = int64[3] {{1, 2, 0}}>()\n t = {body}\n y = Mul(t, t)", {"x": (3, 4)})
+
+
+def test_a_loop_of_descent():
+    """Least squares: the body of a loop computes a loss, its gradient and the next weights."""
+    import onager
+
+    text = HEAD.format(opset=21) + """ g (double[N,3] x, double[N,1] t, double[3,1] start) => (w) <int64 trips = {400}, double rate = {0.1}> {
+      yes = Constant<value_int = 1>()
+      go = Cast<to = 9>(yes)
+      w = Loop<body = b (int64 i, bool more, double[3,1] v) => (bool again, double[3,1] next) {
+        again = Identity(more)
+        p = MatMul(x, v)
+        e = Sub(p, t)
+        q = Mul(e, e)
+        loss = ReduceMean<keepdims = 0>(q)
+        dv = ai.onnx.preview.training.Gradient<xs = ["v"], y = "loss">(v)
+        step = Mul(dv, rate)
+        next = Sub(v, step)
+      }>(trips, go, start) }"""
+    random = np.random.default_rng(get_seed())
+    x, w = random.normal(size=(40, 3)), np.array([[1.0], [-2], [3]])
+    found, = onager.InferenceSession(parse_model(text).SerializeToString()).run(None, {"x": x, "t": x @ w, "start": np.zeros((3, 1))})
+    np.testing.assert_allclose(found, w, atol=1e-6)
+
+
 def test_gradients_of_gradients():
     """Of (x^3 w): by x and w, and then the sum of 3 x^2 w by both."""
     import onager
