@@ -14,6 +14,7 @@ enum way { CHARACTERS, SEPARATORS, EXPRESSION };
 struct text {
   const char *data;
   int64_t bytes;
+  int32_t *dead; /* [bytes + 1]: a state that was met at each place and led to no end of a match behind it; -1 without one */
 };
 
 struct tokens {
@@ -35,6 +36,11 @@ static struct automaton read_automaton(const int32_t **program) {
   return automaton;
 }
 
+static void forget(const struct text *text) {
+  for (int64_t k = 0; k <= text->bytes; ++k)
+    text->dead[k] = -1;
+}
+
 static int is_continued(char byte) { return (byte & 0xc0) == 0x80; }
 
 /* What stands at a place: 0 the border of the text, 1 a character of words, 2 another. */
@@ -45,12 +51,15 @@ static int find_side(const struct text *text, int64_t at) {
   return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ? 1 : 2;
 }
 
-/* The end of the longest match that begins at a place, -1 without one. */
+/* The end of the longest match that begins at a place, -1 without one. What was looked at in vain is not looked at again, so that a text without a match
+ * costs its length alone. */
 static int64_t match_at(const struct automaton *a, const struct text *text, int64_t at) {
-  int64_t longest = -1;
-  for (int32_t state = a->first[find_side(text, at - 1)]; state >= 0; ++at) {
+  int64_t longest = -1, marked = at;
+  for (int32_t state = a->first[find_side(text, at - 1)]; state >= 0 && text->dead[at] != state; ++at) {
+    text->dead[at] = state;
     if (a->accepting[3 * state + find_side(text, at)])
-      longest = at;
+      for (longest = at; marked <= at; ++marked)
+        text->dead[marked] = -1;
     if (at == text->bytes)
       break;
     state = a->table[(int64_t)state * a->width + a->classes[(unsigned char)text->data[at]]];
@@ -94,14 +103,16 @@ static void split_characters(const struct text *text, struct tokens *tokens) {
 }
 
 static void collect_matches(const struct automaton *a, const struct text *text, struct tokens *tokens, int64_t least) {
+  forget(text);
   for (int64_t at = 0, end, start; at <= text->bytes && (start = find_match(a, text, at, &end)) >= 0; at = move_on(text, start, end))
     add_token(tokens, text, start, end, least);
 }
 
 /* Appends what lies between the matches in a part of a text, which counts as a text of its own. */
 static void split_part(const struct automaton *a, const struct text *text, int64_t from, int64_t to, struct tokens *tokens, int64_t least) {
-  struct text part = {text->data + from, to - from};
+  struct text part = {text->data + from, to - from, text->dead};
   int64_t at = 0, end, start;
+  forget(&part);
   for (; at <= part.bytes && (start = find_match(a, &part, at, &end)) >= 0; at = move_on(&part, start, end))
     add_token(tokens, text, from + at, from + start, least);
   if (at < part.bytes)
@@ -132,9 +143,10 @@ static int is_readable(const struct text *text) {
 static int find_tokens(onager_run *run, int64_t number, const int32_t *program, const int64_t *params, struct tokens *tokens, int64_t **memory) {
   struct text text;
   text.data = run->host->text(run, number, &text.bytes);
-  if (!text.data || !is_readable(&text) || !(*memory = run->host->allocate(run, (size_t)(text.bytes + 1) * 4 * sizeof(int64_t))))
+  if (!text.data || !is_readable(&text) || !(*memory = run->host->allocate(run, (size_t)(text.bytes + 1) * 5 * sizeof(int64_t))))
     return 0;
   tokens->ends = *memory, tokens->count = 0;
+  text.dead = (int32_t *)(*memory + 4 * (text.bytes + 1));
   if (params[0] == CHARACTERS)
     split_characters(&text, tokens);
   else if (params[0] == SEPARATORS)

@@ -221,6 +221,13 @@ def test_tokens(how, mark, shape, tmp_path):
     assert found.shape == wanted.shape and found.tolist() == wanted.tolist()
 
 
+@pytest.mark.parametrize("pattern, count", [(r"\w+-", 0), ("a|a*b", 1000000)])
+def test_a_long_text_costs_its_length(pattern, count, tmp_path):
+    """Each place where a match might begin would look at all that is left."""
+    _, (found,) = _run(tmp_path, "Tokenizer", {"x": np.array(["a" * 1000000], object)}, [TensorProto.STRING], domain="com.microsoft", mark=0, mincharnum=1, pad_value="#", tokenexp=pattern)
+    assert found.shape == (1, count)
+
+
 def test_no_tokens(tmp_path):
     """Where there are none the marks are left out; of no text there are none."""
     for x in ([" ", ""], []):
