@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 mkdir -p build/deps
 
 packages=(llvm-22-dev libmlir-22-dev mlir-22-tools llvm-22-tools clang-22 libclang-rt-22-dev lld-22 liblld-22-dev libprotobuf-dev protobuf-compiler
-          libgtest-dev libcli11-dev libxxhash-dev libbenchmark-dev zlib1g-dev libzstd-dev libxml2-dev ccache python3 python3-venv
+          libgtest-dev libcli11-dev libxxhash-dev libbenchmark-dev zlib1g-dev libzstd-dev libxml2-dev libjpeg62-turbo-dev
+          libpng-dev libwebp-dev libopenjp2-7-dev libtiff-dev libdeflate-dev ccache python3 python3-venv
           python3-pip python3-dev g++ git pkg-config file binutils xz-utils ca-certificates)
 installed=$(dpkg-query -W -f='${Package} ${Status}\n' "${packages[@]}" 2>/dev/null | sed -n 's/ install ok installed$//p' | sort -u || true)
 missing=()

@@ -19,8 +19,10 @@ int32_t Context::growBlock(onager_run *run, int32_t block, int64_t bytes) {
     return 0;
   }
   if (bytes < 0 || !target.reserve(bytes ? static_cast<uint64_t>(bytes) : ONAGER_ALIGNMENT, true)) {
-    // Nobody may write beyond the old size: a negative or impossible size ends the run before the launch that needs it.
-    __atomic_store_n(&run->status, kOutOfMemory, __ATOMIC_RELEASE);
+    // Nobody may write beyond the old size: a negative or impossible size ends the run before the launch that needs it. It may follow from what a
+    // kernel left that failed: then that error stays.
+    int32_t none = 0;
+    __atomic_compare_exchange_n(&run->status, &none, kOutOfMemory, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
     return 1;
   }
   if (isLent && loan.data)

@@ -1,33 +1,40 @@
-// Characters in UTF-8.
+/* Characters in UTF-8, for C and C++. */
 #ifndef ONAGER_RUNTIME_CORE_UTF8_H
 #define ONAGER_RUNTIME_CORE_UTF8_H
 
-#include <cstdint>
+#include <stdint.h>
+
+/* Reads one character and moves on; -1 for a byte that begins none, which is passed over alone. Forms that are longer than they must be and halves
+ * of surrogate pairs are none (RFC 3629). REQUIRES: *at != end. */
+static inline int32_t onager_read_character(const char **at, const char *end) {
+  static const int32_t least[] = {0, 0x80, 0x800, 0x10000};
+  const char *p = *at;
+  unsigned char first = (unsigned char)*p++;
+  *at = p;
+  if (first < 0x80)
+    return first;
+  int length = first < 0xc2 || first > 0xf4 ? 0 : first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
+  if (!length || end - p < length)
+    return -1;
+  int32_t character = first & (0x3f >> length);
+  for (int k = 0; k < length; ++k) {
+    if ((p[k] & 0xc0) != 0x80)
+      return -1;
+    character = character << 6 | (p[k] & 0x3f);
+  }
+  if (character < least[length] || character > 0x10ffff || (character >= 0xd800 && character < 0xe000))
+    return -1;
+  *at = p + length;
+  return character;
+}
+
+#ifdef __cplusplus
 #include <string>
 
 namespace onager::rt {
 
-/// Reads one character and moves on; -1 for a byte that begins none, which is passed over alone. Forms that are longer than they must be and halves
-/// of surrogate pairs are none (RFC 3629). REQUIRES: at != end.
-inline int32_t readCharacter(const char *&at, const char *end) {
-  static constexpr int32_t least[] = {0, 0x80, 0x800, 0x10000};
-  auto first = static_cast<unsigned char>(*at++);
-  if (first < 0x80)
-    return first;
-  int length = first < 0xc2 || first > 0xf4 ? 0 : first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
-  if (!length || end - at < length)
-    return -1;
-  int32_t character = first & (0x3f >> length);
-  for (int k = 0; k < length; ++k) {
-    if ((at[k] & 0xc0) != 0x80)
-      return -1;
-    character = character << 6 | (at[k] & 0x3f);
-  }
-  if (character < least[length] || character > 0x10ffff || (character >= 0xd800 && character < 0xe000))
-    return -1;
-  at += length;
-  return character;
-}
+/// The same for a reference.
+inline int32_t readCharacter(const char *&at, const char *end) { return onager_read_character(&at, end); }
 
 /// Appends a character between 0 and 0x10ffff.
 inline void appendCharacter(std::string &text, uint32_t character) {
@@ -43,5 +50,6 @@ inline void appendCharacter(std::string &text, uint32_t character) {
 }
 
 } // namespace onager::rt
+#endif
 
 #endif

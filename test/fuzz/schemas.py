@@ -16,8 +16,8 @@ FAMILIES = "arrangement attention convolutions elementwise ml normalisations qua
 MICROSOFT = "microsoft microsoft_attention microsoft_packed microsoft_quantised microsoft_searches".split()
 
 # Operators without a generator, by what keeps one node from being a case.
-WITHOUT = {"takes encoded images: refused at compile time, as an operator that needs decoders of files": "ImageDecoder"}
-WITHOUT_MICROSOFT = {"Onager has it not": "Tokenizer"}
+WITHOUT = {}
+WITHOUT_MICROSOFT = {}
 
 # What a schema allows and no text gives a meaning to: by operator and element type, why.
 UNDEFINED = {("CenterCropPad", "string"): "zeros pad the data, and no text is zero: the reference writes \"0\"",

@@ -2,6 +2,7 @@
 import numpy as np
 
 from fuzz import schemas_arrangement
+from fuzz.schemas_strings import draw_words
 from fuzz.schemas_convolutions import draw_filter, draw_sizes, draw_window
 
 
@@ -223,11 +224,23 @@ def _ngram_hashes(draw):
     return draw.node(trim([None if value is None else np.asarray(value).astype(kind) for value in inputs]), 2, max_ngram_size=3, n_head_per_ngram=3, pad_id=2, reset_on_eos=int(end))
 
 
+def _tokenize(draw):
+    """No empty data, of which ONNX Runtime leaves the last dim out."""
+    x = draw_words(draw, draw.one((draw.whole(1, 5),), (draw.whole(1, 3), draw.whole(1, 3))))
+    patterns = [" ", "-", "the|th", "b*", r"\s+", r"\b", "[a-c]", "^.", "e$", "日", "--?", r"\w+"]
+    attributes = {"mark": draw.one(0, 1), "pad_value": draw.one("#", "", "pad"), "mincharnum": draw.one(1, 2)}
+    if draw.often():
+        return draw.node([x], separators=[draw.one(*patterns) for _ in range(draw.whole(1, 3))], **attributes)
+    if draw.often():
+        return draw.node([x], tokenexp=draw.one(*patterns), **attributes)
+    return draw.node([x], **attributes | {"mincharnum": 1}, **draw.one({"separators": [""]}, {"tokenexp": "."}))
+
+
 GENERATORS = {name: _activation for name in ("BiasGelu", "FastGelu", "Gelu", "QuickGelu", "ScaledSiLU")}
 GENERATORS |= {"BifurcationDetector": _bifurcation, "BranchwiseRMSNorm": _branch_norm, "CDist": _distance, "ConvTransposeWithDynamicPads": _dynamic_pads, "CropAndResize": _crop,
                "DynamicTimeWarping": _warping, "EngramGate": _engram, "ExpandDims": _expand_dims, "FusedConv": _fused_convolution, "FusedGemm": _fused_gemm, "FusedMatMul": _product,
                "GatedAdd": _gated_add, "GatedRMSNorm": _gated_norm, "GatherND": schemas_arrangement.GENERATORS["GatherND"], "GridSample": _grid,
                "HyperConnectionPostMix": _post_mix, "HyperConnectionPreMix": _pre_mix, "Inverse": _inverse, "LinearAttentionGate": _gate, "MaxpoolWithMask": _masked_pool,
                "MurmurHash3": _hash, "NGramHashMapping": _ngram_hashes, "NGramRepeatBlock": _repeats, "Pad": _pad, "Range": _range, "SampleOp": _sample,
-               "SkipLayerNormalization": _skip, "SkipSimplifiedLayerNormalization": _skip, "TransposeMatMul": _product, "Trilu": _trilu, "UnfoldTensor": _unfold, "Unique": _unique,
+               "SkipLayerNormalization": _skip, "SkipSimplifiedLayerNormalization": _skip, "Tokenizer": _tokenize, "TransposeMatMul": _product, "Trilu": _trilu, "UnfoldTensor": _unfold, "Unique": _unique,
                "WordConvEmbedding": _words}

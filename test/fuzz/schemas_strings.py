@@ -5,24 +5,24 @@ import numpy as np
 WORDS = np.array(["", "a", "b", "ab", "the", "The", " the  end ", "-x-", "x--y", "naïve-ß", "日本-語", "a b\tc", "-", "ABBA", "b-a"], object)
 
 
-def _words(draw, shape) -> np.ndarray:
+def draw_words(draw, shape) -> np.ndarray:
     return draw.numbers.choice(WORDS, shape)
 
 
 def _match(draw):
     pattern = draw.one("a*b", "(a|b)+", "[^-]*", r"\w+", ".*e.*", "x--?y|the", "[a-z]{2,6}", "日本.語", "", "(ab?){1,3}")
-    return draw.node([_words(draw, draw.shape())], pattern=pattern)
+    return draw.node([draw_words(draw, draw.shape())], pattern=pattern)
 
 
 def _join(draw):
     a, b = draw.broadcast(2)
-    return draw.node([_words(draw, a), _words(draw, b)])
+    return draw.node([draw_words(draw, a), draw_words(draw, b)])
 
 
 def _normalise(draw):
     """Case changes letter by letter: a letter whose other case is two letters stays."""
     shape = draw.one((draw.whole(1, 6),), (1, draw.whole(1, 6)))
-    x, change, sensitive, stops = _words(draw, shape), draw.one("NONE", "LOWER", "UPPER"), draw.one(0, 1), draw.one(["the", "b"], ["-"])
+    x, change, sensitive, stops = draw_words(draw, shape), draw.one("NONE", "LOWER", "UPPER"), draw.one(0, 1), draw.one(["the", "b"], ["-"])
     node = draw.node([x], case_change_action=change, is_case_sensitive=sensitive, stopwords=stops)
     kept = [word for word in x.reshape(-1) if (word if sensitive else word.lower()) not in stops]
     turn = {"NONE": str, "LOWER": str.lower, "UPPER": lambda word: "".join(letter.upper() if len(letter.upper()) == 1 else letter for letter in word)}[change]
@@ -33,7 +33,7 @@ def _normalise(draw):
 
 def _split(draw):
     shape = draw.shape(draw.whole(0, 2), least=1)
-    return draw.node([_words(draw, shape)], 2, **draw.one({}, {"delimiter": "-"}, {"delimiter": "--"}, {"delimiter": "-", "maxsplit": 1}, {"maxsplit": 1}))
+    return draw.node([draw_words(draw, shape)], 2, **draw.one({}, {"delimiter": "-"}, {"delimiter": "--"}, {"delimiter": "-", "maxsplit": 1}, {"maxsplit": 1}))
 
 
 def _grams(draw):

@@ -1,5 +1,8 @@
 """Generators for resizing, sampling, regions and boxes."""
+import io
+
 import numpy as np
+from PIL import Image
 
 
 def _loose(node, rtol: float = 0.01, atol: float = 2e-3):
@@ -137,5 +140,15 @@ def _suppression(draw):
     return draw.node(inputs[:draw.one(3, 4, 5)], center_point_box=center)
 
 
-GENERATORS = {"AffineGrid": _affine_grid, "GridSample": _grid_sample, "MaxRoiPool": _roi_pool, "NonMaxSuppression": _suppression, "Resize": _resize, "RoiAlign": _roi_align,
+def _decode(draw):
+    """Formats that give images of one size streams of one length; test/ops/test_images.py has the others."""
+    format, order = draw.one("PPM", "BMP", "TIFF"), draw.one("RGB", "BGR", "Grayscale")
+    picture, stream = Image.fromarray(draw.numbers.integers(0, 256, (draw.whole(1, 9), draw.whole(1, 9), 3), dtype=np.uint8)), io.BytesIO()
+    picture.save(stream, format)
+    node = draw.node([np.frombuffer(stream.getvalue(), np.uint8)], pixel_format=order)
+    node.wanted = [np.asarray(picture.convert("L"))[:, :, None] if order == "Grayscale" else np.asarray(picture)[:, :, :: -1 if order == "BGR" else 1]]
+    return node
+
+
+GENERATORS = {"AffineGrid": _affine_grid, "GridSample": _grid_sample, "ImageDecoder": _decode, "MaxRoiPool": _roi_pool, "NonMaxSuppression": _suppression, "Resize": _resize, "RoiAlign": _roi_align,
               "Upsample": _upsample}

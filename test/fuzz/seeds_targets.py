@@ -7,6 +7,7 @@ import struct
 import numpy as np
 import onnx
 import onnx.parser
+from PIL import Image
 from onnx import numpy_helper
 
 from support.places import ROOT
@@ -28,6 +29,7 @@ WORDS = {
     "model": ["Add", "Conv", "If", "Loop", "Scan", "MatMul", "then_branch", "else_branch", "body", "to", "axis", "perm", "value", "\x08\x01", "\x10\x07"],
     "formats": ["\\x93NUMPY", "'descr': '<f4'", "'fortran_order': False", "'shape': (2, 3), ", "'<U3'", "'|S2'", "'|V1'", "PK\\x03\\x04", "PK\\x01\\x02", "PK\\x05\\x06", "18446744073709551615"],
     "artifact": ["ONGRMAN3", "\\x7fELF", "onager_model", "\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x7f", "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x80"],
+    "images": ["IHDR", "IDAT", "PLTE", "tRNS", "VP8 ", "VP8L", "VP8X", "jp2h", "jp2c", "pclr", "cmap", "\\xff\\xc2", "\\xff\\xda", "\\xff\\xee", "\\xff\\x51", "\\xff\\x52", "\\xff\\x90"],
     "regex": ["[[:alpha:]]", "[^", "(?:", "(?P<a>", "{2,5}", "{1000}", "\\\\x{10ffff}", "\\\\b", "\\\\pN"],
     "calls": [],
 }
@@ -64,6 +66,20 @@ def _list_formats():
         stream = io.BytesIO()
         save(stream, x=arrays[0], y=arrays[5])
         yield stream.getvalue()
+
+
+def _list_images():
+    rng = np.random.default_rng(9)
+    for mode, kinds in (("RGB", ("PNG", "JPEG", "JPEG2000", "WEBP", "TIFF", "BMP", "PPM")), ("L", ("PNG", "JPEG", "JPEG2000", "TIFF", "BMP", "PPM")),
+                        ("1", ("PNG", "TIFF", "BMP", "PPM")), ("P", ("PNG", "TIFF", "BMP")), ("RGBA", ("PNG", "JPEG2000", "WEBP", "TIFF")), ("CMYK", ("JPEG", "TIFF"))):
+        picture = Image.fromarray(rng.integers(0, 256, (9, 13, 3), dtype=np.uint8)).convert(mode)
+        for kind in kinds:
+            more = [{"compression": name} for name in ("tiff_lzw", "tiff_adobe_deflate", "packbits")] if kind == "TIFF" else []
+            more += {"JPEG": [{"progressive": True}], "WEBP": [{"lossless": True}], "JPEG2000": [{"no_jp2": True}]}.get(kind, [])
+            for options in ({}, *more):
+                stream = io.BytesIO()
+                picture.save(stream, kind, **options)
+                yield stream.getvalue()
 
 
 def _find_manifest(artifact: bytes) -> bytes:
@@ -105,7 +121,7 @@ def _list_calls():
 def write_seeds(target: str, folder: pathlib.Path, models: pathlib.Path) -> None:
     """Writes the inputs that a target starts from, and its dictionary beside the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    seeds = {"model": _list_models, "formats": _list_formats, "regex": lambda: (text.encode() for text in REGEX), "calls": _list_calls,
+    seeds = {"model": _list_models, "formats": _list_formats, "regex": lambda: (text.encode() for text in REGEX), "calls": _list_calls, "images": _list_images,
              "artifact": lambda: _list_artifacts(models)}[target]
     for number, data in enumerate(seeds()):
         (folder / f"seed-{number:03}").write_bytes(data)

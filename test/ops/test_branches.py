@@ -39,3 +39,32 @@ def test_results_of_different_rank_are_refused():
 
     with pytest.raises(onager.CompileError, match="different rank or element type"):
         _open(f"(float[N,M] x) => (float[K,L] y) {{ {SQUEEZE}\n y = Neg(r) }}")
+
+
+def _take(name: str, body: str, result: str) -> str:
+    """An If whose branch is known; the other one does nothing."""
+    return f"{name} = If<then_branch = known_{name} () => ({result}) {{ {body} }}, else_branch = other_{name} () => (float[N,M] no_{name}) {{ no_{name} = Neg(x) }}>(yes)"
+
+
+YES = "number = Constant<value_int = 1>()\n yes = Cast<to = 9>(number)"
+TAKEN = _take("outer", _take("inner", f"{SQUEEZE}\n t = Neg(r)", "t") + "\n u = Exp(inner)", "u")
+
+
+@pytest.mark.parametrize("form", ["symbolic", "O0"])
+def test_ways_go_on_behind_the_known_branches_around(form):
+    import onager
+
+    text = f"(float[N,M] x, float[K] w) => (float[L] y, float[K] z) {{ {YES}\n {TAKEN}\n minus = Constant<value_ints = [-1]>()\n s = Reshape(outer, minus)\n z = Neg(w)\n y = Log(s) }}"
+    session = onager.InferenceSession(parse(text).SerializeToString(), **({"opt_level": 0} if form == "O0" else {}))
+    for shape in ((3, 1), (3, 2)):
+        x, w = np.arange(np.prod(shape), dtype=np.float32).reshape(shape), np.ones(5, np.float32)
+        y, z = session.run(None, {"x": x, "w": w})
+        np.testing.assert_allclose(y, -x.ravel(), rtol=1e-5)
+        np.testing.assert_array_equal(z, -w)
+
+
+def test_results_of_different_rank_behind_known_branches_are_refused():
+    import onager
+
+    with pytest.raises(onager.CompileError, match="node 'r' .*different rank or element type"):
+        _open(f"(float[N,M] x) => (y) {{ {YES}\n {TAKEN}\n y = Neg(outer) }}")

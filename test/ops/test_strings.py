@@ -9,7 +9,7 @@ from onnx.reference import ReferenceEvaluator
 
 from support.seeds import get_seed
 
-ML = [helper.make_opsetid("", 22), helper.make_opsetid("ai.onnx.ml", 3)]
+ML = [helper.make_opsetid("", 22), helper.make_opsetid("ai.onnx.ml", 3), helper.make_opsetid("com.microsoft", 1)]
 WORDS = ["", "a", "b", "ab", "Straße", "ÄÖ", "the", "The", " the  end ", "-x-", "x--y", "naïve-ß", "日本-語", "a b\tc", "-"]
 
 
@@ -203,3 +203,53 @@ def test_reference_agrees_on_split(tmp_path):
     model, found = _run(tmp_path, "StringSplit", {"x": x}, [TensorProto.STRING, TensorProto.INT64], delimiter=".")
     expected = ReferenceEvaluator(model).run(None, {"x": x})
     assert found[0].tolist() == expected[0].tolist() and found[1].tolist() == expected[1].tolist()
+
+
+TEXTS = ["abab hello", "aabb", "日本 語a", "", "a", " a ", "-x--y-", "naïve ß日", "a\nb", "ab  ba"]
+TOKENS = [{"separators": [" "]}, {"separators": [""]}, {"tokenexp": "."}, {"separators": ["a|ab"]}, {"separators": ["b*"]}, {"separators": [" ", "l+"]}, {"separators": ["l", "^.", "$"]},
+          {"separators": [r"\b"]}, {"tokenexp": "a|ab"}, {"tokenexp": "(a|b)*?"}, {"tokenexp": "b*"}, {"tokenexp": r"\w+\b"}, {"tokenexp": "^.|.$"}, {"tokenexp": ".+"},
+          {"separators": ["-"], "tokenexp": "a"}, {"separators": [r"\W"], "mincharnum": 2}, {"tokenexp": r"[^\s]+", "mincharnum": 3}]
+
+
+@pytest.mark.parametrize("how", TOKENS, ids=str)
+@pytest.mark.parametrize("mark", [0, 1])
+@pytest.mark.parametrize("shape", [(-1,), (2, -1)])
+def test_tokens(how, mark, shape, tmp_path):
+    x = np.array(TEXTS, object).reshape(shape)
+    model, (found,) = _run(tmp_path, "Tokenizer", {"x": x}, [TensorProto.STRING], domain="com.microsoft", **{"mincharnum": 1, "mark": mark, "pad_value": "#"} | how)
+    wanted = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})[0]
+    assert found.shape == wanted.shape and found.tolist() == wanted.tolist()
+
+
+@pytest.mark.parametrize("pattern, count", [(r"\w+-", 0), ("a|a*b", 1000000)])
+def test_a_long_text_costs_its_length(pattern, count, tmp_path):
+    """Each place where a match might begin would look at all that is left."""
+    _, (found,) = _run(tmp_path, "Tokenizer", {"x": np.array(["a" * 1000000], object)}, [TensorProto.STRING], domain="com.microsoft", mark=0, mincharnum=1, pad_value="#", tokenexp=pattern)
+    assert found.shape == (1, count)
+
+
+def test_no_tokens(tmp_path):
+    """Where there are none the marks are left out; of no text there are none."""
+    for x in ([" ", ""], []):
+        _, (found,) = _run(tmp_path, "Tokenizer", {"x": np.array(x, object)}, [TensorProto.STRING], domain="com.microsoft", mark=1, mincharnum=1, pad_value="#", separators=[" "])
+        assert found.shape == (len(x), 0)
+
+
+@pytest.mark.parametrize("attributes, reason", [({}, "separators or tokenexp is missing"), ({"tokenexp": ".", "mincharnum": 2}, "mincharnum is 2, expected 1 for tokens of one character"),
+                                                ({"tokenexp": "a", "mincharnum": 0}, "mincharnum is 0, expected 1 or more"), ({"separators": ["a", "("]}, "pattern '[(]'")])
+def test_tokenizer_refusals(attributes, reason, tmp_path):
+    import onager
+
+    with pytest.raises(onager.CompileError, match=reason):
+        _run(tmp_path, "Tokenizer", {"x": np.array(["a"], object)}, [TensorProto.STRING], domain="com.microsoft", **attributes)
+
+
+def test_tokens_of_what_is_no_utf8(tmp_path):
+    """A text may hold any bytes; ONNX Runtime refuses these, too."""
+    import onager
+
+    node = helper.make_node("Tokenizer", ["t"], ["y"], name="words", domain="com.microsoft", mark=0, pad_value="#", mincharnum=1, separators=[" "])
+    texts = helper.make_tensor("t", TensorProto.STRING, [1], [b"a\xffb"])
+    _, session = _compile(tmp_path, [node], [], [helper.make_tensor_value_info("y", TensorProto.STRING, None)], initializers=[texts])
+    with pytest.raises(RuntimeError, match="node 'words': values that 'tokenize_count' cannot work with"):
+        session.run(None, {})

@@ -4,6 +4,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "onager-rt/abi.h"
+#include "runtime/images/images.h"
 #include <cstddef>
 
 using namespace mlir;
@@ -70,6 +71,13 @@ LLVM::LLVMFuncOp DriverEmitter::getKernel(StringRef kernel) {
   return LLVM::LLVMFuncOp::create(b, name, LLVM::LLVMFunctionType::get(i32, types));
 }
 
+/// Says why a kernel returns 1.
+static std::string describeFailure(StringRef kernel) {
+  if (kernel.starts_with("image_"))
+    return "the image is damaged, has more than " + std::to_string(IMAGE_MAX_PIXELS) + " pixels, or is of a kind that is not read";
+  return "values that '" + kernel.str() + "' cannot work with";
+}
+
 void DriverEmitter::emitKernel(graph::CallOp op, Value bound) {
   Type i64 = b.getI64Type(), i32 = b.getI32Type();
   Value inputs = emitViews(op.getInputs(), numbersOf(op, "operand_buffers"), false, op);
@@ -90,7 +98,7 @@ void DriverEmitter::emitKernel(graph::CallOp op, Value bound) {
   scf::YieldOp::create(b, LLVM::CallOp::create(b, getKernel(op.getKernel()), arguments).getResults());
   b.restoreInsertionPoint(after);
   stamp(op, 1);
-  errors.push_back("node '" + graph::getNodeName(op) + "': values that '" + op.getKernel().str() + "' cannot work with");
+  errors.push_back("node '" + graph::getNodeName(op) + "': " + describeFailure(op.getKernel()));
   Value bad = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, healthy.getResult(0), count(0));
   reportStatus(arith::SelectOp::create(b, bad, arith::ConstantIntOp::create(b, i32, errors.size()), count(0)));
 }

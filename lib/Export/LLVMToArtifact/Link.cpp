@@ -14,6 +14,7 @@
 LLD_HAS_DRIVER(elf)
 
 extern "C" const char onager_ops_archive_begin[], onager_ops_archive_end[];
+extern "C" const char onager_images_begin[], onager_images_end[];
 
 using namespace llvm;
 
@@ -37,12 +38,18 @@ static bool writeTemporary(StringRef suffix, ArrayRef<char> bytes, SmallString<1
   return true;
 }
 
-/// Runs lld over the objects and the archive of runtime/ops.
-static SmallVector<char, 0> link(ArrayRef<ArrayRef<char>> objects, ArrayRef<const char *> flags, std::string &error) {
+/// Returns whether the object calls a kernel of runtime/ops/image.c, by the names of its symbols.
+static bool readsImages(ArrayRef<char> object) { return StringRef(object.data(), object.size()).contains("onager_op_image_"); }
+
+/// Runs lld over the objects, the readers of runtime/images where they are called, and the archive of runtime/ops.
+static SmallVector<char, 0> link(ArrayRef<ArrayRef<char>> models, ArrayRef<const char *> flags, std::string &error) {
   // Two threads inside lld crash, and a linker that has failed badly must not be called again.
   static std::mutex lock;
   static bool usable = true;
   std::lock_guard<std::mutex> guard(lock);
+  SmallVector<ArrayRef<char>> objects(models);
+  if (llvm::any_of(models, readsImages))
+    objects.push_back(ArrayRef<char>(onager_images_begin, onager_images_end));
   SmallVector<SmallString<128>, 4> inputs(objects.size());
   SmallString<128> archive, output;
   auto cleanup = make_scope_exit([&] {

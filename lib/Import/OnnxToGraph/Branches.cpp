@@ -4,6 +4,9 @@
 // rank; the operation then gives the graph's results. A way that cannot be imported becomes an error at run time, if the other can:
 //
 //   y = If(c) {squeeze(x)} {x};  z = f(y)   ->   z = If(c) {f(squeeze(x))} {f(x)}
+//
+// Where the graph is the branch that another If is known to take, and the branches' ways through it differ still, what is left of that node's graph
+// is imported into both of them as well.
 #include "lib/Import/OnnxToGraph/Control.h"
 
 using namespace mlir;
@@ -20,7 +23,10 @@ void importTakenBranch(Node &node, const onnx::GraphProto &branch) {
   scope.parent = &node.scope;
   scope.frame = node.scope.frame;
   scope.splits = node.scope.splits;
+  scope.taker = &node;
   std::vector<Datum> outputs = node.importer.importSubgraph(branch, scope);
+  if (node.isLast)
+    return;
   for (unsigned k = 0; k < node.numOutputs(); ++k)
     node.setDatum(k, k < outputs.size() ? outputs[k] : Datum::poison());
 }
@@ -78,12 +84,16 @@ IfOp buildIf(Node &node, Value condition, Body &thenBody, Body &elseBody) {
   return op;
 }
 
-/// Imports one branch and, behind it, what is left of the node's graph; its values are the graph's results.
-std::vector<Datum> importWay(Node &node, const onnx::GraphProto &branch, Scope &scope) {
-  Scope inner;
-  inner.parent = &scope;
-  inner.frame = scope.frame;
-  std::vector<Datum> outputs = node.importer.importSubgraph(branch, inner);
+/// Returns the node whose branch the graph around is, so many of them up.
+Node &findTaker(Node &node, unsigned levels) {
+  Node *taker = &node;
+  while (levels-- > 0)
+    taker = taker->scope.taker;
+  return *taker;
+}
+
+/// Gives the node's outputs their values in the scope and imports what is left of its graph; returns the graph's results.
+std::vector<Datum> importRest(Node &node, ArrayRef<Datum> outputs, Scope &scope) {
   for (unsigned k = 0; k < node.numOutputs(); ++k)
     if (node.wants(k))
       scope.values[node.proto.output(static_cast<int>(k))] = k < outputs.size() ? outputs[k] : Datum::poison();
@@ -96,6 +106,23 @@ std::vector<Datum> importWay(Node &node, const onnx::GraphProto &branch, Scope &
     results.push_back(datum ? *datum : Datum::poison());
   }
   return results;
+}
+
+/// Imports one branch and, behind it, what is left of the node's graph and of `levels` graphs whose known branch it is; its values are the last graph's
+/// results.
+std::vector<Datum> importWay(Node &node, const onnx::GraphProto &branch, Scope &scope, unsigned levels) {
+  Scope inner;
+  inner.parent = &scope;
+  inner.frame = scope.frame;
+  std::vector<Datum> values = importRest(node, node.importer.importSubgraph(branch, inner), scope);
+  for (unsigned level = 1; level <= levels; ++level) {
+    Node &taker = findTaker(node, level);
+    Scope around;
+    around.parent = &taker.scope;
+    around.frame = taker.scope.frame;
+    values = importRest(taker, values, around);
+  }
+  return values;
 }
 
 /// Replaces a way that cannot be imported by one that stops the run with the reason; its values only have the other way's types.
@@ -119,41 +146,59 @@ void stopWay(Node &node, Body &body, Body &other, const std::string &reason, std
 }
 
 /// Imports a way; gives the reason where it cannot be imported, which is then not reported.
-std::string tryWay(Node &node, const onnx::GraphProto &branch, Body &body) {
+std::string tryWay(Node &node, const onnx::GraphProto &branch, unsigned levels, Body &body) {
   Importer::ErrorMark mark = node.importer.markErrors();
-  fillBody(node, {}, [&](Scope &scope, Block &) { return importWay(node, branch, scope); }, body);
+  fillBody(node, {}, [&](Scope &scope, Block &) { return importWay(node, branch, scope, levels); }, body);
   if (body.isWhole)
     return "";
   std::string reason = node.importer.withdrawErrors(mark), own = node.e.takeReason();
   return reason.empty() ? "node '" + node.e.nodeName + "': " + (own.empty() ? "a value is missing" : own) : reason;
 }
 
+/// Two ways through what is left of the graphs.
+struct Ways {
+  Body thenBody, elseBody;
+  std::vector<Form> forms; ///< of the results, where they are alike
+  bool areAlike = true;
+};
+
+/// Imports both ways, through `levels` graphs whose known branch the node's is. One that cannot be imported stops the run; fails where none can.
+void importWays(Node &node, const onnx::GraphProto &thenGraph, const onnx::GraphProto &elseGraph, unsigned levels, Ways &ways) {
+  std::string thenReason = tryWay(node, thenGraph, levels, ways.thenBody), elseReason = tryWay(node, elseGraph, levels, ways.elseBody);
+  if (!thenReason.empty() && !elseReason.empty())
+    ways.areAlike = false;
+  else if (!thenReason.empty())
+    stopWay(node, ways.thenBody, ways.elseBody, thenReason, ways.forms);
+  else if (!elseReason.empty())
+    stopWay(node, ways.elseBody, ways.thenBody, elseReason, ways.forms);
+  else
+    ways.areAlike = flattenWays(node, ways.thenBody, ways.elseBody, ways.forms);
+}
+
 /// The branches differ: both take what is left of the graph, and the operation gives the graph's results.
 void splitGraph(Node &node, Value condition, const onnx::GraphProto &thenGraph, const onnx::GraphProto &elseGraph) {
-  Emitter &e = node.e;
-  Body thenBody, elseBody;
-  std::string thenReason = tryWay(node, thenGraph, thenBody), elseReason = tryWay(node, elseGraph, elseBody);
-  if (!thenReason.empty() && !elseReason.empty())
-    return void(e.fail("the branches give values of different rank or element type"));
-  std::vector<Form> forms;
-  bool areAlike = true;
-  if (!thenReason.empty())
-    stopWay(node, thenBody, elseBody, thenReason, forms);
-  else if (!elseReason.empty())
-    stopWay(node, elseBody, thenBody, elseReason, forms);
-  else
-    areAlike = flattenWays(node, thenBody, elseBody, forms);
-  if (!areAlike)
-    return void(e.fail("the branches give values of different rank or element type"));
-  IfOp op = buildIf(node, condition, thenBody, elseBody);
+  unsigned levels = 0;
+  auto ways = std::make_unique<Ways>();
+  importWays(node, thenGraph, elseGraph, levels, *ways);
+  while (!ways->areAlike && findTaker(node, levels).scope.taker) {
+    ways = std::make_unique<Ways>();
+    importWays(node, thenGraph, elseGraph, ++levels, *ways);
+  }
+  if (!ways->areAlike)
+    return void(node.e.fail("the branches give values of different rank or element type"));
+  IfOp op = buildIf(node, condition, ways->thenBody, ways->elseBody);
   if (!op)
     return;
   Values results(op->getResults());
   ArrayRef<Value> leaves = results;
-  for (auto [name, form] : llvm::zip(node.scope.results, forms))
-    node.scope.values.insert_or_assign(name, rebuildDatum(form, leaves));
-  node.scope.next = node.scope.nodes->size();
-  node.isLast = true;
+  Scope &last = findTaker(node, levels).scope;
+  for (auto [name, form] : llvm::zip(last.results, ways->forms))
+    last.values.insert_or_assign(name, rebuildDatum(form, leaves));
+  for (unsigned level = 0; level <= levels; ++level) {
+    Node &done = findTaker(node, level);
+    done.scope.next = done.scope.nodes->size();
+    done.isLast = true;
+  }
 }
 
 void importIf(Node &node) {

@@ -150,7 +150,7 @@ graph::CallOp Emitter::callMany(StringRef kernel, ArrayRef<Value> inputs, ArrayR
   SmallVector<int64_t> numbers;
   for (AffineExpr symbol : bound)
     numbers.push_back(mlir::cast<AffineSymbolExpr>(symbol).getPosition());
-  AffineMapAttr room = capacity.empty() ? AffineMapAttr() : graph::makeExprs(context(), capacity);
+  AffineMapAttr room = capacity.empty() && bound.empty() ? AffineMapAttr() : graph::makeExprs(context(), capacity);
   return graph::CallOp::create(builder, location, results, inputs, kernel, params, numbers, room);
 }
 

@@ -18,6 +18,7 @@
 namespace onager::frontend {
 
 class Importer;
+class Node;
 struct Form;
 
 /// What a name stands for. All but tensors are lists of parts (Values.h), so that the graph holds tensors alone:
@@ -65,6 +66,8 @@ struct Scope {
   int next = 0;                     ///< number of the node behind the one that is imported
   std::vector<std::string> results; ///< names of what the graph gives
   unsigned splits = 0;              ///< nodes around that took the rest into their branches
+  bool isPart = false;              ///< the nodes are some of the parent's
+  Node *taker = nullptr;            ///< the node whose known branch the graph is: what is left of that node's graph comes behind it
 
   /// Returns the value of a name, or null where it is not defined.
   const Datum *find(llvm::StringRef name) const;
@@ -177,13 +180,18 @@ void addSampling(OperatorTable &table);
 void addTraining(OperatorTable &table);
 void addRegions(OperatorTable &table);
 void addText(OperatorTable &table);
+void addGradient(OperatorTable &table);
+void addImages(OperatorTable &table);
 void addStrings(OperatorTable &table);
+void addTokenizer(OperatorTable &table);
 void addMaps(OperatorTable &table);
 void addSupportVectors(OperatorTable &table);
 void addLegacy(OperatorTable &table);
 
 /// Fails where an input that is given has another rank than (input, rank) says; false then.
 bool checkRanks(Node &node, llvm::ArrayRef<std::pair<unsigned, int64_t>> ranks);
+/// Returns square matrices, which lie in the last two dims, as [matrices, n, n] of floats of 32 bits at least; null after a failure.
+mlir::Value flattenMatrices(Node &node, mlir::Value x);
 /// Imports other inputs (null: absent) by an operator of the default domain, which reads this node's attributes; returns one result at least.
 Values importAs(Node &node, llvm::StringRef op, int64_t opset, llvm::ArrayRef<mlir::Value> inputs);
 /// Sets elements of x to 0 with probability `ratio` and scales the others by 1 / (1 - ratio); `mask` tells those that are kept.

@@ -86,17 +86,11 @@ void importCDist(Node &node) {
 
 void importInverse(Node &node) {
   Emitter &e = node.e;
-  Value x = node.in(0);
-  if (!x)
+  Value x = node.in(0), flat = flattenMatrices(node, x);
+  if (!flat)
     return;
-  Dims dims = Emitter::dimsOf(x);
-  if (dims.size() < 2)
-    return void(e.fail("expected rank 2 or more, found rank " + Twine(dims.size())));
-  AffineExpr size = e.unify(dims.back(), dims[dims.size() - 2], "the rows and columns of a matrix");
-  Type type = Emitter::elementOf(x), wide = type.getIntOrFloatBitWidth() < 32 ? e.f32() : type;
-  Dims flat{Emitter::product(ArrayRef(dims).drop_back(2), e.context()), size, size};
-  Value y = e.call("inverse", {e.reshape(e.cast(x, wide), flat)}, {}, flat, wide);
-  node.set(0, e.cast(e.reshape(y, dims), type));
+  Value y = e.call("inverse", {flat}, {}, Emitter::dimsOf(flat), Emitter::elementOf(flat));
+  node.set(0, e.cast(e.reshape(y, Emitter::dimsOf(x)), Emitter::elementOf(x)));
 }
 
 /// One mixing step of MurmurHash3 for 32 bits: the key is scrambled, then joined with the hash.

@@ -55,7 +55,10 @@ static OperatorTable makeTable() {
   addTraining(table);
   addRegions(table);
   addText(table);
+  addGradient(table);
+  addImages(table);
   addStrings(table);
+  addTokenizer(table);
   addMaps(table);
   addSupportVectors(table);
   addSequences(table);

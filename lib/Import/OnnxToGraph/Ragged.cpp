@@ -21,10 +21,35 @@ AffineExpr bindCount(Emitter &e, Value number) {
   return e.hasFailed() ? e.number(0) : e.maxOf(bound[0], e.number(0));
 }
 
-/// Finds an element by the kernel `ragged_place`, which checks that the position is at most `most` and that the parts fit together.
+/// Moves the builder behind the definitions of a sequence's parts, so that what follows from them alone is computed once, also for a loop over them.
+void moveBehind(OpBuilder &builder, ArrayRef<Value> parts) {
+  Value last = parts[0];
+  for (Value part : parts.drop_front()) {
+    bool isInner = part.getParentRegion() != last.getParentRegion() && last.getParentRegion()->isAncestor(part.getParentRegion());
+    Operation *a = last.getDefiningOp(), *b = part.getDefiningOp();
+    bool isLater = part.getParentBlock() == last.getParentBlock() && b && (!a || a->isBeforeInBlock(b));
+    last = isInner || isLater ? part : last;
+  }
+  builder.setInsertionPointAfterValue(last);
+}
+
+/// Where the elements begin, by the kernel `ragged_index`, which checks that the parts fit together.
+Value indexElements(Emitter &e, const Datum &ragged) {
+  Values parts{ragged.part(0), ragged.part(1), ragged.part(2)};
+  if (e.hasFailed() || llvm::is_contained(parts, Value()))
+    return {};
+  for (Operation *user : parts[0].getUsers())
+    if (auto call = dyn_cast<CallOp>(user); call && call.getKernel() == "ragged_index" && llvm::equal(call.getInputs(), parts))
+      return call->getResult(0);
+  OpBuilder::InsertionGuard guard(e.builder);
+  moveBehind(e.builder, parts);
+  return e.call("ragged_index", parts, {}, {normalize(getExtent(ragged, 0) + 1), e.number(2)}, e.i64());
+}
+
+/// Finds an element by the kernel `ragged_place`, which checks the position; that of an insertion may be the end.
 Place findPlace(Emitter &e, const Datum &ragged, Value position, bool isInsertion) {
   Value at = e.cast(e.reshape(position, {}), e.i64());
-  Value found = e.call("ragged_place", {ragged.part(0), ragged.part(1), ragged.part(2), at}, {isInsertion}, {e.number(5)}, e.i64());
+  Value found = e.call("ragged_place", {indexElements(e, ragged), at}, {isInsertion}, {e.number(5)}, e.i64());
   Exprs bounds = e.contentsOrBind(found);
   if (e.hasFailed())
     return {e.number(0), e.number(0), e.number(0), e.number(0), e.number(0)};

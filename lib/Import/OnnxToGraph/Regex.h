@@ -24,14 +24,18 @@ bool parseRegex(const std::string &pattern, RegexNode &root, std::string &error)
 
 /// A deterministic automaton; state 0 is the first.
 struct Automaton {
+  std::array<int32_t, 3> starts{};      ///< of one that is searched for: the first state at the border of a text, behind a word's character, behind another
   std::array<int32_t, 256> classes{};   ///< the class of each byte
   int32_t width = 0;                    ///< number of classes
   std::vector<int32_t> table;           ///< [states][width]: the next state, -1 where no word goes on
-  std::vector<int32_t> accepting;       ///< [states]: 1 where a word may end
+  std::vector<int32_t> accepting;       ///< [states]: 1 where a word may end; [states][3], before the same three, of one that is searched for
 };
 
 /// Compiles an expression that must match a whole text (subset construction); false and a reason for more than 10,000 states.
 bool compileRegex(const RegexNode &root, Automaton &automaton, std::string &error);
+
+/// The same for an expression that may match a part of a text, found by where it stands.
+bool compileSearch(const RegexNode &root, Automaton &automaton, std::string &error);
 
 } // namespace onager::frontend
 

@@ -181,45 +181,73 @@ std::vector<int> classify(const Network &network, Automaton &automaton) {
   return examples;
 }
 
-} // namespace
+/// The subset construction, from the borders of texts or from all places.
+class Builder {
+public:
+  Builder(Automaton &automaton, bool isSearched) : automaton(automaton), isSearched(isSearched) {}
 
-bool compileRegex(const RegexNode &root, Automaton &automaton, std::string &error) {
-  Network network;
-  int first = network.addState(), last = network.add(root, first);
-  if (network.isTooLarge()) {
-    error = "the expression is too large";
-    return false;
+  bool build(const RegexNode &root, std::string &error) {
+    int first = network.addState();
+    last = network.add(root, first);
+    if (network.isTooLarge()) {
+      error = "the expression is too large";
+      return false;
+    }
+    examples = classify(network, automaton);
+    const Side sides[] = {border, word, other};
+    for (size_t k = 0; k < (isSearched ? 3 : 1); ++k)
+      automaton.starts[k] = number({States{first}, sides[k]});
+    for (size_t k = 0; k < subsets.size(); ++k) {
+      addRow(k);
+      if (subsets.size() > kMostStates || steps > kMostSteps) {
+        error = subsets.size() > kMostStates ? "the expression needs more than 10,000 states" : "the expression is too large";
+        return false;
+      }
+    }
+    return true;
   }
-  std::vector<int> examples = classify(network, automaton);
-  std::map<std::pair<States, Side>, int32_t> numbers{{{States{first}, border}, 0}};
-  std::vector<std::pair<States, Side>> subsets{{States{first}, border}};
-  size_t steps = 0;
-  for (size_t k = 0; k < subsets.size(); ++k) {
-    auto [states, before] = subsets[k];
-    States atEnd = close(network, states, before, border, steps);
-    const States closed[] = {close(network, states, before, word, steps), close(network, states, before, other, steps)};
-    automaton.accepting.push_back(std::binary_search(atEnd.begin(), atEnd.end(), last));
+
+private:
+  using Subset = std::pair<States, Side>;
+
+  int32_t number(const Subset &subset) {
+    auto [it, isNew] = numbers.try_emplace(subset, static_cast<int32_t>(subsets.size()));
+    if (isNew)
+      subsets.push_back(subset);
+    return it->second;
+  }
+
+  /// Adds what follows a subset.
+  void addRow(size_t index) {
+    auto [states, before] = subsets[index];
+    const States closed[] = {close(network, states, before, border, steps), close(network, states, before, word, steps), close(network, states, before, other, steps)};
+    for (size_t k = 0; k < (isSearched ? 3 : 1); ++k)
+      automaton.accepting.push_back(std::binary_search(closed[k].begin(), closed[k].end(), last));
     for (size_t c = 0; c < examples.size() && steps <= kMostSteps; ++c) {
       int byte = examples[c];
       std::set<int> next;
-      for (int state : closed[getSide(byte) == other])
+      for (int state : closed[getSide(byte) == word ? 1 : 2])
         for (const Edge &edge : network.edges[static_cast<size_t>(state)])
           if (++steps; edge.kind == Edge::bytes && byte >= edge.low && byte <= edge.high)
             next.insert(edge.target);
-      std::pair<States, Side> subset{States(next.begin(), next.end()), getSide(byte)};
-      auto [it, isNew] = numbers.try_emplace(subset, static_cast<int32_t>(subsets.size()));
-      automaton.table.push_back(next.empty() ? -1 : it->second);
-      if (isNew && !next.empty())
-        subsets.push_back(subset);
-      else if (isNew)
-        numbers.erase(it);
-    }
-    if (subsets.size() > kMostStates || steps > kMostSteps) {
-      error = subsets.size() > kMostStates ? "the expression needs more than 10,000 states" : "the expression is too large";
-      return false;
+      automaton.table.push_back(next.empty() ? -1 : number({States(next.begin(), next.end()), getSide(byte)}));
     }
   }
-  return true;
-}
+
+  Automaton &automaton;
+  bool isSearched;
+  Network network;
+  int last = 0;
+  std::vector<int> examples;
+  std::map<Subset, int32_t> numbers;
+  std::vector<Subset> subsets;
+  size_t steps = 0;
+};
+
+} // namespace
+
+bool compileRegex(const RegexNode &root, Automaton &automaton, std::string &error) { return Builder(automaton, /*isSearched=*/false).build(root, error); }
+
+bool compileSearch(const RegexNode &root, Automaton &automaton, std::string &error) { return Builder(automaton, /*isSearched=*/true).build(root, error); }
 
 } // namespace onager::frontend

@@ -92,20 +92,26 @@ void importMaxRoiPool(Node &node) {
 /// Determinants of square matrices.
 void importDet(Node &node) {
   Emitter &e = node.e;
-  Value x = node.in(0);
-  if (!x)
+  Value x = node.in(0), flat = flattenMatrices(node, x);
+  if (!flat)
     return;
+  Value y = e.call("det", {flat}, {}, {Emitter::dimsOf(flat)[0]}, Emitter::elementOf(flat));
   Dims dims = Emitter::dimsOf(x);
-  if (dims.size() < 2)
-    return void(e.fail("expected rank 2 or more, found rank " + Twine(dims.size())));
-  AffineExpr size = e.unify(dims.back(), dims[dims.size() - 2], "the rows and columns of a matrix"), count = Emitter::product(ArrayRef(dims).drop_back(2), e.context());
-  Type wide = widen(e, x);
-  Value flat = e.reshape(e.cast(x, wide), {count, size, size});
-  Value y = flat ? e.call("det", {flat}, {}, {count}, wide) : Value();
   node.set(0, e.cast(e.reshape(y, ArrayRef(dims).drop_back(2)), Emitter::elementOf(x)));
 }
 
 } // namespace
+
+Value flattenMatrices(Node &node, Value x) {
+  Emitter &e = node.e;
+  if (!x)
+    return {};
+  Dims dims = Emitter::dimsOf(x);
+  if (dims.size() < 2)
+    return e.fail("expected rank 2 or more, found rank " + Twine(dims.size()));
+  AffineExpr size = e.unify(dims.back(), dims[dims.size() - 2], "the rows and columns of a matrix");
+  return e.reshape(e.cast(x, widen(e, x)), {Emitter::product(ArrayRef(dims).drop_back(2), e.context()), size, size});
+}
 
 void addRegions(OperatorTable &table) {
   table.add("DeformConv", importDeformConv);

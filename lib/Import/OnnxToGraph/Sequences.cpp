@@ -60,10 +60,11 @@ void importEmpty(Node &node) {
 void importInsert(Node &node) {
   const List *list = getList(node, 0);
   std::optional<size_t> position = list && node.has(2) ? getPosition(node, 2, list->size(), list->size()) : list ? list->size() : std::optional<size_t>();
+  Value tensor = node.in(1);
   if (node.e.hasFailed())
     return;
   if (!list || !position)
-    return node.setDatum(0, insertElement(node.e, getRagged(node, 0), node.has(2) ? node.in(2) : Value(), node.in(1)));
+    return node.setDatum(0, insertElement(node.e, getRagged(node, 0), node.has(2) ? node.in(2) : Value(), tensor));
   List longer(*list);
   longer.insert(longer.begin() + static_cast<std::ptrdiff_t>(*position), node.datum(1));
   node.setDatum(0, Datum::ofSequence(std::move(longer), node.datum(0).element));

@@ -230,9 +230,11 @@ void importPad(Node &node) {
 
 /// The schema's body compares the wanted extents with those of the data, which are i64.
 static void importCenterCropPad(Node &node) {
-  node.inputs[1] = Datum::of(node.e.cast(node.in(1), node.e.i64()));
-  if (!node.e.hasFailed())
-    node.importer.importBody(node);
+  Value shape = node.e.cast(node.in(1), node.e.i64());
+  if (node.e.hasFailed())
+    return;
+  node.inputs[1] = Datum::of(shape);
+  node.importer.importBody(node);
 }
 
 void addSlicing(OperatorTable &table) {

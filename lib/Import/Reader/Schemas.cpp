@@ -60,13 +60,13 @@ std::string checkNode(const onnx::NodeProto &node, int64_t opset) {
   return "";
 }
 
-/// Contributed operators have no schema here; those that move elements move strings.
-static bool isContributedMovement(const onnx::NodeProto &node) {
-  return node.domain() == "com.microsoft" && (node.op_type() == "ExpandDims" || node.op_type() == "GatherND" || node.op_type() == "UnfoldTensor");
+/// Contributed operators have no schema here; those that move elements move strings, and one splits them.
+static bool takesContributedStrings(const onnx::NodeProto &node) {
+  return node.domain() == "com.microsoft" && (node.op_type() == "ExpandDims" || node.op_type() == "GatherND" || node.op_type() == "Tokenizer" || node.op_type() == "UnfoldTensor");
 }
 
 bool acceptsStrings(const onnx::NodeProto &node, int64_t opset, int input) {
-  if (isContributedMovement(node))
+  if (takesContributedStrings(node))
     return input == 0;
   try {
     const onnx::OpSchema *schema = findSchema(node.domain(), node.op_type(), opset);

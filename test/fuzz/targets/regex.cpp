@@ -4,20 +4,36 @@
 
 using namespace onager::frontend;
 
+static void expect(bool holds) {
+  if (!holds)
+    std::abort();
+}
+
+static void useAutomaton(const Automaton &automaton, size_t sides) {
+  auto states = static_cast<int32_t>(automaton.accepting.size() / sides);
+  expect(automaton.table.size() == static_cast<size_t>(states) * static_cast<size_t>(automaton.width));
+  for (int32_t next : automaton.table)
+    expect(next >= -1 && next < states);
+  for (int32_t first : automaton.starts)
+    expect(first >= 0 && first < states);
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   RegexNode root;
-  Automaton automaton;
+  Automaton whole, searched;
   std::string error;
-  if (!parseRegex(std::string(reinterpret_cast<const char *>(data), size), root, error) || !compileRegex(root, automaton, error)) {
-    if (error.empty())
-      std::abort();
+  if (!parseRegex(std::string(reinterpret_cast<const char *>(data), size), root, error)) {
+    expect(!error.empty());
     return 0;
   }
-  auto states = static_cast<int32_t>(automaton.accepting.size());
-  if (automaton.table.size() != static_cast<size_t>(states) * static_cast<size_t>(automaton.width))
-    std::abort();
-  for (int32_t next : automaton.table)
-    if (next < -1 || next >= states)
-      std::abort();
+  if (compileRegex(root, whole, error))
+    useAutomaton(whole, 1);
+  else
+    expect(!error.empty());
+  error.clear();
+  if (compileSearch(root, searched, error))
+    useAutomaton(searched, 3);
+  else
+    expect(!error.empty());
   return 0;
 }
