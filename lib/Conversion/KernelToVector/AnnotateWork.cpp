@@ -2,6 +2,7 @@
 #include "lib/Conversion/KernelToVector/Columns.h"
 #include "lib/Conversion/KernelToVector/Passes.h"
 #include "lib/Conversion/KernelToVector/UnitEmitter.h"
+#include <limits>
 
 #define DEBUG_TYPE "kernel-annotate-work"
 
@@ -10,6 +11,8 @@ using namespace mlir;
 namespace onager {
 #define GEN_PASS_DEF_KERNELANNOTATEWORK
 #include "lib/Conversion/KernelToVector/Passes.h.inc"
+
+AffineExpr whereAny(AffineExpr items, AffineExpr elements) { return items * elements.ceilDiv(std::numeric_limits<int64_t>::max()); }
 
 WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options) {
   using kernel::Hero;

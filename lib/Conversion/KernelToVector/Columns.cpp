@@ -267,7 +267,8 @@ WorkInfo getColumnWork(kernel::UnitOp unit) {
   bool keeps = !isa<graph::ReduceOp>(hero.op);
   AffineExpr steps = graph::getNumElements(context, hero.inner), outer = graph::getNumElements(context, hero.outer);
   int64_t ops = keeps ? 8 : std::distance(unit.getBody().front().begin(), unit.getBody().front().end());
-  return {outer * getBlocks(hero.width), outer * steps * hero.width * ops, keeps ? steps * (kBlock * 8) : getAffineConstantExpr(0, context)};
+  AffineExpr items = outer * getBlocks(hero.width);
+  return {keeps ? whereAny(items, steps) : items, outer * steps * hero.width * ops, keeps ? steps * (kBlock * 8) : getAffineConstantExpr(0, context)};
 }
 
 } // namespace onager

@@ -274,7 +274,7 @@ WorkInfo getRowWork(kernel::UnitOp unit) {
   RowHero hero = getRowHero(unit);
   MLIRContext *context = unit.getContext();
   AffineExpr rows = graph::getNumElements(context, hero.outer), width = graph::getNumElements(context, hero.inner);
-  return {rows, rows * width * 8, sweepsResult(unit, hero) ? width * 0 : width * 8};
+  return {whereAny(rows, width), rows * width * 8, sweepsResult(unit, hero) ? width * 0 : width * 8};
 }
 
 } // namespace onager

@@ -205,6 +205,8 @@ struct WorkInfo {
   mlir::AffineExpr operations; ///< of the whole unit
   mlir::AffineExpr scratchBytes; ///< per thread; constant 0 where none
 };
+/// `items`, or 0 where each of them has no element: such a tensor may have any number of them.
+mlir::AffineExpr whereAny(mlir::AffineExpr items, mlir::AffineExpr elements);
 WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getMapWork(kernel::UnitOp unit, bool exact);
 WorkInfo getConcatWork(kernel::UnitOp unit);
