@@ -2,9 +2,9 @@
 //
 // Work items: (batch, pair of panels, block of rows), rows innermost, so that one share walks the rows of a panel pair while it is in cache. Where there
 // may be a single row, an item has two pairs: a row of four vectors is long enough to hide the latency of its chains.
-// Leading dims of the left operand join its rows where the right operand has none. Where an item has more rows than a tile and long sums, sums are cut into
-// runs whose part of the panels stays in the first-level cache; the products of all rows lie in the buffer, or the result, meanwhile, and each tile fetches
-// a part of the run that comes next.
+// Leading dims of the left operand join its rows where the right operand has none. Where one block holds all rows, and more than a tile has, long sums are
+// cut into runs whose part of the panels stays in the first-level cache: panels are read once then, from memory, and each tile fetches a part of the run
+// that comes next. The products of all rows lie in the buffer, or the result, meanwhile.
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -106,15 +106,14 @@ struct GemmEmitter {
     });
   }
 
-  /// Computes up to kRowBlock rows run by run.
+  /// Computes all rows run by run.
   void emitRuns(ArrayRef<Value> batch, Value a, Value panel, Value firstRow, Value rows, Value column, int64_t panels, Value columns, bool ragged) {
     Type f32 = e.b.getF32Type();
     Value depth = e.extent(shape.depth), lanes = e.i64(kernel::kPanelWidth), tileRows = e.i64(getTileRows(e.options.target));
     bool toResult = direct && !ragged;
     Value c = toResult ? e.address(f32, e.getResultBuffer(0), e.linearize(indexOf(batch, firstRow, column), graph::getDims(shape.op.getResult()))) : tile;
     Value pitch = toResult ? e.extent(shape.columns) : e.i64(width), tiles = e.floorDiv(e.add(rows, e.sub(tileRows, e.i64(1))), tileRows);
-    Value step = e.floorDiv(e.add(lanes, e.sub(tiles, e.i64(1))), tiles), isLastBlock = e.compare("eq", e.add(firstRow, rows), e.extent(shape.rows));
-    Value behind = arith::SelectOp::create(e.b, isLastBlock, e.mul(depth, e.i64(panels * kernel::kPanelWidth)), e.i64(0));
+    Value step = e.floorDiv(e.add(lanes, e.sub(tiles, e.i64(1))), tiles), behind = e.mul(depth, e.i64(panels * kernel::kPanelWidth));
     clear(c, pitch, rows, panels);
     e.forEach(e.i64(0), depth, runLength, [&](Value k) {
       Value count = e.minSigned(e.i64(runLength), e.sub(depth, k)), end = e.add(k, count);
@@ -141,11 +140,12 @@ struct GemmEmitter {
     int64_t tileRows = getTileRows(e.options.target);
     auto inRuns = [&] { emitRuns(batch, a, panel, firstRow, rows, column, panels, columns, ragged); };
     auto whole = [&] { emitWholeSums(batch, a, panel, firstRow, rows, column, panels, columns, ragged); };
-    if ((knownRows && *knownRows <= tileRows) || (knownDepth && *knownDepth <= runLength))
+    if ((knownRows && (*knownRows <= tileRows || *knownRows > kRowBlock)) || (knownDepth && *knownDepth <= runLength))
       return whole();
-    if (knownRows && knownDepth && *knownRows <= kRowBlock)
+    if (knownRows && knownDepth)
       return inRuns();
-    Value isLong = arith::AndIOp::create(e.b, e.compare("sgt", rows, e.i64(tileRows)), e.compare("sgt", e.extent(shape.depth), e.i64(runLength)));
+    Value all = e.extent(shape.rows), fits = arith::AndIOp::create(e.b, e.compare("sgt", all, e.i64(tileRows)), e.compare("sle", all, e.i64(kRowBlock)));
+    Value isLong = arith::AndIOp::create(e.b, fits, e.compare("sgt", e.extent(shape.depth), e.i64(runLength)));
     e.ifThen(isLong, inRuns);
     e.ifThen(arith::XOrIOp::create(e.b, isLong, arith::ConstantIntOp::create(e.b, 1, 1)), whole);
   }
