@@ -1,9 +1,9 @@
 """Convolutions with output channels in the lanes: against -O0, over the ways that pixels, sums and channels are cut."""
-import json
-
 import numpy as np
 import pytest
 from onnx import numpy_helper, parser
+
+from support.convolutions import check_batches, compile_with_report, run_with_threads
 
 # channels, output channels, spatial dims, window, strides, dilations, pads (before, then after)
 SIZES = {
@@ -48,10 +48,8 @@ def _export(size: str, epilogue: str, batch: str = "N") -> bytes:
 
 
 def _compile(model: bytes, path, **options) -> tuple:
-    import onager
-
-    report = []
-    return onager.compile(model, path, report=report, **options), [launch["hero"] for launch in json.loads(report[0])["launches"]]
+    artifact, report = compile_with_report(model, path, **options)
+    return artifact, [launch["hero"] for launch in report["launches"]]
 
 
 def _input(size: str, batch: int) -> np.ndarray:
@@ -74,25 +72,14 @@ def test_against_reference(size, epilogue, tmp_path):
     wanted = onager.InferenceSession(_compile(model, tmp_path / "reference.so", opt_level=0)[0]).run(None, {"x": x})[0]
     artifact, heroes = _compile(model, tmp_path / "model.so", winograd=False)
     assert "packed_conv" in heroes
-    results = [onager.InferenceSession(artifact, threads=threads).run(None, {"x": x})[0] for threads in (1, 2, 5)]
-    _hold(results[0], wanted)
-    for other in results[1:]:
-        np.testing.assert_array_equal(results[0], other)
+    _hold(run_with_threads(artifact, x, (1, 2, 5)), wanted)
 
 
 @pytest.mark.parametrize("size", ["one_tap", "strides", "long_sum"])
 @pytest.mark.parametrize("batch", [0, 1, 11])
 def test_batches(size, batch, tmp_path):
     """One artifact for all batches; an image's bits do not depend on its place."""
-    import onager
-
-    session = onager.InferenceSession(_compile(_export(size, "image"), tmp_path / "model.so", winograd=False)[0], threads=2)
-    x = _input(size, 11)
-    alone = [session.run(None, {"x": x[k : k + 1]})[0][0] for k in range(batch)]
-    together = session.run(None, {"x": x[:batch]})[0]
-    assert together.shape[0] == batch
-    for image, single in zip(together, alone):
-        np.testing.assert_array_equal(image, single)
+    check_batches(_compile(_export(size, "image"), tmp_path / "model.so", winograd=False)[0], _input(size, 11), batch)
 
 
 @pytest.mark.parametrize("target", ["x86-64-v2", "x86-64-v3"])

@@ -1,9 +1,9 @@
 """Convolutions of 3 x 3 in Winograd's form: against -O0, over the ways that an image is cut into blocks of tiles."""
-import json
-
 import numpy as np
 import pytest
 from onnx import numpy_helper, parser
+
+from support.convolutions import check_batches, compile_with_report, run_with_threads
 
 # channels, output channels, height, width, pads (top, left, bottom, right)
 SIZES = {
@@ -41,14 +41,6 @@ def _export(size, epilogue: str, seed: int = 7, batch: str = "N") -> bytes:
     return model.SerializeToString()
 
 
-def _compile(model: bytes, path, **options) -> tuple:
-    import onager
-
-    report = []
-    artifact = onager.compile(model, path, report=report, **options)
-    return artifact, json.loads(report[0])
-
-
 def _input(size: str, batch: int) -> np.ndarray:
     channels, _, height, width, _ = SIZES[size]
     return np.random.default_rng(3).standard_normal((batch, channels, height, width)).astype(np.float32)
@@ -65,27 +57,16 @@ def test_against_reference(size, epilogue, tmp_path):
     import onager
 
     model, x = _export(size, epilogue), _input(size, 2)
-    wanted = onager.InferenceSession(_compile(model, tmp_path / "reference.so", opt_level=0)[0]).run(None, {"x": x})[0]
-    artifact, report = _compile(model, tmp_path / "model.so")
+    wanted = onager.InferenceSession(compile_with_report(model, tmp_path / "reference.so", opt_level=0)[0]).run(None, {"x": x})[0]
+    artifact, report = compile_with_report(model, tmp_path / "model.so")
     assert "winograd" in [launch["hero"] for launch in report["launches"]] and "Winograd" in report["numerics"]
-    results = [onager.InferenceSession(artifact, threads=threads).run(None, {"x": x})[0] for threads in (1, 2, 3)]
-    _hold(results[0], wanted)
-    for other in results[1:]:
-        np.testing.assert_array_equal(results[0], other)
+    _hold(run_with_threads(artifact, x, (1, 2, 3)), wanted)
 
 
 @pytest.mark.parametrize("batch", [0, 1, 5])
 def test_batches(batch, tmp_path):
     """One artifact for all batches; an image's bits do not depend on its place."""
-    import onager
-
-    session = onager.InferenceSession(_compile(_export("square", "image"), tmp_path / "model.so")[0], threads=2)
-    x = _input("square", 5)
-    alone = [session.run(None, {"x": x[k : k + 1]})[0][0] for k in range(batch)]
-    together = session.run(None, {"x": x[:batch]})[0]
-    assert together.shape[0] == batch
-    for image, single in zip(together, alone):
-        np.testing.assert_array_equal(image, single)
+    check_batches(compile_with_report(_export("square", "image"), tmp_path / "model.so")[0], _input("square", 5), batch)
 
 
 @pytest.mark.parametrize("target", ["x86-64-v2", "x86-64-v3"])
@@ -95,7 +76,7 @@ def test_narrow_vectors(size, target, tmp_path):
 
     model, x = _export(size, "bias_relu"), _input(size, 1)
     wanted, found = (
-        onager.InferenceSession(_compile(model, tmp_path / f"{number}.so", **options)[0]).run(None, {"x": x})[0]
+        onager.InferenceSession(compile_with_report(model, tmp_path / f"{number}.so", **options)[0]).run(None, {"x": x})[0]
         for number, options in enumerate([{"opt_level": 0}, {"target": target}])
     )
     _hold(found, wanted)
@@ -103,5 +84,5 @@ def test_narrow_vectors(size, target, tmp_path):
 
 def test_option(tmp_path):
     """Without the form its line leaves the report."""
-    report = _compile(_export("square", "none"), tmp_path / "model.so", winograd=False)[1]
+    report = compile_with_report(_export("square", "none"), tmp_path / "model.so", winograd=False)[1]
     assert "winograd" not in [launch["hero"] for launch in report["launches"]] and "Winograd" not in report["numerics"]
