@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* The version of this contract; a runtime refuses artifacts of another. */
-#define ONAGER_ABI_VERSION 3u
+#define ONAGER_ABI_VERSION 4u
 
 /* Alignment of the arena, of each slot, block and weight, and of inputs and outputs that the runtime owns.
  * Caller's buffers need the alignment of their element only. */
@@ -87,20 +87,35 @@ struct onager_run {
   int32_t reserved;
   int64_t error_values[4];     /* operands for that message */
   uint64_t *profile;           /* NULL, or [threads][launches][2] time stamps: begin, end of each launch */
+  const char *own_weights;     /* of a variant: the weights that the generic form does not have */
 };
 
 /* Runs the model's share of one thread. Returns run->status. */
 typedef int32_t (*onager_main)(onager_run *run, int32_t thread);
 
-/* One form of a model's code, for processors that have the features in its manifest. */
+/* Code for the shapes that the guard in its manifest describes. It uses the weights of the level's generic form, and its own. */
 typedef struct onager_variant {
   uint32_t size;
   uint32_t reserved;
   const uint8_t *manifest;
   uint64_t manifest_bytes;
   onager_main main;
-  uint64_t weight_start; /* of its weights, in the weight section */
+  uint64_t weight_start; /* of its own weights, in the weight section */
 } onager_variant;
+
+/* One form of a model's code, for processors that have the features in its manifest. */
+typedef struct onager_code_level {
+  uint32_t size;
+  uint32_t reserved;
+  const uint8_t *manifest;
+  uint64_t manifest_bytes;
+  onager_main main;               /* the generic form, for all shapes */
+  uint64_t weight_start;          /* of its weights, in the weight section */
+  const onager_variant *variants; /* made with the artifact; the entries' distance is their size field */
+  uint64_t variant_count;
+  const uint8_t *recipes;         /* how the weights were made, so that variants made later find them; NULL where none can be */
+  uint64_t recipe_bytes;
+} onager_code_level;
 
 /* What the one exported symbol of an artifact, `<name>_model`, points to. */
 typedef struct onager_model {
@@ -110,10 +125,12 @@ typedef struct onager_model {
   uint64_t manifest_bytes;
   onager_main main;
   const char *weights; /* NULL where the weights lie behind the code in the file */
-  /* All forms, the most general, which the fields above hold as well, first. The last whose features a processor has is run. The entries' distance
-     is their size field. Models whose size ends before these fields have one form. */
-  const onager_variant *variants;
-  uint64_t variant_count;
+  /* All levels, the most general, which the fields above hold as well, first. The last whose features a processor has is run. The entries' distance
+     is their size field. Models whose size ends before these fields have one level. */
+  const onager_code_level *levels;
+  uint64_t level_count;
+  const uint8_t *generic; /* the model as the compiler makes variants of it; NULL where it was left out */
+  uint64_t generic_bytes;
 } onager_model;
 
 #ifdef __cplusplus

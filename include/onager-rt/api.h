@@ -81,6 +81,57 @@ typedef struct onager_pool onager_pool;
 /* How much a line of the log matters. */
 typedef enum onager_level { ONAGER_LOG_WARNING = 1, ONAGER_LOG_INFO = 2, ONAGER_LOG_DEBUG = 3 } onager_level;
 
+/* What a session does about shapes that its inputs have often, where the artifact carries what variants are made of. */
+typedef enum onager_recompile {
+  ONAGER_RECOMPILE_DEFAULT = 0, /* what the variable ONAGER_RECOMPILE says (off, lazy, eager, frozen), else lazy */
+  ONAGER_RECOMPILE_OFF = 1,     /* runs the generic form and the variants of the artifact */
+  ONAGER_RECOMPILE_LAZY = 2,    /* has variants made in the background for shapes that are met often enough to pay for them */
+  ONAGER_RECOMPILE_EAGER = 3,   /* for every shape, from its first run on */
+  ONAGER_RECOMPILE_FROZEN = 4   /* takes what the cache holds when the session is opened, and makes nothing */
+} onager_recompile;
+
+/* Something that happened to a variant. */
+typedef enum onager_event_kind {
+  ONAGER_EVENT_COMPILED = 1, /* it was made, and runs from now on */
+  ONAGER_EVENT_LOADED = 2,   /* it came from the cache */
+  ONAGER_EVENT_FAILED = 3,   /* it could not be made; its shapes stay with the generic form */
+  ONAGER_EVENT_EVICTED = 4   /* it made room for others, or was no faster */
+} onager_event_kind;
+
+typedef struct onager_event {
+  uint32_t size;
+  int32_t kind;
+  const char *guard;   /* what it is for, as batch=1,seq=128; valid during the call */
+  const char *message; /* why it failed or went; "" otherwise */
+  double seconds;      /* that making or loading it took */
+} onager_event;
+
+/* How a session gets variants. Zero in a field means its default. */
+typedef struct onager_recompilation {
+  uint32_t size;
+  int32_t mode;            /* onager_recompile */
+  int32_t max_variants;    /* besides those of the artifact; 8 */
+  int32_t check;           /* nonzero: a new variant must give what the generic form gives on inputs that are drawn for it, before it runs */
+  uint64_t max_bytes;      /* of their code and own weights; 256 MiB */
+  double max_seconds;      /* that all compilations may take together; 600 */
+  const char *compiler;    /* path of `onager`; NULL: the variable ONAGER_COMPILER, beside the runtime, PATH. Copied */
+  const char *cache;       /* folder of variants of earlier sessions; NULL: the user's; "": none. Copied */
+  void (*event)(void *user, const onager_event *event); /* called by a thread of the session's own, or by the one that opens it */
+  void *event_user;
+} onager_recompilation;
+
+/* What a session's runs and variants came to so far. */
+typedef struct onager_stats {
+  uint32_t size;
+  int32_t mode;       /* onager_recompile; as it is now */
+  uint64_t hits;      /* runs of a variant */
+  uint64_t misses;    /* runs of the generic form */
+  uint64_t compiled, loaded, failed, evicted;
+  uint64_t variants;  /* that are there, those of the artifact included */
+  uint64_t variant_bytes; /* of those that are not the artifact's */
+  double compile_seconds;
+} onager_stats;
+
 /* How to open a session. */
 typedef struct onager_options {
   uint32_t size;
@@ -91,6 +142,7 @@ typedef struct onager_options {
   onager_pool *pool;                 /* threads shared with other sessions; NULL: the session's own. Not together with `executor` */
   void (*log)(void *user, int32_t level, const char *line); /* gets a line now and then, on any thread; NULL: nobody does */
   void *log_user;
+  const onager_recompilation *recompilation; /* NULL: all defaults. Copied */
 } onager_options;
 
 /* An input or output of the signature. Strings and arrays live as long as the session. */
@@ -145,6 +197,14 @@ ONAGER_API onager_status onager_session_share(onager_session *other, const onage
 /* Frees a session; NULL is fine. */
 ONAGER_API void onager_session_close(onager_session *session);
 
+/* Has a variant made for inputs of these shapes, whose `data` is not looked at, and, with `wait`, returns when it runs. Nothing is to be done for a model whose
+ * shapes are fixed. Fails where the session makes no variants, or this one cannot be made. */
+ONAGER_API onager_status onager_session_warm_up(onager_session *session, const onager_tensor *inputs, size_t count, int32_t wait);
+/* No variant comes or goes from here on. */
+ONAGER_API onager_status onager_session_freeze(onager_session *session);
+/* Fills in what the session counts. May be called by any thread. */
+ONAGER_API onager_status onager_session_stats(const onager_session *session, onager_stats *stats);
+
 /* Return how many inputs and outputs the model has. */
 ONAGER_API size_t onager_session_inputs(const onager_session *session);
 /* As onager_session_inputs. */
@@ -169,6 +229,8 @@ ONAGER_API onager_status onager_context_run(onager_context *context, const onage
 ONAGER_API void onager_context_cancel(onager_context *context);
 /* Ends later runs with ONAGER_TOO_LATE when `seconds` have passed since their beginning, at the next point where their threads meet; 0: never. */
 ONAGER_API onager_status onager_context_set_deadline(onager_context *context, double seconds);
+/* Keeps, with `on`, to the variants that are there now: runs on equal shapes give equal bits from here on. */
+ONAGER_API onager_status onager_context_pin(onager_context *context, int32_t on);
 /* Tells how many bytes a run on inputs of these types and shapes needs, outputs of the context's own included; `data` is not looked at. Values
  * whose size depends on other values come on top. */
 ONAGER_API onager_status onager_context_query_memory(onager_context *context, const onager_tensor *inputs, size_t count, uint64_t *bytes);

@@ -136,6 +136,22 @@ public:
   std::vector<Info> inputs() const { return describe(onager_session_inputs(get()), onager_session_input); }
   std::vector<Info> outputs() const { return describe(onager_session_outputs(get()), onager_session_output); }
   int threads() const noexcept { return onager_session_threads(get()); }
+  /// Has a variant made for inputs of these shapes, whose data is not looked at; with `wait`, returns when it runs.
+  void warmUp(const std::vector<Tensor> &inputs, bool wait = true) {
+    std::vector<onager_tensor> views;
+    for (const Tensor &tensor : inputs)
+      views.push_back(tensor.view());
+    check(onager_session_warm_up(get(), views.data(), views.size(), wait));
+  }
+  /// Neither makes nor gives up variants from here on.
+  void freeze() { check(onager_session_freeze(get())); }
+  /// Returns what the session counts.
+  onager_stats stats() const {
+    onager_stats stats{};
+    stats.size = sizeof stats;
+    check(onager_session_stats(get(), &stats));
+    return stats;
+  }
   /// Returns the C handle, which stays this session's.
   onager_session *get() const noexcept { return handle.get(); }
 
@@ -186,6 +202,8 @@ public:
   void cancel() noexcept { onager_context_cancel(get()); }
   /// Ends later runs that take longer, with an Error of status ONAGER_TOO_LATE; 0: none.
   void setDeadline(double seconds) { check(onager_context_set_deadline(get(), seconds)); }
+  /// Keeps, with `on`, to the variants that are there now.
+  void pin(bool on) { check(onager_context_pin(get(), on)); }
   /// Returns the bytes that a run on inputs of these types and shapes needs; their data is not looked at.
   std::uint64_t queryMemory(const std::vector<Tensor> &inputs) {
     std::vector<onager_tensor> views = viewAll(inputs);

@@ -35,6 +35,10 @@ struct CompileOptions {
   bool verifyEach = false;         ///< verify the IR after every pass
   bool timing = false;             ///< print the time of every pass to stderr
   std::map<std::string, std::vector<int64_t>> shapes; ///< fixed shapes of inputs
+  std::vector<std::string> dims;     ///< what is known of symbols, in the text form of runtime/core/guard.h; runs refuse other shapes
+  std::vector<std::string> likely;   ///< shapes that are expected, in that form; `auto` among the variants stands for them
+  std::vector<std::string> variants; ///< guards of variants that are made with the artifact, in that form, or `auto`
+  bool recompile = true;           ///< carry the model's generic form, so that variants can be made where it runs
   std::vector<const onager_operator *> operators; ///< custom operators, in the place of those of the same domain and type that the compiler knows
 };
 

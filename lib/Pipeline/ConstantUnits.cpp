@@ -21,14 +21,14 @@ static int64_t sizeOf(Type type) {
   return tensor.getNumElements() * graph::getElementBytes(tensor.getElementType());
 }
 
-bool ConstantUnits::compile(ModuleOp module, unsigned vectorBytes, std::string &error) {
+bool ConstantUnits::compile(ModuleOp module, unsigned vectorBytes, const llvm::StringSet<> *needed, std::string &error) {
   llvm::StringSet<> constant, runtime;
   module.walk([&](kernel::LaunchOp launch) { (launch->hasAttr("constant") ? constant : runtime).insert(launch.getUnit()); });
   units = ModuleOp::create(module.getLoc());
   OpBuilder b = OpBuilder::atBlockEnd(units->getBody());
   for (auto unit : llvm::make_early_inc_range(module.getOps<kernel::UnitOp>())) {
     StringRef name = unit.getSymName();
-    if (constant.contains(name)) {
+    if (constant.contains(name) && (!needed || needed->contains(name))) {
       b.clone(*unit);
       auto count = unit->getAttrOfType<AffineMapAttr>("items").getValue().getResult(0);
       items[name] = *graph::getConstant(count);
@@ -39,7 +39,7 @@ bool ConstantUnits::compile(ModuleOp module, unsigned vectorBytes, std::string &
     if (!runtime.contains(name))
       unit.erase();
   }
-  if (constant.empty())
+  if (items.empty())
     return true;
   Target host;
   getTarget("native", host);

@@ -22,8 +22,8 @@ public:
   ConstantUnits();
   ~ConstantUnits();
   /// Takes the units that only constant launches use out of a planned module and compiles them for this machine. `vectorBytes` is what their
-  /// work was counted for: that of the artifact's target.
-  bool compile(mlir::ModuleOp module, unsigned vectorBytes, std::string &error);
+  /// work was counted for: that of the artifact's target. `needed`: the only units that will be run; null for all.
+  bool compile(mlir::ModuleOp module, unsigned vectorBytes, const llvm::StringSet<> *needed, std::string &error);
   /// Streams the stored weights in order of their offsets. REQUIRES: compile succeeded and the driver laid out the weights.
   bool stream(mlir::ArrayAttr weights, llvm::ArrayRef<int64_t> offsets, llvm::function_ref<bool(llvm::ArrayRef<char>)> sink, std::string &error);
 

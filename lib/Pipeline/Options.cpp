@@ -90,6 +90,13 @@ bool setOption(CompileOptions &options, const std::string &rawKey, const std::st
     return setShape(options, value, error);
   if (key == "expose")
     return setExposed(options, value, error);
+  for (auto [name, list] : {std::pair("variant", &options.variants), std::pair("dim", &options.dims), std::pair("likely", &options.likely)})
+    if (key == name) {
+      list->push_back(value);
+      return true;
+    }
+  if (key == "recompile")
+    return setFlag(options.recompile, key, value, error);
   if (key == "winograd")
     return setFlag(options.winograd, key, value, error);
   if (key == "int8")

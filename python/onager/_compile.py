@@ -23,7 +23,7 @@ def _pairs(options: dict[str, object]) -> list[tuple[str, str]]:
         if key == "shapes" or (key == "shape" and isinstance(value, dict)):
             pairs += [("shape", f"{name}={'x'.join(map(str, dims))}") for name, dims in value.items()]
         else:
-            pairs.append((key, str(value)))
+            pairs += [(key, str(one)) for one in (value if isinstance(value, (list, tuple)) else [value])]
     return pairs
 
 
@@ -37,7 +37,7 @@ def split_model(model: Model) -> tuple[str, bytes]:
 def compile(model: Model, output: str | os.PathLike | None = None, *, report: list[str] | None = None, **options: object) -> str:
     """Compiles a model (a path or its bytes) and returns the path of the artifact.
 
-    Options are the command line's flags with underscores: target, opt_level, shape={"x": [1, 3, 224, 224]}, emit, name ...
+    Options are the command line's flags with underscores: target, opt_level, shape={"x": [1, 3, 224, 224]}, emit, name ...; one that may be repeated takes a list.
     Without `output` the file goes to the cache folder. `report`, a list, gets the compile report (JSON text) appended.
     Raises CompileError where the model is refused or an option is bad. Releases the GIL.
     """

@@ -22,8 +22,8 @@ def operators() -> list[int]:
 class Session:
     """A loaded artifact. Thread-safe; the GIL is released while it is opened and while it runs."""
 
-    def __init__(self, path: str, data: bytes, threads: int) -> None:
-        """Opens `data`, or the file at `path` where it is empty; `threads` of a run, 0 for as many as the process may use.
+    def __init__(self, path: str, data: bytes, threads: int, recompile: str = "") -> None:
+        """Opens `data`, or the file at `path` where it is empty; `threads` of a run, 0 for as many as the process may use; `recompile` off, lazy, eager, frozen or "".
 
         Raises RuntimeError for a file that is no artifact or damaged, or a processor that lacks a feature.
         """
@@ -39,6 +39,15 @@ class Session:
 
         Raises ValueError for a wrong name, type or shape, TypeError for what is no array, RuntimeError where the run fails.
         """
+
+    def warm_up(self, feeds: dict[str, ArrayLike], wait: bool) -> None:
+        """Has a variant made for the shapes of these arrays; with `wait`, returns when it runs. Raises RuntimeError or ValueError where there will be none."""
+
+    def freeze(self) -> None:
+        """Neither makes nor gives up variants from here on."""
+
+    def stats(self) -> dict[str, int | float | str]:
+        """Returns what the session counts."""
 
     @property
     def threads(self) -> int:

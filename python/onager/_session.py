@@ -1,4 +1,5 @@
 """Sessions shaped like ONNX Runtime's."""
+import warnings
 from collections.abc import Iterable
 
 import numpy as np
@@ -36,14 +37,15 @@ class InferenceSession:
     """A compiled model ready to run. Thread-safe.
 
     `model` is the path or the bytes of an artifact; an ONNX model is compiled first. `threads` is how many a run may use (all
-    cores that the process may use by default).
+    cores that the process may use by default). `recompile` says what happens to shapes that are met often: off, lazy, eager or frozen; by default
+    what the variable ONAGER_RECOMPILE says, else lazy.
     """
 
-    def __init__(self, model: Model, threads: int | None = None, **options: object):
+    def __init__(self, model: Model, threads: int | None = None, recompile: str | None = None, **options: object):
         path, data = split_model(model)
         if not _is_artifact(path, data):
             path, data = compile(data or path, **options), b""
-        self._session = _runtime.Session(path, data, threads or 0)
+        self._session = _runtime.Session(path, data, threads or 0, recompile or "")
         self._inputs, self._outputs = group(self._session.describe(True)), group(self._session.describe(False))
         # Without a layer of Python between where all are tensors: small models run for microseconds.
         if not any(value.form for value in self._inputs + self._outputs):
@@ -65,22 +67,43 @@ class InferenceSession:
 
         Raises ValueError for a wrong name, type or shape, RuntimeError where a check inside the model fails.
         """
-        rest, tensors = dict(feeds), {}
-        for value in self._inputs:
-            if value.form and value.name in rest:
-                tensors.update(split(value, rest.pop(value.name), DTYPES))
+        tensors = self._split(feeds)
         wanted = [value.name for value in self._outputs] if names is None else list(names)
         known = {value.name: value for value in self._outputs}
         for name in wanted:
             if name not in known:
                 raise ValueError(f"'{name}' is not an output")
         values = [known[name] for name in wanted]
-        parts = iter(self._session.run([leaf[0] for value in values for leaf in value.leaves], {**rest, **tensors}))
+        parts = iter(self._session.run([leaf[0] for value in values for leaf in value.leaves], tensors))
         return [join(value, [next(parts) for _ in value.leaves]) if value.form else next(parts) for value in values]
 
-    def warm_up(self, feeds: dict[str, ArrayLike]) -> None:
-        """Runs once, so that memory for these shapes is there and threads are started."""
+    def _split(self, feeds: dict[str, ArrayLike]) -> dict[str, ArrayLike]:
+        """Replaces sequences, maps and optionals by the tensors that stand for them."""
+        rest, tensors = dict(feeds), {}
+        for value in self._inputs:
+            if value.form and value.name in rest:
+                tensors.update(split(value, rest.pop(value.name), DTYPES))
+        return {**rest, **tensors}
+
+    def warm_up(self, feeds: dict[str, ArrayLike], wait: bool = True) -> None:
+        """Gets ready for inputs of these shapes: has code made for them, if the session does so, and runs once, so that memory is there and threads are started.
+
+        Without `wait` the code is made while other runs go on. Where none can be made a warning says why.
+        """
+        if self.stats()["mode"] in ("lazy", "eager"):
+            try:
+                self._session.warm_up(self._split(feeds), wait)
+            except RuntimeError as error:
+                warnings.warn(str(error), RuntimeWarning, stacklevel=2)
         self.run(None, feeds)
+
+    def freeze(self) -> None:
+        """Keeps to the code that is there now: equal inputs give equal bits from here on."""
+        self._session.freeze()
+
+    def stats(self) -> dict[str, int | float | str]:
+        """Returns counts: runs of code for certain shapes (`hits`) and of the general one (`misses`), what was compiled, loaded, failed, evicted."""
+        return self._session.stats()
 
     @property
     def threads(self) -> int:

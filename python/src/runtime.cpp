@@ -55,12 +55,25 @@ void check(onager_status status) {
 
 struct Lease;
 
+const char *const modes[] = {"", "off", "lazy", "eager", "frozen"};
+
+int findMode(const std::string &name) {
+  for (int k = 0; k <= ONAGER_RECOMPILE_FROZEN; ++k)
+    if (name == modes[k])
+      return k;
+  throw nb::value_error(("recompile: expected off, lazy, eager or frozen, found '" + name + "'").c_str());
+}
+
 class Session {
 public:
-  Session(const std::string &path, nb::bytes data, int threads) {
+  Session(const std::string &path, nb::bytes data, int threads, const std::string &recompile) {
+    onager_recompilation recompilation{};
+    recompilation.size = sizeof recompilation;
+    recompilation.mode = findMode(recompile);
     onager_options options{};
     options.size = sizeof options;
     options.threads = threads;
+    options.recompilation = &recompilation;
     onager_status status;
     {
       nb::gil_scoped_release release;
@@ -102,6 +115,9 @@ public:
 
   nb::list run(nb::handle wanted, nb::dict feeds);
   int threads() const { return onager_session_threads(session); }
+  void warmUp(nb::dict feeds, bool wait);
+  void freeze() { check(onager_session_freeze(session)); }
+  nb::dict stats() const;
 
 private:
   friend struct Lease;
@@ -356,6 +372,32 @@ nb::list Session::run(nb::handle wanted, nb::dict feeds) {
   return result;
 }
 
+void Session::warmUp(nb::dict feeds, bool wait) {
+  std::vector<nb::object> held;
+  std::vector<std::vector<onager_string>> texts;
+  std::vector<onager_tensor> inputs = readFeeds(feeds, held, texts);
+  onager_status status;
+  {
+    nb::gil_scoped_release release;
+    status = onager_session_warm_up(session, inputs.data(), inputs.size(), wait);
+  }
+  check(status);
+}
+
+nb::dict Session::stats() const {
+  onager_stats stats{};
+  stats.size = sizeof stats;
+  check(onager_session_stats(session, &stats));
+  nb::dict result;
+  result["mode"] = modes[stats.mode];
+  const std::pair<const char *, uint64_t> counts[] = {{"hits", stats.hits}, {"misses", stats.misses}, {"compiled", stats.compiled}, {"loaded", stats.loaded}, {"failed", stats.failed},
+                                                      {"evicted", stats.evicted}, {"variants", stats.variants}, {"variant_bytes", stats.variant_bytes}};
+  for (const auto &[name, count] : counts)
+    result[name] = count;
+  result["compile_seconds"] = stats.compile_seconds;
+  return result;
+}
+
 void *importNumpy() {
   import_array();
   return nullptr;
@@ -371,8 +413,11 @@ NB_MODULE(_runtime, m) {
   m.def("version", &onager_version);
   addOperators(m);
   nb::class_<Session>(m, "Session")
-      .def(nb::init<const std::string &, nb::bytes, int>(), nb::arg("path"), nb::arg("data"), nb::arg("threads"))
+      .def(nb::init<const std::string &, nb::bytes, int, const std::string &>(), nb::arg("path"), nb::arg("data"), nb::arg("threads"), nb::arg("recompile") = "")
       .def("describe", &Session::describe, nb::arg("inputs"))
       .def("run", &Session::run, nb::arg("names").none(), nb::arg("feeds"))
+      .def("warm_up", &Session::warmUp, nb::arg("feeds"), nb::arg("wait"))
+      .def("freeze", &Session::freeze)
+      .def("stats", &Session::stats)
       .def_prop_ro("threads", &Session::threads);
 }

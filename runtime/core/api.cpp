@@ -1,5 +1,5 @@
 // The C API over sessions and contexts.
-#include "runtime/core/session.h"
+#include "runtime/core/context.h"
 #include <cstddef>
 #include <cstring>
 #include <new>
@@ -70,17 +70,20 @@ template <typename Open> static onager_status openSession(const onager_options *
     return badArgument("the options' size field is not set");
   if (const char *fault = findFault(options))
     return badArgument(fault);
+  RecompileSettings settings;
+  if (Outcome outcome = readSettings(options.recompilation, settings); !outcome)
+    return report(outcome);
   onager_session *made = new (std::nothrow) onager_session(options, options.pool ? options.pool->workers : nullptr, options.threads ? options.threads : countUsableCores());
   if (!made)
     return report(failure(ONAGER_OUT_OF_MEMORY, "no memory"));
   Outcome outcome = open(*made, options);
   if (outcome)
-    outcome = made->finish();
+    outcome = made->finish(std::move(settings));
   if (!outcome) {
     delete made;
     return report(outcome);
   }
-  const Manifest &manifest = made->model->manifest;
+  const Manifest &manifest = made->model->generic.manifest;
   made->log(ONAGER_LOG_INFO, "opened model '%s': %zu launches, %llu bytes of weights, %d threads", manifest.name.c_str(), manifest.launches.size(),
             static_cast<unsigned long long>(manifest.weightBytes), made->threads());
   *session = made;
@@ -101,6 +104,18 @@ static onager_status describe(const std::vector<TensorInfo> &tensors, const std:
     info->value = tensors[index].value.c_str();
     info->form = tensors[index].form.c_str();
   }
+  return ONAGER_OK;
+}
+
+static onager_status checkCall(onager_context *context, const onager_tensor *inputs, size_t count, const onager_tensor *outputs, size_t outputs_count) {
+  if (!context || (count && !inputs) || (outputs_count && !outputs))
+    return badArgument("context, inputs or outputs are NULL");
+  for (size_t k = 0; k < count; ++k)
+    if (inputs[k].size < sizeof(onager_tensor) || (inputs[k].rank > 0 && !inputs[k].dims))
+      return badArgument("an input's size field is not set, or its dims are NULL");
+  for (size_t k = 0; k < outputs_count; ++k)
+    if (outputs[k].size < sizeof(onager_tensor))
+      return badArgument("an output's size field is not set");
   return ONAGER_OK;
 }
 
@@ -126,7 +141,7 @@ onager_status onager_session_share(onager_session *other, const onager_options *
   if (!other)
     return badArgument("the session to share is NULL");
   return openSession(options, session, [&](Session &made, const onager_options &) {
-    made.model = other->model;
+    made.share(*other);
     return Outcome();
   });
 }
@@ -153,11 +168,47 @@ size_t onager_session_inputs(const onager_session *session) { return session ? s
 size_t onager_session_outputs(const onager_session *session) { return session ? session->outputs.size() : 0; }
 
 onager_status onager_session_input(const onager_session *session, size_t index, onager_info *info) {
-  return session ? describe(session->model->manifest.inputs, session->inputs, index, info) : badArgument("session is NULL");
+  return session ? describe(session->model->generic.manifest.inputs, session->inputs, index, info) : badArgument("session is NULL");
 }
 
 onager_status onager_session_output(const onager_session *session, size_t index, onager_info *info) {
-  return session ? describe(session->model->manifest.outputs, session->outputs, index, info) : badArgument("session is NULL");
+  return session ? describe(session->model->generic.manifest.outputs, session->outputs, index, info) : badArgument("session is NULL");
+}
+
+onager_status onager_session_warm_up(onager_session *session, const onager_tensor *inputs, size_t count, int32_t wait) {
+  if (!session)
+    return badArgument("session is NULL");
+  onager_context *context = new (std::nothrow) onager_context(*session);
+  if (!context)
+    return report(failure(ONAGER_OUT_OF_MEMORY, "no memory"));
+  onager_status status = checkCall(context, inputs, count, nullptr, 0);
+  if (!status)
+    status = report(context->warmUp(inputs, count, wait != 0));
+  delete context;
+  return status;
+}
+
+onager_status onager_session_freeze(onager_session *session) {
+  if (!session)
+    return badArgument("session is NULL");
+  if (session->recompiler)
+    session->recompiler->freeze();
+  return ONAGER_OK;
+}
+
+onager_status onager_session_stats(const onager_session *session, onager_stats *stats) {
+  if (!session || !stats || stats->size < sizeof *stats)
+    return badArgument("session or stats is NULL, or the stats' size field is not set");
+  *stats = {};
+  stats->size = sizeof *stats;
+  stats->mode = ONAGER_RECOMPILE_OFF;
+  stats->hits = session->hits.load();
+  stats->misses = session->misses.load();
+  stats->variants = session->variants->get()->variants.size();
+  session->variants->count(stats->variant_bytes);
+  if (session->recompiler)
+    session->recompiler->fill(*stats);
+  return ONAGER_OK;
 }
 
 int32_t onager_session_threads(const onager_session *session) { return session ? session->threads() : 0; }
@@ -170,18 +221,6 @@ onager_status onager_context_create(onager_session *session, onager_context **co
 }
 
 void onager_context_destroy(onager_context *context) { delete context; }
-
-static onager_status checkCall(onager_context *context, const onager_tensor *inputs, size_t count, const onager_tensor *outputs, size_t outputs_count) {
-  if (!context || (count && !inputs) || (outputs_count && !outputs))
-    return badArgument("context, inputs or outputs are NULL");
-  for (size_t k = 0; k < count; ++k)
-    if (inputs[k].size < sizeof(onager_tensor) || (inputs[k].rank > 0 && !inputs[k].dims))
-      return badArgument("an input's size field is not set, or its dims are NULL");
-  for (size_t k = 0; k < outputs_count; ++k)
-    if (outputs[k].size < sizeof(onager_tensor))
-      return badArgument("an output's size field is not set");
-  return ONAGER_OK;
-}
 
 onager_status onager_context_prepare(onager_context *context, const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t output_count) {
   if (onager_status status = checkCall(context, inputs, count, outputs, output_count))
@@ -204,6 +243,13 @@ onager_status onager_context_set_deadline(onager_context *context, double second
   if (!context || !(seconds >= 0 && seconds < 1e9))
     return badArgument("context is NULL, or seconds are not between 0 and 1e9");
   context->setDeadline(seconds);
+  return ONAGER_OK;
+}
+
+onager_status onager_context_pin(onager_context *context, int32_t on) {
+  if (!context)
+    return badArgument("context is NULL");
+  context->pin(on != 0);
   return ONAGER_OK;
 }
 

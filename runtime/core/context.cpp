@@ -1,375 +1,104 @@
-// Runs: binding symbols, entering the gang, handing out outputs.
-#include "runtime/core/session.h"
-#include "runtime/core/hostmath.h"
+// Choosing the form of the code for the inputs of a run.
+#include "runtime/core/context.h"
 #include <algorithm>
-#include <cstring>
-#include <ctime>
 
 namespace onager::rt {
 
-/// Scalar operations below which a second thread costs more than it brings.
-static constexpr int64_t kFewestOperations = 100'000;
-
-static std::string describeDims(const int64_t *dims, size_t rank) {
-  std::string text = "[";
-  for (size_t k = 0; k < rank; ++k)
-    text += (k ? ", " : "") + (dims[k] < 0 ? std::string("?") : std::to_string(dims[k]));
-  return text + "]";
+Context::Context(Session &session)
+    : session(session), work(session, session.model->generic.manifest.inputs.size(), session.model->generic.manifest.outputs.size()),
+      generic(session, session.model->generic, work), last(&generic) {
+  refresh();
 }
 
-const char *describeType(uint64_t dtype) {
-  static const char *const names[] = {"undefined", "float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool", "float16", "float64", "uint32",
-                                      "uint64", "complex64", "complex128", "bfloat16", "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz",
-                                      "uint4", "int4", "float4e2m1", "float8e8m0", "uint2", "int2"};
-  return dtype < sizeof names / sizeof *names ? names[dtype] : "unknown";
+void Context::refresh() {
+  seen = session.variants->generation();
+  table = session.variants->get();
+  auto isGone = [&](const VariantFrame &entry) { return std::find(table->variants.begin(), table->variants.end(), entry.variant) == table->variants.end(); };
+  for (const VariantFrame &entry : frames)
+    if (last == entry.frame.get() && isGone(entry))
+      last = &generic;
+  frames.erase(std::remove_if(frames.begin(), frames.end(), isGone), frames.end());
 }
 
-Context::Context(Session &session) : session(session), manifest(session.model->manifest), arena(session.allocator), strings(session.allocator), calls(session.allocator, strings) {
-  host = {sizeof host, ONAGER_ABI_VERSION, kHostMath, kHostMath2, waitAtBarrier, growBlock, allocate, release, intern, findText, changeCase, print, parse, inferCustom, callCustom};
-  symbols.resize(manifest.symbols.size() + 1);
-  bound.resize(manifest.symbols.size());
-  offsets.resize(manifest.slots.size());
-  sizes.resize(manifest.slots.size());
-  for (uint64_t k = 0; k < manifest.blocks; ++k)
-    blocks.emplace_back(session.allocator);
-  blockPointers.resize(manifest.blocks + 1);
-  loans.resize(manifest.blocks + 1);
-  inputPointers.resize(manifest.inputs.size() + 1);
-  outputPointers.resize(manifest.outputs.size() + 1);
-  for (size_t k = 0; k < manifest.inputs.size(); ++k)
-    inputNumbers.emplace_back(session.allocator);
-  outputDims.resize(manifest.outputs.size());
-  outputBytes.resize(manifest.outputs.size());
-  for (size_t k = 0; k < manifest.outputs.size(); ++k) {
-    owned.emplace_back(session.allocator);
-    outputNumbers.emplace_back(session.allocator);
-    outputDims[k].resize(manifest.outputs[k].dims.size());
-  }
-  if (session.model->isSanitized()) {
-    arena.makeExact();
-    for (auto *list : {&blocks, &owned, &inputNumbers, &outputNumbers})
-      for (Block &block : *list)
-        block.makeExact();
-  }
-  state.size = sizeof(onager_run);
-  state.host = &host;
-  state.inputs = inputPointers.data();
-  state.outputs = outputPointers.data();
-  state.offsets = offsets.data();
-  state.blocks = blockPointers.data();
-  state.weights = session.model->weights;
-  state.symbols = symbols.data();
-  state.context = this;
+void Context::pin(bool on) {
+  isPinned = on;
+  if (seen != session.variants->generation())
+    refresh();
 }
 
-static int64_t nowNanoseconds() {
-  timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return t.tv_sec * 1'000'000'000LL + t.tv_nsec;
+Variant *Context::choose() {
+  if (!isPinned && seen != session.variants->generation())
+    refresh();
+  return table->variants.empty() ? nullptr : table->find(generic.getSymbols());
 }
 
-void setEnding(onager_run *run, int32_t ending) {
-  int32_t none = 0;
-  __atomic_compare_exchange_n(&run->status, &none, ending, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-}
-
-/// Runs while all threads are in the barrier, so that they see the same status when they leave it.
-void Context::checkTime(void *argument) {
-  auto &context = *static_cast<Context *>(argument);
-  if (context.isCancelled.load(std::memory_order_relaxed))
-    setEnding(&context.state, kCancelled);
-  else if (context.deadline && nowNanoseconds() > context.deadline)
-    setEnding(&context.state, kTooLate);
-}
-
-Outcome Context::bindDim(const TensorInfo &info, size_t dim, int64_t extent, std::vector<std::pair<size_t, size_t>> &) {
-  int64_t expected = 0;
-  const Expr &expr = info.dims[dim];
-  bool fixed = expr.isConstant(expected);
-  if (!fixed && expr.isSymbol(expected)) {
-    auto symbol = static_cast<size_t>(expected);
-    if (!bound[symbol]) {
-      bound[symbol] = true;
-      symbols[symbol] = extent;
-      return {};
-    }
-    expected = symbols[symbol];
-  }
-  if (extent == expected)
-    return {};
-  return failure(ONAGER_BAD_ARGUMENT, "input '" + info.name + "': dim " + std::to_string(dim) + " (" + expr.print(manifest.symbols) + "): expected " +
-                                          std::to_string(expected) + ", found " + std::to_string(extent));
-}
-
-static Outcome checkInput(const TensorInfo &info, const Description &description, const onager_tensor &tensor, bool needsData) {
-  // Text is made on failure alone: a run that is fine allocates nothing.
-  auto refuse = [&](const std::string &what) { return failure(ONAGER_BAD_ARGUMENT, "input '" + info.name + "': " + what); };
-  if (static_cast<uint64_t>(tensor.dtype) != info.dtype)
-    return refuse(std::string("expected type ") + describeType(info.dtype) + ", found " + describeType(static_cast<uint64_t>(tensor.dtype)));
-  if (tensor.rank < 0 || static_cast<size_t>(tensor.rank) != info.dims.size())
-    return refuse("expected rank " + std::to_string(info.dims.size()) + " " + describeDims(description.dims.data(), info.dims.size()) + ", found rank " +
-                  std::to_string(tensor.rank));
-  uint64_t bytes = onager_dtype_bytes(tensor.dtype);
-  for (int32_t k = 0; k < tensor.rank; ++k)
-    if (tensor.dims[k] < 0 || __builtin_mul_overflow(bytes, static_cast<uint64_t>(tensor.dims[k]), &bytes))
-      return refuse("dim " + std::to_string(k) + " is " + std::to_string(tensor.dims[k]));
-  if (needsData && (tensor.bytes < bytes || (bytes && !tensor.data)))
-    return refuse("expected " + std::to_string(bytes) + " bytes, found " + std::to_string(tensor.data ? tensor.bytes : 0));
-  return {};
-}
-
-Outcome Context::bindInputs(const onager_tensor *inputs, size_t count, Data data) {
-  if (count != manifest.inputs.size())
-    return failure(ONAGER_BAD_ARGUMENT, "expected " + std::to_string(manifest.inputs.size()) + " inputs, found " + std::to_string(count));
-  std::fill(symbols.begin(), symbols.end(), 0);
-  std::fill(bound.begin(), bound.end(), false);
-  later.clear();
-  for (size_t k = 0; k < count; ++k) {
-    const TensorInfo &info = manifest.inputs[k];
-    if (Outcome outcome = checkInput(info, session.inputs[k], inputs[k], data == Data::needed); !outcome)
-      return outcome;
-    for (size_t d = 0; d < info.dims.size(); ++d) {
-      int64_t plain;
-      if (!info.dims[d].isConstant(plain) && !info.dims[d].isSymbol(plain))
-        later.emplace_back(k, d);
-      else if (Outcome outcome = bindDim(info, d, inputs[k].dims[d], later); !outcome)
-        return outcome;
-    }
-    // What an empty input's address points to is read where positions are clamped.
-    bool isEmpty = std::find(inputs[k].dims, inputs[k].dims + inputs[k].rank, 0) != inputs[k].dims + inputs[k].rank;
-    inputPointers[k] = inputs[k].data && !isEmpty ? inputs[k].data : nothing;
-  }
-  return checkLater(inputs, later);
-}
-
-Outcome Context::checkLater(const onager_tensor *inputs, const std::vector<std::pair<size_t, size_t>> &pairs) {
-  for (auto [input, dim] : pairs) {
-    const TensorInfo &info = manifest.inputs[input];
-    bool bad = false;
-    int64_t expected = info.dims[dim].evaluate(symbols.data(), bad), found = inputs[input].dims[dim];
-    if (bad || expected != found)
-      return failure(ONAGER_BAD_ARGUMENT, "input '" + info.name + "': dim " + std::to_string(dim) + " (" + info.dims[dim].print(manifest.symbols) +
-                                              "): expected " + std::to_string(expected) + ", found " + std::to_string(found));
-  }
-  bool bad = false;
-  for (const Derived &derived : manifest.derived)
-    symbols[derived.symbol] = derived.expr.evaluate(symbols.data(), bad);
-  return bad ? failure(ONAGER_BAD_ARGUMENT, "the inputs' shapes lead to sizes beyond 64 bits") : Outcome();
-}
-
-Outcome Context::measureOutputs(size_t count) {
-  if (count != manifest.outputs.size())
-    return failure(ONAGER_BAD_ARGUMENT, "expected " + std::to_string(manifest.outputs.size()) + " outputs, found " + std::to_string(count));
-  for (size_t k = 0; k < count; ++k) {
-    const TensorInfo &info = manifest.outputs[k];
-    for (size_t d = 0; d < info.dims.size(); ++d) {
-      bool bad = false;
-      int64_t extent = info.dims[d].evaluate(symbols.data(), bad);
-      if (bad || (info.block < 0 && extent < 0))
-        return failure(ONAGER_BAD_ARGUMENT, "output '" + info.name + "': dim " + std::to_string(d) + " would be " + std::to_string(extent));
-      outputDims[k][d] = info.block < 0 || info.dims[d].isConstant(extent) ? extent : -1;
-    }
-  }
-  return {};
-}
-
-void Context::describeOutputs(onager_tensor *outputs) const {
-  for (size_t k = 0; k < manifest.outputs.size(); ++k) {
-    outputs[k].dtype = static_cast<int32_t>(manifest.outputs[k].dtype);
-    outputs[k].rank = static_cast<int32_t>(outputDims[k].size());
-    outputs[k].dims = outputDims[k].data();
-  }
+Frame &Context::findFrame(Variant &variant) {
+  for (VariantFrame &entry : frames)
+    if (entry.variant.get() == &variant)
+      return *entry.frame;
+  auto owner = std::find_if(table->variants.begin(), table->variants.end(), [&](const auto &other) { return other.get() == &variant; });
+  frames.push_back({*owner, std::make_unique<Frame>(session, variant.code, work)});
+  frames.back().frame->setProfiling(isProfiling);
+  return *frames.back().frame;
 }
 
 Outcome Context::prepare(const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t outputCount) {
-  if (Outcome outcome = bindInputs(inputs, count, Data::needed); !outcome)
+  if (Outcome outcome = generic.bindInputs(inputs, count, Frame::Data::needed); !outcome)
     return outcome;
-  if (Outcome outcome = measureOutputs(outputCount); !outcome)
-    return outcome;
-  describeOutputs(outputs);
-  return {};
-}
-
-Outcome Context::placeOutputs(onager_tensor *outputs) {
-  for (size_t k = 0; k < manifest.outputs.size(); ++k) {
-    outputPointers[k] = nullptr;
-    if (manifest.outputs[k].block >= 0)
-      continue;
-    uint64_t bytes = 0;
-    if (!countBytes(manifest.outputs[k].dtype, outputDims[k], bytes))
-      return failure(ONAGER_BAD_ARGUMENT, "output '" + manifest.outputs[k].name + "' would have shape " + describeDims(outputDims[k].data(), outputDims[k].size()));
-    if (outputs[k].data) {
-      if (outputs[k].bytes < bytes)
-        return failure(ONAGER_BAD_ARGUMENT, "output '" + manifest.outputs[k].name + "': expected room for " + std::to_string(bytes) + " bytes, found " +
-                                                std::to_string(outputs[k].bytes));
-      outputPointers[k] = bytes ? outputs[k].data : nothing;
-    }
-    if (manifest.outputs[k].dtype == ONAGER_STRING) {
-      if (!outputNumbers[k].reserve(bytes / sizeof(onager_string) * sizeof(int64_t), false))
-        return failure(ONAGER_OUT_OF_MEMORY, "no memory for output '" + manifest.outputs[k].name + "'");
-      outputPointers[k] = outputNumbers[k].get();
-      continue;
-    }
-    if (outputs[k].data)
-      continue;
-    if (!bytes) {
-      outputPointers[k] = nothing;
-      continue;
-    }
-    if (!owned[k].reserve(bytes, false))
-      return failure(ONAGER_OUT_OF_MEMORY, "no memory for " + std::to_string(bytes) + " bytes of output '" + manifest.outputs[k].name + "'");
-    outputPointers[k] = owned[k].get();
-  }
-  return {};
-}
-
-int Context::chooseThreads() const {
-  if (session.threads() == 1)
-    return 1;
-  bool bad = false;
-  int64_t operations = manifest.work.evaluate(symbols.data(), bad);
-  return bad || operations < 0 || operations >= kFewestOperations ? session.threads() : 1;
-}
-
-Outcome Context::fail() const {
-  if (state.status == kOutOfMemory)
-    return failure(ONAGER_OUT_OF_MEMORY, "no memory for a tensor whose size was found while running, or its size is negative");
-  if (state.status == kCancelled)
-    return failure(ONAGER_CANCELLED, "the run was cancelled");
-  if (state.status == kTooLate)
-    return failure(ONAGER_TOO_LATE, "the run took longer than " + std::to_string(allowedSeconds) + " s");
-  if (state.status == kOperatorFailed)
-    return failure(ONAGER_RUN_FAILED, calls.message());
-  auto index = static_cast<size_t>(state.status) - 1;
-  std::string text = index < manifest.errors.size() ? manifest.errors[index] : "error " + std::to_string(state.status);
-  return failure(ONAGER_RUN_FAILED, text);
-}
-
-Outcome Context::finishOutputs(onager_tensor *outputs) {
-  // All that can fail comes before the first descriptor changes.
-  for (size_t k = 0; k < manifest.outputs.size(); ++k) {
-    const TensorInfo &info = manifest.outputs[k];
-    bool bad = false;
-    for (size_t d = 0; d < info.dims.size(); ++d)
-      outputDims[k][d] = info.dims[d].evaluate(symbols.data(), bad);
-    if (bad || !countBytes(info.dtype, outputDims[k], outputBytes[k]))
-      return failure(ONAGER_RUN_FAILED, "output '" + info.name + "' has shape " + describeDims(outputDims[k].data(), outputDims[k].size()));
-    if (info.block >= 0 && outputs[k].data && outputs[k].bytes < outputBytes[k] && !outputs[k].is_offer)
-      return failure(ONAGER_BAD_ARGUMENT, "output '" + info.name + "': expected room for " + std::to_string(outputBytes[k]) + " bytes, found " +
-                                              std::to_string(outputs[k].bytes));
-  }
-  auto findData = [&](size_t k) -> const void * {
-    int64_t block = manifest.outputs[k].block;
-    return block < 0 ? outputPointers[k] : blockPointers[static_cast<size_t>(block)];
-  };
-  // Memory that turned out too small is as none.
-  auto findRoom = [&](size_t k) { return manifest.outputs[k].block >= 0 && outputs[k].bytes < outputBytes[k] ? nullptr : outputs[k].data; };
-  auto isText = [&](size_t k) { return manifest.outputs[k].dtype == ONAGER_STRING; };
-  for (size_t k = 0; k < manifest.outputs.size(); ++k)
-    if (isText(k))
-      if (Outcome outcome = writeTexts(k, static_cast<const int64_t *>(findData(k)), findRoom(k)); !outcome)
-        return outcome;
-  describeOutputs(outputs);
-  for (size_t k = 0; k < manifest.outputs.size(); ++k) {
-    outputs[k].data = findRoom(k);
-    if (!outputs[k].data) {
-      outputs[k].data = isText(k) ? owned[k].get() : const_cast<void *>(findData(k));
-      outputs[k].bytes = outputBytes[k];
-    } else if (manifest.outputs[k].block >= 0 && outputBytes[k] && !isText(k) && outputs[k].data != findData(k)) {
-      std::memcpy(outputs[k].data, findData(k), outputBytes[k]);
-    }
-  }
-  return {};
+  return generic.prepare(outputs, outputCount);
 }
 
 Outcome Context::run(const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t outputCount) {
-  if (Outcome outcome = bindInputs(inputs, count, Data::needed); !outcome)
+  if (Outcome outcome = generic.bindInputs(inputs, count, Frame::Data::needed); !outcome)
     return outcome;
-  if (Outcome outcome = measureOutputs(outputCount); !outcome)
+  Variant *variant = choose();
+  last = variant ? &findFrame(*variant) : &generic;
+  if (!variant)
+    return runGeneric(inputs, count, outputs, outputCount);
+  session.hits.fetch_add(1, std::memory_order_relaxed);
+  variant->hits.fetch_add(1, std::memory_order_relaxed);
+  if (Outcome outcome = last->adoptInputs(generic); !outcome)
     return outcome;
-  if (Outcome outcome = planArena(); !outcome)
-    return outcome;
-  if (Outcome outcome = placeOutputs(outputs); !outcome)
-    return outcome;
-  if (Outcome outcome = makeBlocks(outputs); !outcome)
-    return outcome;
-  if (Outcome outcome = internInputs(inputs, count); !outcome)
-    return outcome;
-  state.status = isCancelled.load() ? kCancelled : 0;
-  state.profile = profile.empty() ? nullptr : profile.data();
-  deadline = allowedSeconds > 0 ? nowNanoseconds() + static_cast<int64_t>(allowedSeconds * 1e9) : 0;
-  if (!state.status)
-    execute();
-  isCancelled.store(false);
-  if (state.status)
-    return fail();
-  return finishOutputs(outputs);
+  bool isJudged = session.recompiler && variant->genericSeconds > 0;
+  int64_t start = isJudged ? nowNanoseconds() : 0;
+  Outcome outcome = last->run(inputs, count, outputs, outputCount);
+  if (isJudged && outcome)
+    session.recompiler->judge(*variant, nowNanoseconds() - start);
+  return outcome;
 }
 
-Outcome Context::makeBlocks(const onager_tensor *outputs) {
-  std::fill(loans.begin(), loans.end(), Loan{});
-  for (size_t k = 0; k < manifest.outputs.size(); ++k)
-    if (int64_t block = manifest.outputs[k].block; block >= 0 && manifest.outputs[k].dtype != ONAGER_STRING && !session.model->isSanitized())
-      loans[static_cast<size_t>(block)] = {outputs[k].data, outputs[k].data ? outputs[k].bytes : 0};
-  for (size_t k = 0; k < blocks.size(); ++k) {
-    if (!blocks[k].reserve(ONAGER_ALIGNMENT, true))
-      return failure(ONAGER_OUT_OF_MEMORY, "no memory for the values whose size is found while running");
-    blockPointers[k] = blocks[k].get();
-  }
-  return {};
+Outcome Context::runGeneric(const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t outputCount) {
+  session.misses.fetch_add(1, std::memory_order_relaxed);
+  if (!session.recompiler || !session.recompiler->isCounting())
+    return generic.run(inputs, count, outputs, outputCount);
+  int64_t start = nowNanoseconds();
+  Outcome outcome = generic.run(inputs, count, outputs, outputCount);
+  if (outcome)
+    session.recompiler->count(generic.getSymbols(), nowNanoseconds() - start);
+  return outcome;
 }
 
-void Context::execute() {
-  auto share = [](void *argument, int32_t thread) {
-    FloatEnvironment environment;
-    auto *run = static_cast<HostRun *>(argument);
-    run->context->session.model->main(run, thread);
-  };
-  state.threads = chooseThreads();
-  if (session.pool && state.threads > 1) {
-    Gang gang(*session.pool, state.threads);
-    if (gang.lacksThreads())
-      session.log(ONAGER_LOG_WARNING, "cannot start %d threads; the run has %d", state.threads - 1, gang.size());
-    state.threads = gang.size();
-    barrier.reset(state.threads);
-    gang.run(share, &state);
-    return;
-  }
-  barrier.reset(state.threads);
-  if (state.threads > 1)
-    session.executor.run(session.executor.user, state.threads, share, &state);
-  else
-    share(&state, 0);
+Outcome Context::warmUp(const onager_tensor *inputs, size_t count, bool wait) {
+  if (Outcome outcome = generic.bindInputs(inputs, count, Frame::Data::ignored); !outcome)
+    return outcome;
+  if (generic.hasFixedShapes() || (!session.recompiler && choose()))
+    return {};
+  if (!session.recompiler)
+    return failure(ONAGER_BAD_ARGUMENT, session.model->form ? "the session makes no variants: recompilation is off" : "the artifact does not carry what variants are made of");
+  return session.recompiler->warmUp(generic.getSymbols(), wait);
 }
 
-uint64_t Context::memory() const {
-  uint64_t total = arena.bytes();
-  for (const auto *list : {&blocks, &owned, &inputNumbers, &outputNumbers})
-    for (const Block &block : *list)
-      total += block.bytes();
-  return total + strings.memory();
+Outcome Context::queryMemory(const onager_tensor *inputs, size_t count, uint64_t &bytes) {
+  if (Outcome outcome = generic.bindInputs(inputs, count, Frame::Data::ignored); !outcome)
+    return outcome;
+  return generic.queryMemory(bytes);
 }
 
-void Context::setProfiling(bool on) { profile.assign(on ? manifest.launches.size() * 2 * static_cast<size_t>(session.threads()) : 0, 0); }
-
-Outcome Context::launchAt(size_t index, int thread, onager_launch &launch) const {
-  if (profile.empty() || index >= manifest.launches.size() || thread < 0 || thread >= session.threads())
-    return failure(ONAGER_BAD_ARGUMENT, "no profile, or no such launch or thread");
-  size_t count = manifest.launches.size();
-  uint64_t origin = UINT64_MAX;
-  for (size_t k = 0; k < profile.size(); k += 2) // of any thread: the first to begin need not be thread 0
-    if (profile[k] && profile[k] < origin)
-      origin = profile[k];
-  const uint64_t *stamps = &profile[2 * (static_cast<size_t>(thread) * count + index)];
-  bool bad = false;
-  launch.nodes = manifest.launches[index].name.c_str();
-  launch.hero = manifest.launches[index].hero.c_str();
-  double second = ticksPerSecond();
-  launch.begin = stamps[0] ? static_cast<double>(stamps[0] - origin) / second : 0;
-  launch.end = stamps[1] ? static_cast<double>(stamps[1] - origin) / second : 0;
-  launch.flops = static_cast<double>(manifest.launches[index].flops.evaluate(symbols.data(), bad));
-  launch.bytes = static_cast<double>(manifest.launches[index].bytes.evaluate(symbols.data(), bad));
-  return {};
+void Context::setProfiling(bool on) {
+  isProfiling = on;
+  generic.setProfiling(on);
+  for (VariantFrame &entry : frames)
+    entry.frame->setProfiling(on);
 }
 
 } // namespace onager::rt

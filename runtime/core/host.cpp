@@ -1,21 +1,21 @@
 // What compiled code calls while it runs: barriers, memory, texts.
-#include "runtime/core/session.h"
+#include "runtime/core/frame.h"
 #include <cstring>
 
 namespace onager::rt {
 
-void Context::waitAtBarrier(onager_run *run, int32_t) {
-  Context &context = *static_cast<HostRun *>(run)->context;
-  context.barrier.wait(checkTime, &context);
+void Frame::waitAtBarrier(onager_run *run, int32_t) {
+  Frame &frame = *static_cast<HostRun *>(run)->frame;
+  frame.barrier.wait(checkTime, &frame);
 }
 
-int32_t Context::growBlock(onager_run *run, int32_t block, int64_t bytes) {
-  Context &context = *static_cast<HostRun *>(run)->context;
-  Block &target = context.blocks[static_cast<size_t>(block)];
-  Loan &loan = context.loans[static_cast<size_t>(block)];
-  bool isLent = context.blockPointers[static_cast<size_t>(block)] == loan.data;
+int32_t Frame::growBlock(onager_run *run, int32_t block, int64_t bytes) {
+  Frame &frame = *static_cast<HostRun *>(run)->frame;
+  Block &target = frame.work.blocks[static_cast<size_t>(block)];
+  Loan &loan = frame.loans[static_cast<size_t>(block)];
+  bool isLent = frame.blockPointers[static_cast<size_t>(block)] == loan.data;
   if (loan.data && bytes >= 0 && static_cast<uint64_t>(bytes) <= loan.bytes) {
-    context.blockPointers[static_cast<size_t>(block)] = loan.data;
+    frame.blockPointers[static_cast<size_t>(block)] = loan.data;
     return 0;
   }
   if (bytes < 0 || !target.reserve(bytes ? static_cast<uint64_t>(bytes) : ONAGER_ALIGNMENT, true)) {
@@ -28,13 +28,13 @@ int32_t Context::growBlock(onager_run *run, int32_t block, int64_t bytes) {
   if (isLent && loan.data)
     std::memcpy(target.get(), loan.data, loan.bytes);
   loan = {};
-  context.blockPointers[static_cast<size_t>(block)] = target.get();
+  frame.blockPointers[static_cast<size_t>(block)] = target.get();
   return 0;
 }
 
 /// The size goes before the memory, since allocators want it back.
-void *Context::allocate(onager_run *run, size_t bytes) {
-  const onager_allocator &allocator = static_cast<HostRun *>(run)->context->session.allocator;
+void *Frame::allocate(onager_run *run, size_t bytes) {
+  const onager_allocator &allocator = static_cast<HostRun *>(run)->frame->session.allocator;
   size_t total;
   if (__builtin_add_overflow(bytes, size_t(ONAGER_ALIGNMENT), &total))
     return nullptr;
@@ -45,30 +45,30 @@ void *Context::allocate(onager_run *run, size_t bytes) {
   return memory + ONAGER_ALIGNMENT;
 }
 
-void Context::release(onager_run *run, void *memory) {
+void Frame::release(onager_run *run, void *memory) {
   if (!memory)
     return;
-  const onager_allocator &allocator = static_cast<HostRun *>(run)->context->session.allocator;
+  const onager_allocator &allocator = static_cast<HostRun *>(run)->frame->session.allocator;
   char *start = static_cast<char *>(memory) - ONAGER_ALIGNMENT;
   size_t total;
   std::memcpy(&total, start, sizeof total);
   allocator.release(allocator.user, start, total, ONAGER_ALIGNMENT);
 }
 
-int64_t Context::intern(onager_run *run, const char *text, int64_t bytes) {
-  return static_cast<HostRun *>(run)->context->strings.intern(text, static_cast<uint64_t>(bytes));
+int64_t Frame::intern(onager_run *run, const char *text, int64_t bytes) {
+  return static_cast<HostRun *>(run)->frame->work.strings.intern(text, static_cast<uint64_t>(bytes));
 }
 
-const char *Context::findText(onager_run *run, int64_t number, int64_t *bytes) {
+const char *Frame::findText(onager_run *run, int64_t number, int64_t *bytes) {
   const char *text = nullptr;
   uint64_t size = 0;
-  if (!static_cast<HostRun *>(run)->context->strings.find(number, text, size))
+  if (!static_cast<HostRun *>(run)->frame->work.strings.find(number, text, size))
     return nullptr;
   *bytes = static_cast<int64_t>(size);
   return text;
 }
 
-int64_t Context::changeCase(onager_run *run, int64_t number, int32_t isUpper) {
+int64_t Frame::changeCase(onager_run *run, int64_t number, int32_t isUpper) {
   int64_t bytes = 0;
   const char *text = findText(run, number, &bytes);
   if (!text)
@@ -77,35 +77,35 @@ int64_t Context::changeCase(onager_run *run, int64_t number, int32_t isUpper) {
   return intern(run, changed.data(), static_cast<int64_t>(changed.size()));
 }
 
-int64_t Context::print(onager_run *run, int32_t dtype, const void *value) {
+int64_t Frame::print(onager_run *run, int32_t dtype, const void *value) {
   std::string text = printNumber(dtype, value);
   return intern(run, text.data(), static_cast<int64_t>(text.size()));
 }
 
-int32_t Context::parse(onager_run *run, int64_t number, int32_t dtype, void *value) {
+int32_t Frame::parse(onager_run *run, int64_t number, int32_t dtype, void *value) {
   int64_t bytes = 0;
   const char *text = findText(run, number, &bytes);
   return !text || !parseNumber(text, static_cast<uint64_t>(bytes), dtype, value);
 }
 
-int32_t Context::inferCustom(onager_run *run, int64_t node, const onager_view *in, int64_t *extents) {
-  Context &context = *static_cast<HostRun *>(run)->context;
-  if (context.calls.infer(*context.session.operators[static_cast<size_t>(node)], in, extents))
+int32_t Frame::inferCustom(onager_run *run, int64_t node, const onager_view *in, int64_t *extents) {
+  Frame &frame = *static_cast<HostRun *>(run)->frame;
+  if (frame.work.calls.infer(*frame.session.operators[static_cast<size_t>(node)], in, extents))
     return 0;
   setEnding(run, kOperatorFailed);
   return 1;
 }
 
-int32_t Context::callCustom(onager_run *run, int64_t node, const onager_view *in, const onager_view *out) {
-  Context &context = *static_cast<HostRun *>(run)->context;
-  if (context.calls.run(*context.session.operators[static_cast<size_t>(node)], in, out))
+int32_t Frame::callCustom(onager_run *run, int64_t node, const onager_view *in, const onager_view *out) {
+  Frame &frame = *static_cast<HostRun *>(run)->frame;
+  if (frame.work.calls.run(*frame.session.operators[static_cast<size_t>(node)], in, out))
     return 0;
   setEnding(run, kOperatorFailed);
   return 1;
 }
 
-Outcome Context::internInputs(const onager_tensor *inputs, size_t count) {
-  if (!strings.reset(manifest.strings))
+Outcome Frame::internInputs(const onager_tensor *inputs, size_t count) {
+  if (!work.strings.reset(manifest.strings))
     return failure(ONAGER_OUT_OF_MEMORY, "no memory for the model's strings");
   for (size_t k = 0; k < count; ++k) {
     if (manifest.inputs[k].dtype != ONAGER_STRING)
@@ -113,14 +113,14 @@ Outcome Context::internInputs(const onager_tensor *inputs, size_t count) {
     uint64_t elements = 1;
     for (int32_t d = 0; d < inputs[k].rank; ++d)
       elements *= static_cast<uint64_t>(inputs[k].dims[d]);
-    if (!inputNumbers[k].reserve(elements ? elements * sizeof(int64_t) : ONAGER_ALIGNMENT, false))
+    if (!work.inputNumbers[k].reserve(elements ? elements * sizeof(int64_t) : ONAGER_ALIGNMENT, false))
       return failure(ONAGER_OUT_OF_MEMORY, "no memory for input '" + manifest.inputs[k].name + "'");
     auto *texts = static_cast<const onager_string *>(inputs[k].data);
-    auto *numbers = reinterpret_cast<int64_t *>(inputNumbers[k].get());
+    auto *numbers = reinterpret_cast<int64_t *>(work.inputNumbers[k].get());
     for (uint64_t n = 0; n < elements; ++n) {
       if (!texts[n].data && texts[n].bytes)
         return failure(ONAGER_BAD_ARGUMENT, "input '" + manifest.inputs[k].name + "': element " + std::to_string(n) + " has no data");
-      numbers[n] = strings.intern(texts[n].data ? texts[n].data : "", texts[n].bytes);
+      numbers[n] = work.strings.intern(texts[n].data ? texts[n].data : "", texts[n].bytes);
       if (numbers[n] < 0)
         return failure(ONAGER_OUT_OF_MEMORY, "no memory for the strings of input '" + manifest.inputs[k].name + "'");
     }
@@ -129,13 +129,13 @@ Outcome Context::internInputs(const onager_tensor *inputs, size_t count) {
   return {};
 }
 
-Outcome Context::writeTexts(size_t index, const int64_t *numbers, void *given) {
+Outcome Frame::writeTexts(size_t index, const int64_t *numbers, void *given) {
   const std::string &name = manifest.outputs[index].name;
-  if (!given && !owned[index].reserve(outputBytes[index], false))
+  if (!given && !work.owned[index].reserve(outputBytes[index], false))
     return failure(ONAGER_OUT_OF_MEMORY, "no memory for the strings of output '" + name + "'");
-  auto *texts = reinterpret_cast<onager_string *>(given ? given : owned[index].get());
+  auto *texts = reinterpret_cast<onager_string *>(given ? given : work.owned[index].get());
   for (uint64_t n = 0, count = outputBytes[index] / sizeof(onager_string); n < count; ++n)
-    if (!strings.find(numbers[n], texts[n].data, texts[n].bytes))
+    if (!work.strings.find(numbers[n], texts[n].data, texts[n].bytes))
       return failure(ONAGER_RUN_FAILED, "output '" + name + "': element " + std::to_string(n) + " is no text");
   return {};
 }

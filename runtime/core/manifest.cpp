@@ -7,7 +7,7 @@
 
 namespace onager::rt {
 
-static constexpr uint64_t kMagic = 0x334e414d52474e4full; // "ONGRMAN3"
+static constexpr uint64_t kMagic = 0x344e414d52474e4full; // "ONGRMAN4"
 /// ONNX's numbers of types of attributes: of three in a row each, FLOAT, INT and STRING, and their lists.
 static constexpr uint64_t kFloat = 1, kTensor = 4, kFloats = 6;
 
@@ -169,6 +169,14 @@ struct Writer {
   void texts(const std::vector<std::string> &items) {
     list(items, [&](const std::string &x) { text(x); });
   }
+  void guard(const Guard &items) {
+    list(items, [&](const Atom &x) {
+      number(x.kind);
+      number(x.symbol);
+      number(static_cast<uint64_t>(x.a));
+      number(static_cast<uint64_t>(x.b));
+    });
+  }
   void real(float x) {
     uint64_t bits = 0;
     std::memcpy(&bits, &x, sizeof x);
@@ -272,6 +280,16 @@ struct Reader {
   std::vector<std::string> texts() {
     return list<std::string>(8, [&] { return text(); });
   }
+  Guard guard() {
+    return list<Atom>(32, [&] {
+      Atom x{number(), number(), 0, 0};
+      x.a = static_cast<int64_t>(number());
+      x.b = static_cast<int64_t>(number());
+      bad |= x.kind >= Atom::Count || x.symbol >= symbols || (x.kind == Atom::Divisible && x.a <= 0) ||
+             (x.kind == Atom::Same && static_cast<uint64_t>(x.a) >= symbols);
+      return x;
+    });
+  }
   float real() {
     uint64_t bits = number();
     bad |= bits > UINT32_MAX;
@@ -331,6 +349,7 @@ std::string encode(const Manifest &m) {
   w.expr(m.work);
   w.texts(m.strings);
   w.list(m.operators, [&](const CustomNodeInfo &x) { w.customOperator(x); });
+  w.guard(m.guard);
   return w.out;
 }
 
@@ -372,6 +391,7 @@ bool decode(const uint8_t *data, size_t size, Manifest &m, std::string &error) {
   m.work = r.expr();
   m.strings = r.texts();
   m.operators = r.list<CustomNodeInfo>(56, [&] { return r.customOperator(); });
+  m.guard = r.guard();
   for (const TensorInfo &t : m.outputs)
     r.bad |= t.block >= static_cast<int64_t>(m.blocks);
   if (r.bad || r.at != r.end || m.blocks > (1u << 20)) {

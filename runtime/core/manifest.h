@@ -1,7 +1,7 @@
 // What an artifact says about itself: signature, symbols, memory, launches. Written by the compiler, read by the runtime.
 //
-// manifest  := magic:u64 "ONGRMAN3", name, features, symbols, inputs, outputs, derived, slots, blocks:u64, launches, errors,
-//              weightBytes:u64, work:expr, strings, operators
+// manifest  := magic:u64 "ONGRMAN4", name, features, symbols, inputs, outputs, derived, slots, blocks:u64, launches, errors,
+//              weightBytes:u64, work:expr, strings, operators, guard
 // string    := length:u64, bytes          list of X := count:u64, X*
 // features  := list of string (LLVM's names of CPU features that the code needs)
 // symbols   := list of string ("" for one without a name)
@@ -15,6 +15,7 @@
 // operator  := domain:string, type:string, node:string, version:u64, inputs: list of dtype:i64, results: list of result, attributes: list of attribute
 // result    := dtype:u64, dims: list of i64       see ResultInfo
 // attribute := name:string, type:u64, ints: list of i64, floats: list of f32 (8 bytes each), strings: list of string
+// guard     := list of (kind:u64, symbol:u64, a:i64, b:i64)   see guard.h
 // expr      := list of (op:u64, value:i64)        a program for a stack machine, see Expr
 // All numbers are little-endian.
 //
@@ -25,6 +26,7 @@
 #ifndef ONAGER_RUNTIME_CORE_MANIFEST_H
 #define ONAGER_RUNTIME_CORE_MANIFEST_H
 
+#include "runtime/core/guard.h"
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -115,6 +117,7 @@ struct Manifest {
   Expr work; ///< scalar operations of a run
   std::vector<std::string> strings; ///< texts by number
   std::vector<CustomNodeInfo> operators;
+  Guard guard; ///< of the generic form: what every input must fulfil; of a variant: the shapes that it is for
 };
 
 /// Returns the manifest's bytes.

@@ -42,8 +42,9 @@ std::string findMissingFeature(const std::vector<std::string> &features) {
 Model::~Model() {
   if (library)
     dlclose(library);
-  if (codeDescriptor >= 0)
-    close(codeDescriptor);
+  for (int descriptor : {codeDescriptor, weightsDescriptor})
+    if (descriptor >= 0)
+      close(descriptor);
 }
 
 Mapping::~Mapping() {
@@ -136,11 +137,11 @@ Outcome Model::openDescriptor(int fd, const std::string &name, const char *weigh
 #endif
   if (Outcome outcome = loadCode(bytes, footer.codeBytes, name); !outcome)
     return outcome;
-  if (!footer.weightBytes && manifest.weightBytes)
+  if (!footer.weightBytes && needsWeights())
     return openWeights(weightsPath, name);
-  if (footer.weightBytes < weightStart + manifest.weightBytes)
+  if (footer.weightBytes < neededBytes())
     return failure(ONAGER_BAD_FILE, name + " holds fewer weights than its manifest says");
-  weights = bytes + footer.weightStart + weightStart;
+  placeWeights(bytes + footer.weightStart, footer.weightBytes, fd, start + footer.weightStart);
   return {};
 }
 
@@ -151,18 +152,22 @@ Outcome Model::openWeights(const char *path, const std::string &name) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0)
     return failure(ONAGER_BAD_FILE, "cannot open " + who + ": " + strerror(errno));
-  Outcome outcome = weightsFile.map(fd, who);
+  Outcome outcome = readWeights(fd, who, name);
   close(fd);
-  if (!outcome)
+  return outcome;
+}
+
+Outcome Model::readWeights(int fd, const std::string &who, const std::string &name) {
+  if (Outcome outcome = weightsFile.map(fd, who); !outcome)
     return outcome;
   WeightFooter footer{};
   if (weightsFile.size >= sizeof footer)
     std::memcpy(&footer, weightsFile.bytes + weightsFile.size - sizeof footer, sizeof footer);
   if (footer.magic != kWeightFooterMagic || footer.footerHash != hashBytes(&footer, offsetof(WeightFooter, footerHash)))
     return failure(ONAGER_BAD_FILE, who + " is none, or was cut off");
-  if (footer.manifestHash != manifestHash || footer.weightBytes < weightStart + manifest.weightBytes || weightsFile.size != footer.weightBytes + sizeof footer)
+  if (footer.manifestHash != manifestHash || footer.weightBytes < neededBytes() || weightsFile.size != footer.weightBytes + sizeof footer)
     return failure(ONAGER_BAD_FILE, who + " belongs to another model than " + name);
-  weights = weightsFile.bytes + weightStart;
+  placeWeights(weightsFile.bytes, footer.weightBytes, fd, 0);
   return {};
 }
 
@@ -200,43 +205,92 @@ Outcome Model::openLinked(const onager_model *model, const void *given, const ch
   if (Outcome outcome = adopt(model, "the linked model"); !outcome)
     return outcome;
   const char *section = given ? static_cast<const char *>(given) : model->weights;
-  weights = section ? section + weightStart : nullptr;
-  return !weights && manifest.weightBytes ? openWeights(weightsPath, "the linked model") : Outcome();
+  if (!section && needsWeights())
+    return openWeights(weightsPath, "the linked model");
+  if (section)
+    placeWeights(section, 0, -1, 0);
+  return {};
 }
 
-/// Describes a variant of a model; the first stands in the model's own fields.
-static onager_variant getVariant(const onager_model &model, uint64_t index) {
-  if (index == 0)
-    return {sizeof(onager_variant), 0, model.manifest, model.manifest_bytes, model.main, 0};
-  const char *table = reinterpret_cast<const char *>(model.variants);
-  onager_variant variant{};
-  std::memcpy(&variant, table + index * model.variants->size, sizeof variant);
-  return variant;
+uint64_t Model::neededBytes() const {
+  uint64_t needed = weightStart + generic.manifest.weightBytes;
+  for (size_t k = 0; k < variants.size(); ++k)
+    needed = std::max(needed, ownStarts[k] + variants[k].manifest.weightBytes);
+  return needed;
+}
+
+bool Model::needsWeights() const {
+  return generic.manifest.weightBytes || std::any_of(variants.begin(), variants.end(), [](const Code &variant) { return variant.manifest.weightBytes != 0; });
+}
+
+void Model::placeWeights(const char *section, uint64_t bytes, int fd, uint64_t offset) {
+  if (fd >= 0 && form)
+    weightsDescriptor = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  sectionOffset = offset;
+  generic.weights = section + weightStart;
+  weightBytes = bytes > weightStart ? bytes - weightStart : 0;
+  for (size_t k = 0; k < variants.size(); ++k) {
+    variants[k].weights = generic.weights;
+    variants[k].ownWeights = section + ownStarts[k];
+  }
+}
+
+/// Describes a level of a model; the first stands in the model's own fields as well.
+static onager_code_level getLevel(const onager_model &model, uint64_t index) {
+  onager_code_level level{};
+  if (model.size < sizeof model || !model.levels || model.levels->size < offsetof(onager_code_level, variants))
+    return {sizeof level, 0, model.manifest, model.manifest_bytes, model.main, 0, nullptr, 0, nullptr, 0};
+  std::memcpy(&level, reinterpret_cast<const char *>(model.levels) + index * model.levels->size, std::min<size_t>(sizeof level, model.levels->size));
+  return level;
+}
+
+static bool isSanitized(const Manifest &manifest) { return std::find(manifest.features.begin(), manifest.features.end(), kSanitizerFeature) != manifest.features.end(); }
+
+Outcome Model::adoptVariants(const onager_code_level &level, const std::string &name) {
+  for (uint64_t k = 0; k < level.variant_count; ++k) {
+    onager_variant described{};
+    std::memcpy(&described, reinterpret_cast<const char *>(level.variants) + k * level.variants->size, std::min<size_t>(sizeof described, level.variants->size));
+    Code variant;
+    std::string error;
+    if (!decode(described.manifest, described.manifest_bytes, variant.manifest, error))
+      return failure(ONAGER_BAD_FILE, name + ": " + error);
+    variant.main = described.main;
+    variant.isSanitized = isSanitized(variant.manifest);
+    ownStarts.push_back(described.weight_start);
+    variants.push_back(std::move(variant));
+  }
+  return {};
 }
 
 Outcome Model::adopt(const onager_model *model, const std::string &name) {
-  if (model->size < offsetof(onager_model, variants) || model->abi != ONAGER_ABI_VERSION)
+  if (model->size < offsetof(onager_model, levels) || model->abi != ONAGER_ABI_VERSION)
     return failure(ONAGER_BAD_FILE, name + " was made for version " + std::to_string(model->abi) + " of the interface, this runtime has version " +
                                         std::to_string(ONAGER_ABI_VERSION));
   manifestHash = hashBytes(model->manifest, model->manifest_bytes);
-  bool hasVariants = model->size >= sizeof(onager_model) && model->variants && model->variants->size >= sizeof(onager_variant);
+  uint64_t count = model->size >= sizeof(onager_model) && model->levels ? model->level_count : 1;
   std::string missing;
-  for (uint64_t k = hasVariants ? model->variant_count : 1; k-- > 0;) {
-    onager_variant variant = getVariant(*model, k);
+  for (uint64_t k = count; k-- > 0;) {
+    onager_code_level level = getLevel(*model, k);
     std::string error;
-    if (manifest = {}; !decode(variant.manifest, variant.manifest_bytes, manifest, error))
+    if (generic.manifest = {}; !decode(level.manifest, level.manifest_bytes, generic.manifest, error))
       return failure(ONAGER_BAD_FILE, name + ": " + error);
-    missing = findMissingFeature(manifest.features);
+    missing = findMissingFeature(generic.manifest.features);
     if (!missing.empty())
       continue;
-    main = variant.main;
-    weightStart = variant.weight_start;
-    sanitized = std::find(manifest.features.begin(), manifest.features.end(), kSanitizerFeature) != manifest.features.end();
-    return {};
+    generic.main = level.main;
+    generic.isSanitized = isSanitized(generic.manifest);
+    weightStart = level.weight_start;
+    if (model->size >= sizeof(onager_model) && model->generic && level.recipes) {
+      form = reinterpret_cast<const char *>(model->generic);
+      formBytes = model->generic_bytes;
+      recipes = reinterpret_cast<const char *>(level.recipes);
+      recipeBytes = level.recipe_bytes;
+    }
+    return adoptVariants(level, name);
   }
   if (missing == kSanitizerFeature)
     return failAsan(name);
-  return failure(ONAGER_BAD_MACHINE, name + " needs a processor with " + missing + (hasVariants && model->variant_count > 1 ? "" : "; compile it with --target=portable"));
+  return failure(ONAGER_BAD_MACHINE, name + " needs a processor with " + missing + (count > 1 ? "" : "; compile it with --target=portable"));
 }
 
 } // namespace onager::rt

@@ -26,6 +26,15 @@ struct Mapping {
   size_t size = 0;
 };
 
+/// One form of a model's code, with what it says about itself.
+struct Code {
+  Manifest manifest;
+  onager_main main = nullptr;
+  const char *weights = nullptr;
+  const char *ownWeights = nullptr; ///< of a variant
+  bool isSanitized = false;         ///< AddressSanitizer instruments it
+};
+
 class Model {
 public:
   Model() = default;
@@ -37,25 +46,40 @@ public:
   Outcome openMemory(const void *data, size_t bytes, const char *weightsPath);
   Outcome openLinked(const onager_model *model, const void *weights, const char *weightsPath);
 
-  /// True where AddressSanitizer instruments the code.
-  bool isSanitized() const { return sanitized; }
+  /// Bytes of the file.
+  uint64_t size() const { return file.size; }
+  /// Bytes of the level's section of weights from generic.weights on; 0 where it is not known.
+  uint64_t weightRoom() const { return weightBytes; }
+  /// The open file that has the weights, where variants can be made; -1 elsewhere. They begin at `weightsOffset`.
+  int getWeightsDescriptor() const { return weightsDescriptor; }
+  uint64_t weightsOffset() const { return sectionOffset + weightStart; }
 
-  Manifest manifest;
-  onager_main main = nullptr;
-  const char *weights = nullptr;
+  Code generic;               ///< for all shapes
+  std::vector<Code> variants; ///< that came with the artifact
+  const char *form = nullptr, *recipes = nullptr; ///< what variants are made of, see onager_model and onager_code_level; null where none can be
+  uint64_t formBytes = 0, recipeBytes = 0;
 
 private:
   Outcome openDescriptor(int fd, const std::string &name, const char *weightsPath);
   Outcome openWeights(const char *path, const std::string &name);
+  Outcome readWeights(int fd, const std::string &who, const std::string &name);
   Outcome loadCode(const char *code, size_t bytes, const std::string &name);
   Outcome adopt(const onager_model *model, const std::string &name);
+  Outcome adoptVariants(const onager_code_level &level, const std::string &name);
+  /// What the forms need of the section of weights.
+  uint64_t neededBytes() const;
+  bool needsWeights() const;
+  /// Tells all forms where the section of weights is, which lies in a file of which `fd` is a descriptor, or in none, -1.
+  void placeWeights(const char *section, uint64_t bytes, int fd, uint64_t offset);
 
   void *library = nullptr;
+  int weightsDescriptor = -1;
+  uint64_t sectionOffset = 0; ///< of the section of weights in the file of that descriptor
   int codeDescriptor = -1; ///< kept open: the loader knows the code by /proc/PID/fd/N, which must stay unique while loaded
   Mapping file, weightsFile;
-  bool sanitized = false;
   uint64_t manifestHash = 0;
-  uint64_t weightStart = 0; ///< of the variant's weights in the section
+  uint64_t weightStart = 0, weightBytes = 0; ///< of the level's weights in the section; of what follows from there on
+  std::vector<uint64_t> ownStarts; ///< of the variants' own weights in the section
 };
 
 /// Returns the first feature of the list that this processor lacks, or an empty string.

@@ -1,5 +1,5 @@
-// The memory of a run: sizes at its shapes, places in the arena.
-#include "runtime/core/session.h"
+// The memory of a run: sizes at its shapes, places in the work.arena.
+#include "runtime/core/frame.h"
 #include "runtime/core/sanitizer.h"
 #include <algorithm>
 
@@ -24,7 +24,7 @@ static int64_t roundUp(int64_t extent) {
   return (extent + step - 1) / step * step;
 }
 
-bool Context::measureSlots(const int64_t *values, std::vector<uint64_t> &bytes) const {
+bool Frame::measureSlots(const int64_t *values, std::vector<uint64_t> &bytes) const {
   for (size_t k = 0; k < manifest.slots.size(); ++k) {
     bool bad = false;
     int64_t size = manifest.slots[k].bytes.evaluate(values, bad);
@@ -38,7 +38,7 @@ bool Context::measureSlots(const int64_t *values, std::vector<uint64_t> &bytes) 
 }
 
 /// Fills in what the slots take at the largest shapes of the bucket that the present ones lie in.
-void Context::measureBucket(std::vector<uint64_t> &bytes) {
+void Frame::measureBucket(std::vector<uint64_t> &bytes) {
   plannedSymbols.resize(symbols.size());
   for (size_t k = 0; k < symbols.size(); ++k)
     plannedSymbols[k] = roundUp(symbols[k]);
@@ -53,9 +53,9 @@ void Context::measureBucket(std::vector<uint64_t> &bytes) {
 
 static Outcome failSizes() { return failure(ONAGER_BAD_ARGUMENT, "the inputs' shapes lead to an intermediate tensor of negative or impossible size"); }
 
-Outcome Context::planZones() {
+Outcome Frame::planZones() {
   uint64_t total = spreadSlots(sizes, offsets);
-  if (!arena.reserve(total, false))
+  if (!work.arena.reserve(total, false))
     return failure(ONAGER_OUT_OF_MEMORY, "no memory for " + std::to_string(total) + " bytes of intermediate tensors");
   // Slots of each thread are one zone; of others, what rounds them up to the alignment is poisoned, too.
   capacities = sizes;
@@ -66,35 +66,34 @@ Outcome Context::planZones() {
     if (!capacities[k])
       capacities[k] = ONAGER_ALIGNMENT;
   }
-  poisonAround(arena.get(), total, offsets, capacities);
-  state.arena = arena.get();
+  poisonAround(work.arena.get(), total, offsets, capacities);
+  state.arena = work.arena.get();
   return {};
 }
 
-Outcome Context::planArena() {
+Outcome Frame::planArena() {
   if (!measureSlots(symbols.data(), sizes))
     return failSizes();
-  if (session.model->isSanitized())
+  if (code.isSanitized)
     return planZones();
-  bool fits = capacities.size() == sizes.size() && (arena.get() || sizes.empty());
+  bool fits = capacities.size() == sizes.size() && (work.arena.get() || sizes.empty());
   for (size_t k = 0; fits && k < sizes.size(); ++k)
     fits = sizes[k] <= capacities[k];
+  state.arena = work.arena.get();
   if (fits)
     return {};
   measureBucket(capacities);
   uint64_t total = packSlots(manifest.slots, capacities, offsets);
-  if (!arena.reserve(total, false)) {
+  if (!work.arena.reserve(total, false)) {
     capacities.clear();
     return failure(ONAGER_OUT_OF_MEMORY, "no memory for " + std::to_string(total) + " bytes of intermediate tensors");
   }
   session.log(ONAGER_LOG_DEBUG, "planned %llu bytes of intermediate tensors", static_cast<unsigned long long>(total));
-  state.arena = arena.get();
+  state.arena = work.arena.get();
   return {};
 }
 
-Outcome Context::queryMemory(const onager_tensor *inputs, size_t count, uint64_t &bytes) {
-  if (Outcome outcome = bindInputs(inputs, count, Data::ignored); !outcome)
-    return outcome;
+Outcome Frame::queryMemory(uint64_t &bytes) {
   if (Outcome outcome = measureOutputs(manifest.outputs.size()); !outcome)
     return outcome;
   if (!measureSlots(symbols.data(), sizes))

@@ -36,15 +36,15 @@ void Session::describe() {
         int64_t extent = -1;
         bool fixed = dim.isConstant(extent);
         description.dims.push_back(fixed ? extent : -1);
-        description.texts.push_back(fixed ? "" : dim.print(model->manifest.symbols));
+        description.texts.push_back(fixed ? "" : dim.print(model->generic.manifest.symbols));
       }
       out.push_back(std::move(description));
       for (const std::string &text : out.back().texts)
         out.back().names.push_back(text.c_str());
     }
   };
-  fill(model->manifest.inputs, inputs);
-  fill(model->manifest.outputs, outputs);
+  fill(model->generic.manifest.inputs, inputs);
+  fill(model->generic.manifest.outputs, outputs);
   // The vectors are final now; strings may have moved with them.
   for (auto *list : {&inputs, &outputs})
     for (Description &description : *list)
@@ -53,7 +53,7 @@ void Session::describe() {
 }
 
 Outcome Session::findOperators() {
-  for (const CustomNodeInfo &info : model->manifest.operators) {
+  for (const CustomNodeInfo &info : model->generic.manifest.operators) {
     const onager_operator *op = findOperator(info.domain, info.type, static_cast<int64_t>(info.version));
     if (!op)
       return failure(ONAGER_BAD_ARGUMENT, "node '" + info.node + "': operator " + info.type + " of domain " + info.domain + ", version " + std::to_string(info.version) +
@@ -63,9 +63,29 @@ Outcome Session::findOperators() {
   return {};
 }
 
-Outcome Session::finish() {
+void Session::share(const Session &other) {
+  model = other.model;
+  variants = other.variants;
+}
+
+Session::~Session() = default;
+
+Outcome Session::finish(RecompileSettings settings) {
   describe();
-  return findOperators();
+  // The first session of a model publishes what came with it.
+  for (Code &code : model->variants) {
+    auto variant = std::make_shared<Variant>();
+    variant->code = std::move(code);
+    variants->publish(std::move(variant));
+  }
+  model->variants.clear();
+  if (Outcome outcome = findOperators(); !outcome)
+    return outcome;
+  if (model->form && settings.mode != ONAGER_RECOMPILE_OFF) {
+    recompiler = std::make_unique<Recompiler>(*this, std::move(settings));
+    recompiler->load();
+  }
+  return {};
 }
 
 } // namespace onager::rt

@@ -1,5 +1,5 @@
 // No two slots that live at the same time share a byte of the arena, and the arena holds them all.
-#include "runtime/core/session.h"
+#include "runtime/core/frame.h"
 #include "test/unit/Support.h"
 #include <chrono>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // What runs of sanitized code do to memory. Zones are poisoned only where AddressSanitizer's runtime is in the process.
 #include "runtime/core/sanitizer.h"
-#include "runtime/core/session.h"
+#include "runtime/core/frame.h"
 #include <cstring>
 #include <dlfcn.h>
 #include <gtest/gtest.h>

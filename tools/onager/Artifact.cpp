@@ -66,12 +66,14 @@ Artifact provideArtifact(const ModelSource &source, const CompilerArguments &arg
   return artifact;
 }
 
-rt::Manifest readManifest(const std::string &path) {
+rt::Manifest readManifest(const std::string &path) { return readArtifact(path).generic; }
+
+ArtifactDescription readArtifact(const std::string &path) {
   std::string who = "'" + path + "'";
   auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
   if (!buffer)
     throw Failure(Status::badFile, "cannot open " + who + ": " + buffer.getError().message());
-  return parseManifest((*buffer)->getBuffer(), who);
+  return parseArtifact((*buffer)->getBuffer(), who);
 }
 
 } // namespace onager::cli

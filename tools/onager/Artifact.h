@@ -2,6 +2,7 @@
 #ifndef ONAGER_TOOLS_ARTIFACT_H
 #define ONAGER_TOOLS_ARTIFACT_H
 
+#include "ArtifactManifest.h"
 #include "CompilerArguments.h"
 #include "Files.h"
 #include "runtime/core/manifest.h"
@@ -34,6 +35,8 @@ Artifact provideArtifact(const ModelSource &source, const CompilerArguments &arg
 
 /// Reads an artifact's manifest without loading its code, so that artifacts for other processors can be read as well.
 rt::Manifest readManifest(const std::string &path);
+/// Reads what an artifact says about all its forms.
+ArtifactDescription readArtifact(const std::string &path);
 
 } // namespace onager::cli
 

@@ -65,21 +65,41 @@ static const uint8_t *findBytes(const ELF64LEFile &file, uint64_t address, uint6
   return at;
 }
 
-rt::Manifest parseManifest(StringRef bytes, const std::string &who) {
-  auto file = unwrap(ELF64LEFile::create(findCode(bytes, who)), who);
-  uint64_t model = findModel(file, who);
-  if (!model)
-    throw Failure(Status::badFile, who + " exports no model");
-  onager_model header;
-  std::memcpy(&header, findBytes(file, model, sizeof header, who), sizeof header);
-  if (header.abi != ONAGER_ABI_VERSION)
-    throw Failure(Status::badFile, who + " was made for another version of Onager");
-  uint64_t address = findPointer(file, model + offsetof(onager_model, manifest), who);
+/// Reads a struct at an address.
+template <typename T> static T readStruct(const ELF64LEFile &file, uint64_t address, const std::string &who) {
+  T value;
+  std::memcpy(&value, findBytes(file, address, sizeof value, who), sizeof value);
+  return value;
+}
+
+/// Reads the manifest that a struct at `place` points to.
+template <typename T> static rt::Manifest readManifest(const ELF64LEFile &file, uint64_t place, const std::string &who) {
+  uint64_t address = findPointer(file, place + offsetof(T, manifest), who), size = readStruct<T>(file, place, who).manifest_bytes;
   rt::Manifest manifest;
   std::string error;
-  if (!rt::decode(findBytes(file, address, header.manifest_bytes, who), header.manifest_bytes, manifest, error))
+  if (!rt::decode(findBytes(file, address, size, who), size, manifest, error))
     throw Failure(Status::badFile, who + ": " + error);
   return manifest;
+}
+
+ArtifactDescription parseArtifact(StringRef bytes, const std::string &who) {
+  auto file = unwrap(ELF64LEFile::create(findCode(bytes, who)), who);
+  uint64_t place = findModel(file, who);
+  if (!place)
+    throw Failure(Status::badFile, who + " exports no model");
+  auto model = readStruct<onager_model>(file, place, who);
+  if (model.abi != ONAGER_ABI_VERSION)
+    throw Failure(Status::badFile, who + " was made for another version of Onager");
+  ArtifactDescription description;
+  description.generic = readManifest<onager_model>(file, place, who);
+  description.formBytes = model.generic_bytes;
+  uint64_t level = findPointer(file, place + offsetof(onager_model, levels), who);
+  if (!level)
+    return description;
+  uint64_t variants = findPointer(file, level + offsetof(onager_code_level, variants), who);
+  for (uint64_t k = 0, count = readStruct<onager_code_level>(file, level, who).variant_count; k < count; ++k)
+    description.variants.push_back(readManifest<onager_variant>(file, variants + k * sizeof(onager_variant), who));
+  return description;
 }
 
 } // namespace onager::cli

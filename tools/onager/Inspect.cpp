@@ -33,7 +33,8 @@ static void printTensors(const char *title, const rt::Manifest &manifest, const 
                    info.block >= 0 ? ", known after the run" : "");
 }
 
-static void printManifest(const rt::Manifest &manifest) {
+static void printArtifact(const ArtifactDescription &artifact) {
+  const rt::Manifest &manifest = artifact.generic;
   std::string features;
   for (const std::string &feature : manifest.features)
     features += " " + feature;
@@ -46,6 +47,12 @@ static void printManifest(const rt::Manifest &manifest) {
   for (const rt::CustomNodeInfo &info : manifest.operators)
     printFormatted("custom operator: %s of domain %s, version %llu, node %s\n", info.type.c_str(), info.domain.c_str(), static_cast<unsigned long long>(info.version),
                    info.node.c_str());
+  if (!manifest.guard.empty())
+    printFormatted("limits: %s\n", rt::print(manifest.guard, manifest.symbols).c_str());
+  for (const rt::Manifest &variant : artifact.variants)
+    printFormatted("variant: %s, %zu launches, %llu bytes of own weights\n", rt::print(variant.guard, variant.symbols).c_str(), variant.launches.size(),
+                   static_cast<unsigned long long>(variant.weightBytes));
+  printFormatted("recompilation: %s\n", artifact.formBytes ? (std::to_string(artifact.formBytes) + " bytes to make variants of").c_str() : "none");
   printFormatted("launches: %zu\n", manifest.launches.size());
   for (size_t k = 0; k < manifest.launches.size(); ++k)
     printFormatted("  %zu %s: %s  flops %s\n", k, manifest.launches[k].hero.c_str(), manifest.launches[k].name.c_str(),
@@ -75,7 +82,12 @@ static json::Array describe(const std::vector<rt::TensorInfo> &tensors, const rt
   return list;
 }
 
-static json::Value describe(const rt::Manifest &manifest) {
+static json::Value describe(const ArtifactDescription &artifact) {
+  const rt::Manifest &manifest = artifact.generic;
+  json::Array variants;
+  for (const rt::Manifest &variant : artifact.variants)
+    variants.push_back(json::Object{{"guard", json::fixUTF8(rt::print(variant.guard, variant.symbols))}, {"launches", static_cast<int64_t>(variant.launches.size())},
+                                    {"weight_bytes", static_cast<int64_t>(variant.weightBytes)}});
   json::Array launches, slots;
   for (const rt::Launch &launch : manifest.launches)
     launches.push_back(json::Object{{"hero", launch.hero}, {"nodes", json::fixUTF8(launch.name)}, {"flops", describe(launch.flops, manifest)}});
@@ -92,6 +104,9 @@ static json::Value describe(const rt::Manifest &manifest) {
                       {"features", json::Array(manifest.features)},
                       {"weight_bytes", static_cast<int64_t>(manifest.weightBytes)},
                       {"operations", describe(manifest.work, manifest)},
+                      {"limits", json::fixUTF8(rt::print(manifest.guard, manifest.symbols))},
+                      {"variants", std::move(variants)},
+                      {"generic_form_bytes", static_cast<int64_t>(artifact.formBytes)},
                       {"operators", std::move(operators)},
                       {"launches", std::move(launches)},
                       {"slots", std::move(slots)},
@@ -99,11 +114,11 @@ static json::Value describe(const rt::Manifest &manifest) {
 }
 
 static Status runInspect(const InspectArguments &arguments) {
-  rt::Manifest manifest = readManifest(provideArtifact(openSource(arguments.model), arguments.compiler).path);
+  ArtifactDescription artifact = readArtifact(provideArtifact(openSource(arguments.model), arguments.compiler).path);
   if (arguments.isJson)
-    print(formatJson(describe(manifest)));
+    print(formatJson(describe(artifact)));
   else
-    printManifest(manifest);
+    printArtifact(artifact);
   return Status::ok;
 }
 

@@ -57,7 +57,8 @@ int runMain(int argc, char **argv) {
                {"bench", "Measure a model's speed", addBench},
                {"verify", "Compare a model with its reference form or with ONNX Runtime", addVerify},
                {"inspect", "Print what a compiled model says about itself", addInspect},
-               {"operators", "List the operators that a model may use", addOperators}};
+               {"operators", "List the operators that a model may use", addOperators},
+               {"specialize", "Compile a variant of a running model; the runtime calls it", addSpecialize}};
   std::vector<std::pair<CLI::App *, Command>> commands;
   for (const auto &entry : table) {
     CLI::App *command = app.add_subcommand(entry.name, entry.description);

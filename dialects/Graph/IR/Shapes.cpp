@@ -2,8 +2,11 @@
 #include "dialects/Graph/IR/Shapes.h"
 #include "dialects/Graph/IR/Graph.h"
 #include "mlir/IR/AsmState.h"
+#include "mlir/IR/BuiltinDialect.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/ADT/APFloat.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/xxhash.h"
 #include <cstring>
 
 using namespace mlir;
@@ -82,6 +85,14 @@ unsigned getElementBytes(Type element) {
   return (element.getIntOrFloatBitWidth() + 7) / 8;
 }
 
+bool hasBytes(ElementsAttr value) {
+  auto resource = dyn_cast<DenseResourceElementsAttr>(value);
+  if (!resource || value.getNumElements() == 0)
+    return true;
+  AsmResourceBlob *blob = resource.getRawHandle().getBlob();
+  return blob && !blob->getData().empty();
+}
+
 /// Writes one element in the artifact's layout.
 static void appendElement(const APInt &bits, Type element, SmallVectorImpl<char> &out) {
   APInt wide = element.isUnsignedInteger() || element.isInteger(1) || !isa<IntegerType>(element)
@@ -93,9 +104,10 @@ static void appendElement(const APInt &bits, Type element, SmallVectorImpl<char>
 }
 
 ArrayRef<char> getConstantBytes(ElementsAttr value, SmallVectorImpl<char> &storage) {
-  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value))
-    if (AsmResourceBlob *blob = resource.getRawHandle().getBlob())
-      return blob->getData();
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
+    AsmResourceBlob *blob = resource.getRawHandle().getBlob();
+    return blob ? blob->getData() : ArrayRef<char>();
+  }
   Type element = value.getElementType();
   auto dense = cast<DenseElementsAttr>(value);
   if (isa<IntegerType>(element)) {
@@ -109,8 +121,13 @@ ArrayRef<char> getConstantBytes(ElementsAttr value, SmallVectorImpl<char> &stora
 }
 
 ElementsAttr makeConstant(RankedTensorType type, ArrayRef<char> bytes, StringRef name) {
+  // By content, so that a name says the same in every compilation of the model.
+  std::string unique = (name + "_" + llvm::utohexstr(llvm::xxh3_64bits(ArrayRef(reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size())))).str();
+  auto &blobs = DenseResourceElementsHandle::getManagerInterface(type.getContext()).getBlobManager();
+  if (auto *entry = blobs.lookup(unique); entry && entry->getBlob() && entry->getBlob()->getData() == bytes)
+    return DenseResourceElementsAttr::get(type, DenseResourceElementsHandle(entry, type.getContext()->getLoadedDialect<BuiltinDialect>()));
   AsmResourceBlob blob = HeapAsmResourceBlob::allocateAndCopyWithAlign(bytes, 64, /*dataIsMutable=*/false);
-  return DenseResourceElementsAttr::get(type, name, std::move(blob));
+  return DenseResourceElementsAttr::get(type, unique, std::move(blob));
 }
 
 ElementsAttr makeMappedConstant(RankedTensorType type, ArrayRef<char> bytes, StringRef name) {

@@ -39,9 +39,11 @@ bool isNonNegative(mlir::AffineExpr expr);
 unsigned getElementBytes(mlir::Type element);
 
 /// The elements of a constant as the artifact lays them out: row-major, getElementBytes each.
-/// `storage` keeps them where the attribute is a `dense` one; a resource's blob is referred to without a copy.
+/// `storage` keeps them where the attribute is a `dense` one; a resource's blob is referred to without a copy. Empty where they are elsewhere: see hasBytes.
 llvm::ArrayRef<char> getConstantBytes(mlir::ElementsAttr value, llvm::SmallVectorImpl<char> &storage);
-/// Makes a constant attribute that owns a copy of the bytes.
+/// False for a resource whose bytes are not in this process: a variant is made without the weights of its model.
+bool hasBytes(mlir::ElementsAttr value);
+/// Makes a constant attribute that owns a copy of the bytes. Its name is that of their contents.
 mlir::ElementsAttr makeConstant(mlir::RankedTensorType type, llvm::ArrayRef<char> bytes, llvm::StringRef name = "c");
 /// Makes a constant attribute over memory that outlives the context (a mapped model file).
 mlir::ElementsAttr makeMappedConstant(mlir::RankedTensorType type, llvm::ArrayRef<char> bytes, llvm::StringRef name = "w");

@@ -41,6 +41,26 @@ def GraphNumberStrings : Pass<"graph-number-strings", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numStrings", "strings", "constant strings">];
 }
 
+def GraphSpecializeSymbols : Pass<"graph-specialize-symbols", "::mlir::func::FuncOp"> {
+  let summary = "Replaces symbols by what a guard says of them";
+  let description = [{
+    The guard is one of runtime/core/guard.h, in its text form. A symbol with one value becomes that number; one that equals another, plus an offset,
+    becomes that expression; one of which a divisor is known becomes a multiple of a new symbol, which `graph.multiples` lists as (new symbol, symbol,
+    divisor). Definitions whose value is then known, by numbers or by the guard's ranges, go, and so do requirements that hold.
+
+    ```mlir
+    // guard = "batch=1,seq=16::16", graph.symbols = ["batch", "seq"]
+    %0 = graph.exp %x : (tensor<?x?xf32, affine_map<()[s0, s1] -> (s0, s1)>>) -> tensor<?x?xf32, affine_map<()[s0, s1] -> (s0, s1)>>
+    // becomes, with graph.symbols = ["batch", "seq", ""], graph.multiples = array<i64: 2, 1, 16>
+    %0 = graph.exp %x : (tensor<1x?xf32, affine_map<()[s0, s1, s2] -> (1, s2 * 16)>>) -> tensor<1x?xf32, affine_map<()[s0, s1, s2] -> (1, s2 * 16)>>
+    ```
+    Results are those of the general form wherever the guard holds; it is kept as `graph.guard` on the function. Does nothing to functions other than
+    @main, and fails where the guard is malformed or names a symbol that no input binds.
+  }];
+  let options = [Option<"guard", "guard", "std::string", "\"\"", "What to assume of the symbols">];
+  let statistics = [Statistic<"numSymbols", "symbols", "symbols replaced">];
+}
+
 def GraphSimplify : Pass<"graph-simplify", "::mlir::func::FuncOp"> {
   let summary = "Removes identities and merges data movements";
   let description = [{

@@ -21,6 +21,14 @@ inline constexpr int64_t kPanelWidth = 16;
 inline constexpr llvm::StringLiteral kBuffersAttr = "kernel.buffers";
 /// Name of the module attribute that lists the constants of the weight section, by weight index.
 inline constexpr llvm::StringLiteral kWeightsAttr = "kernel.weights";
+/// Name of the module attribute of a variant that holds, by weight index, the offset of the weight in the generic form's section, or -1 for one of its own.
+inline constexpr llvm::StringLiteral kSharedWeightsAttr = "kernel.shared_weights";
+
+/// Returns the indices of the weights that a planned program reads while it runs; others are only steps towards them.
+llvm::DenseSet<int64_t> findReadWeights(mlir::Operation *program);
+
+/// Prints what decides a unit's code: hero, types and operations, without names and locations.
+std::string describeUnit(UnitOp unit);
 
 } // namespace onager::kernel
 

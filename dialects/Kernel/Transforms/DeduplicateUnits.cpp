@@ -1,6 +1,5 @@
 // launch @a, launch @b -> launch @a, launch @a where the units are equal; of equal launches on constants one stays. Test: kernel-deduplicate-units.mlir
 #include "dialects/Kernel/Transforms/Passes.h"
-#include "mlir/IR/AsmState.h"
 #include "mlir/IR/Dominance.h"
 #include "llvm/ADT/StringMap.h"
 
@@ -11,23 +10,6 @@ using namespace mlir;
 namespace onager::kernel {
 #define GEN_PASS_DEF_KERNELDEDUPLICATEUNITS
 #include "dialects/Kernel/Transforms/Passes.h.inc"
-
-/// Prints what decides a unit's code: hero, types and operations, without names and locations.
-static std::string getKey(UnitOp unit) {
-  std::string key;
-  llvm::raw_string_ostream out(key);
-  out << stringifyHero(unit.getHero());
-  OpPrintingFlags flags;
-  flags.printGenericOpForm().useLocalScope();
-  for (BlockArgument argument : unit.getBody().getArguments())
-    out << ',' << argument.getType();
-  AsmState state(unit, flags);
-  for (Operation &op : unit.getBody().front()) {
-    out << ';';
-    op.print(out, state);
-  }
-  return key;
-}
 
 /// Launches of one unit on the same constants: the weights they compute are there once.
 static unsigned mergeConstantLaunches(ModuleOp module) {
@@ -59,7 +41,7 @@ struct DeduplicateUnits : impl::KernelDeduplicateUnitsBase<DeduplicateUnits> {
     llvm::StringMap<UnitOp> first;
     llvm::StringMap<StringAttr> renamed;
     for (auto unit : llvm::make_early_inc_range(getOperation().getOps<UnitOp>())) {
-      auto [entry, isNew] = first.try_emplace(getKey(unit), unit);
+      auto [entry, isNew] = first.try_emplace(describeUnit(unit), unit);
       if (isNew)
         continue;
       UnitOp kept = entry->second;

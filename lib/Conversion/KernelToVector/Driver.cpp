@@ -87,7 +87,8 @@ Value DriverEmitter::bufferBase(int64_t number) {
   case kernel::BufferKind::block:
     return entryOf(offsetof(onager_run, blocks), ptr);
   case kernel::BufferKind::weight:
-    return element(field(runPointer, offsetof(onager_run, weights), ptr), c(weightOffsets[attr.getIndex()]), b.getI8Type());
+    return element(field(runPointer, isOwnWeight[attr.getIndex()] ? offsetof(onager_run, own_weights) : offsetof(onager_run, weights), ptr),
+                   c(weightOffsets[attr.getIndex()]), b.getI8Type());
   case kernel::BufferKind::slot:
     break;
   }
@@ -276,25 +277,26 @@ void DriverEmitter::emitBlock(Block &block) {
 
 void DriverEmitter::layOutWeights() {
   auto weights = module->getAttrOfType<ArrayAttr>(kernel::kWeightsAttr);
-  llvm::DenseSet<int64_t> used;
-  program.walk([&](Operation *op) {
-    auto numbers = op->getAttrOfType<DenseI64ArrayAttr>("operand_buffers");
-    if (!numbers || op->hasAttr("constant") || isa<graph::ReshapeOp>(op))
-      return;
-    for (int64_t number : numbers.asArrayRef())
-      if (buffer(number).getKind() == kernel::BufferKind::weight)
-        used.insert(buffer(number).getIndex());
-  });
+  auto shared = module->getAttrOfType<DenseI64ArrayAttr>(kernel::kSharedWeightsAttr);
+  llvm::DenseSet<int64_t> read = kernel::findReadWeights(program);
+  SmallVector<int64_t> stored(weights.size(), -1);
   weightOffsets.assign(weights.size(), -1);
+  isOwnWeight.resize(weights.size());
   int64_t offset = 0;
   for (Attribute attribute : buffers) {
     auto attr = cast<kernel::BufferAttr>(attribute);
-    if (attr.getKind() != kernel::BufferKind::weight || !used.contains(attr.getIndex()))
+    int64_t index = attr.getIndex();
+    if (attr.getKind() != kernel::BufferKind::weight || !read.contains(index))
       continue;
-    weightOffsets[attr.getIndex()] = offset;
+    if (shared && shared[index] >= 0) {
+      weightOffsets[index] = shared[index];
+      continue;
+    }
+    isOwnWeight[index] = shared != nullptr;
+    weightOffsets[index] = stored[index] = offset;
     offset += llvm::alignTo(std::max<int64_t>(*graph::getConstant(attr.getBytes().getValue().getResult(0)), 1), ONAGER_ALIGNMENT);
   }
-  module->setAttr("kernel.weight_offsets", b.getDenseI64ArrayAttr(weightOffsets));
+  module->setAttr("kernel.weight_offsets", b.getDenseI64ArrayAttr(stored));
   module->setAttr("kernel.weight_bytes", b.getI64IntegerAttr(offset));
 }
 

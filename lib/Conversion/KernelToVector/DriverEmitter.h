@@ -77,6 +77,7 @@ private:
   llvm::SmallVectorImpl<std::string> &errors;
   llvm::ArrayRef<mlir::Attribute> buffers;
   llvm::SmallVector<int64_t> weightOffsets;
+  llvm::SmallVector<bool> isOwnWeight; ///< by weight index: of a variant, not of its generic form
   mlir::Value runPointer, thread, threads, symbols, arguments, host;
   mlir::Block *entry = nullptr;
   int64_t launches = 0;

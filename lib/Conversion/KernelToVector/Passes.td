@@ -27,7 +27,7 @@ def ConvertKernelToVector : Pass<"convert-kernel-to-vector", "::mlir::ModuleOp">
   let description = [{
     A `kernel.unit` becomes `func.func @unitK(run, args, begin, end) -> i32`, the planned program `func.func @onager_main(run, thread) ->
     i32` (see include/onager-rt/abi.h). Messages of run-time failures are collected in `kernel.errors`, the places of stored weights in
-    `kernel.weight_offsets`. With `exact` (-O0) floats accumulate in f64 and no unit uses a vector emitter.
+    `kernel.weight_offsets`; those that `kernel.shared_weights` names are the generic form's. With `exact` (-O0) floats accumulate in f64 and no unit uses a vector emitter.
 
     ```mlir
     kernel.unit @unit0 #kernel.hero<map> { ^bb0(%x: tensor<8xf32>): %0 = graph.relu %x ... }

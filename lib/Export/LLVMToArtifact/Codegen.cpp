@@ -157,47 +157,84 @@ void exportMain(Module &module, const std::string &name) {
   main->setName(name);
 }
 
-/// Adds a manifest's bytes.
-static Constant *addManifest(Module &module, const std::string &manifest, const Twine &name) {
-  Constant *bytes = ConstantDataArray::getString(module.getContext(), manifest, /*AddNull=*/false);
-  auto *blob = new GlobalVariable(module, bytes->getType(), true, GlobalValue::InternalLinkage, bytes, name);
-  blob->setAlignment(Align(8));
-  return blob;
-}
+namespace {
 
-/// Finds a driver, which may lie in another object.
-static Constant *findMain(Module &module, const std::string &name) {
-  LLVMContext &context = module.getContext();
-  Type *i32 = Type::getInt32Ty(context);
-  auto *main = cast<Function>(module.getOrInsertFunction(name, FunctionType::get(i32, {PointerType::get(context, 0), i32}, false)).getCallee());
-  main->setVisibility(GlobalValue::HiddenVisibility);
-  return main;
-}
+/// Builds the constants that a runtime reads.
+struct ModelBuilder {
+  explicit ModelBuilder(Module &module) : module(module), context(module.getContext()), i32(Type::getInt32Ty(context)), i64(Type::getInt64Ty(context)), ptr(PointerType::get(context, 0)) {}
 
-void addModelSymbol(Module &module, StringRef name, ArrayRef<Variant> variants, bool linkedWeights) {
-  LLVMContext &context = module.getContext();
-  Type *i32 = Type::getInt32Ty(context), *i64 = Type::getInt64Ty(context);
-  PointerType *ptr = PointerType::get(context, 0);
-  auto number = [&](Type *type, uint64_t value) { return ConstantInt::get(type, value); };
-  SmallVector<Constant *> entries;
-  StructType *entryType = StructType::get(context, {i32, i32, ptr, i64, ptr, i64});
-  for (auto [k, variant] : enumerate(variants))
-    entries.push_back(ConstantStruct::get(entryType, {number(i32, sizeof(onager_variant)), number(i32, 0), addManifest(module, variant.manifest, name + "_manifest" + Twine(k)),
-                                                      number(i64, variant.manifest.size()), findMain(module, variant.main), number(i64, variant.weightStart)}));
-  ArrayType *tableType = ArrayType::get(entryType, entries.size());
-  auto *table = new GlobalVariable(module, tableType, true, GlobalValue::InternalLinkage, ConstantArray::get(tableType, entries), name + "_variants");
-  Constant *weights = ConstantPointerNull::get(ptr);
-  if (linkedWeights) {
+  Constant *number(Type *type, uint64_t value) { return ConstantInt::get(type, value); }
+
+  /// Adds bytes; a null pointer where there are none.
+  Constant *addBytes(const std::string &bytes, const Twine &name) {
+    if (bytes.empty())
+      return ConstantPointerNull::get(ptr);
+    Constant *content = ConstantDataArray::getString(context, bytes, /*AddNull=*/false);
+    auto *blob = new GlobalVariable(module, content->getType(), true, GlobalValue::InternalLinkage, content, name);
+    blob->setAlignment(Align(64));
+    return blob;
+  }
+
+  /// Adds an array of structs; a null pointer where there are none.
+  Constant *addTable(ArrayRef<Constant *> entries, const Twine &name) {
+    if (entries.empty())
+      return ConstantPointerNull::get(ptr);
+    ArrayType *type = ArrayType::get(entries.front()->getType(), entries.size());
+    return new GlobalVariable(module, type, true, GlobalValue::InternalLinkage, ConstantArray::get(type, entries), name);
+  }
+
+  /// Finds a driver, which lies in another object.
+  Constant *findMain(const std::string &name) {
+    auto *main = cast<Function>(module.getOrInsertFunction(name, FunctionType::get(i32, {ptr, i32}, false)).getCallee());
+    main->setVisibility(GlobalValue::HiddenVisibility);
+    return main;
+  }
+
+  /// The fields that onager_variant and onager_code_level begin with.
+  SmallVector<Constant *> describe(const FormDescription &form, size_t size, const Twine &name) {
+    return {number(i32, size), number(i32, 0), addBytes(form.manifest, name + "_manifest"), number(i64, form.manifest.size()), findMain(form.main), number(i64, form.weightStart)};
+  }
+
+  Constant *describe(const LevelDescription &level, const Twine &name) {
+    SmallVector<Constant *> variants;
+    for (auto [k, variant] : enumerate(level.variants))
+      variants.push_back(ConstantStruct::getAnon(describe(variant, sizeof(onager_variant), name + "_variant" + Twine(k))));
+    SmallVector<Constant *> fields = describe(level.generic, sizeof(onager_code_level), name);
+    fields.append({addTable(variants, name + "_variants"), number(i64, variants.size()), addBytes(level.recipes, name + "_recipes"), number(i64, level.recipes.size())});
+    return ConstantStruct::getAnon(fields);
+  }
+
+  Module &module;
+  LLVMContext &context;
+  Type *i32, *i64;
+  PointerType *ptr;
+};
+
+} // namespace
+
+SmallVector<char, 0> emitModel(StringRef name, const ModelDescription &model, const Target &target) {
+  LLVMContext context;
+  Module module("onager_model", context);
+  std::unique_ptr<TargetMachine> machine = createMachine(target);
+  module.setTargetTriple(machine->getTargetTriple());
+  module.setDataLayout(machine->createDataLayout());
+  ModelBuilder builder(module);
+  SmallVector<Constant *> levels;
+  for (auto [k, level] : enumerate(model.levels))
+    levels.push_back(builder.describe(level, name + "_level" + Twine(k)));
+  Constant *weights = ConstantPointerNull::get(builder.ptr);
+  if (model.hasLinkedWeights) {
     auto *section = new GlobalVariable(module, Type::getInt8Ty(context), true, GlobalValue::ExternalLinkage, nullptr, name + "_weights");
     section->setVisibility(GlobalValue::HiddenVisibility);
     weights = section;
   }
-  // Readers that know no variants find the first in the fields before them.
-  StructType *type = StructType::get(context, {i32, i32, ptr, i64, ptr, ptr, ptr, i64});
-  auto *first = cast<ConstantStruct>(entries.front());
-  Constant *value = ConstantStruct::get(type, {number(i32, sizeof(onager_model)), number(i32, ONAGER_ABI_VERSION), first->getOperand(2), first->getOperand(3),
-                                               first->getOperand(4), weights, table, number(i64, entries.size())});
-  new GlobalVariable(module, type, true, GlobalValue::ExternalLinkage, value, name + "_model");
+  // Readers that know no levels find the first in the fields before them.
+  auto *first = cast<ConstantStruct>(levels.front());
+  Constant *value = ConstantStruct::getAnon({builder.number(builder.i32, sizeof(onager_model)), builder.number(builder.i32, ONAGER_ABI_VERSION), first->getOperand(2), first->getOperand(3),
+                                             first->getOperand(4), weights, builder.addTable(levels, name + "_levels"), builder.number(builder.i64, levels.size()),
+                                             builder.addBytes(model.generic, name + "_generic"), builder.number(builder.i64, model.generic.size())});
+  new GlobalVariable(module, value->getType(), true, GlobalValue::ExternalLinkage, value, name + "_model");
+  return emitObject(module, target);
 }
 
 } // namespace onager

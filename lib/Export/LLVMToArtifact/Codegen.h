@@ -21,15 +21,28 @@ llvm::SmallVector<char, 0> emitObject(llvm::Module &module, const Target &target
 void exportMain(llvm::Module &module, const std::string &name);
 
 /// One form of a model's code.
-struct Variant {
+struct FormDescription {
   std::string manifest; ///< encoded
-  std::string main;     ///< symbol of its driver, in this module or another object
+  std::string main;     ///< symbol of its driver, in another object
   uint64_t weightStart; ///< of its weights in the section
 };
 
-/// Adds the exported `<name>_model` that the runtime looks up, with all variants, the most general first. `linkedWeights`: it points to
-/// `<name>_weights`, which the object file gets later.
-void addModelSymbol(llvm::Module &module, llvm::StringRef name, llvm::ArrayRef<Variant> variants, bool linkedWeights);
+/// The code for one level of processors.
+struct LevelDescription {
+  FormDescription generic;
+  std::vector<FormDescription> variants;
+  std::string recipes; ///< see lib/Pipeline/Recipes.h; empty where no variants will be made
+};
+
+/// What `<name>_model` tells.
+struct ModelDescription {
+  std::vector<LevelDescription> levels; ///< the most general first
+  std::string generic;                  ///< see lib/Pipeline/GenericForm.h; may be empty
+  bool hasLinkedWeights = false;        ///< it points to `<name>_weights`, which the object file gets later
+};
+
+/// Emits an object with the exported `<name>_model` that the runtime looks up.
+llvm::SmallVector<char, 0> emitModel(llvm::StringRef name, const ModelDescription &model, const Target &target);
 
 } // namespace onager
 

@@ -21,7 +21,7 @@ static void expect(bool holds) {
 
 static void inspect(std::string_view file) {
   try {
-    rt::Manifest manifest = cli::parseManifest({file.data(), file.size()}, "x");
+    rt::Manifest manifest = cli::parseArtifact({file.data(), file.size()}, "x").generic;
     expect(!rt::encode(manifest).empty());
   } catch (const cli::Failure &failure) {
     expect(failure.status == Status::badFile && *failure.what());
@@ -72,7 +72,7 @@ static void openManifest(std::string_view bytes, const char *weightsPath) {
   else
     expect(!error.empty());
   onager_model model{};
-  model.size = offsetof(onager_model, variants);
+  model.size = offsetof(onager_model, levels);
   model.abi = ONAGER_ABI_VERSION;
   model.manifest = data;
   model.manifest_bytes = bytes.size();

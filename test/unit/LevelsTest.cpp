@@ -13,7 +13,7 @@ template <int number> int32_t runForm(onager_run *, int32_t) { return number; }
 /// A linked model of forms that each need one feature.
 struct Forms {
   std::vector<std::string> manifests;
-  std::vector<onager_variant> variants;
+  std::vector<onager_code_level> levels;
   onager_model model{};
 
   explicit Forms(const std::vector<std::vector<std::string>> &features) {
@@ -26,8 +26,8 @@ struct Forms {
       manifests.push_back(encode(manifest));
     }
     for (size_t k = 0; k < manifests.size(); ++k)
-      variants.push_back({sizeof(onager_variant), 0, reinterpret_cast<const uint8_t *>(manifests[k].data()), manifests[k].size(), mains[k], 64 * k});
-    model = {sizeof model, ONAGER_ABI_VERSION, variants[0].manifest, variants[0].manifest_bytes, mains[0], nullptr, variants.data(), variants.size()};
+      levels.push_back({sizeof(onager_code_level), 0, reinterpret_cast<const uint8_t *>(manifests[k].data()), manifests[k].size(), mains[k], 64 * k, nullptr, 0, nullptr, 0});
+    model = {sizeof model, ONAGER_ABI_VERSION, levels[0].manifest, levels[0].manifest_bytes, mains[0], nullptr, levels.data(), levels.size(), nullptr, 0};
   }
   /// The number of the form that is chosen; -1 and a message where none is.
   int choose(std::string *message = nullptr, onager_status *status = nullptr) const {
@@ -40,23 +40,23 @@ struct Forms {
       *status = outcome.status;
     if (!outcome)
       return -1;
-    int form = opened.main(nullptr, 0);
-    EXPECT_EQ(opened.manifest.name, "form" + std::to_string(form));
-    EXPECT_EQ(opened.weights, weights + 64 * form);
+    int form = opened.generic.main(nullptr, 0);
+    EXPECT_EQ(opened.generic.manifest.name, "form" + std::to_string(form));
+    EXPECT_EQ(opened.generic.weights, weights + 64 * form);
     return form;
   }
 };
 
 } // namespace
 
-TEST(Variants, TheLastThatTheProcessorCanRunIsChosen) {
+TEST(Levels, TheLastThatTheProcessorCanRunIsChosen) {
   EXPECT_EQ(Forms({{}, {}, {}}).choose(), 2);
   EXPECT_EQ(Forms({{}, {}, {"teleportation"}}).choose(), 1);
   EXPECT_EQ(Forms({{}, {"telepathy"}, {"teleportation"}}).choose(), 0);
   EXPECT_EQ(Forms({{"sse4.2"}, {"sse4.2", "telepathy"}}).choose(), 0);
 }
 
-TEST(Variants, NoneThatFitsIsAnErrorThatNamesTheFeature) {
+TEST(Levels, NoneThatFitsIsAnErrorThatNamesTheFeature) {
   std::string message;
   onager_status status;
   EXPECT_EQ(Forms({{"telepathy"}, {"teleportation"}}).choose(&message, &status), -1);
@@ -67,9 +67,9 @@ TEST(Variants, NoneThatFitsIsAnErrorThatNamesTheFeature) {
   EXPECT_NE(message.find("--target=portable"), std::string::npos) << message;
 }
 
-TEST(Variants, ModelsFromBeforeHaveOneForm) {
+TEST(Levels, ModelsFromBeforeHaveOneForm) {
   Forms forms({{}, {}});
-  forms.model.size = offsetof(onager_model, variants);
+  forms.model.size = offsetof(onager_model, levels);
   EXPECT_EQ(forms.choose(), 0);
   forms.model.size -= 8;
   std::string message;

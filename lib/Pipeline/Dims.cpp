@@ -1,0 +1,74 @@
+// Symbols that the caller knows something of.
+#include "lib/Pipeline/Dims.h"
+#include "dialects/Graph/Transforms/Passes.h"
+#include "lib/Pipeline/GenericForm.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir;
+
+namespace onager {
+
+std::vector<std::string> getSymbolNames(ModuleOp graph) {
+  std::vector<std::string> names;
+  for (auto name : graph.lookupSymbol<func::FuncOp>("main")->getAttrOfType<ArrayAttr>("graph.symbols").getAsRange<StringAttr>())
+    names.push_back(name.str());
+  return names;
+}
+
+/// Reads a guard that an option gives.
+static bool readGuard(Pipeline &pipeline, const char *option, const std::string &text, rt::Guard &guard) {
+  std::string error;
+  if (rt::parseGuard(text, getSymbolNames(*pipeline.module), guard, error))
+    return true;
+  return pipeline.fail(Status::badOption, std::string("option '") + option + "': '" + text + "': " + error);
+}
+
+bool limitSymbols(Pipeline &pipeline) {
+  if (pipeline.options.dims.empty())
+    return true;
+  rt::Guard given, used, kept;
+  if (!readGuard(pipeline, "dim", llvm::join(pipeline.options.dims, ","), given))
+    return false;
+  for (const rt::Atom &atom : given) {
+    if (atom.kind == rt::Atom::Same)
+      return pipeline.fail(Status::badOption, "option 'dim': expected NAME=VALUE or NAME=MIN:MAX, found a symbol");
+    if (atom.kind != rt::Atom::Divisible)
+      used.push_back(atom);
+    if (atom.kind != rt::Atom::Equal)
+      kept.push_back(atom);
+  }
+  if (!used.empty() && !specializeGraph(pipeline, rt::print(used, {})))
+    return false;
+  SmallVector<int64_t> atoms;
+  for (const rt::Atom &atom : kept)
+    atoms.append({static_cast<int64_t>(atom.kind), static_cast<int64_t>(atom.symbol), atom.a, atom.b});
+  pipeline.module->lookupSymbol("main")->setAttr("graph.guard", DenseI64ArrayAttr::get(&pipeline.context, atoms));
+  return true;
+}
+
+/// True for the names that exporters give the first dim.
+static bool isBatch(StringRef name) {
+  std::string lower = name.lower();
+  return lower == "n" || lower == "b" || lower == "bs" || StringRef(lower).contains("batch");
+}
+
+bool listVariants(Pipeline &pipeline, std::vector<std::string> &guards) {
+  for (const std::string &text : pipeline.options.variants) {
+    if (text != "auto") {
+      guards.push_back(text);
+      continue;
+    }
+    guards.insert(guards.end(), pipeline.options.likely.begin(), pipeline.options.likely.end());
+    std::string batches;
+    for (const std::string &name : getSymbolNames(*pipeline.module))
+      if (pipeline.options.likely.empty() && isBatch(name))
+        batches += (batches.empty() ? "" : ",") + name + "=1";
+    if (!batches.empty())
+      guards.push_back(batches);
+  }
+  rt::Guard guard;
+  return llvm::all_of(guards, [&](const std::string &text) { return readGuard(pipeline, "variant", text, guard); });
+}
+
+} // namespace onager

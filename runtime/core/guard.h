@@ -1,0 +1,54 @@
+// Guards: what a variant of the code assumes of the symbols of its model's inputs.
+//
+// guard   := atom ("," atom)*                     the text form; all atoms hold
+// atom    := symbol "=" integer                   the symbol has this value
+//          | symbol "=" min ":" [max] [":" m]     it lies between min and max, both included, and is a multiple of m
+//          | symbol "=" symbol [("+" | "-") integer]
+// symbol  := its name in the model; "s" and its number, of one without a name; "#" and its number
+#ifndef ONAGER_RUNTIME_CORE_GUARD_H
+#define ONAGER_RUNTIME_CORE_GUARD_H
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace onager::rt {
+
+/// One condition on symbols.
+struct Atom {
+  enum Kind : uint64_t {
+    Equal,     ///< symbol == a
+    Range,     ///< a <= symbol <= b
+    Divisible, ///< symbol % a == 0
+    Same,      ///< symbol == symbol number a, plus b
+    Count
+  };
+  uint64_t kind;
+  uint64_t symbol;
+  int64_t a, b;
+  bool operator==(const Atom &other) const { return kind == other.kind && symbol == other.symbol && a == other.a && b == other.b; }
+};
+
+/// A conjunction of atoms; the empty one always holds.
+using Guard = std::vector<Atom>;
+
+/// True where the atom holds.
+bool holds(const Atom &atom, const int64_t *symbols);
+/// True where all atoms hold. REQUIRES: `symbols` has a value for each symbol that the guard names.
+bool holds(const Guard &guard, const int64_t *symbols);
+
+/// Sorts the atoms and leaves out those that others imply; false and a reason where no values can fulfil the guard.
+bool simplify(Guard &guard, const std::vector<std::string> &names, std::string &error);
+
+/// True where `right` holds whenever `left` does. May miss what follows by way of several symbols. REQUIRES: both were simplified.
+bool implies(const Guard &left, const Guard &right);
+
+/// Writes the text form. Without `names` symbols are written as `#` and their number, which is read wherever names may hold commas and the like.
+std::string print(const Guard &guard, const std::vector<std::string> &names);
+
+/// Reads the text form and simplifies it. False and a reason for unknown symbols, malformed numbers and contradictions.
+bool parseGuard(const std::string &text, const std::vector<std::string> &names, Guard &guard, std::string &error);
+
+} // namespace onager::rt
+
+#endif

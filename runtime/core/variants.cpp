@@ -1,0 +1,112 @@
+// Tables of variants.
+#include "runtime/core/variants.h"
+#include <algorithm>
+
+namespace onager::rt {
+
+Variant *VariantTable::find(const int64_t *symbols) const {
+  for (const std::shared_ptr<Variant> &variant : variants)
+    if (holds(variant->guard(), symbols))
+      return variant.get();
+  return nullptr;
+}
+
+std::shared_ptr<const VariantTable> VariantSet::get() const {
+  std::lock_guard<std::mutex> guard(lock);
+  return table;
+}
+
+/// REQUIRES: the lock is held.
+void VariantSet::replace(std::vector<std::shared_ptr<Variant>> variants) {
+  // Runs go on counting meanwhile: an order needs numbers that stay.
+  std::vector<std::pair<uint64_t, std::shared_ptr<Variant>>> counted;
+  for (std::shared_ptr<Variant> &variant : variants)
+    counted.emplace_back(variant->hits.load(), std::move(variant));
+  std::stable_sort(counted.begin(), counted.end(), [](const auto &a, const auto &b) { return a.first > b.first; });
+  // Each goes before the first that it implies; what comes before that stays there, so that the order of hits is kept where guards do not say more.
+  auto fresh = std::make_shared<VariantTable>();
+  for (auto &[hits, variant] : counted) {
+    auto place = std::find_if(fresh->variants.begin(), fresh->variants.end(), [&](const auto &other) { return implies(variant->guard(), other->guard()); });
+    fresh->variants.insert(place, std::move(variant));
+  }
+  table = std::move(fresh);
+  current.fetch_add(1, std::memory_order_release);
+}
+
+void VariantSet::publish(std::shared_ptr<Variant> variant) {
+  std::lock_guard<std::mutex> guard(lock);
+  std::vector<std::shared_ptr<Variant>> variants;
+  for (const std::shared_ptr<Variant> &other : table->variants)
+    if (!(other->guard() == variant->guard()))
+      variants.push_back(other);
+  variants.push_back(std::move(variant));
+  replace(std::move(variants));
+}
+
+bool VariantSet::remove(const Variant &variant) {
+  std::lock_guard<std::mutex> guard(lock);
+  std::vector<std::shared_ptr<Variant>> variants = table->variants;
+  auto gone = std::remove_if(variants.begin(), variants.end(), [&](const auto &other) { return other.get() == &variant; });
+  if (gone == variants.end())
+    return false;
+  variants.erase(gone, variants.end());
+  replace(std::move(variants));
+  return true;
+}
+
+bool VariantSet::evict(Guard &evicted) {
+  std::lock_guard<std::mutex> guard(lock);
+  std::vector<std::shared_ptr<Variant>> variants = table->variants;
+  auto least = variants.end();
+  for (auto it = variants.begin(); it != variants.end(); ++it)
+    if ((*it)->owner && (least == variants.end() || (*it)->hits.load() < (*least)->hits.load()))
+      least = it;
+  if (least == variants.end())
+    return false;
+  evicted = (*least)->guard();
+  variants.erase(least);
+  // Old fame fades: what was hit long ago makes room for what is hit now.
+  for (const std::shared_ptr<Variant> &variant : variants)
+    variant->hits.store(variant->hits.load() / 2);
+  replace(std::move(variants));
+  return true;
+}
+
+size_t VariantSet::count(uint64_t &bytes) const {
+  std::shared_ptr<const VariantTable> present = get();
+  size_t number = 0;
+  bytes = 0;
+  for (const std::shared_ptr<Variant> &variant : present->variants)
+    if (variant->owner) {
+      ++number;
+      bytes += variant->bytes;
+    }
+  return number;
+}
+
+/// True where both describe tensors of the same names, types and ranks.
+static bool isAlike(const std::vector<TensorInfo> &a, const std::vector<TensorInfo> &b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const TensorInfo &x, const TensorInfo &y) { return x.name == y.name && x.dtype == y.dtype && x.dims.size() == y.dims.size(); });
+}
+
+Outcome makeVariant(const Model &base, std::shared_ptr<Model> file, std::shared_ptr<Variant> &variant) {
+  const Manifest &generic = base.generic.manifest;
+  Manifest &manifest = file->generic.manifest;
+  bool fits = isAlike(generic.inputs, manifest.inputs) && isAlike(generic.outputs, manifest.outputs) && generic.strings == manifest.strings &&
+              generic.operators.size() == manifest.operators.size() && generic.symbols.size() <= manifest.symbols.size() && !manifest.guard.empty() &&
+              std::equal(generic.symbols.begin(), generic.symbols.end(), manifest.symbols.begin());
+  for (const Atom &atom : manifest.guard)
+    fits = fits && atom.symbol < generic.symbols.size() && (atom.kind != Atom::Same || static_cast<uint64_t>(atom.a) < generic.symbols.size());
+  if (!fits)
+    return failure(ONAGER_BAD_FILE, "the variant is none of this model");
+  variant = std::make_shared<Variant>();
+  variant->bytes = file->size();
+  variant->code = std::move(file->generic);
+  variant->code.ownWeights = variant->code.weights;
+  variant->code.weights = base.generic.weights;
+  variant->owner = std::move(file);
+  return {};
+}
+
+} // namespace onager::rt

@@ -1,0 +1,267 @@
+// Finding and running the compiler.
+#include "runtime/recompile/process.h"
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vector>
+
+extern char **environ;
+
+namespace onager::rt {
+
+static bool isProgram(const std::string &path) {
+  struct stat info;
+  return !stat(path.c_str(), &info) && S_ISREG(info.st_mode) && !access(path.c_str(), X_OK);
+}
+
+/// The folder of this library, or of the program that it is linked into.
+static std::string findOwnFolder() {
+  Dl_info info;
+  if (!dladdr(reinterpret_cast<void *>(&findOwnFolder), &info) || !info.dli_fname)
+    return {};
+  std::string path = info.dli_fname;
+  size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash);
+}
+
+std::string findCompiler(const char *named) {
+  if (!named)
+    named = getenv("ONAGER_COMPILER");
+  if (named)
+    return isProgram(named) ? named : "";
+  std::string folder = findOwnFolder();
+  for (const char *place : {"/onager", "/bin/onager", "/../bin/onager"})
+    if (!folder.empty() && isProgram(folder + place))
+      return folder + place;
+  const char *path = getenv("PATH");
+  std::string folders = path ? path : "";
+  for (size_t begin = 0; begin < folders.size();) {
+    size_t end = std::min(folders.find(':', begin), folders.size());
+    std::string program = folders.substr(begin, end - begin) + "/onager";
+    if (end > begin && isProgram(program))
+      return program;
+    begin = end + 1;
+  }
+  return {};
+}
+
+std::string describeCompiler(const std::string &path) {
+  struct stat info;
+  if (stat(path.c_str(), &info))
+    return {};
+  return std::to_string(info.st_size) + "-" + std::to_string(info.st_mtim.tv_sec) + "." + std::to_string(info.st_mtim.tv_nsec);
+}
+
+std::string listCores() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set))
+    return {};
+  std::string text;
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (!CPU_ISSET(core, &set))
+      continue;
+    int last = core;
+    while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, &set))
+      ++last;
+    text += (text.empty() ? "" : ",") + std::to_string(core) + (last > core ? "-" + std::to_string(last) : "");
+    core = last;
+  }
+  return text;
+}
+
+namespace {
+
+/// A descriptor that is closed with its owner.
+struct Descriptor {
+  explicit Descriptor(int fd = -1) : fd(fd) {}
+  Descriptor(const Descriptor &) = delete;
+  ~Descriptor() {
+    if (fd >= 0)
+      close(fd);
+  }
+  int fd;
+};
+
+bool writeAll(int fd, const char *bytes, size_t size) {
+  while (size > 0) {
+    ssize_t written = write(fd, bytes, size);
+    if (written < 0 && errno == EINTR)
+      continue;
+    if (written <= 0)
+      return false;
+    bytes += written;
+    size -= static_cast<size_t>(written);
+  }
+  return true;
+}
+
+std::string readAll(int fd, size_t most) {
+  std::string text;
+  char buffer[65536];
+  lseek(fd, 0, SEEK_SET);
+  for (ssize_t got; text.size() < most && (got = read(fd, buffer, sizeof buffer)) != 0;) {
+    if (got < 0 && errno == EINTR)
+      continue;
+    if (got < 0)
+      break;
+    text.append(buffer, static_cast<size_t>(got));
+  }
+  return text;
+}
+
+/// A folder for the child's files, gone with its owner. In memory where that can be had: a full disk stops no compilation then.
+struct Folder {
+  Folder() {
+    for (const char *place : {"/dev/shm", static_cast<const char *>(getenv("TMPDIR")), "/tmp"}) {
+      std::string name = std::string(place ? place : "/tmp") + "/onager-XXXXXX";
+      if (mkdtemp(name.data())) {
+        path = name;
+        return;
+      }
+    }
+  }
+  Folder(const Folder &) = delete;
+  ~Folder() {
+    if (path.empty())
+      return;
+    unlink(output().c_str());
+    rmdir(path.c_str());
+  }
+  std::string output() const { return path + "/variant.so"; }
+  std::string path;
+};
+
+/// The child and what it is given.
+class Child {
+public:
+  Child(const Model &model, const ProcessOptions &options) : model(model), options(options) {}
+
+  Outcome prepare() {
+    if (folder.path.empty())
+      return failure(ONAGER_BAD_FILE, std::string("cannot make a folder for the compiler: ") + strerror(errno));
+    job.fd = memfd_create("onager-job", MFD_CLOEXEC);
+    messages.fd = memfd_create("onager-messages", MFD_CLOEXEC);
+    uint64_t size = model.formBytes;
+    bool isWritten = job.fd >= 0 && messages.fd >= 0 && writeAll(job.fd, reinterpret_cast<const char *>(&size), sizeof size) &&
+                     writeAll(job.fd, model.form, model.formBytes) && writeAll(job.fd, model.recipes, model.recipeBytes);
+    return isWritten ? Outcome() : failure(ONAGER_OUT_OF_MEMORY, "no memory for what the compiler is given");
+  }
+
+  Outcome start(const std::string &compiler, const std::string &guard) {
+    std::vector<std::string> words{compiler, "specialize", "--guard", guard, "-o", folder.output(), "--job", "3"};
+    if (model.getWeightsDescriptor() >= 0)
+      words.insert(words.end(), {"--weights", "4", "--weights-start", std::to_string(model.weightsOffset()), "--weights-bytes", std::to_string(model.weightRoom())});
+    if (options.isBackground)
+      words.push_back("--background");
+    if (options.isBackground && !options.avoided.empty())
+      words.insert(words.end(), {"--avoid-cores", options.avoided});
+    std::vector<char *> arguments;
+    for (std::string &word : words)
+      arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    // Descriptors that the numbers belong to may be among those that are given: they go out of the way first.
+    Descriptor jobCopy(fcntl(job.fd, F_DUPFD_CLOEXEC, 16)), weightsCopy(model.getWeightsDescriptor() >= 0 ? fcntl(model.getWeightsDescriptor(), F_DUPFD_CLOEXEC, 16) : -1),
+        messagesCopy(fcntl(messages.fd, F_DUPFD_CLOEXEC, 16));
+    posix_spawn_file_actions_adddup2(&actions, messagesCopy.fd, 1);
+    posix_spawn_file_actions_adddup2(&actions, messagesCopy.fd, 2);
+    posix_spawn_file_actions_adddup2(&actions, jobCopy.fd, 3);
+    if (weightsCopy.fd >= 0)
+      posix_spawn_file_actions_adddup2(&actions, weightsCopy.fd, 4);
+    std::vector<char *> environment = getEnvironment();
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    sigset_t none;
+    sigemptyset(&none);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    // A group of its own: what the terminal sends to the application is not for the compiler.
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+    int status = posix_spawn(&process, compiler.c_str(), &actions, &attributes, arguments.data(), environment.data());
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    if (status)
+      return failure(ONAGER_BAD_FILE, "cannot start the compiler " + compiler + ": " + strerror(status));
+    return {};
+  }
+
+  /// Waits for the end of the child. A process whose status somebody else has taken is judged by its file alone.
+  Outcome wait(const std::atomic<bool> &isStopping) {
+    int status = 0;
+    double waited = 0;
+    for (;;) {
+      pid_t ended = waitpid(process, &status, WNOHANG);
+      if (ended == process || (ended < 0 && errno != EINTR))
+        break;
+      if (waited > options.seconds || isStopping.load())
+        kill(process, SIGKILL);
+      constexpr double kStep = 0.002;
+      timespec pause{0, static_cast<long>(kStep * 1e9)};
+      nanosleep(&pause, nullptr);
+      waited += kStep;
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+      return {};
+    std::string said = readAll(messages.fd, 4096);
+    while (!said.empty() && said.back() == '\n')
+      said.pop_back();
+    if (WIFSIGNALED(status))
+      said = waited > options.seconds ? "it took more than " + std::to_string(options.seconds) + " s" : "it was ended by signal " + std::to_string(WTERMSIG(status));
+    return failure(ONAGER_RUN_FAILED, "the compiler failed: " + said);
+  }
+
+  Outcome read(std::string &payload) {
+    Descriptor file(open(folder.output().c_str(), O_RDONLY | O_CLOEXEC));
+    if (file.fd < 0)
+      return failure(ONAGER_RUN_FAILED, "the compiler left no variant");
+    payload = readAll(file.fd, SIZE_MAX);
+    return {};
+  }
+
+private:
+  /// The environment, in which temporary files are the folder's.
+  std::vector<char *> getEnvironment() {
+    temporary = "TMPDIR=" + folder.path;
+    std::vector<char *> variables;
+    for (char **variable = environ; variable && *variable; ++variable)
+      if (strncmp(*variable, "TMPDIR=", 7) && strncmp(*variable, "LD_PRELOAD=", 11))
+        variables.push_back(*variable);
+    variables.push_back(temporary.data());
+    variables.push_back(nullptr);
+    return variables;
+  }
+
+  const Model &model;
+  const ProcessOptions &options;
+  Folder folder;
+  Descriptor job, messages;
+  std::string temporary;
+  pid_t process = 0;
+};
+
+} // namespace
+
+Outcome compileVariant(const std::string &compiler, const Model &model, const std::string &guard, const ProcessOptions &options, const std::atomic<bool> &isStopping,
+                       std::string &payload) {
+  Child compilation(model, options);
+  if (Outcome outcome = compilation.prepare(); !outcome)
+    return outcome;
+  if (Outcome outcome = compilation.start(compiler, guard); !outcome)
+    return outcome;
+  if (Outcome outcome = compilation.wait(isStopping); !outcome)
+    return outcome;
+  return compilation.read(payload);
+}
+
+} // namespace onager::rt

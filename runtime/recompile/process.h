@@ -1,0 +1,37 @@
+// The compiler as a child process: found on demand, fed through descriptors, killed when it takes too long.
+//
+// The child is `onager specialize --job FD --weights FD --weights-start N --weights-bytes N --guard TEXT -o FILE`; the job is
+//
+// job := formBytes:u64 form recipes          see onager_model and onager_code_level in onager-rt/abi.h
+#ifndef ONAGER_RUNTIME_RECOMPILE_PROCESS_H
+#define ONAGER_RUNTIME_RECOMPILE_PROCESS_H
+
+#include "runtime/core/model.h"
+#include <atomic>
+
+namespace onager::rt {
+
+/// Returns the path of the compiler: `named`, else what ONAGER_COMPILER names, else `onager` beside this library, in the folder `bin` beside its folder, or on
+/// PATH; "" where there is none that may be executed.
+std::string findCompiler(const char *named);
+
+/// What tells compilers apart: the size and time of the program.
+std::string describeCompiler(const std::string &path);
+
+/// How a compilation runs.
+struct ProcessOptions {
+  double seconds = 0;         ///< after which the child is killed
+  bool isBackground = false;  ///< it has the lowest priority, on the cores that `avoided` leaves, where there are some
+  std::string avoided;        ///< a list of cores, as 0-3,7
+};
+
+/// Compiles a variant of a model and returns the artifact's bytes. The compiler is killed once `isStopping` is set.
+Outcome compileVariant(const std::string &compiler, const Model &model, const std::string &guard, const ProcessOptions &options, const std::atomic<bool> &isStopping,
+                       std::string &payload);
+
+/// Returns the cores that the calling thread may use, as ProcessOptions::avoided has them.
+std::string listCores();
+
+} // namespace onager::rt
+
+#endif

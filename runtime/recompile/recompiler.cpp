@@ -1,0 +1,437 @@
+// Hot shapes become variants: counting, the thread that has them made, publication.
+#include "runtime/recompile/recompiler.h"
+#include "runtime/core/frame.h"
+#include "runtime/recompile/check.h"
+#include "runtime/recompile/process.h"
+#include <algorithm>
+#include <csignal>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace onager::rt {
+
+/// Runs before which a shape is not hot, whatever they took.
+static constexpr uint64_t kFewestRuns = 16;
+/// What a variant saves and costs before any was measured: a share of a run, and seconds.
+static constexpr double kExpectedGain = 0.1, kExpectedCost = 1;
+/// A shape is hot when variants would have saved this share of what one costs, had it been there all the time.
+static constexpr double kWorth = 0.25;
+/// Runs that tell whether a variant is faster, and the loss that is taken for noise.
+static constexpr uint64_t kJudgedRuns = 16;
+static constexpr double kNoise = 0.05;
+/// Time between two looks at whether the session is being closed, while another process compiles the same.
+static constexpr double kLockStep = 0.1;
+/// A compilation that takes longer than this hangs.
+static constexpr double kLongestCompile = 300;
+
+namespace {
+
+struct Guarded {
+  explicit Guarded(pthread_mutex_t &mutex) : mutex(mutex) { pthread_mutex_lock(&mutex); }
+  Guarded(const Guarded &) = delete;
+  ~Guarded() { pthread_mutex_unlock(&mutex); }
+  pthread_mutex_t &mutex;
+};
+
+/// The symbols that make a shape: those of the inputs' dims.
+std::vector<uint64_t> findSymbols(const Manifest &manifest) {
+  std::vector<uint64_t> symbols;
+  for (const TensorInfo &input : manifest.inputs)
+    for (const Expr &dim : input.dims)
+      for (const Expr::Token &token : dim.tokens)
+        if (token.op == Expr::Symbol)
+          symbols.push_back(static_cast<uint64_t>(token.value));
+  std::sort(symbols.begin(), symbols.end());
+  symbols.erase(std::unique(symbols.begin(), symbols.end()), symbols.end());
+  return symbols;
+}
+
+std::string toHex(uint64_t value) {
+  char text[17];
+  snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
+  return text;
+}
+
+/// What the processor tells of itself: model and features.
+std::string describeProcessor() {
+  std::string text;
+#if defined(__x86_64__)
+  for (unsigned leaf : {1u, 7u}) {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    __get_cpuid_count(leaf, 0, &a, &b, &c, &d);
+    // The upper part of ebx of leaf 1 is the core that runs this.
+    text += toHex((uint64_t(a) << 32) | (leaf == 1 ? 0 : b)) + toHex((uint64_t(c) << 32) | d);
+  }
+#endif
+  return text;
+}
+
+} // namespace
+
+Outcome readSettings(const onager_recompilation *given, RecompileSettings &settings) {
+  onager_recompilation read{};
+  if (given && given->size < offsetof(onager_recompilation, max_variants))
+    return failure(ONAGER_BAD_ARGUMENT, "recompilation: its size field is not set");
+  if (given)
+    std::memcpy(&read, given, std::min<size_t>(given->size, sizeof read));
+  if (read.mode < ONAGER_RECOMPILE_DEFAULT || read.mode > ONAGER_RECOMPILE_FROZEN || read.max_variants < 0 || !(read.max_seconds >= 0))
+    return failure(ONAGER_BAD_ARGUMENT, "recompilation: unknown mode, or a limit is negative");
+  static const char *const modes[] = {"", "off", "lazy", "eager", "frozen"};
+  const char *word = getenv("ONAGER_RECOMPILE");
+  int named = ONAGER_RECOMPILE_LAZY;
+  if (word && *word)
+    for (named = ONAGER_RECOMPILE_OFF; named <= ONAGER_RECOMPILE_FROZEN && strcmp(word, modes[named]);)
+      ++named;
+  if (!read.mode && named > ONAGER_RECOMPILE_FROZEN)
+    return failure(ONAGER_BAD_ARGUMENT, std::string("ONAGER_RECOMPILE: expected off, lazy, eager or frozen, found '") + word + "'");
+  settings.mode = static_cast<onager_recompile>(read.mode ? read.mode : named);
+  settings.maxVariants = read.max_variants ? static_cast<size_t>(read.max_variants) : settings.maxVariants;
+  settings.maxBytes = read.max_bytes ? read.max_bytes : settings.maxBytes;
+  settings.maxSeconds = read.max_seconds > 0 ? read.max_seconds : settings.maxSeconds;
+  settings.isChecked = read.check != 0;
+  settings.hasCompiler = read.compiler != nullptr;
+  settings.compiler = read.compiler ? read.compiler : "";
+  settings.hasCache = read.cache != nullptr;
+  settings.cache = read.cache ? read.cache : "";
+  settings.event = read.event;
+  settings.eventUser = read.event_user;
+  return {};
+}
+
+Recompiler::Recompiler(Session &session, RecompileSettings given)
+    : session(session), settings(std::move(given)), shapes(findSymbols(session.model->generic.manifest)), expectedGain(kExpectedGain), expectedCost(kExpectedCost) {
+  const Model &model = *session.model;
+  group = toHex(hashBytes(model.form, model.formBytes)) + toHex(hashBytes(model.recipes, model.recipeBytes));
+  counting.store(settings.mode == ONAGER_RECOMPILE_LAZY || settings.mode == ONAGER_RECOMPILE_EAGER);
+}
+
+Recompiler::~Recompiler() {
+  isStopping.store(true);
+  wake();
+  if (hasThread)
+    pthread_join(thread, nullptr);
+  pthread_mutex_destroy(&lock);
+  pthread_cond_destroy(&changed);
+}
+
+void Recompiler::wake() {
+  {
+    Guarded guarded(lock);
+    hasWork = true;
+  }
+  pthread_cond_broadcast(&changed);
+}
+
+void Recompiler::tell(onager_event_kind kind, const std::string &guard, const std::string &message, double seconds) const {
+  static const char *const words[] = {"", "compiled", "loaded", "failed to compile", "gave up"};
+  session.log(kind == ONAGER_EVENT_FAILED ? ONAGER_LOG_WARNING : ONAGER_LOG_INFO, "%s the variant for %s%s%s", words[kind], guard.c_str(), message.empty() ? "" : ": ",
+              message.c_str());
+  if (!settings.event)
+    return;
+  onager_event event{sizeof event, kind, guard.c_str(), message.c_str(), seconds};
+  settings.event(settings.eventUser, &event);
+}
+
+/// What decides the code of a variant, as the cache keeps it.
+std::string Recompiler::describe(const std::string &guard) const {
+  return "abi=" + std::to_string(ONAGER_ABI_VERSION) + "\nform=" + group + "\nprocessor=" + describeProcessor() + "\ncompiler=" + describeCompiler(compiler) +
+         "\nguard=" + guard + "\n";
+}
+
+void Recompiler::load() {
+  std::string folder = settings.hasCache ? settings.cache : VariantCache::findFolder();
+  if (folder.empty() || settings.mode == ONAGER_RECOMPILE_OFF)
+    return;
+  // Made when the first variant is stored: sessions that have none leave no folder.
+  if (!cache.open(folder, VariantCache::kDefaultBytes, /*write=*/false))
+    return;
+  compiler = findCompiler(settings.hasCompiler ? settings.compiler.c_str() : nullptr);
+  std::string abi = "abi=" + std::to_string(ONAGER_ABI_VERSION) + "\nform=" + group + "\nprocessor=" + describeProcessor() + "\n";
+  std::string made = "\ncompiler=" + describeCompiler(compiler) + "\n";
+  for (VariantCache::Entry &entry : cache.findAll(group)) {
+    // Without a compiler what any of them made is welcome.
+    if (entry.preimage.compare(0, abi.size(), abi) || (!compiler.empty() && entry.preimage.find(made) == std::string::npos))
+      continue;
+    uint64_t bytes = 0;
+    if (session.variants->count(bytes) >= settings.maxVariants)
+      return;
+    std::string guard;
+    int64_t start = nowNanoseconds();
+    if (!publish(entry.payload, 0, guard))
+      continue;
+    ++loaded;
+    tell(ONAGER_EVENT_LOADED, guard, "", static_cast<double>(nowNanoseconds() - start) * 1e-9);
+  }
+}
+
+bool Recompiler::isHot(uint64_t runs, double seconds) const {
+  if (settings.mode == ONAGER_RECOMPILE_EAGER)
+    return true;
+  return runs >= kFewestRuns && seconds * expectedGain.load(std::memory_order_relaxed) >= kWorth * expectedCost.load(std::memory_order_relaxed);
+}
+
+void Recompiler::count(const int64_t *symbols, int64_t nanoseconds) {
+  // The caller's floating-point flags are not for us.
+  FloatEnvironment environment;
+  if (!shapes.count(symbols, static_cast<double>(nanoseconds) * 1e-9, [this](uint64_t runs, double spent) { return isHot(runs, spent); }))
+    return;
+  // Rare, and short: the thread holds the lock for a moment only.
+  if (startThread())
+    wake();
+}
+
+void Recompiler::judge(Variant &variant, int64_t nanoseconds) {
+  uint64_t runs = variant.judged.load(std::memory_order_relaxed);
+  if (runs >= kJudgedRuns || variant.genericSeconds <= 0)
+    return;
+  FloatEnvironment environment;
+  double seconds = static_cast<double>(nanoseconds) * 1e-9;
+  // The fastest of a few runs: the first have cold caches, others were disturbed.
+  double fastest = variant.fastest.load(std::memory_order_relaxed);
+  if (fastest == 0 || seconds < fastest)
+    variant.fastest.store(seconds, std::memory_order_relaxed);
+  if (variant.judged.fetch_add(1, std::memory_order_relaxed) + 1 != kJudgedRuns)
+    return;
+  double gain = 1 - variant.fastest.load(std::memory_order_relaxed) / variant.genericSeconds;
+  expectedGain.store(std::max(0.02, 0.5 * (expectedGain.load() + gain)));
+  if (gain >= -kNoise || !session.variants->remove(variant))
+    return;
+  ++evicted;
+  Shape shape;
+  for (const Atom &atom : variant.guard())
+    shape.push_back(atom.a);
+  remember(shape);
+  tell(ONAGER_EVENT_EVICTED, print(variant.guard(), session.model->generic.manifest.symbols), "it was slower than the generic form", 0);
+}
+
+void Recompiler::remember(const Shape &shape) {
+  Guarded guarded(lock);
+  failures.push_back(shape);
+}
+
+bool Recompiler::startThread() {
+  Guarded guarded(lock);
+  if (hasThread)
+    return true;
+  avoided = listCores();
+  sigset_t all, before;
+  sigfillset(&all);
+  // Signals are the application's.
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  hasThread = pthread_create(&thread, nullptr, runThread, this) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (!hasThread)
+    session.log(ONAGER_LOG_WARNING, "cannot start a thread for variants");
+  return hasThread;
+}
+
+void *Recompiler::runThread(void *self) {
+  static_cast<Recompiler *>(self)->work();
+  return nullptr;
+}
+
+void Recompiler::work() {
+  for (;;) {
+    {
+      Guarded guarded(lock);
+      while (!hasWork)
+        pthread_cond_wait(&changed, &lock);
+      hasWork = false;
+    }
+    while (!isStopping.load() && serve())
+      ;
+    if (isStopping.load())
+      return refuseAll();
+  }
+}
+
+void Recompiler::refuseAll() {
+  Guarded guarded(lock);
+  for (Request *request : requests) {
+    request->outcome = failure(ONAGER_CANCELLED, "the session is closed");
+    request->isDone = true;
+  }
+  pthread_cond_broadcast(&changed);
+}
+
+/// Makes one variant; false where none is wanted.
+bool Recompiler::serve() {
+  Request *request = nullptr;
+  {
+    Guarded guarded(lock);
+    if (!requests.empty()) {
+      request = requests.front();
+      requests.erase(requests.begin());
+    }
+  }
+  if (request) {
+    Outcome outcome = make(request->shape, 0, /*isBackground=*/false);
+    Guarded guarded(lock);
+    request->outcome = std::move(outcome);
+    request->isDone = true;
+    pthread_cond_broadcast(&changed);
+    return true;
+  }
+  Shape shape;
+  double secondsPerRun = 0;
+  if (isFrozen.load() || !shapes.take(shape, secondsPerRun))
+    return false;
+  make(shape, secondsPerRun, /*isBackground=*/true);
+  return true;
+}
+
+Guard Recompiler::makeGuard(const Shape &shape) const {
+  Guard guard;
+  for (size_t k = 0; k < shape.size(); ++k)
+    guard.push_back({Atom::Equal, shapes.symbols()[k], shape[k], 0});
+  return guard;
+}
+
+bool Recompiler::isFailed(const Shape &shape) const {
+  Guarded guarded(lock);
+  return std::find(failures.begin(), failures.end(), shape) != failures.end();
+}
+
+Outcome Recompiler::make(const Shape &shape, double secondsPerRun, bool isBackground) {
+  Guard wanted = makeGuard(shape);
+  std::string numbered = print(wanted, {}), shown = print(wanted, session.model->generic.manifest.symbols);
+  if (isFailed(shape))
+    return failure(ONAGER_RUN_FAILED, "the variant for " + shown + " failed before");
+  for (const auto &variant : session.variants->get()->variants)
+    if (variant->guard() == wanted)
+      return {};
+  int64_t start = nowNanoseconds();
+  std::string payload, published;
+  Outcome outcome = compile(numbered, isBackground, payload);
+  if (outcome && !isStopping.load())
+    outcome = publish(payload, secondsPerRun, published);
+  double seconds = static_cast<double>(nowNanoseconds() - start) * 1e-9;
+  if (isStopping.load())
+    return failure(ONAGER_CANCELLED, "the session is closed");
+  if (outcome) {
+    ++compiled;
+    tell(ONAGER_EVENT_COMPILED, shown, "", seconds);
+    return outcome;
+  }
+  ++failed;
+  remember(shape);
+  tell(ONAGER_EVENT_FAILED, shown, outcome.message, seconds);
+  return outcome;
+}
+
+Outcome Recompiler::compile(const std::string &guard, bool isBackground, std::string &payload) {
+  if (compiler.empty())
+    compiler = findCompiler(settings.hasCompiler ? settings.compiler.c_str() : nullptr);
+  if (compiler.empty()) {
+    counting.store(false);
+    return failure(ONAGER_BAD_FILE, "no compiler was found; ONAGER_COMPILER may name one");
+  }
+  double spent = static_cast<double>(compileNanoseconds.load()) * 1e-9;
+  if (spent >= settings.maxSeconds) {
+    counting.store(false);
+    return failure(ONAGER_RUN_FAILED, "compilations have taken " + std::to_string(spent) + " s, more than " + std::to_string(settings.maxSeconds));
+  }
+  std::string folder = settings.hasCache ? settings.cache : VariantCache::findFolder();
+  if (!folder.empty() && !cache.isWritable())
+    cache.open(folder, VariantCache::kDefaultBytes);
+  std::string preimage = describe(guard);
+  VariantCache::Lock held;
+  for (double waited = 0; !held && waited < kLongestCompile && !isStopping.load(); waited += kLockStep)
+    if (held = cache.lock(group, preimage, kLockStep); !held.isBusy())
+      break;
+  if (cache.find(group, preimage, payload))
+    return {};
+  int64_t start = nowNanoseconds();
+  ProcessOptions options{std::min(kLongestCompile, settings.maxSeconds - spent), isBackground, avoided};
+  Outcome outcome = compileVariant(compiler, *session.model, guard, options, isStopping, payload);
+  int64_t took = nowNanoseconds() - start;
+  compileNanoseconds.fetch_add(static_cast<uint64_t>(took));
+  expectedCost.store(0.5 * (expectedCost.load() + static_cast<double>(took) * 1e-9));
+  if (!outcome)
+    return outcome;
+  // A cache that cannot be written is no failure of the variant.
+  if (Outcome stored = cache.store(group, preimage, payload.data(), payload.size()); !stored && cache.isWritable())
+    session.log(ONAGER_LOG_WARNING, "the cache keeps no variant: %s", stored.message.c_str());
+  return {};
+}
+
+void Recompiler::makeRoom(uint64_t bytes) {
+  Guard guard;
+  for (uint64_t taken = 0;;) {
+    size_t count = session.variants->count(taken);
+    if ((count < settings.maxVariants && taken + bytes <= settings.maxBytes) || !session.variants->evict(guard))
+      return;
+    ++evicted;
+    Shape shape;
+    for (const Atom &atom : guard)
+      if (atom.kind == Atom::Equal)
+        shape.push_back(atom.a);
+    // It may become hot again.
+    if (shape.size() == shapes.symbols().size())
+      shapes.set(shape, ShapeCounter::State::counted);
+    tell(ONAGER_EVENT_EVICTED, print(guard, session.model->generic.manifest.symbols), "it was run least", 0);
+  }
+}
+
+Outcome Recompiler::publish(const std::string &payload, double secondsPerRun, std::string &text) {
+  auto file = std::make_shared<Model>();
+  std::shared_ptr<Variant> variant;
+  if (Outcome outcome = file->openMemory(payload.data(), payload.size(), nullptr); !outcome)
+    return outcome;
+  if (Outcome outcome = makeVariant(*session.model, std::move(file), variant); !outcome)
+    return outcome;
+  text = print(variant->guard(), session.model->generic.manifest.symbols);
+  variant->genericSeconds = secondsPerRun;
+  if (settings.isChecked)
+    if (Outcome outcome = checkVariant(session, *variant); !outcome)
+      return outcome;
+  if (variant->bytes > settings.maxBytes)
+    return failure(ONAGER_OUT_OF_MEMORY, "it takes " + std::to_string(variant->bytes) + " bytes, more than all variants may");
+  makeRoom(variant->bytes);
+  session.variants->publish(std::move(variant));
+  return {};
+}
+
+Outcome Recompiler::warmUp(const int64_t *symbols, bool wait) {
+  if (settings.mode == ONAGER_RECOMPILE_OFF || settings.mode == ONAGER_RECOMPILE_FROZEN || isFrozen.load())
+    return failure(ONAGER_BAD_ARGUMENT, "the session makes no variants: recompilation is off or frozen");
+  Request request;
+  for (uint64_t symbol : shapes.symbols())
+    request.shape.push_back(symbols[symbol]);
+  if (!startThread())
+    return failure(ONAGER_OUT_OF_MEMORY, "cannot start a thread for variants");
+  if (!wait) {
+    shapes.set(request.shape, ShapeCounter::State::wanted);
+    wake();
+    return {};
+  }
+  {
+    Guarded guarded(lock);
+    requests.push_back(&request);
+  }
+  wake();
+  Guarded guarded(lock);
+  while (!request.isDone)
+    pthread_cond_wait(&changed, &lock);
+  return request.outcome;
+}
+
+void Recompiler::freeze() {
+  isFrozen.store(true);
+  counting.store(false);
+}
+
+void Recompiler::fill(onager_stats &stats) const {
+  stats.mode = isFrozen.load() ? ONAGER_RECOMPILE_FROZEN : settings.mode;
+  stats.compiled = compiled.load();
+  stats.loaded = loaded.load();
+  stats.failed = failed.load();
+  stats.evicted = evicted.load();
+  stats.compile_seconds = static_cast<double>(compileNanoseconds.load()) * 1e-9;
+}
+
+} // namespace onager::rt

@@ -1,0 +1,172 @@
+// Tables of variants: their order, publication, eviction, readers beside writers; counting of shapes.
+#include "runtime/core/variants.h"
+#include "runtime/recompile/shapes.h"
+#include <gtest/gtest.h>
+#include <thread>
+
+using namespace onager::rt;
+
+namespace {
+
+const std::vector<std::string> kNames{"batch", "seq"};
+
+/// A variant of a guard; one that was loaded has an owner.
+std::shared_ptr<Variant> make(const std::string &text, uint64_t hits = 0, bool isLoaded = true) {
+  auto variant = std::make_shared<Variant>();
+  std::string error;
+  EXPECT_TRUE(parseGuard(text, kNames, variant->code.manifest.guard, error)) << error;
+  variant->hits = hits;
+  variant->bytes = 100;
+  if (isLoaded)
+    variant->owner = std::make_shared<Model>();
+  return variant;
+}
+
+std::string describe(const VariantTable &table) {
+  std::string text;
+  for (const auto &variant : table.variants)
+    text += (text.empty() ? "" : " | ") + print(variant->guard(), kNames);
+  return text;
+}
+
+std::string find(const VariantSet &set, int64_t batch, int64_t seq) {
+  int64_t symbols[] = {batch, seq};
+  Variant *variant = set.get()->find(symbols);
+  return variant ? print(variant->guard(), kNames) : "";
+}
+
+} // namespace
+
+TEST(VariantSet, TheMostSpecificComesFirst) {
+  VariantSet set;
+  for (const char *text : {"batch=1", "seq=16:512:16", "batch=1,seq=128", "batch=1,seq=16:512:16"})
+    set.publish(make(text));
+  EXPECT_EQ(find(set, 1, 128), "batch=1,seq=128");
+  EXPECT_EQ(find(set, 1, 64), "batch=1,seq=16:512:16");
+  EXPECT_EQ(find(set, 1, 5), "batch=1");
+  EXPECT_EQ(find(set, 3, 32), "seq=16:512:16");
+  EXPECT_EQ(find(set, 3, 5), "");
+  EXPECT_EQ(find(set, 0, 0), "") << "no guard means no extents";
+}
+
+TEST(VariantSet, WhatIsHitMoreComesEarlierAmongOthers) {
+  VariantSet set;
+  set.publish(make("seq=1", 5));
+  set.publish(make("seq=2", 50));
+  set.publish(make("seq=3", 10));
+  EXPECT_EQ(describe(*set.get()), "seq=2 | seq=3 | seq=1");
+}
+
+TEST(VariantSet, AGuardIsThereOnce) {
+  VariantSet set;
+  uint64_t before = set.generation();
+  set.publish(make("seq=1"));
+  set.publish(make("seq=1"));
+  EXPECT_EQ(set.get()->variants.size(), 1u);
+  EXPECT_EQ(set.generation(), before + 2);
+}
+
+TEST(VariantSet, TheLeastUsedGoesButNoneOfTheArtifact) {
+  VariantSet set;
+  set.publish(make("seq=1", 0, /*isLoaded=*/false));
+  set.publish(make("seq=2", 7));
+  set.publish(make("seq=3", 3));
+  uint64_t bytes = 0;
+  EXPECT_EQ(set.count(bytes), 2u);
+  EXPECT_EQ(bytes, 200u);
+  Guard evicted;
+  ASSERT_TRUE(set.evict(evicted));
+  EXPECT_EQ(print(evicted, kNames), "seq=3");
+  ASSERT_TRUE(set.evict(evicted));
+  EXPECT_EQ(print(evicted, kNames), "seq=2");
+  EXPECT_FALSE(set.evict(evicted));
+  EXPECT_EQ(describe(*set.get()), "seq=1");
+}
+
+TEST(VariantSet, ReadersKeepWhatTheySaw) {
+  VariantSet set;
+  auto variant = make("seq=1");
+  std::weak_ptr<Variant> watched = variant;
+  set.publish(std::move(variant));
+  std::shared_ptr<const VariantTable> seen = set.get();
+  Guard evicted;
+  ASSERT_TRUE(set.evict(evicted));
+  EXPECT_FALSE(watched.expired());
+  EXPECT_EQ(describe(*seen), "seq=1");
+  seen.reset();
+  EXPECT_TRUE(watched.expired());
+}
+
+TEST(VariantSet, ReadersAndWritersAtOnce) {
+  VariantSet set;
+  std::atomic<bool> isDone{false};
+  std::vector<std::thread> readers;
+  for (int t = 0; t < 3; ++t)
+    readers.emplace_back([&] {
+      std::shared_ptr<const VariantTable> table;
+      uint64_t seen = 0;
+      while (!isDone.load()) {
+        if (seen != set.generation()) {
+          seen = set.generation();
+          table = set.get();
+        }
+        int64_t symbols[] = {1, 3};
+        if (Variant *variant = table->find(symbols))
+          variant->hits.fetch_add(1);
+      }
+    });
+  Guard evicted;
+  for (int round = 0; round < 2000; ++round) {
+    set.publish(make("seq=" + std::to_string(round % 5)));
+    if (round % 3 == 0)
+      set.evict(evicted);
+  }
+  isDone.store(true);
+  for (std::thread &reader : readers)
+    reader.join();
+  EXPECT_LE(set.get()->variants.size(), 5u);
+}
+
+TEST(ShapeCounter, AShapeBecomesWantedOnce) {
+  ShapeCounter counter({0, 2});
+  int64_t symbols[] = {1, 99, 128};
+  auto isHot = [](uint64_t runs, double) { return runs >= 4; };
+  for (int k = 0; k < 3; ++k)
+    EXPECT_FALSE(counter.count(symbols, 0.5, isHot));
+  EXPECT_TRUE(counter.count(symbols, 0.5, isHot));
+  EXPECT_FALSE(counter.count(symbols, 0.5, isHot)) << "it is wanted already";
+  Shape shape;
+  double seconds = 0;
+  ASSERT_TRUE(counter.take(shape, seconds));
+  EXPECT_EQ(shape, (Shape{1, 128}));
+  EXPECT_DOUBLE_EQ(seconds, 0.5);
+  EXPECT_FALSE(counter.take(shape, seconds));
+  EXPECT_FALSE(counter.count(symbols, 0.5, isHot)) << "it was made";
+}
+
+TEST(ShapeCounter, TheShapeThatTookMostTimeIsTakenFirst) {
+  ShapeCounter counter({0});
+  auto always = [](uint64_t, double) { return true; };
+  int64_t slow = 7, fast = 8;
+  EXPECT_TRUE(counter.count(&fast, 0.1, always));
+  EXPECT_TRUE(counter.count(&slow, 0.9, always));
+  Shape shape;
+  double seconds;
+  ASSERT_TRUE(counter.take(shape, seconds));
+  EXPECT_EQ(shape, Shape{7});
+}
+
+TEST(ShapeCounter, FrequentShapesOutliveRareOnes) {
+  ShapeCounter counter({0});
+  auto isHot = [](uint64_t runs, double) { return runs >= 500; };
+  int64_t frequent = 1;
+  bool isWanted = false;
+  for (int64_t round = 0; round < 1000 && !isWanted; ++round) {
+    isWanted = counter.count(&frequent, 1e-3, isHot);
+    for (int64_t k = 0; k < 20; ++k) {
+      int64_t rare = 1000 + round * 20 + k;
+      EXPECT_FALSE(counter.count(&rare, 1e-3, isHot));
+    }
+  }
+  EXPECT_TRUE(isWanted);
+}
