@@ -40,7 +40,7 @@ def test_named_files_exist(page):
 def test_options_that_commands_are_shown_with_exist(page):
     """Each `onager COMMAND --option` in the text is known to that command's --help."""
     unknown = []
-    for command, rest in re.findall(r"\bonager (compile|run|bench|verify|inspect) ([^\n`#]*)", read(page)):
+    for command, rest in re.findall(r"\bonager (cache|compile|run|bench|verify|inspect) ([^\n`#]*)", read(page)):
         known = subprocess.run([ONAGER, command, "--help"], capture_output=True, text=True, check=True).stdout
         unknown += [f"{command} {option}" for option in re.findall(r"--[a-z][a-z-]+", rest) if option not in known]
     assert not unknown

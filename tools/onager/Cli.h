@@ -24,6 +24,7 @@ using Command = std::function<Status()>;
 
 /// Declare a subcommand's options.
 Command addBench(CLI::App &app);
+Command addCache(CLI::App &app);
 Command addCompile(CLI::App &app);
 Command addInspect(CLI::App &app);
 Command addOperators(CLI::App &app);

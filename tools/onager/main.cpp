@@ -48,7 +48,7 @@ int runMain(int argc, char **argv) {
   CLI::App app("Onager: compiles ONNX models ahead of time and runs what it compiled.\nModels are files, or - for standard input; they may be ONNX text.", "onager");
   app.set_version_flag("--version", onager_version());
   app.require_subcommand(1);
-  app.footer("Exit status: 0 fine, 1 verify found a difference, 2 bad option, 3 model refused, 4 bad file or input, 5 internal error.");
+  app.footer("Exit status: 0 fine, 1 verify found a difference or cache verify damage, 2 bad option, 3 model refused, 4 bad file or input, 5 internal error.");
   const struct {
     const char *name, *description;
     Command (*add)(CLI::App &);
@@ -58,7 +58,8 @@ int runMain(int argc, char **argv) {
                {"verify", "Compare a model with its reference form or with ONNX Runtime", addVerify},
                {"inspect", "Print what a compiled model says about itself", addInspect},
                {"operators", "List the operators that a model may use", addOperators},
-               {"specialize", "Compile a variant of a running model; the runtime calls it", addSpecialize}};
+               {"specialize", "Compile a variant of a running model; the runtime calls it", addSpecialize},
+               {"cache", "List, prune or verify the variants that were compiled for models in use", addCache}};
   std::vector<std::pair<CLI::App *, Command>> commands;
   for (const auto &entry : table) {
     CLI::App *command = app.add_subcommand(entry.name, entry.description);
