@@ -18,7 +18,7 @@ namespace {
 
 struct CacheArguments {
   std::string action, folder;
-  uint64_t maxBytes = rt::VariantCache::kDefaultBytes;
+  int64_t maxBytes = rt::VariantCache::kDefaultBytes;
   bool isJson = false;
 };
 
@@ -75,14 +75,14 @@ static void listEntries(const rt::VariantCache &cache, const CacheArguments &arg
 }
 
 static void pruneEntries(const rt::VariantCache &cache, const CacheArguments &arguments) {
-  rt::VariantCache::Pruned pruned = cache.prune(arguments.maxBytes);
+  rt::VariantCache::Pruned pruned = cache.prune(static_cast<uint64_t>(arguments.maxBytes));
   if (arguments.isJson)
     print(formatJson(json::Object{{"removed", static_cast<int64_t>(pruned.removed)}, {"removed_bytes", static_cast<int64_t>(pruned.removedBytes)},
                                   {"kept", static_cast<int64_t>(pruned.kept)}, {"kept_bytes", static_cast<int64_t>(pruned.keptBytes)}}));
   else
     printFormatted("removed %llu entries, %llu bytes; kept %llu entries, %llu bytes\n", static_cast<unsigned long long>(pruned.removed),
                    static_cast<unsigned long long>(pruned.removedBytes), static_cast<unsigned long long>(pruned.kept), static_cast<unsigned long long>(pruned.keptBytes));
-  if (pruned.keptBytes > arguments.maxBytes || (arguments.maxBytes == 0 && pruned.kept))
+  if (pruned.keptBytes > static_cast<uint64_t>(arguments.maxBytes) || (arguments.maxBytes == 0 && pruned.kept))
     throw Failure(Status::badFile, "cannot remove " + std::to_string(pruned.kept) + " entries of " + arguments.folder);
 }
 
@@ -119,7 +119,7 @@ static Status runCache(CacheArguments arguments, bool isLimited) {
   rt::VariantCache cache;
   // The user's own folder comes with the first variant; until then it is empty.
   if (isNamed || !isAbsent)
-    if (rt::Outcome outcome = cache.open(arguments.folder, arguments.maxBytes, /*write=*/isPruning && !isAbsent); !outcome)
+    if (rt::Outcome outcome = cache.open(arguments.folder, rt::VariantCache::kDefaultBytes, /*write=*/isPruning && !isAbsent); !outcome)
       throw Failure(Status::badFile, outcome.message);
   if (isPruning && !isAbsent && !cache.isWritable())
     throw Failure(Status::badFile, "the cache " + arguments.folder + " can only be read");
@@ -141,7 +141,7 @@ Command addCache(CLI::App &app) {
       ->check(CLI::IsMember({"list", "prune", "verify"}))
       ->type_name("list|prune|verify");
   app.add_option("--dir", arguments->folder, "The folder; otherwise ONAGER_CACHE_DIR/variants, XDG_CACHE_HOME/onager/variants or ~/.cache/onager/variants")->type_name("DIR");
-  CLI::Option *limit = app.add_option("--max-bytes", arguments->maxBytes, "What prune leaves at most, 0: nothing")->type_name("N")->capture_default_str();
+  CLI::Option *limit = app.add_option("--max-bytes", arguments->maxBytes, "What prune leaves at most, 0: nothing")->type_name("N")->check(CLI::Range(int64_t{0}, INT64_MAX))->capture_default_str();
   app.add_flag("--json", arguments->isJson, "Print JSON");
   return [arguments, limit] { return runCache(*arguments, limit->count() > 0); };
 }
