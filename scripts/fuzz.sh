@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes what reads foreign bytes, guided by coverage, with AddressSanitizer and UndefinedBehaviorSanitizer, until the time is over or a key interrupts it:
 #
-#   scripts/fuzz.sh [TARGET ...] [--runs N] [--seconds N] [--seed N]      targets: model artifact calls formats images regex; all by default, in turn
+#   scripts/fuzz.sh [TARGET ...] [--runs N] [--seconds N] [--seed N]      targets: model artifact cache calls formats images regex; all by default, in turn
 #
 # Corpus, counts and crashing inputs stay in ONAGER_FUZZ_DIR (build/fuzz), so that a later call goes on from there. The first build, in
 # build/fuzzers, takes five minutes on two cores. `test/fuzz/run_targets.py --help` tells the rest.
@@ -20,8 +20,8 @@ if [ ! -f "$build/build.ninja" ]; then
 fi
 targets=()
 for argument in "$@"; do
-  [[ "$argument" =~ ^(model|artifact|calls|formats|images|regex)$ ]] && targets+=("onager-fuzz-$argument")
+  [[ "$argument" =~ ^(model|artifact|cache|calls|formats|images|regex)$ ]] && targets+=("onager-fuzz-$argument")
 done
-[ ${#targets[@]} -gt 0 ] || targets=(onager-fuzz-model onager-fuzz-artifact onager-fuzz-calls onager-fuzz-formats onager-fuzz-images onager-fuzz-regex)
+[ ${#targets[@]} -gt 0 ] || targets=(onager-fuzz-model onager-fuzz-artifact onager-fuzz-cache onager-fuzz-calls onager-fuzz-formats onager-fuzz-images onager-fuzz-regex)
 ninja -C "$build" -j "${JOBS:-$(nproc)}" "${targets[@]}"
 exec python test/fuzz/run_targets.py --programs "$build/bin" "$@"

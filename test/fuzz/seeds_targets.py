@@ -29,6 +29,7 @@ WORDS = {
     "model": ["Add", "Conv", "If", "Loop", "Scan", "MatMul", "then_branch", "else_branch", "body", "to", "axis", "perm", "value", "\x08\x01", "\x10\x07"],
     "formats": ["\\x93NUMPY", "'descr': '<f4'", "'fortran_order': False", "'shape': (2, 3), ", "'<U3'", "'|S2'", "'|V1'", "PK\\x03\\x04", "PK\\x01\\x02", "PK\\x05\\x06", "18446744073709551615"],
     "artifact": ["ONGRMAN3", "\\x7fELF", "onager_model", "\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x7f", "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x80"],
+    "cache": ["ONGRVAR1", "a" * 32, "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x80", "\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff"],
     "images": ["IHDR", "IDAT", "PLTE", "tRNS", "VP8 ", "VP8L", "VP8X", "jp2h", "jp2c", "pclr", "cmap", "\\xff\\xc2", "\\xff\\xda", "\\xff\\xee", "\\xff\\x51", "\\xff\\x52", "\\xff\\x90"],
     "regex": ["[[:alpha:]]", "[^", "(?:", "(?P<a>", "{2,5}", "{1000}", "\\\\x{10ffff}", "\\\\b", "\\\\pN"],
     "calls": [],
@@ -110,6 +111,15 @@ def _list_artifacts(models: pathlib.Path):
         yield b"\3" + bytes(256) + manifest
 
 
+def _list_entries():
+    """Of each kind: a preimage of 13 bytes, a payload of 4, their lengths before them; the target fills in checksums, or they are wrong."""
+    preimage, payload = b"guard=batch=4", b"code"
+    header = b"ONGRVAR1" + b"a" * 32 + struct.pack("<QQQQ", len(preimage), len(payload), 0, 0)
+    for kind in range(3):
+        yield bytes([kind]) + (header if kind < 2 else b"") + preimage + payload
+        yield bytes([kind])
+
+
 def _list_calls():
     rng = np.random.default_rng(7)
     for model in range(len(CALLED)):
@@ -121,7 +131,7 @@ def _list_calls():
 def write_seeds(target: str, folder: pathlib.Path, models: pathlib.Path) -> None:
     """Writes the inputs that a target starts from, and its dictionary beside the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    seeds = {"model": _list_models, "formats": _list_formats, "regex": lambda: (text.encode() for text in REGEX), "calls": _list_calls, "images": _list_images,
+    seeds = {"model": _list_models, "formats": _list_formats, "regex": lambda: (text.encode() for text in REGEX), "cache": _list_entries, "calls": _list_calls, "images": _list_images,
              "artifact": lambda: _list_artifacts(models)}[target]
     for number, data in enumerate(seeds()):
         (folder / f"seed-{number:03}").write_bytes(data)

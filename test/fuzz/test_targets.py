@@ -8,7 +8,7 @@ from fuzz.run_targets import TARGETS, main, run_slice
 from support.places import BUILD
 from support.seeds import get_seed
 
-RUNS = {"model": 2000, "artifact": 20000, "calls": 5000, "formats": 50000, "images": 5000, "regex": 1000}
+RUNS = {"model": 2000, "artifact": 20000, "cache": 50000, "calls": 5000, "formats": 50000, "images": 5000, "regex": 1000}
 
 
 @pytest.mark.parametrize("target", TARGETS)
