@@ -32,9 +32,7 @@ Descriptor openFolder(int parent, const std::string &name) {
 
 Descriptor createFile(int parent, const std::string &folderName, const std::string &name, int flags, Descriptor &folder) {
   for (int attempt = 0; attempt < 100; ++attempt) {
-    if (mkdirat(parent, folderName.c_str(), 0700) == 0)
-      fsync(parent);
-    else if (errno != EEXIST)
+    if (mkdirat(parent, folderName.c_str(), 0700) && errno != EEXIST)
       break;
     folder = openFolder(parent, folderName);
     if (!folder && errno != ENOENT)

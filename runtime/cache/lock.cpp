@@ -25,12 +25,8 @@ VariantCache::Lock &VariantCache::Lock::operator=(Lock &&other) noexcept {
 
 void VariantCache::Lock::release() {
   // A forked child has a copy of the object, not of the lock.
-  if (file && owner == getpid()) {
-    if (leadsTo(folder.get(), name, file.get()))
-      unlinkat(folder.get(), name.c_str(), 0);
-    // Closing is not enough: a forked child keeps the file open.
-    flock(file.get(), LOCK_UN);
-  }
+  if (file && owner == getpid() && leadsTo(folder.get(), name, file.get()))
+    unlinkat(folder.get(), name.c_str(), 0);
   file = Descriptor();
   folder = Descriptor();
 }

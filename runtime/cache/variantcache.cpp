@@ -174,6 +174,7 @@ Outcome VariantCache::store(const std::string &group, const Preimage &preimage, 
     return fail(strerror(error));
   }
   fsync(folder.get());
+  fsync(root.get());
   prune(maxBytes, group + "/" + name);
   return {};
 }
