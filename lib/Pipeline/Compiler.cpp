@@ -2,11 +2,9 @@
 #include "onager/Compiler.h"
 #include "dialects/Graph/IR/Shapes.h"
 #include "dialects/Graph/Transforms/Passes.h"
-#include "lib/Export/LLVMToArtifact/Codegen.h"
-#include "lib/Export/LLVMToArtifact/Header.h"
+#include "lib/Pipeline/ArtifactBuilder.h"
 #include "lib/Pipeline/Dims.h"
 #include "lib/Pipeline/GenericForm.h"
-#include "lib/Pipeline/Pipeline.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "onager/Import.h"
 #include "llvm/Support/JSON.h"
@@ -17,34 +15,15 @@ namespace onager {
 
 namespace {
 
-/// The code for processors of one level.
-struct Level {
-  std::string target;
-  Form generic;
-  std::vector<Form> variants;
-};
-
 class Compilation {
 public:
-  Compilation(const CompileOptions &options, CompileResult &result) : options(options), result(result), pipeline(options, result) {
-    product.path = options.output;
-    product.emit = options.emit;
-    product.modelName = options.name;
-    product.separateWeights = options.weights == "separate";
-    product.isSanitized = options.sanitize;
-  }
+  Compilation(const CompileOptions &options, CompileResult &result) : options(options), result(result), pipeline(options, result), builder(pipeline, options.emit) {}
 
   void run();
 
 private:
   bool import();
   bool simplifyGraph();
-  bool compileLevel(const std::string &target, OwningOpRef<ModuleOp> graph);
-  bool compileVariant(Level &level, const std::string &guard, OwningOpRef<ModuleOp> graph);
-  void placeWeights(Form &form);
-  std::vector<Form *> getForms();
-  llvm::SmallVector<char, 0> makeModelObject();
-  bool writeFiles();
   void noteRaised();
   void writeReport();
 
@@ -52,11 +31,7 @@ private:
   CompileResult &result;
   ImportResult imported; ///< owns the mapped model; outlives the module
   Pipeline pipeline;
-  std::vector<std::unique_ptr<Level>> levels; ///< what is compiled so far, the most general level first
-  Product product;
-  std::string generic; ///< the model as variants are made of it; empty where none can be
-  std::vector<std::string> guards;  ///< of the variants
-  std::vector<rt::Launch> launches; ///< of the last level's generic form, for the report
+  ArtifactBuilder builder;
   std::string raised;  ///< what recognised operations do to numbers, for the report
 };
 
@@ -88,89 +63,6 @@ bool Compilation::simplifyGraph() {
   });
 }
 
-/// Gives a form its place in the section of weights. Levels lay weights out alike; those of another layout follow.
-void Compilation::placeWeights(Form &form) {
-  form.start = product.weightBytes;
-  for (const auto &level : levels)
-    if (level->generic.weights == form.weights && level->generic.offsets == form.offsets) {
-      form.start = level->generic.start;
-      form.isShared = true;
-    }
-  if (!form.isShared)
-    product.weightBytes += form.weightBytes;
-}
-
-bool Compilation::compileLevel(const std::string &target, OwningOpRef<ModuleOp> graph) {
-  auto level = std::make_unique<Level>();
-  level->target = target;
-  OwningOpRef<ModuleOp> kept = !guards.empty() ? OwningOpRef<ModuleOp>(graph->clone()) : nullptr;
-  pipeline.chooseTarget(target);
-  pipeline.module = std::move(graph);
-  std::string main = getSymbolPrefix(product) + "_main" + std::to_string(levels.size());
-  if (!pipeline.lower(nullptr))
-    return false;
-  if (options.output.empty() && options.emit != "llvm" && options.emit != "mlir")
-    return pipeline.fail(Status::badOption, "no output file given");
-  if (!pipeline.checkPrinted() || !pipeline.emitForm(main, level->generic))
-    return false;
-  if (options.emit == "llvm" || options.emit == "mlir")
-    return true;
-  launches = pipeline.manifest.launches;
-  level->generic.recipes.target = target;
-  placeWeights(level->generic);
-  if (levels.empty()) {
-    product.header = formatHeader(pipeline.manifest, product.separateWeights);
-    product.manifestHash = rt::hashBytes(level->generic.manifest.data(), level->generic.manifest.size());
-  }
-  levels.push_back(std::move(level));
-  return llvm::all_of(guards, [&](const std::string &guard) { return compileVariant(*levels.back(), guard, OwningOpRef<ModuleOp>(kept->clone())); });
-}
-
-bool Compilation::compileVariant(Level &level, const std::string &guard, OwningOpRef<ModuleOp> graph) {
-  pipeline.module = std::move(graph);
-  Form form;
-  std::string main = level.generic.main + "_variant" + std::to_string(level.variants.size());
-  if (!specializeGraph(pipeline, guard) || !pipeline.lower(&level.generic.recipes) || !pipeline.emitForm(main, form))
-    return false;
-  form.start = product.weightBytes;
-  product.weightBytes += form.weightBytes;
-  level.variants.push_back(std::move(form));
-  return true;
-}
-
-std::vector<Form *> Compilation::getForms() {
-  std::vector<Form *> forms;
-  for (const auto &level : levels) {
-    forms.push_back(&level->generic);
-    for (Form &variant : level->variants)
-      forms.push_back(&variant);
-  }
-  return forms;
-}
-
-llvm::SmallVector<char, 0> Compilation::makeModelObject() {
-  ModelDescription model;
-  for (const auto &level : levels) {
-    LevelDescription described{{level->generic.manifest, level->generic.main, level->generic.start}, {}, generic.empty() ? "" : level->generic.recipes.encode()};
-    for (const Form &variant : level->variants)
-      described.variants.push_back({variant.manifest, variant.main, variant.start});
-    model.levels.push_back(std::move(described));
-  }
-  model.generic = generic;
-  model.hasLinkedWeights = refersToWeights(product);
-  return emitModel(getSymbolPrefix(product), model, pipeline.target);
-}
-
-bool Compilation::writeFiles() {
-  std::vector<Form *> forms = getForms();
-  llvm::SmallVector<char, 0> model = makeModelObject();
-  SmallVector<ArrayRef<char>> objects;
-  for (Form *form : forms)
-    objects.push_back(form->object);
-  objects.push_back(model);
-  return pipeline.writeFiles(product, objects, forms);
-}
-
 void Compilation::noteRaised() {
   bool hasAttention = false, hasActivation = false;
   pipeline.module->walk([&](Operation *op) {
@@ -185,30 +77,30 @@ void Compilation::noteRaised() {
 
 void Compilation::writeReport() {
   llvm::json::Array units;
-  for (const rt::Launch &launch : launches)
+  for (const rt::Launch &launch : builder.launches)
     units.push_back(llvm::json::Object{{"hero", launch.hero}, {"nodes", launch.name}});
   llvm::json::Object times;
   for (const auto &[stage, time] : pipeline.seconds)
     times[stage] = time + times[stage].getAsNumber().value_or(0);
-  int64_t weightBytes = levels.empty() ? 0 : static_cast<int64_t>(levels.back()->generic.weightBytes);
+  int64_t weightBytes = builder.getLevels().empty() ? 0 : static_cast<int64_t>(builder.getLevels().back()->generic.weightBytes);
   llvm::json::Object report{{"target", pipeline.target.cpu}, {"opt_level", options.optLevel}, {"weight_bytes", weightBytes},
                             {"launches", std::move(units)}, {"seconds", std::move(times)}};
   llvm::json::Array variants;
-  for (const auto &level : levels)
+  for (const auto &level : builder.getLevels())
     for (size_t k = 0; k < level->variants.size(); ++k)
-      variants.push_back(llvm::json::Object{{"target", level->target}, {"guard", guards[k]}, {"code_bytes", static_cast<int64_t>(level->variants[k].object.size())},
+      variants.push_back(llvm::json::Object{{"target", level->generic.recipes.target}, {"guard", builder.guards[k]}, {"code_bytes", static_cast<int64_t>(level->variants[k].object.size())},
                                             {"weight_bytes", static_cast<int64_t>(level->variants[k].weightBytes)}});
   if (!variants.empty())
     report["variants"] = std::move(variants);
-  if (!generic.empty())
-    report["generic_form_bytes"] = static_cast<int64_t>(generic.size());
+  if (!builder.generic.empty())
+    report["generic_form_bytes"] = static_cast<int64_t>(builder.generic.size());
   if (pipeline.hasWinograd)
     raised += "; some convolutions of 3 x 3 are Winograd's F(4x4, 3x3), whose products are rounded after a transform";
   if (pipeline.hasInt8)
     raised += "; quantised convolutions and products sum bytes in 32-bit integers, whose scales and biases are one fused multiply-add of f32; other numbers are multiplied by the reciprocal of the scale of their bytes";
   if (options.optLevel > 0)
     report["numerics"] = "f32 sums are reassociated into vector lanes; f16 and bf16 compute in f32; math functions of f32 are polynomials" + raised;
-  if (!generic.empty())
+  if (!builder.generic.empty())
     report["recompilation"] = "shapes that are met often may be compiled for themselves while the model runs, whose convolutions may then take Winograd's form";
   if (options.target == "portable" || !llvm::is_contained(pipeline.target.required, "fma"))
     report["levels"] = "x86-64-v2 has no fused multiply-add: its products are rounded before they are added, unlike those of the levels above";
@@ -229,16 +121,16 @@ void Compilation::run() {
   if (!import() || pipeline.stopsAfter("import") || !simplifyGraph() || pipeline.stopsAfter("graph"))
     return;
   noteRaised();
-  if (!limitSymbols(pipeline) || !listVariants(pipeline, guards))
+  if (!limitSymbols(pipeline) || !listVariants(pipeline, builder.guards))
     return;
   bool isText = options.emit == "llvm" || options.emit == "mlir";
   OwningOpRef<ModuleOp> graph = std::move(pipeline.module);
   if (!isText && options.recompile && options.optLevel > 0 && !options.sanitize && hasInputSymbols(*graph))
-    generic = writeGenericForm(*graph, options);
+    builder.generic = writeGenericForm(*graph, options);
   for (const std::string &name : names)
-    if (!compileLevel(name, &name == &names.back() ? std::move(graph) : OwningOpRef<ModuleOp>(graph->clone())))
+    if (!builder.addLevel(name, &name == &names.back() ? std::move(graph) : OwningOpRef<ModuleOp>(graph->clone())))
       return;
-  if (!isText && !writeFiles())
+  if (!isText && !builder.write())
     return;
   writeReport();
   if (!pipeline.temps.getError().empty())

@@ -266,7 +266,11 @@ bool Pipeline::emitForm(const std::string &main, Form &form) {
 bool Pipeline::writeFiles(const Product &product, ArrayRef<ArrayRef<char>> objects, ArrayRef<Form *> forms) {
   std::string error, streamError;
   auto streamAll = [&](WeightSink sink) {
-    return llvm::all_of(forms, [&](Form *form) { return form->isShared || form->constants->stream(form->weights, form->offsets.asArrayRef(), sink, streamError); });
+    return llvm::all_of(forms, [&](Form *form) {
+      if (form->isShared)
+        return true;
+      return form->stored.empty() ? form->constants->stream(form->weights, form->offsets.asArrayRef(), sink, streamError) : sink(form->stored);
+    });
   };
   if (timeStage("artifact", [&] { return writeProduct(product, objects, streamAll, error); }))
     return true;

@@ -22,6 +22,7 @@ struct Form {
   mlir::ArrayAttr weights;
   mlir::DenseI64ArrayAttr offsets;
   RecipeTable recipes;   ///< of a generic form
+  llvm::ArrayRef<char> stored; ///< the weights, where they need not be computed
   uint64_t weightBytes = 0;
   uint64_t start = 0;    ///< of its weights in the section
   bool isShared = false; ///< its weights are those of a form before

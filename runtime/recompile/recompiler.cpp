@@ -2,15 +2,13 @@
 #include "runtime/recompile/recompiler.h"
 #include "runtime/core/frame.h"
 #include "runtime/recompile/check.h"
+#include "runtime/recompile/identity.h"
 #include "runtime/recompile/process.h"
 #include <algorithm>
 #include <csignal>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
 
 namespace onager::rt {
 
@@ -50,26 +48,6 @@ std::vector<uint64_t> findSymbols(const Manifest &manifest) {
   return symbols;
 }
 
-std::string toHex(uint64_t value) {
-  char text[17];
-  snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
-  return text;
-}
-
-/// What the processor tells of itself: model and features.
-std::string describeProcessor() {
-  std::string text;
-#if defined(__x86_64__)
-  for (unsigned leaf : {1u, 7u}) {
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    __get_cpuid_count(leaf, 0, &a, &b, &c, &d);
-    // The upper part of ebx of leaf 1 is the core that runs this.
-    text += toHex((uint64_t(a) << 32) | (leaf == 1 ? 0 : b)) + toHex((uint64_t(c) << 32) | d);
-  }
-#endif
-  return text;
-}
-
 } // namespace
 
 Outcome readSettings(const onager_recompilation *given, RecompileSettings &settings) {
@@ -105,7 +83,7 @@ Outcome readSettings(const onager_recompilation *given, RecompileSettings &setti
 Recompiler::Recompiler(Session &session, RecompileSettings given)
     : session(session), settings(std::move(given)), shapes(findSymbols(session.model->generic.manifest)), expectedGain(kExpectedGain), expectedCost(kExpectedCost) {
   const Model &model = *session.model;
-  group = toHex(hashBytes(model.form, model.formBytes)) + toHex(hashBytes(model.recipes, model.recipeBytes));
+  group = describeModel({model.form, model.formBytes}, {model.recipes, model.recipeBytes});
   counting.store(settings.mode == ONAGER_RECOMPILE_LAZY || settings.mode == ONAGER_RECOMPILE_EAGER);
 }
 
@@ -136,12 +114,6 @@ void Recompiler::tell(onager_event_kind kind, const std::string &guard, const st
   settings.event(settings.eventUser, &event);
 }
 
-/// What decides the code of a variant, as the cache keeps it.
-std::string Recompiler::describe(const std::string &guard) const {
-  return "abi=" + std::to_string(ONAGER_ABI_VERSION) + "\nform=" + group + "\nprocessor=" + describeProcessor() + "\ncompiler=" + describeCompiler(compiler) +
-         "\nguard=" + guard + "\n";
-}
-
 void Recompiler::load() {
   std::string folder = settings.hasCache ? settings.cache : VariantCache::findFolder();
   if (folder.empty() || settings.mode == ONAGER_RECOMPILE_OFF)
@@ -150,11 +122,10 @@ void Recompiler::load() {
   if (!cache.open(folder, VariantCache::kDefaultBytes, /*write=*/false))
     return;
   compiler = findCompiler(settings.hasCompiler ? settings.compiler.c_str() : nullptr);
-  std::string abi = "abi=" + std::to_string(ONAGER_ABI_VERSION) + "\nform=" + group + "\nprocessor=" + describeProcessor() + "\n";
-  std::string made = "\ncompiler=" + describeCompiler(compiler) + "\n";
+  std::string surroundings = describeSurroundings(group), made = makeCompilerLine(describeCompiler(compiler));
   for (VariantCache::Entry &entry : cache.findAll(group)) {
     // Without a compiler what any of them made is welcome.
-    if (entry.preimage.compare(0, abi.size(), abi) || (!compiler.empty() && entry.preimage.find(made) == std::string::npos))
+    if (entry.preimage.compare(0, surroundings.size(), surroundings) || (!compiler.empty() && entry.preimage.find(made) == std::string::npos))
       continue;
     uint64_t bytes = 0;
     if (session.variants->count(bytes) >= settings.maxVariants)
@@ -338,7 +309,7 @@ Outcome Recompiler::compile(const std::string &guard, bool isBackground, std::st
   std::string folder = settings.hasCache ? settings.cache : VariantCache::findFolder();
   if (!folder.empty() && !cache.isWritable())
     cache.open(folder, VariantCache::kDefaultBytes);
-  std::string preimage = describe(guard);
+  std::string preimage = makePreimage(group, describeCompiler(compiler), guard);
   VariantCache::Lock held;
   for (double waited = 0; !held && waited < kLongestCompile && !isStopping.load(); waited += kLockStep)
     if (held = cache.lock(group, preimage, kLockStep); !held.isBusy())

@@ -69,7 +69,6 @@ private:
   void makeRoom(uint64_t bytes);
   void remember(const Shape &failure);
   bool isFailed(const Shape &shape) const;
-  std::string describe(const std::string &guard) const;
   void tell(onager_event_kind kind, const std::string &guard, const std::string &message, double seconds) const;
 
   Session &session;

@@ -66,14 +66,17 @@ Artifact provideArtifact(const ModelSource &source, const CompilerArguments &arg
   return artifact;
 }
 
-rt::Manifest readManifest(const std::string &path) { return readArtifact(path).generic; }
+rt::Manifest readManifest(const std::string &path) { return ArtifactFile(path).description.levels[0].generic; }
 
-ArtifactDescription readArtifact(const std::string &path) {
-  std::string who = "'" + path + "'";
+static std::unique_ptr<llvm::MemoryBuffer> openArtifact(const std::string &path) {
   auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
   if (!buffer)
-    throw Failure(Status::badFile, "cannot open " + who + ": " + buffer.getError().message());
-  return parseArtifact((*buffer)->getBuffer(), who);
+    throw Failure(Status::badFile, "cannot open '" + path + "': " + buffer.getError().message());
+  return std::move(*buffer);
 }
+
+ArtifactFile::~ArtifactFile() = default;
+
+ArtifactFile::ArtifactFile(const std::string &path) : bytes(openArtifact(path)), description(parseArtifact(bytes->getBuffer(), "'" + path + "'")) {}
 
 } // namespace onager::cli

@@ -8,6 +8,10 @@
 #include "runtime/core/manifest.h"
 #include <memory>
 
+namespace llvm {
+class MemoryBuffer;
+}
+
 namespace onager::cli {
 
 /// A model or a compiled model: a file, or bytes from standard input.
@@ -35,8 +39,13 @@ Artifact provideArtifact(const ModelSource &source, const CompilerArguments &arg
 
 /// Reads an artifact's manifest without loading its code, so that artifacts for other processors can be read as well.
 rt::Manifest readManifest(const std::string &path);
-/// Reads what an artifact says about all its forms.
-ArtifactDescription readArtifact(const std::string &path);
+/// An artifact's file, read without loading its code.
+struct ArtifactFile {
+  explicit ArtifactFile(const std::string &path);
+  ~ArtifactFile();
+  std::unique_ptr<llvm::MemoryBuffer> bytes;
+  ArtifactDescription description; ///< refers to `bytes`
+};
 
 } // namespace onager::cli
 

@@ -82,23 +82,45 @@ template <typename T> static rt::Manifest readManifest(const ELF64LEFile &file, 
   return manifest;
 }
 
+/// Returns the bytes that a pointer at a place leads to; none where it is null.
+static StringRef readBytes(const ELF64LEFile &file, uint64_t place, uint64_t size, const std::string &who) {
+  uint64_t address = findPointer(file, place, who);
+  return address ? StringRef(reinterpret_cast<const char *>(findBytes(file, address, size, who)), size) : StringRef();
+}
+
+static ArtifactDescription::Level readLevel(const ELF64LEFile &file, uint64_t place, StringRef section, const std::string &who) {
+  ArtifactDescription::Level level;
+  auto described = readStruct<onager_code_level>(file, place, who);
+  level.generic = readManifest<onager_code_level>(file, place, who);
+  uint64_t variants = findPointer(file, place + offsetof(onager_code_level, variants), who);
+  for (uint64_t k = 0; k < described.variant_count; ++k)
+    level.variants.push_back(readManifest<onager_variant>(file, variants + k * sizeof(onager_variant), who));
+  level.recipes = readBytes(file, place + offsetof(onager_code_level, recipes), described.recipe_bytes, who);
+  level.weights = section.substr(std::min<uint64_t>(described.weight_start, section.size()), level.generic.weightBytes);
+  return level;
+}
+
 ArtifactDescription parseArtifact(StringRef bytes, const std::string &who) {
-  auto file = unwrap(ELF64LEFile::create(findCode(bytes, who)), who);
+  StringRef code = findCode(bytes, who);
+  auto file = unwrap(ELF64LEFile::create(code), who);
   uint64_t place = findModel(file, who);
   if (!place)
     throw Failure(Status::badFile, who + " exports no model");
   auto model = readStruct<onager_model>(file, place, who);
   if (model.abi != ONAGER_ABI_VERSION)
     throw Failure(Status::badFile, who + " was made for another version of Onager");
+  rt::Footer footer;
+  uint64_t start = 0;
+  rt::findArtifact(bytes.data(), bytes.size(), footer, start);
   ArtifactDescription description;
-  description.generic = readManifest<onager_model>(file, place, who);
-  description.formBytes = model.generic_bytes;
-  uint64_t level = findPointer(file, place + offsetof(onager_model, levels), who);
-  if (!level)
-    return description;
-  uint64_t variants = findPointer(file, level + offsetof(onager_code_level, variants), who);
-  for (uint64_t k = 0, count = readStruct<onager_code_level>(file, level, who).variant_count; k < count; ++k)
-    description.variants.push_back(readManifest<onager_variant>(file, variants + k * sizeof(onager_variant), who));
+  description.isProgram = start > 0;
+  description.form = readBytes(file, place + offsetof(onager_model, generic), model.generic_bytes, who);
+  StringRef section = bytes.substr(start + footer.weightStart, footer.weightBytes);
+  uint64_t levels = findPointer(file, place + offsetof(onager_model, levels), who);
+  for (uint64_t k = 0; levels && k < model.level_count; ++k)
+    description.levels.push_back(readLevel(file, levels + k * sizeof(onager_code_level), section, who));
+  if (description.levels.empty())
+    description.levels.push_back({readManifest<onager_model>(file, place, who), {}, {}, {}});
   return description;
 }
 

@@ -7,11 +7,17 @@
 
 namespace onager::cli {
 
-/// What the most general level of an artifact says about its forms.
+/// What an artifact says about its forms.
 struct ArtifactDescription {
-  rt::Manifest generic;
-  std::vector<rt::Manifest> variants;
-  uint64_t formBytes = 0; ///< of what variants are made of; 0 where it was left out
+  /// Code for processors of one level.
+  struct Level {
+    rt::Manifest generic;
+    std::vector<rt::Manifest> variants;
+    llvm::StringRef recipes, weights; ///< in the artifact's bytes; `weights` of the generic form, empty where they are in another file
+  };
+  std::vector<Level> levels; ///< the most general first; one at least
+  llvm::StringRef form;      ///< what variants are made of, in the artifact's bytes; empty where it was left out
+  bool isProgram = false;    ///< the artifact stands behind a program
 };
 
 /// Reads an artifact's bytes; `who` names them in messages. Throws Failure for what is no artifact, or a damaged one.

@@ -16,7 +16,7 @@ namespace {
 
 struct BenchArguments {
   std::string model, profile;
-  int threads = 0;
+  int threads = 0, mode = ONAGER_RECOMPILE_OFF;
   double seconds = 3;
   bool isJson = false;
   CompilerArguments compiler;
@@ -77,8 +77,9 @@ static Status runBench(const BenchArguments &arguments) {
   ModelSource source = openSource(arguments.model);
   Artifact artifact = provideArtifact(source, arguments.compiler);
   std::vector<Tensor> inputs = arguments.inputs.collect(readManifest(artifact.path));
-  Session session(artifact.path, arguments.threads);
+  Session session(artifact.path, arguments.threads, arguments.mode);
   session.bind(inputs);
+  session.warmUp();
   showProgress("measuring " + source.shown);
   Peaks peaks = measurePeaks(session.getThreads());
   measure(session, std::min(1.0, arguments.seconds / 4), /*fewest=*/2);
@@ -101,6 +102,7 @@ Command addBench(CLI::App &app) {
   app.add_flag("--json", arguments->isJson, "Print JSON");
   app.add_option("--profile", arguments->profile, "Write when each launch of one run ran, as a trace for chrome://tracing")->type_name("TRACE.json");
   arguments->inputs.addRandom(app);
+  addRecompile(app, arguments->mode);
   arguments->compiler.addCommon(app);
   return [arguments] { return runBench(*arguments); };
 }

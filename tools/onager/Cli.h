@@ -28,6 +28,7 @@ Command addCache(CLI::App &app);
 Command addCompile(CLI::App &app);
 Command addInspect(CLI::App &app);
 Command addOperators(CLI::App &app);
+Command addRespecialize(CLI::App &app);
 Command addRun(CLI::App &app);
 Command addSpecialize(CLI::App &app);
 Command addVerify(CLI::App &app);

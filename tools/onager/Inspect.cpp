@@ -34,7 +34,7 @@ static void printTensors(const char *title, const rt::Manifest &manifest, const 
 }
 
 static void printArtifact(const ArtifactDescription &artifact) {
-  const rt::Manifest &manifest = artifact.generic;
+  const rt::Manifest &manifest = artifact.levels[0].generic;
   std::string features;
   for (const std::string &feature : manifest.features)
     features += " " + feature;
@@ -49,10 +49,10 @@ static void printArtifact(const ArtifactDescription &artifact) {
                    info.node.c_str());
   if (!manifest.guard.empty())
     printFormatted("limits: %s\n", rt::print(manifest.guard, manifest.symbols).c_str());
-  for (const rt::Manifest &variant : artifact.variants)
+  for (const rt::Manifest &variant : artifact.levels[0].variants)
     printFormatted("variant: %s, %zu launches, %llu bytes of own weights\n", rt::print(variant.guard, variant.symbols).c_str(), variant.launches.size(),
                    static_cast<unsigned long long>(variant.weightBytes));
-  printFormatted("recompilation: %s\n", artifact.formBytes ? (std::to_string(artifact.formBytes) + " bytes to make variants of").c_str() : "none");
+  printFormatted("recompilation: %s\n", !artifact.form.empty() ? (std::to_string(artifact.form.size()) + " bytes to make variants of").c_str() : "none");
   printFormatted("launches: %zu\n", manifest.launches.size());
   for (size_t k = 0; k < manifest.launches.size(); ++k)
     printFormatted("  %zu %s: %s  flops %s\n", k, manifest.launches[k].hero.c_str(), manifest.launches[k].name.c_str(),
@@ -83,9 +83,9 @@ static json::Array describe(const std::vector<rt::TensorInfo> &tensors, const rt
 }
 
 static json::Value describe(const ArtifactDescription &artifact) {
-  const rt::Manifest &manifest = artifact.generic;
+  const rt::Manifest &manifest = artifact.levels[0].generic;
   json::Array variants;
-  for (const rt::Manifest &variant : artifact.variants)
+  for (const rt::Manifest &variant : artifact.levels[0].variants)
     variants.push_back(json::Object{{"guard", json::fixUTF8(rt::print(variant.guard, variant.symbols))}, {"launches", static_cast<int64_t>(variant.launches.size())},
                                     {"weight_bytes", static_cast<int64_t>(variant.weightBytes)}});
   json::Array launches, slots;
@@ -106,7 +106,7 @@ static json::Value describe(const ArtifactDescription &artifact) {
                       {"operations", describe(manifest.work, manifest)},
                       {"limits", json::fixUTF8(rt::print(manifest.guard, manifest.symbols))},
                       {"variants", std::move(variants)},
-                      {"generic_form_bytes", static_cast<int64_t>(artifact.formBytes)},
+                      {"generic_form_bytes", static_cast<int64_t>(artifact.form.size())},
                       {"operators", std::move(operators)},
                       {"launches", std::move(launches)},
                       {"slots", std::move(slots)},
@@ -114,7 +114,9 @@ static json::Value describe(const ArtifactDescription &artifact) {
 }
 
 static Status runInspect(const InspectArguments &arguments) {
-  ArtifactDescription artifact = readArtifact(provideArtifact(openSource(arguments.model), arguments.compiler).path);
+  Artifact compiled = provideArtifact(openSource(arguments.model), arguments.compiler);
+  ArtifactFile file(compiled.path);
+  const ArtifactDescription &artifact = file.description;
   if (arguments.isJson)
     print(formatJson(describe(artifact)));
   else

@@ -16,7 +16,7 @@ namespace {
 
 struct RunArguments {
   std::string model, outputFolder, profile;
-  int threads = 0;
+  int threads = 0, mode = ONAGER_RECOMPILE_OFF;
   bool isJson = false;
   CompilerArguments compiler;
   InputArguments inputs;
@@ -129,8 +129,9 @@ static void printOutput(const Output &output) {
 static Status runRun(const RunArguments &arguments) {
   Artifact artifact = provideArtifact(openSource(arguments.model), arguments.compiler);
   std::vector<Tensor> inputs = arguments.inputs.collect(readManifest(artifact.path));
-  Session session(artifact.path, arguments.threads);
+  Session session(artifact.path, arguments.threads, arguments.mode);
   session.bind(inputs);
+  session.warmUp();
   std::vector<LaunchTimes> launches;
   if (arguments.profile.empty())
     session.run();
@@ -161,6 +162,7 @@ Command addRun(CLI::App &app) {
   app.add_option("--threads", arguments->threads, "Threads of the run; 0: as many as the process may use")->check(CLI::Range(0, 1024));
   app.add_flag("--json", arguments->isJson, "Print JSON");
   app.add_option("--profile", arguments->profile, "Write when each launch ran, as a trace for chrome://tracing")->type_name("TRACE.json");
+  addRecompile(app, arguments->mode);
   arguments->compiler.addCommon(app);
   return [arguments] { return runRun(*arguments); };
 }

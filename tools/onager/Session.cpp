@@ -1,6 +1,8 @@
 // Opening, binding, running.
 #include "Session.h"
 #include "Cli.h"
+#include <CLI/CLI.hpp>
+#include <map>
 
 namespace onager::cli {
 
@@ -10,10 +12,14 @@ void checkCall(onager_status status) {
   throw Failure(status == ONAGER_OUT_OF_MEMORY ? Status::internal : Status::badFile, onager_last_error());
 }
 
-Session::Session(const std::string &path, int threads) {
+Session::Session(const std::string &path, int threads, int mode) : mode(mode) {
+  onager_recompilation recompilation{};
+  recompilation.size = sizeof recompilation;
+  recompilation.mode = mode;
   onager_options options{};
   options.size = sizeof options;
   options.threads = threads;
+  options.recompilation = &recompilation;
   checkCall(onager_session_open(path.c_str(), &options, &session));
   onager_status status = onager_context_create(session, &context);
   if (status != ONAGER_OK)
@@ -31,6 +37,19 @@ void Session::bind(std::vector<Tensor> &tensors) {
   inputs.clear();
   for (Tensor &tensor : tensors)
     inputs.push_back(formats::toRuntime(tensor));
+}
+
+void Session::warmUp() {
+  if (mode == ONAGER_RECOMPILE_LAZY || mode == ONAGER_RECOMPILE_EAGER)
+    checkCall(onager_session_warm_up(session, inputs.data(), inputs.size(), /*wait=*/1));
+}
+
+void addRecompile(CLI::App &app, int &mode) {
+  mode = ONAGER_RECOMPILE_OFF;
+  std::map<std::string, int> modes{{"off", ONAGER_RECOMPILE_OFF}, {"lazy", ONAGER_RECOMPILE_LAZY}, {"eager", ONAGER_RECOMPILE_EAGER}, {"frozen", ONAGER_RECOMPILE_FROZEN}};
+  app.add_option("--recompile", mode, "off (default): the code of the artifact; lazy, eager: code for the inputs' shapes, made first; frozen: what the cache has")
+      ->transform(CLI::CheckedTransformer(modes, CLI::ignore_case).description(""))
+      ->type_name("MODE");
 }
 
 void Session::run() {

@@ -4,6 +4,10 @@
 
 #include "Tensor.h"
 
+namespace CLI {
+class App;
+}
+
 namespace onager::cli {
 
 /// Throws Failure with the runtime's message unless the call went well.
@@ -12,13 +16,15 @@ void checkCall(onager_status status);
 /// An open artifact and a context to run it in.
 class Session {
 public:
-  /// Opens an artifact; no threads means as many as the process may use.
-  Session(const std::string &path, int threads);
+  /// Opens an artifact; no threads means as many as the process may use. `mode` is one of onager_recompile.
+  Session(const std::string &path, int threads, int mode = ONAGER_RECOMPILE_OFF);
   Session(const Session &) = delete;
   ~Session();
 
   /// Sets the inputs of later runs, in the signature's order. They must outlive them.
   void bind(std::vector<Tensor> &inputs);
+  /// Has code made for the inputs' shapes, where the session makes any.
+  void warmUp();
   /// Runs the model.
   void run();
   /// Copies the outputs of the last run.
@@ -30,10 +36,14 @@ public:
   onager_context *getContext() const { return context; }
 
 private:
+  int mode;
   onager_session *session = nullptr;
   onager_context *context = nullptr;
   std::vector<onager_tensor> inputs, outputs;
 };
+
+/// Declares the option that chooses the mode of a session; it ends up in `mode`, which must outlive the parsing.
+void addRecompile(CLI::App &app, int &mode);
 
 } // namespace onager::cli
 

@@ -58,6 +58,7 @@ int runMain(int argc, char **argv) {
                {"verify", "Compare a model with its reference form or with ONNX Runtime", addVerify},
                {"inspect", "Print what a compiled model says about itself", addInspect},
                {"operators", "List the operators that a model may use", addOperators},
+               {"respecialize", "Give a compiled model code for certain shapes", addRespecialize},
                {"specialize", "Compile a variant of a running model; the runtime calls it", addSpecialize},
                {"cache", "List, prune or verify the variants that were compiled for models in use", addCache}};
   std::vector<std::pair<CLI::App *, Command>> commands;

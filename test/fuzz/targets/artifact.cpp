@@ -21,7 +21,7 @@ static void expect(bool holds) {
 
 static void inspect(std::string_view file) {
   try {
-    rt::Manifest manifest = cli::parseArtifact({file.data(), file.size()}, "x").generic;
+    rt::Manifest manifest = cli::parseArtifact({file.data(), file.size()}, "x").levels[0].generic;
     expect(!rt::encode(manifest).empty());
   } catch (const cli::Failure &failure) {
     expect(failure.status == Status::badFile && *failure.what());

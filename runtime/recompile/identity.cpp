@@ -1,0 +1,51 @@
+// preimage := "abi=" N "\nform=" group "\nprocessor=" hex "\ncompiler=" text "\nguard=" guard "\n"
+#include "runtime/recompile/identity.h"
+#include "onager-rt/abi.h"
+#include "runtime/core/manifest.h"
+#include <cstdio>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace onager::rt {
+
+static std::string toHex(uint64_t value) {
+  char text[17];
+  snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
+  return text;
+}
+
+/// What the processor tells of itself: model and features.
+static std::string describeProcessor() {
+  std::string text;
+#if defined(__x86_64__)
+  for (unsigned leaf : {1u, 7u}) {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    __get_cpuid_count(leaf, 0, &a, &b, &c, &d);
+    // ebx of leaf 1 tells which core this is.
+    text += toHex((uint64_t(a) << 32) | (leaf == 1 ? 0 : b)) + toHex((uint64_t(c) << 32) | d);
+  }
+#endif
+  return text;
+}
+
+std::string describeModel(std::string_view form, std::string_view recipes) { return toHex(hashBytes(form.data(), form.size())) + toHex(hashBytes(recipes.data(), recipes.size())); }
+
+std::string describeSurroundings(const std::string &group) { return "abi=" + std::to_string(ONAGER_ABI_VERSION) + "\nform=" + group + "\nprocessor=" + describeProcessor() + "\n"; }
+
+std::string makeCompilerLine(const std::string &compiler) { return "\ncompiler=" + compiler + "\n"; }
+
+std::string makePreimage(const std::string &group, const std::string &compiler, const std::string &guard) {
+  return describeSurroundings(group) + "compiler=" + compiler + "\nguard=" + guard + "\n";
+}
+
+std::string readGuardLine(const std::string &preimage) {
+  static constexpr char kKey[] = "\nguard=";
+  size_t at = preimage.find(kKey);
+  if (at == std::string::npos)
+    return {};
+  at += sizeof kKey - 1;
+  return preimage.substr(at, preimage.find('\n', at) - at);
+}
+
+} // namespace onager::rt

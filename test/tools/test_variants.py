@@ -1,0 +1,134 @@
+"""What the command line says and makes of the symbols of a model's inputs: limits, variants, artifacts with other variants."""
+import json
+
+import numpy as np
+import pytest
+
+import onager
+from support.places import ONAGER
+from support.tool import expect_error, run_command, run_onager
+
+MODEL = """<ir_version: 10, opset_import: ["" : 21]>
+g (float[batch, seq, 8] x, float[batch, bias] b) => (float[batch, seq, 8] y)
+<float[8, 8] w = {%s}>
+{ m = MatMul(x, w) y = Softmax<axis = 1>(m) unused = Relu(b) }""" % ", ".join(str(k % 7 - 3) for k in range(64))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "model.onnx"
+    path.write_text(MODEL)
+    return path
+
+
+def inspect(path) -> dict:
+    return json.loads(run_command(ONAGER, "inspect", path, "--json"))
+
+
+def compile_model(model, path, *options):
+    run_command(ONAGER, "compile", model, "-o", path, *options)
+    return path
+
+
+def make_feeds(batch: int, seq: int, bias: int = 3) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(batch * 1000 + seq)
+    return {"x": random.uniform(-1, 1, (batch, seq, 8)).astype(np.float32), "b": np.zeros((batch, bias), np.float32)}
+
+
+def test_limits_are_kept_by_runs(model, tmp_path):
+    path = compile_model(model, tmp_path / "limited.so", "--dim", "batch=1:4", "--dim", "seq=8:64:8")
+    assert inspect(path)["limits"] == "batch=1:4,seq=8:64:8"
+    session = onager.InferenceSession(path, recompile="off")
+    session.run(None, make_feeds(4, 64))
+    for feeds, said in [(make_feeds(5, 8), r"input 'x': dim 0 \(batch\): expected batch=1:4, found 5"), (make_feeds(0, 8), r"expected batch=1:4, found 0"),
+                        (make_feeds(1, 72), r"input 'x': dim 1 \(seq\): expected seq=8:64, found 72"), (make_feeds(1, 12), r"dim 1 \(seq\): expected seq=0::8, found 12")]:
+        with pytest.raises(ValueError, match=said):
+            session.run(None, feeds)
+    # The limits hold for what the model may be given, whichever code runs.
+    session = onager.InferenceSession(path, recompile="lazy")
+    session.warm_up(make_feeds(1, 16))
+    with pytest.raises(ValueError, match="expected batch=1:4, found 5"):
+        session.run(None, make_feeds(5, 16))
+
+
+def test_a_dim_may_be_fixed(model, tmp_path):
+    path = compile_model(model, tmp_path / "fixed.so", "--dim", "batch=2")
+    assert inspect(path)["inputs"][0]["shape"] == [2, "seq", 8]
+    with pytest.raises(ValueError, match=r"input 'x': dim 0 \(2\): expected 2, found 3"):
+        onager.InferenceSession(path, recompile="off").run(None, make_feeds(3, 5))
+
+
+def test_likely_shapes_become_variants(model, tmp_path):
+    path = compile_model(model, tmp_path / "likely.so", "--likely", "batch=1,seq=16", "--likely", "batch=8", "--variants=auto")
+    assert [variant["guard"] for variant in inspect(path)["variants"]] == ["batch=1,seq=16", "batch=8"]
+    path = compile_model(model, tmp_path / "named.so", "--variants=auto")
+    assert [variant["guard"] for variant in inspect(path)["variants"]] == ["batch=1"], "without hints, a batch of one is"
+
+
+def test_what_does_not_fit_is_said(model, tmp_path):
+    for option, value, said in [("--variant", "width=3", "unknown symbol 'width'"), ("--variant", "seq=9:3", "no value of 'seq'"), ("--variant", "seq", "expected SYMBOL=VALUE"),
+                                ("--dim", "seq=a", "expected a number, MIN:MAX or a symbol"), ("--dim", "seq=batch+1", "found a symbol"), ("--dim", "seq=1:2:0", "expected MIN:MAX")]:
+        found = run_onager("compile", model, "-o", tmp_path / "none.so", option, value)
+        expect_error(found, 2, said)
+        assert not (tmp_path / "none.so").exists()
+
+
+@pytest.mark.parametrize("emit", ["so", "exe"])
+def test_artifacts_get_variants_later(model, tmp_path, monkeypatch, emit):
+    monkeypatch.setenv("ONAGER_CACHE_DIR", str(tmp_path / "cache"))
+    plain = compile_model(model, tmp_path / "plain.so", f"--emit={emit}")
+    session = onager.InferenceSession(plain, recompile="lazy") if emit == "so" else None
+    if session:
+        session.warm_up(make_feeds(1, 24))
+    more = tmp_path / "more.so"
+    run_command(ONAGER, "respecialize", plain, "-o", more, "--variant", "batch=2", *(["--from-cache"] if session else []))
+    guards = [variant["guard"] for variant in inspect(more)["variants"]]
+    assert guards == (["batch=2", "batch=1,seq=24,bias=3"] if session else ["batch=2"])
+    again = tmp_path / "again.so"
+    run_command(ONAGER, "respecialize", more, "-o", again, "--variant", "batch=2")
+    assert again.read_bytes() == more.read_bytes(), "a variant is there once, and what was there stays"
+    run_command(ONAGER, "respecialize", more, "-o", again, "--drop")
+    assert again.read_bytes() == plain.read_bytes()
+    if session:
+        generic, special = onager.InferenceSession(plain, recompile="off"), onager.InferenceSession(more, recompile="off")
+        for batch, seq in [(1, 24), (2, 5), (3, 5)]:
+            assert np.allclose(generic.run(None, make_feeds(batch, seq))[0], special.run(None, make_feeds(batch, seq))[0], rtol=1e-4, atol=1e-6)
+        assert special.stats()["hits"] == 2
+
+
+def test_portable_artifacts_have_variants_of_each_level(model, tmp_path):
+    path = compile_model(model, tmp_path / "portable.so", "--target=portable", "--variant", "batch=1,seq=16")
+    generic, session = onager.InferenceSession(compile_model(model, tmp_path / "native.so"), recompile="off"), onager.InferenceSession(path)
+    assert np.allclose(session.run(None, make_feeds(1, 16))[0], generic.run(None, make_feeds(1, 16))[0], rtol=1e-4, atol=1e-6) and session.stats()["hits"] == 1
+    session.warm_up(make_feeds(2, 16))
+    assert session.stats()["compiled"] == 1
+
+
+def test_variants_with_weights_in_another_file(model, tmp_path):
+    path = compile_model(model, tmp_path / "apart.so", "--weights=separate", "--variant", "batch=1")
+    session = onager.InferenceSession(path)
+    session.warm_up(make_feeds(2, 16))
+    assert session.stats()["compiled"] == 1
+    generic = onager.InferenceSession(compile_model(model, tmp_path / "whole.so"), recompile="off")
+    for batch in (1, 2):
+        assert np.allclose(session.run(None, make_feeds(batch, 16))[0], generic.run(None, make_feeds(batch, 16))[0], rtol=1e-4, atol=1e-6)
+    expect_error(run_onager("respecialize", path, "-o", tmp_path / "more.so", "--variant", "batch=3"), 4, "has its weights in another file")
+
+
+def test_artifacts_that_cannot_get_any(model, tmp_path):
+    path = compile_model(model, tmp_path / "bare.so", "--no-recompile")
+    expect_error(run_onager("respecialize", path, "-o", tmp_path / "more.so", "--variant", "batch=1"), 4, "does not carry what variants are made of")
+    expect_error(run_onager("respecialize", model, "-o", tmp_path / "more.so"), 4, "is not an Onager artifact")
+    path = compile_model(model, tmp_path / "model.so")
+    expect_error(run_onager("respecialize", path, "-o", tmp_path / "more.so", "--variant", "width=1"), 2, "unknown symbol 'width'")
+    expect_error(run_onager("respecialize", path, "-o", tmp_path / "none" / "more.so", "--variant", "batch=1"), 4, "cannot create a file")
+
+
+def test_runs_may_ask_for_code_of_their_shapes(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("ONAGER_CACHE_DIR", str(tmp_path / "cache"))
+    path = compile_model(model, tmp_path / "model.so")
+    inputs = ["--input", "random", "--dim", "batch=1", "--dim", "seq=5", "--seed", "3", "--json"]
+    outputs = [json.loads(run_command(ONAGER, "run", path, *inputs, "--recompile", mode))["outputs"] for mode in ("off", "lazy", "frozen")]
+    assert outputs[0][0]["shape"] == [1, 5, 8] and all(np.allclose(one[0]["mean"], outputs[0][0]["mean"]) for one in outputs)
+    assert "1 entries" in run_command(ONAGER, "cache", "list")
+    expect_error(run_onager("run", path, *inputs, "--recompile", "always"), 2, "--recompile")
