@@ -4,6 +4,7 @@
 #
 #   lit          all text tests
 #   GoogleTest   all unit tests
+#   threads      variants that come and go under running contexts, with ThreadSanitizer
 #   models       damaged models, files and inputs; every k-th node test of the ONNX suite; all through the command line
 #
 # SAMPLE=k takes every k-th node test (16). LLVM's library and compiled models are not instrumented; test/conformance/test_sanitized.py is for those.
@@ -41,6 +42,12 @@ kind lit lit -s -j "${JOBS:-$(nproc)}" "$build/test"
 kind GoogleTest "$build/bin/onager-unit-tests" --gtest_brief=1
 # The zones of sanitized models, with memory that is poisoned by hand.
 kind zones env ASAN_OPTIONS="$ASAN_OPTIONS:allow_user_poisoning=1" "$build/bin/onager-unit-tests" --gtest_filter='Sanitizer.*'
+threads() {
+  local binary=$build/bin/onager-thread-tests
+  clang++-22 -std=c++20 -O1 -g -fsanitize=thread -I. -Iinclude test/unit/VariantSetTest.cpp test/unit/Interpose.cpp \
+    runtime/core/*.cpp runtime/cache/*.cpp runtime/recompile/*.cpp -lgtest -lgtest_main -lpthread -ldl -o "$binary" && "$binary" --gtest_brief=1
+}
+kind threads threads
 export ONAGER_BUILD_DIR=$build ONAGER_TEST_SAMPLE=${SAMPLE:-16} ONAGER_TEST_TOOL=1 ONAGER_TEST_CASES=${CASES:-20}
 [ -d build/suites ] && ln -sfn "$PWD/build/suites" "$build/suites"
 kind models python -m pytest -q test/badinput/test_bad_files.py test/badinput/test_bad_models.py test/conformance/test_tool.py

@@ -34,7 +34,8 @@ void VariantCache::Lock::release() {
 bool VariantCache::Lock::take(int root, const std::string &group, const std::string &wanted) {
   for (int attempt = 0; attempt < 100; ++attempt) {
     Descriptor place, opened = createFile(root, group, wanted, O_NONBLOCK, place);
-    busy = false;
+    // Where pruning takes the folder away again and again it is as if somebody had the lock.
+    busy = !opened && errno == ENOENT;
     if (!opened)
       return false;
     if (flock(opened.get(), LOCK_EX | LOCK_NB)) {

@@ -7,6 +7,8 @@
 
 namespace onager::rt {
 
+/// A symbol's value before an input has given it one.
+static constexpr int64_t kUnbound = -1;
 /// Scalar operations below which a second thread costs more than it brings.
 static constexpr int64_t kFewestOperations = 100'000;
 
@@ -59,7 +61,6 @@ uint64_t Workspace::bytes() const {
 Frame::Frame(Session &session, const Code &code, Workspace &work) : session(session), code(code), manifest(code.manifest), work(work) {
   host = {sizeof host, ONAGER_ABI_VERSION, kHostMath, kHostMath2, waitAtBarrier, growBlock, allocate, release, intern, findText, changeCase, print, parse, inferCustom, callCustom};
   symbols.resize(manifest.symbols.size() + 1);
-  bound.resize(manifest.symbols.size());
   offsets.resize(manifest.slots.size());
   sizes.resize(manifest.slots.size());
   work.makeBlocks(session, manifest.blocks);
@@ -81,6 +82,7 @@ Frame::Frame(Session &session, const Code &code, Workspace &work) : session(sess
   state.own_weights = code.ownWeights;
   state.symbols = symbols.data();
   state.frame = this;
+  flattenSignature();
 }
 
 int64_t nowNanoseconds() {
@@ -109,8 +111,7 @@ Outcome Frame::bindDim(const TensorInfo &info, size_t dim, int64_t extent) {
   bool fixed = expr.isConstant(expected);
   if (!fixed && expr.isSymbol(expected)) {
     auto symbol = static_cast<size_t>(expected);
-    if (!bound[symbol]) {
-      bound[symbol] = true;
+    if (symbols[symbol] == kUnbound) {
       symbols[symbol] = extent;
       return {};
     }
@@ -139,27 +140,76 @@ static Outcome checkInput(const TensorInfo &info, const Description &description
   return {};
 }
 
-Outcome Frame::bindInputs(const onager_tensor *inputs, size_t count, Data data) {
-  if (count != manifest.inputs.size())
-    return failure(ONAGER_BAD_ARGUMENT, "expected " + std::to_string(manifest.inputs.size()) + " inputs, found " + std::to_string(count));
-  std::fill(symbols.begin(), symbols.end(), 0);
-  std::fill(bound.begin(), bound.end(), false);
-  later.clear();
-  for (size_t k = 0; k < count; ++k) {
+/// The signature without its texts and expressions, for the inputs that fit, which nearly all do.
+void Frame::flattenSignature() {
+  for (const TensorInfo &info : manifest.inputs) {
+    flatInputs.push_back({static_cast<int32_t>(info.dtype), static_cast<int32_t>(info.dims.size()), onager_dtype_bytes(static_cast<int32_t>(info.dtype))});
+    for (const Expr &dim : info.dims) {
+      FlatDim flat{FlatDim::kExpression, 0};
+      int64_t symbol;
+      if (dim.isConstant(flat.extent))
+        flat.symbol = FlatDim::kFixed;
+      else if (dim.isSymbol(symbol))
+        flat.symbol = static_cast<int32_t>(symbol);
+      else
+        later.emplace_back(flatInputs.size() - 1, &dim - info.dims.data());
+      flatDims.push_back(flat);
+    }
+  }
+}
+
+/// Binds symbols as bindSlowly does; false where something does not fit, whatever that is.
+bool Frame::bindQuickly(const onager_tensor *inputs, Data data) {
+  const FlatDim *dim = flatDims.data();
+  for (size_t k = 0; k < flatInputs.size(); ++k) {
+    const FlatInput &flat = flatInputs[k];
+    const onager_tensor &tensor = inputs[k];
+    if (tensor.dtype != flat.dtype || tensor.rank != flat.rank)
+      return false;
+    uint64_t bytes = flat.elementBytes;
+    for (int32_t d = 0; d < flat.rank; ++d, ++dim) {
+      int64_t extent = tensor.dims[d], expected = dim->extent;
+      if (dim->symbol >= 0) {
+        expected = symbols[static_cast<size_t>(dim->symbol)];
+        if (expected == kUnbound)
+          symbols[static_cast<size_t>(dim->symbol)] = expected = extent;
+      } else if (dim->symbol == FlatDim::kExpression) {
+        expected = extent;
+      }
+      if (extent != expected || extent < 0 || __builtin_mul_overflow(bytes, static_cast<uint64_t>(extent), &bytes))
+        return false;
+    }
+    if (data == Data::needed && (tensor.bytes < bytes || (bytes && !tensor.data)))
+      return false;
+    // What an empty input's address points to is read where positions are clamped.
+    inputPointers[k] = tensor.data && bytes ? tensor.data : nothing;
+  }
+  return true;
+}
+
+/// Finds out what does not fit.
+Outcome Frame::bindSlowly(const onager_tensor *inputs, Data data) {
+  std::fill(symbols.begin(), symbols.end(), kUnbound);
+  for (size_t k = 0; k < manifest.inputs.size(); ++k) {
     const TensorInfo &info = manifest.inputs[k];
     if (Outcome outcome = checkInput(info, session.inputs[k], inputs[k], data == Data::needed); !outcome)
       return outcome;
-    for (size_t d = 0; d < info.dims.size(); ++d) {
-      int64_t plain;
-      if (!info.dims[d].isConstant(plain) && !info.dims[d].isSymbol(plain))
-        later.emplace_back(k, d);
-      else if (Outcome outcome = bindDim(info, d, inputs[k].dims[d]); !outcome)
-        return outcome;
-    }
-    // What an empty input's address points to is read where positions are clamped.
-    bool isEmpty = std::find(inputs[k].dims, inputs[k].dims + inputs[k].rank, 0) != inputs[k].dims + inputs[k].rank;
-    inputPointers[k] = inputs[k].data && !isEmpty ? inputs[k].data : nothing;
+    int64_t plain;
+    for (size_t d = 0; d < info.dims.size(); ++d)
+      if (info.dims[d].isConstant(plain) || info.dims[d].isSymbol(plain))
+        if (Outcome outcome = bindDim(info, d, inputs[k].dims[d]); !outcome)
+          return outcome;
   }
+  return failure(ONAGER_BAD_ARGUMENT, "the inputs do not fit the signature");
+}
+
+Outcome Frame::bindInputs(const onager_tensor *inputs, size_t count, Data data) {
+  if (count != manifest.inputs.size())
+    return failure(ONAGER_BAD_ARGUMENT, "expected " + std::to_string(manifest.inputs.size()) + " inputs, found " + std::to_string(count));
+  std::fill(symbols.begin(), symbols.end(), kUnbound);
+  if (!bindQuickly(inputs, data))
+    return bindSlowly(inputs, data);
+  std::replace(symbols.begin(), symbols.end(), kUnbound, int64_t(0));
   if (Outcome outcome = checkLater(inputs); !outcome)
     return outcome;
   return derive();

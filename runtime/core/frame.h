@@ -71,6 +71,9 @@ private:
   /// Writes the texts of numbers to an output's memory: what was given, or the context's own.
   Outcome writeTexts(size_t index, const int64_t *numbers, void *given);
 
+  void flattenSignature();
+  bool bindQuickly(const onager_tensor *inputs, Data data);
+  Outcome bindSlowly(const onager_tensor *inputs, Data data);
   Outcome bindDim(const TensorInfo &info, size_t dim, int64_t extent);
   Outcome checkLater(const onager_tensor *inputs);
   Outcome checkLimits() const;
@@ -99,7 +102,18 @@ private:
   onager_host host{};
   Barrier barrier;
   std::vector<int64_t> symbols, plannedSymbols;
-  std::vector<bool> bound;
+  struct FlatInput {
+    int32_t dtype, rank;
+    uint64_t elementBytes;
+  };
+  /// A dim of an input: its symbol, or that it has an extent or is an expression.
+  struct FlatDim {
+    static constexpr int32_t kFixed = -1, kExpression = -2;
+    int32_t symbol;
+    int64_t extent; ///< of kFixed
+  };
+  std::vector<FlatInput> flatInputs;
+  std::vector<FlatDim> flatDims; ///< of all inputs, in a row
   std::vector<std::pair<size_t, size_t>> later; ///< (input, dim) pairs whose expression is checked once all symbols are bound
   std::vector<int64_t> offsets;
   std::vector<uint64_t> capacities; ///< bytes each slot was planned for

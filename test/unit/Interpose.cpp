@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ONAGER_HAS_ASAN 1
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define ONAGER_HAS_SANITIZER 1
 #endif
 #endif
 
@@ -20,7 +20,7 @@ static std::atomic<bool> threadsFail{false};
 namespace onager::test {
 uint64_t countAllocations() { return allocations.load(); }
 void failThreadCreation(bool fails) { threadsFail.store(fails); }
-#ifdef ONAGER_HAS_ASAN
+#ifdef ONAGER_HAS_SANITIZER
 bool canCountAllocations() { return false; }
 #else
 bool canCountAllocations() { return true; }
@@ -29,7 +29,7 @@ bool canCountAllocations() { return true; }
 
 extern "C" {
 
-#ifndef ONAGER_HAS_ASAN
+#ifndef ONAGER_HAS_SANITIZER
 void *__libc_malloc(size_t);
 void *__libc_calloc(size_t, size_t);
 void *__libc_realloc(void *, size_t);

@@ -1,6 +1,8 @@
 // Tables of variants: their order, publication, eviction, readers beside writers; counting of shapes.
 #include "runtime/core/variants.h"
 #include "runtime/recompile/shapes.h"
+#include "test/unit/Support.h"
+#include "runtime/core/context.h"
 #include <gtest/gtest.h>
 #include <thread>
 
@@ -125,6 +127,123 @@ TEST(VariantSet, ReadersAndWritersAtOnce) {
   for (std::thread &reader : readers)
     reader.join();
   EXPECT_LE(set.get()->variants.size(), 5u);
+}
+
+namespace {
+
+/// Writes a number and, where it should, the only symbol.
+template <int number> int32_t runForm(onager_run *run, int32_t) {
+  auto *out = static_cast<int64_t *>(run->outputs[0]);
+  out[0] = number;
+  out[1] = run->symbols[0];
+  return 0;
+}
+
+/// A linked model of one input [n] and one output [2].
+struct Linked {
+  Linked() {
+    manifest.symbols = {"n"};
+    manifest.work.tokens = {{Expr::Const, 1}};
+    manifest.inputs.resize(1);
+    manifest.inputs[0] = {"x", ONAGER_F32, {{{{Expr::Symbol, 0}}}}, -1, "", ""};
+    manifest.outputs.resize(1);
+    manifest.outputs[0] = {"y", ONAGER_I64, {{{{Expr::Const, 2}}}}, -1, "", ""};
+    bytes = encode(manifest);
+    model.size = offsetof(onager_model, levels);
+    model.abi = ONAGER_ABI_VERSION;
+    model.manifest = reinterpret_cast<const uint8_t *>(bytes.data());
+    model.manifest_bytes = bytes.size();
+    model.main = runForm<0>;
+    model.weights = "";
+    options.size = sizeof options;
+    options.threads = 1;
+    EXPECT_TRUE(bool(session.model->openLinked(&model, nullptr, nullptr)));
+    EXPECT_TRUE(bool(session.finish({})));
+  }
+  /// A variant for one extent.
+  std::shared_ptr<Variant> makeVariant(int64_t extent) const {
+    auto variant = std::make_shared<Variant>();
+    variant->code.manifest = manifest;
+    variant->code.manifest.guard = {{Atom::Equal, 0, extent, 0}};
+    variant->code.main = runForm<1>;
+    variant->owner = std::make_shared<Model>();
+    return variant;
+  }
+  Manifest manifest;
+  std::string bytes;
+  onager_model model{};
+  onager_options options{};
+  Session session{options, nullptr, 1};
+};
+
+/// Runs on an input of an extent; returns which form ran.
+int64_t runOn(Context &context, int64_t extent) {
+  static const float x[16] = {};
+  int64_t y[2] = {-1, -1};
+  onager_tensor input{sizeof input, ONAGER_F32, 1, 0, const_cast<float *>(x), &extent, sizeof x}, output{sizeof output, 0, 0, 0, y, nullptr, sizeof y};
+  Outcome outcome = context.run(&input, 1, &output, 1);
+  EXPECT_TRUE(bool(outcome)) << outcome.message;
+  EXPECT_EQ(y[1], extent) << "the variant has the symbols of the generic form";
+  return y[0];
+}
+
+} // namespace
+
+TEST(VariantRuns, TakeWhatIsPublishedAndDropWhatIsGone) {
+  Linked linked;
+  Context context(linked.session), pinned(linked.session);
+  EXPECT_EQ(runOn(context, 3), 0);
+  pinned.pin(true);
+  linked.session.variants->publish(linked.makeVariant(3));
+  EXPECT_EQ(runOn(context, 3), 1);
+  EXPECT_EQ(runOn(context, 4), 0);
+  EXPECT_EQ(runOn(pinned, 3), 0);
+  pinned.pin(false);
+  EXPECT_EQ(runOn(pinned, 3), 1);
+  pinned.pin(true);
+  Guard evicted;
+  ASSERT_TRUE(linked.session.variants->evict(evicted));
+  EXPECT_EQ(runOn(context, 3), 0);
+  EXPECT_EQ(runOn(pinned, 3), 1) << "a pinned context keeps what it has";
+  EXPECT_EQ(linked.session.hits.load(), 3u);
+  EXPECT_EQ(linked.session.misses.load(), 4u);
+}
+
+TEST(VariantRuns, GoOnWhileVariantsComeAndGo) {
+  Linked linked;
+  std::atomic<bool> isDone{false};
+  std::vector<std::thread> runners;
+  for (int t = 0; t < 3; ++t)
+    runners.emplace_back([&] {
+      Context context(linked.session);
+      for (int64_t k = 0; !isDone.load(); ++k)
+        runOn(context, k % 6);
+    });
+  Guard evicted;
+  for (int round = 0; round < 1000; ++round) {
+    linked.session.variants->publish(linked.makeVariant(round % 6));
+    if (round % 4 == 3)
+      linked.session.variants->evict(evicted);
+  }
+  isDone.store(true);
+  for (std::thread &runner : runners)
+    runner.join();
+  EXPECT_GT(linked.session.hits.load() + linked.session.misses.load(), 0u);
+}
+
+TEST(VariantRuns, AllocateNothingOnceEachVariantHasRun) {
+  if (!onager::test::canCountAllocations())
+    GTEST_SKIP() << "the sanitiser owns the allocator";
+  Linked linked;
+  for (int64_t extent = 0; extent < 12; ++extent)
+    linked.session.variants->publish(linked.makeVariant(extent));
+  Context context(linked.session);
+  for (int64_t extent = 0; extent < 16; ++extent)
+    runOn(context, extent);
+  uint64_t before = onager::test::countAllocations();
+  for (int64_t k = 0; k < 100; ++k)
+    runOn(context, k % 16);
+  EXPECT_EQ(onager::test::countAllocations() - before, 0u);
 }
 
 TEST(ShapeCounter, AShapeBecomesWantedOnce) {
