@@ -6,7 +6,7 @@ set(onager_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Onager)
 
 # The compiler as one shared library that exports the functions of include/onager/Compiler.h alone.
 file(WRITE ${PROJECT_BINARY_DIR}/compiler/empty.cpp "")
-file(WRITE ${PROJECT_BINARY_DIR}/compiler/exports.map "{ global: extern \"C++\" { onager::compile*; onager::setOption*; }; local: *; };\n")
+file(WRITE ${PROJECT_BINARY_DIR}/compiler/exports.map "{ global: extern \"C++\" { onager::compile*; onager::setOption*; onager::specialize*; onager::respecialize*; }; local: *; };\n")
 add_library(OnagerCompilerShared SHARED ${PROJECT_BINARY_DIR}/compiler/empty.cpp)
 add_library(Onager::Compiler ALIAS OnagerCompilerShared)
 target_include_directories(OnagerCompilerShared INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
@@ -19,10 +19,10 @@ install(TARGETS OnagerRuntime OnagerCompilerShared EXPORT OnagerTargets)
 install(FILES include/onager-rt/abi.h include/onager-rt/api.h include/onager-rt/onager.hpp include/onager-rt/operators.h include/onager-rt/operators.hpp
   include/onager-rt/values.hpp
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/onager-rt)
-install(FILES include/onager/Compiler.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/onager)
+install(FILES include/onager/Compiler.h include/onager/Specialize.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/onager)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 # Other projects compile models while they are built, by the target Onager::onager.
-set_target_properties(onager onager-opt PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR};${LLVM_LIBRARY_DIR}")
+set_target_properties(onager onager-opt PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR};$ORIGIN/..;${LLVM_LIBRARY_DIR}")
 install(TARGETS onager EXPORT OnagerTargets)
 install(TARGETS onager-opt)
 
@@ -36,5 +36,7 @@ configure_file(cmake/onager-rt.pc.in ${PROJECT_BINARY_DIR}/onager-rt.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/onager-rt.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 # A wheel has no links: the runtime goes in under the name that its users ask the loader for.
+# The command line is what makes variants of running models.
+install(TARGETS onager RUNTIME DESTINATION onager/bin COMPONENT python EXCLUDE_FROM_ALL)
 install(TARGETS _runtime _compiler LIBRARY DESTINATION onager COMPONENT python EXCLUDE_FROM_ALL)
 install(FILES $<TARGET_FILE:OnagerRuntime> RENAME $<TARGET_SONAME_FILE_NAME:OnagerRuntime> DESTINATION onager COMPONENT python EXCLUDE_FROM_ALL)

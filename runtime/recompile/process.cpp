@@ -40,7 +40,7 @@ std::string findCompiler(const char *named) {
   if (named)
     return isProgram(named) ? named : "";
   std::string folder = findOwnFolder();
-  for (const char *place : {"/onager", "/bin/onager", "/../bin/onager"})
+  for (const char *place : {"/onager", "/bin/onager", "/../bin/onager", "/../../bin/onager"})
     if (!folder.empty() && isProgram(folder + place))
       return folder + place;
   const char *path = getenv("PATH");

@@ -11,8 +11,8 @@
 
 namespace onager::rt {
 
-/// Returns the path of the compiler: `named`, else what ONAGER_COMPILER names, else `onager` beside this library, in the folder `bin` beside its folder, or on
-/// PATH; "" where there is none that may be executed.
+/// Returns the path of the compiler: `named`, else what ONAGER_COMPILER names, else `onager` beside this library, in a folder `bin` beside it, beside its folder or one further
+/// up, or on PATH; "" where there is none that may be executed.
 std::string findCompiler(const char *named);
 
 /// What tells compilers apart: the size and time of the program.

@@ -18,6 +18,8 @@ assert pathlib.Path(onager.__file__).is_relative_to(sys.prefix), onager.__file__
 text = b'<ir_version: 8, opset_import: ["" : 17]>\\ndouble_it (float[n] x) => (float[n] y) { y = Add(x, x) }'
 session = onager.InferenceSession(onager.compile(text, sys.argv[1]))
 print(session.run(None, {"x": np.array([1, 2, 3], np.float32)})[0].tolist())
+session.warm_up({"x": np.ones(3, np.float32)})
+print(session.stats()["compiled"], "variant")
 try:
     onager.compile(b"not a model", sys.argv[1])
 except onager.CompileError as error:
@@ -40,7 +42,7 @@ def test_wheel_holds_package_runtime_and_compiler(wheel):
     sources = {f"onager/{path.name}" for path in (ROOT / "python" / "onager").iterdir() if path.suffix in (".py", ".pyi", ".typed")}
     assert sources <= names
     binaries = {pathlib.PurePath(name).name.split(".")[0] for name in names - sources}
-    assert binaries == {"_runtime", "_compiler", "libonager-rt"}, names
+    assert binaries == {"_runtime", "_compiler", "libonager-rt", "onager"}, names
 
 
 def test_wheel_works_in_a_fresh_environment(wheel, tmp_path):
@@ -55,6 +57,6 @@ def test_wheel_works_in_a_fresh_environment(wheel, tmp_path):
         source = pathlib.Path(numpy.__file__).parents[1] / name
         if source.exists():
             (site / name).symlink_to(source)
-    clean = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "LD_LIBRARY_PATH")}
+    clean = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "LD_LIBRARY_PATH")} | {"ONAGER_CACHE_DIR": str(tmp_path / "cache")}
     output = run(environment / "bin" / "python", "-c", PROGRAM, tmp_path / "double.so", env=clean, cwd=tmp_path)
-    assert output.splitlines() == ["[2.0, 4.0, 6.0]", "refused with status 4"]
+    assert output.splitlines() == ["[2.0, 4.0, 6.0]", "1 variant", "refused with status 4"]
