@@ -16,6 +16,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Verifier.h"
+#include "runtime/core/amx.h"
 #include <atomic>
 #include <chrono>
 
@@ -107,7 +108,7 @@ bool Pipeline::chooseTarget(const std::string &name) {
 bool Pipeline::formUnits(bool exact) {
   bool isFormed = runStage("kernel", [&](OpPassManager &passes) {
     if (!exact && options.int8)
-      passes.addNestedPass<func::FuncOp>(createConvertContractionToInt8({target.vectorBytes, target.hasDotProduct}));
+      passes.addNestedPass<func::FuncOp>(createConvertContractionToInt8({target.vectorBytes, target.hasDotProduct, target.hasAmx}));
     if (!exact) {
       passes.addNestedPass<func::FuncOp>(createConvertBlockMatmul());
       passes.addNestedPass<func::FuncOp>(createConvertMatmulToGemm());
@@ -132,6 +133,8 @@ bool Pipeline::formUnits(bool exact) {
   });
   module->walk([&](kernel::WinogradConvOp) { hasWinograd = true; });
   module->walk([&](Operation *op) { hasInt8 |= isa<kernel::Int8ConvOp, kernel::Int8GemmOp>(op); });
+  if (kernel::usesAmx(*module) && !llvm::is_contained(target.required, rt::kAmxFeature))
+    target.required.push_back(rt::kAmxFeature);
   return isFormed;
 }
 

@@ -82,7 +82,7 @@ private:
   std::vector<uint64_t> ownStarts; ///< of the variants' own weights in the section
 };
 
-/// Returns the first feature of the list that this processor lacks, or an empty string.
+/// Returns the first feature of the list that this processor lacks, or that the system does not let this process use, with its reason; or an empty string.
 std::string findMissingFeature(const std::vector<std::string> &features);
 
 } // namespace onager::rt

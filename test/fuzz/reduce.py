@@ -24,8 +24,8 @@ class Candidate:
 
 
 def verdict(data: bytes, feeds: dict) -> tuple[str, str]:
-    """Compares in a fresh process, so that a crash is a verdict, too."""
-    (result,) = run_tasks(judge, [Candidate(data, feeds)], seconds=60, workers=1).values()
+    """Compares in a worker, so that a crash is a verdict, too."""
+    (result,) = run_tasks(judge, [Candidate(data, feeds)], seconds=60, workers=1, keep=True).values()
     return result
 
 

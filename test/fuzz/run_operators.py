@@ -85,7 +85,7 @@ def _try_batch(task: tuple) -> tuple:
     return try_cases(task[1], task[0])
 
 
-def run_cases(cases: list, turns: int = 1, tell=lambda done, all: None) -> dict:
+def run_cases(cases: list, turns: int = 1, tell=lambda done, all: None, keep: bool = False) -> dict:
     """Returns {case: (verdict, reason, turns)}; what keeps a module from compiling or running is tried in smaller ones."""
     groups = collections.defaultdict(list)
     for case in cases:
@@ -94,7 +94,7 @@ def run_cases(cases: list, turns: int = 1, tell=lambda done, all: None) -> dict:
     results = {}
     while waiting:
         again = []
-        for (_, batch), (verdict, found) in run_tasks(_try_batch, [(turns, batch) for batch in waiting], seconds=180, tell=lambda done: tell(done, len(waiting))).items():
+        for (_, batch), (verdict, found) in run_tasks(_try_batch, [(turns, batch) for batch in waiting], seconds=180, tell=lambda done: tell(done, len(waiting)), keep=keep).items():
             if verdict != "cases":
                 found = [(case, "split" if len(batch) > 1 else verdict, found, 1) for case in batch]
             rest = [case for case, state, *_ in found if state == "split"]
@@ -192,7 +192,7 @@ def main() -> int:
     while seed < first + options.rounds if options.rounds else time.monotonic() < start + 60 * options.minutes:
         cases = sorted(list_cases(seed, options.only, options.version, options.binding, options.domain), key=schemas.get_opset)
         for place in range(0, len(cases), SLICE):
-            results = run_cases(cases[place:place + SLICE], options.turns, tell)
+            results = run_cases(cases[place:place + SLICE], options.turns, tell, keep=True)
             for case, result in results.items():
                 totals[result[0]] += result[2]
                 if result[0] not in GOOD or options.unknown and result[0] == "unknown":

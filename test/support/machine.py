@@ -18,6 +18,11 @@ def skip_without_level(target: str) -> None:
         pytest.skip("this processor has no AVX-512")
 
 
+def has_amx() -> bool:
+    """True where products of bytes may take tiles."""
+    return {"amx_tile", "amx_int8", "avx512_vnni"} <= get_flags()
+
+
 def do_bytes_saturate() -> bool:
     """True where ONNX Runtime's sums of two products of bytes with signed bytes saturate at 16 bits: without VNNI."""
     return not {"avx512_vnni", "avx_vnni"} & get_flags()

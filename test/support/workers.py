@@ -1,8 +1,11 @@
 """Runs tasks in worker processes, so that a crash or a hang costs one task and is reported as such.
 
 `run_tasks(function, tasks)` calls function(task) -> (verdict, reason) for each task; exceptions give ("error", text). The function must be
-importable by name. A worker that dies gives ("crash", signal), one that is silent for too long ("hang", seconds) and is replaced.
+importable by name. A worker that dies gives ("crash", signal), one that is silent for too long ("hang", seconds) and is replaced. Workers end with
+the call, unless it is one of many: `keep` leaves them to the next call with the same function, for starting one and loading its libraries takes
+seconds.
 """
+import collections
 import multiprocessing
 import os
 import queue
@@ -10,6 +13,9 @@ import signal
 import threading
 
 WORKERS = int(os.environ.get("ONAGER_TEST_JOBS", "2"))
+TASKS = 400  # of one worker that is kept: what libraries leave behind goes with it
+
+_idle = collections.defaultdict(list)
 
 
 def _serve(function, connection) -> None:
@@ -36,9 +42,11 @@ class _Worker:
         self.connection, remote = context.Pipe()
         self.process = context.Process(target=_serve, args=(function, remote), daemon=True)
         self.process.start()
+        self.count = 0
         remote.close()
 
     def run(self, task, seconds: float):
+        self.count += 1
         try:
             self.connection.send(task)
             if self.connection.poll(seconds):
@@ -58,7 +66,14 @@ class _Worker:
             self.process.kill()
 
 
-def run_tasks(function, tasks, seconds: float = 60, workers: int = WORKERS, tell=lambda done: None) -> dict:
+def _take(function) -> _Worker:
+    try:
+        return _idle[function].pop()
+    except IndexError:
+        return _Worker(function)
+
+
+def run_tasks(function, tasks, seconds: float = 60, workers: int = WORKERS, tell=lambda done: None, keep: bool = False) -> dict:
     """Returns {task: (verdict, reason)}; tells how many tasks are done after each."""
     waiting = queue.Queue()
     for task in tasks:
@@ -72,12 +87,14 @@ def run_tasks(function, tasks, seconds: float = 60, workers: int = WORKERS, tell
                 task = waiting.get_nowait()
             except queue.Empty:
                 break
-            worker = worker or _Worker(function)
+            worker = worker or _take(function)
             results[task] = tuple(worker.run(task, seconds))
             tell(len(results))
             if results[task][0] in ("crash", "hang"):
                 worker = None
-        if worker:
+        if worker and keep and worker.count < TASKS:
+            _idle[function].append(worker)
+        elif worker:
             worker.close()
 
     threads = [threading.Thread(target=drive) for _ in range(workers)]

@@ -1,5 +1,6 @@
-// Positions of taps; see Int8.h.
+// Positions of taps, and what products of bytes need of a processor; see Int8.h.
 #include "dialects/Kernel/IR/Int8.h"
+#include "dialects/Kernel/IR/Kernel.h"
 
 namespace onager::kernel {
 
@@ -34,6 +35,11 @@ std::vector<TapQuad> getTapQuads(const Int8Window &window) {
 
 bool canSlide(const Int8Window &window, const Int8Layout &layout) {
   return (layout.lanes - 1) * window.strides[1] + (kQuad - 1) * window.dilations[1] < layout.lanes * kQuad;
+}
+
+bool usesAmx(mlir::Operation *root) {
+  auto visit = [](Int8GemmOp op) { return op.getAmx() ? mlir::WalkResult::interrupt() : mlir::WalkResult::advance(); };
+  return root->walk(visit).wasInterrupted();
 }
 
 } // namespace onager::kernel

@@ -17,10 +17,14 @@ namespace onager::kernel {
 /// Weights of a quad, vectors of a tile, and sums in 128 bits.
 inline constexpr int64_t kQuad = 4, kTileVectors = 4, kLaneSums = 4;
 
+/// Tile registers of AMX have 16 rows of 64 bytes. Weights for them lie in panels of two tiles.
+inline constexpr int64_t kAmxRows = 16, kAmxBytes = 64, kAmxPanelTiles = 2;
+
 /// How the target multiplies bytes.
 struct Int8Layout {
   int64_t lanes;  ///< sums of a vector
   bool isPaired;  ///< quads are widened to two pairs of 16-bit numbers
+  bool hasAmx = false; ///< products of tiles, too
   int64_t getRows() const { return lanes >= 16 ? 6 : 3; }         ///< rows of a register tile
   int64_t getTile() const { return lanes * kTileVectors; }        ///< elements of a tile
   int64_t getSteps() const { return isPaired ? 2 : 1; }           ///< products of vectors for a quad

@@ -30,6 +30,9 @@ llvm::DenseSet<int64_t> findReadWeights(mlir::Operation *program);
 /// Prints what decides a unit's code: hero, types and operations, without names and locations.
 std::string describeUnit(UnitOp unit);
 
+/// True where an operation inside of this one multiplies tiles of bytes.
+bool usesAmx(mlir::Operation *root);
+
 } // namespace onager::kernel
 
 #endif

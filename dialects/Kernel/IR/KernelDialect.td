@@ -30,14 +30,14 @@ def Kernel_Hero : I32EnumAttr<"Hero", "which emitter a unit takes", [
     I32EnumAttrCase<"pool", 12>, I32EnumAttrCase<"attention", 13>, I32EnumAttrCase<"winograd", 14>,
     I32EnumAttrCase<"int8_conv", 15>, I32EnumAttrCase<"int8_depthwise", 16>, I32EnumAttrCase<"int8_gemm", 17>,
     I32EnumAttrCase<"block_gemm", 18>, I32EnumAttrCase<"matmul", 19>,
-    I32EnumAttrCase<"arg_reduce", 20>, I32EnumAttrCase<"col2im", 21>, I32EnumAttrCase<"packed_conv", 22>]> {
+    I32EnumAttrCase<"arg_reduce", 20>, I32EnumAttrCase<"col2im", 21>, I32EnumAttrCase<"packed_conv", 22>, I32EnumAttrCase<"amx_gemm", 23>]> {
   let cppNamespace = "::onager::kernel";
   let genSpecializedAttr = 0;
 }
 def Kernel_HeroAttr : EnumAttr<Kernel_Dialect, Kernel_Hero, "hero"> { let assemblyFormat = "`<` $value `>`"; }
 
 def Kernel_Int8Form : I32EnumAttr<"Int8Form", "which emitter packed 8-bit weights are for", [
-    I32EnumAttrCase<"conv", 0>, I32EnumAttrCase<"depthwise", 1>, I32EnumAttrCase<"gemm", 2>]> {
+    I32EnumAttrCase<"conv", 0>, I32EnumAttrCase<"depthwise", 1>, I32EnumAttrCase<"gemm", 2>, I32EnumAttrCase<"amx", 3>]> {
   let cppNamespace = "::onager::kernel";
   let genSpecializedAttr = 0;
 }

@@ -174,7 +174,10 @@ def Kernel_Int8PackOp : Kernel_Op<"int8_pack", [Pure]> {
     `conv`: filters [O, C / group, kernel...] -> [group, ceil(O / group / R), S, R, E], R rows of a register tile.
     `depthwise`: filters [O, 1, kernel...] -> [O, S, E], quads as getTapQuads of Int8.h makes them.
     `gemm`: [K, N] -> [ceil(N / 4 L), S, 4, L, E] for vectors of L sums, columns in the order of getLaneColumn of Int8.h.
-    Checks: int8_pack_c1: weights of i8; int8_pack_c2: ranks fit the form; int8_pack_c3: rows of 4 i8 or 2 i16; int8_pack_c4: room for the weights.
+    `amx`: [K, N] -> [2 ceil(N / 64), ceil(K / 64), 2, 16, 64] for tile registers: panels of 32 columns, steps of 64 numbers, and two tiles in each, whose
+    rows have a quad of each of 16 columns, in order.
+    Checks: int8_pack_c1: weights of i8; int8_pack_c2: ranks fit the form; int8_pack_c3: rows of 4 i8 or 2 i16, of 64 i8 for amx; int8_pack_c4: room for
+    the weights.
     ```mlir
     %p = kernel.int8_pack %w {form = #kernel.int8_form<conv>} : tensor<16x32x1x1xi8> -> tensor<1x3x8x6x4xi8>
     ```
@@ -214,18 +217,19 @@ def Kernel_Int8ConvOp : Kernel_Int8Op<"int8_conv"> {
 }
 
 def Kernel_Int8GemmOp : Kernel_Int8Op<"int8_gemm"> {
-  let summary = "[..., M, K] of bytes x packed weights [ceil(N / 4 L), S, 4, L, E] -> [..., M, N] of i32 or bytes";
+  let summary = "[..., M, K] of bytes x packed weights -> [..., M, N] of i32 or bytes";
   let description = [{
     As int8_conv, for the rows of x: `start`, `scale` and `offset` have an entry for each of the columns that the packed weights have room for.
+    Weights are packed in the form `gemm`; with `amx`, which multiplies tiles, they are in that form, and bytes of i8 count as they are.
     Checks: int8_gemm_c1: bytes; int8_gemm_c2: a result of i32 without scale and offset, of bytes with both; int8_gemm_c3: ranks; int8_gemm_c4: one
-    entry of start, scale and offset per packed column.
+    entry of start, scale and offset per packed column; int8_gemm_c5: weights for tiles where `amx` is given.
     ```mlir
     %y = kernel.int8_gemm %x, %p, %start {zero_point = 0 : i64, low = 0 : i64, high = 0 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>}
       : (tensor<4x64xui8>, tensor<1x16x4x16x4xi8>, tensor<64xi32>) -> tensor<4x10xi32>
     ```
   }];
   let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$packed, AnyRankedTensor:$start, Optional<AnyRankedTensor>:$scale,
-                       Optional<AnyRankedTensor>:$offset, I64Attr:$zero_point, I64Attr:$low, I64Attr:$high);
+                       Optional<AnyRankedTensor>:$offset, I64Attr:$zero_point, I64Attr:$low, I64Attr:$high, UnitAttr:$amx);
 }
 
 #endif

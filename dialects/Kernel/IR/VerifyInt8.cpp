@@ -24,12 +24,12 @@ LogicalResult Int8PackOp::verify() {
   if (!x.getElementType().isSignlessInteger(8))
     return complain(*this, "int8_pack_c1") << "weights of " << x << ", expected i8";
   int64_t rank = getForm() == Int8Form::depthwise ? 3 : 5;
-  bool isMatrix = getForm() == Int8Form::gemm;
+  bool isTiled = getForm() == Int8Form::amx, isMatrix = isTiled || getForm() == Int8Form::gemm;
   if (out.getRank() != rank || (isMatrix ? x.getRank() != 2 : x.getRank() < 3))
     return complain(*this, "int8_pack_c2") << x << " does not pack to " << out;
   bool isPaired = out.getElementType().isSignlessInteger(16);
-  if ((!isPaired && !out.getElementType().isSignlessInteger(8)) || out.getShape().back() != (isPaired ? 2 : kQuad))
-    return complain(*this, "int8_pack_c3") << "rows of " << out << ", expected 4 of i8 or 2 of i16";
+  if ((!isPaired && !out.getElementType().isSignlessInteger(8)) || out.getShape().back() != (isPaired ? 2 : isTiled ? kAmxBytes : kQuad))
+    return complain(*this, "int8_pack_c3") << "rows of " << out << ", expected " << (isTiled ? "64 of i8" : "4 of i8 or 2 of i16");
   if (getRoom(getX()) < 0 || getRoom(getResult()) < getRoom(getX()))
     return complain(*this, "int8_pack_c4") << out << " has no room for " << x;
   return success();
@@ -72,6 +72,8 @@ LogicalResult Int8GemmOp::verify() {
   graph::Dims packed = graph::getDims(getPacked());
   if (packed.size() != 5 || getRank(getX()) < 2 || getRank(getX()) != getRank(getResult()))
     return complain(*this, "int8_gemm_c3") << "ranks " << getRank(getX()) << " and " << packed.size() << " give rank " << getRank(getResult());
+  if (getAmx() && (packed[2] != kAmxPanelTiles || packed[3] != kAmxRows || packed[4] != kAmxBytes))
+    return complain(*this, "int8_gemm_c5") << "weights " << getPacked().getType() << " are not packed for tiles";
   return verifyChannels(*this, "int8_gemm_c4", packed[0] * packed[2] * packed[3]);
 }
 

@@ -26,6 +26,9 @@ constexpr int64_t kSignedOffset = 128;
 /// Taps that are unrolled: more make code that takes long to compile.
 constexpr int64_t kMostTaps = 64;
 
+/// Rows and sums that are worth tiles of 16 rows of 64 bytes.
+constexpr int64_t kFewestAmxRows = 8, kShortestAmxSum = 32;
+
 /// Convolutions of one input channel per output channel, over whose windows vectors can slide.
 bool isDepthwise(graph::ConvOp op, const kernel::Int8Layout &layout) {
   auto filter = cast<RankedTensorType>(op.getFilter().getType());
@@ -39,6 +42,12 @@ bool isProduct(graph::ConvOp op) {
   graph::Dims x = graph::getDims(op.getX()), filter = graph::getDims(op.getFilter()), out = graph::getDims(op.getResult());
   return op.getGroup() == 1 && llvm::all_of(ArrayRef(x).drop_front(2), isOne) && llvm::all_of(ArrayRef(filter).drop_front(2), isOne) &&
          llvm::all_of(ArrayRef(out).drop_front(2), isOne) && llvm::all_of(op.getPads().getResults(), [](AffineExpr pad) { return graph::isConstant(pad, 0); });
+}
+
+/// Products that are worth tiles; those of an unknown number of rows are.
+bool isWorthAmx(ArrayRef<AffineExpr> rows, Value weights, int64_t depthDim) {
+  std::optional<int64_t> known = graph::getConstant(graph::getNumElements(weights.getContext(), rows));
+  return (!known || *known >= kFewestAmxRows) && cast<RankedTensorType>(weights.getType()).getDimSize(depthDim) >= kShortestAmxSum;
 }
 
 /// Everything that a contraction of bytes needs but its operands.
@@ -62,6 +71,7 @@ struct Int8Builder {
   PatternRewriter &rewriter;
   Location loc;
   kernel::Int8Layout layout;
+  bool isAmx = false; ///< the contraction takes tiles
 
   AffineExpr number(int64_t value) { return rewriter.getAffineConstantExpr(value); }
   Type getPackedType() { return rewriter.getIntegerType(layout.isPaired ? 16 : 8); }
@@ -85,7 +95,7 @@ struct Int8Builder {
     Value wide = graph::CastOp::create(rewriter, loc, graph::makeTensor(dims, i32), weights);
     Value sums = graph::ReduceOp::create(rewriter, loc, graph::makeTensor(kept, i32), wide, graph::ReduceKind::sum, axes);
     Value line = graph::ReshapeOp::create(rewriter, loc, graph::makeTensor({dims[channel]}, i32), sums);
-    int64_t zero = x.zero + (getElement(x.bytes).isUnsignedInteger() ? 0 : kSignedOffset);
+    int64_t zero = x.zero + (isAmx || getElement(x.bytes).isUnsignedInteger() ? 0 : kSignedOffset);
     return graph::MulOp::create(rewriter, loc, line.getType(), line, integer(-zero));
   }
 
@@ -126,13 +136,17 @@ struct Int8Builder {
     ArrayRef<int64_t> shape = cast<RankedTensorType>(weights.getType()).getShape();
     auto tiles = static_cast<int64_t>(llvm::divideCeil(shape[1], layout.getTile()));
     graph::Dims dims{number(tiles), getSteps(shape[0]), number(kernel::kTileVectors), number(layout.lanes), number(layout.getStepWeights())};
-    Value packed = kernel::Int8PackOp::create(rewriter, loc, graph::makeTensor(dims, getPackedType()), weights, kernel::Int8Form::gemm);
+    if (isAmx)
+      dims = {number(tiles * kernel::kTileVectors / kernel::kAmxPanelTiles), number(static_cast<int64_t>(llvm::divideCeil(shape[0], kernel::kAmxBytes))),
+              number(kernel::kAmxPanelTiles), number(kernel::kAmxRows), number(kernel::kAmxBytes)};
+    Value packed = kernel::Int8PackOp::create(rewriter, loc, graph::makeTensor(dims, getPackedType()), weights, isAmx ? kernel::Int8Form::amx : kernel::Int8Form::gemm);
     int64_t columns = tiles * layout.getTile();
     graph::Dims result = graph::getDims(bytes);
     result.back() = number(shape[1]);
     auto attr = [&](int64_t value) { return rewriter.getI64IntegerAttr(value); };
     return kernel::Int8GemmOp::create(rewriter, n.loc, graph::makeTensor(result, getElement(n.replaced)), bytes, packed, fill(n.start, columns),
-                                      fill(n.scale, columns), fill(n.offset, columns), attr(n.zeroPoint), attr(n.low), attr(n.high));
+                                      fill(n.scale, columns), fill(n.offset, columns), attr(n.zeroPoint), attr(n.low), attr(n.high),
+                                      isAmx ? rewriter.getUnitAttr() : UnitAttr());
   }
 };
 
@@ -151,6 +165,7 @@ struct ToInt8Conv : OpRewritePattern<graph::ConvOp> {
     if (chain)
       rewriter.setInsertionPoint(chain->ops.back());
     Value filter = graph::makeByteWeights(rewriter, op.getFilter());
+    builder.isAmx = layout.hasAmx && isProduct(op) && isWorthAmx(graph::getDims(op.getX())[0], filter, 1);
     Numbers n = builder.makeNumbers(op.getResult(), 1, builder.makeStart(filter, 0, *x));
     if (isProduct(op)) {
       finish(rewriter, n, multiply(builder, x->bytes, filter, n));
@@ -210,6 +225,8 @@ struct ToInt8Gemm : OpRewritePattern<graph::MatmulOp> {
     if (std::optional<Requantization> chain = matchRequantization(op.getResult(), channel))
       rewriter.setInsertionPoint(chain->ops.back());
     Value weights = graph::makeByteWeights(rewriter, op.getRhs());
+    graph::Dims rows = graph::getDims(op.getLhs());
+    builder.isAmx = layout.hasAmx && isWorthAmx(ArrayRef(rows).drop_back(), weights, 0);
     Numbers n = builder.makeNumbers(op.getResult(), channel, builder.makeStart(weights, 1, *x));
     finish(rewriter, n, builder.makeGemm(x->bytes, weights, n));
     return success();
@@ -332,7 +349,7 @@ void multiplyByReciprocal(graph::RoundOp round) {
 struct ConvertContractionToInt8 : impl::ConvertContractionToInt8Base<ConvertContractionToInt8> {
   using ConvertContractionToInt8Base::ConvertContractionToInt8Base;
   void runOnOperation() override {
-    kernel::Int8Layout layout{static_cast<int64_t>(vectorBytes) / 4, !dotProduct};
+    kernel::Int8Layout layout{static_cast<int64_t>(vectorBytes) / 4, !dotProduct, dotProduct && amx};
     RewritePatternSet patterns(&getContext());
     patterns.add<ToInt8Conv, ToInt8Gemm>(&getContext(), layout);
     patterns.add<SplitZeroPoint, SplitConvExcess, SplitMatmulExcess>(&getContext());

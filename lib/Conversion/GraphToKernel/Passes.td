@@ -92,8 +92,8 @@ def ConvertContractionToInt8 : Pass<"convert-contraction-to-int8", "::mlir::func
     A `graph.conv` or `graph.matmul` of i32 on bytes less a zero point becomes `kernel.int8_conv` or `kernel.int8_gemm`; images of one pixel are rows of a
     matrix. Weights are packed at compile time. The zero point times the weights' sum is where a sum starts, or is taken off behind it where only a run
     knows it. Scales, biases, limits and rounding behind a sum are taken in where they end in bytes and nothing else reads what is between; otherwise the
-    result stays i32. Must hold: weights are constants of 8 signed bits, or fit there less a number whose products with the sums of x are added. Does nothing to
-    other integers.
+    result stays i32. Must hold: weights are constants of 8 signed bits, or fit there less a number whose products with the sums of x are added. With `amx`
+    products of eight rows or more, of which none may be known, are of tiles. Does nothing to other integers.
 
     ```mlir
     %sum = graph.conv %integers, %weights {...} : (tensor<1x4x8x8xi32>, tensor<8x4x1x1xi32>) -> tensor<1x8x8x8xi32>
@@ -106,7 +106,8 @@ def ConvertContractionToInt8 : Pass<"convert-contraction-to-int8", "::mlir::func
   }];
   let dependentDialects = ["::onager::kernel::KernelDialect"];
   let options = [Option<"vectorBytes", "vector-bytes", "unsigned", "64", "Width of the target's vector registers">,
-                 Option<"dotProduct", "dot-product", "bool", "false", "The target adds products of four bytes (AVX512-VNNI)">];
+                 Option<"dotProduct", "dot-product", "bool", "false", "The target adds products of four bytes (AVX512-VNNI)">,
+                 Option<"amx", "amx", "bool", "false", "The target multiplies tiles of bytes, too (AMX-INT8)">];
   let statistics = [Statistic<"numContractions", "contractions", "convolutions and products of bytes">];
 }
 

@@ -70,7 +70,7 @@ kernel::Hero getHero(Operation *op, bool fuse) {
         bool isDepthwise = cast<RankedTensorType>(conv.getFilter().getType()).getRank() == 3;
         return isDepthwise ? Hero::int8_depthwise : Hero::int8_conv;
       })
-      .Case<kernel::Int8GemmOp>([](auto) { return Hero::int8_gemm; })
+      .Case<kernel::Int8GemmOp>([](auto gemm) { return gemm.getAmx() ? Hero::amx_gemm : Hero::int8_gemm; })
       .Case<graph::ConvOp>([](graph::ConvOp conv) {
         if (!hasConvEmitter(conv))
           return Hero::map;

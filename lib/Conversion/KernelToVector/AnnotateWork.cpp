@@ -54,6 +54,8 @@ WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options) {
     return getInt8DepthwiseWork(unit, options);
   case Hero::int8_gemm:
     return getInt8GemmWork(unit, options);
+  case Hero::amx_gemm:
+    return getAmxGemmWork(unit);
   case Hero::depthwise:
     return options.exact ? getMapWork(unit, options.exact) : getDepthwiseWork(unit, options);
   case Hero::pool:

@@ -55,6 +55,8 @@ static void emitBody(UnitEmitter &e) {
     return emitInt8Depthwise(e);
   case Hero::int8_gemm:
     return emitInt8Gemm(e);
+  case Hero::amx_gemm:
+    return emitAmxGemm(e);
   case Hero::depthwise:
     return e.options.exact ? emitMap(e) : emitDepthwise(e);
   case Hero::pool:

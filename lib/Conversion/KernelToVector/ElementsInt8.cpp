@@ -68,8 +68,16 @@ struct PackedElement {
     Value block = e.mul(e.floorDiv(index[3], e.i64(kernel::kLaneSums)), e.i64(kernel::kLaneSums * kernel::kTileVectors));
     Value inside = e.add(e.mul(index[2], e.i64(kernel::kLaneSums)), e.rem(index[3], e.i64(kernel::kLaneSums)));
     Value column = e.add(e.mul(index[0], e.i64(lanes * kernel::kTileVectors)), e.add(block, inside));
-    return read({k, column}, both(e.compare("slt", k, e.i64(size(0))), e.compare("slt", column, e.i64(size(1)))));
+    return readMatrix(k, column);
   }
+
+  Value emitAmx(ArrayRef<Value> index) {
+    Value tile = e.add(e.mul(index[0], e.i64(kernel::kAmxPanelTiles)), index[2]);
+    Value k = e.add(e.mul(index[1], e.i64(kernel::kAmxBytes)), e.add(e.mul(index[3], e.i64(kernel::kQuad)), e.rem(index[4], e.i64(kernel::kQuad))));
+    return readMatrix(k, e.add(e.mul(tile, e.i64(kernel::kAmxRows)), e.floorDiv(index[4], e.i64(kernel::kQuad))));
+  }
+
+  Value readMatrix(Value k, Value column) { return read({k, column}, both(e.compare("slt", k, e.i64(size(0))), e.compare("slt", column, e.i64(size(1))))); }
 };
 
 Value emitPack(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
@@ -82,6 +90,8 @@ Value emitPack(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
     return element.emitDepthwise(index);
   case kernel::Int8Form::gemm:
     return element.emitGemm(index);
+  case kernel::Int8Form::amx:
+    return element.emitAmx(index);
   }
   llvm_unreachable("a form of packed bytes");
 }

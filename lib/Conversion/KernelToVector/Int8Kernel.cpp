@@ -151,13 +151,13 @@ Int8Layout getInt8Layout(UnitEmitter &e, Value packed) { return getInt8Layout(e.
 
 Int8Results::Int8Results(UnitEmitter &e, Value result) : e(e), result(result), element(cast<RankedTensorType>(result.getType()).getElementType()) {
   Operation *yield = e.unit.getBody().front().getTerminator();
-  isPlain = yield->getNumOperands() == 1 && yield->getOperand(0) == result;
+  isAlone = yield->getNumOperands() == 1 && yield->getOperand(0) == result;
   elementBytes = graph::getElementBytes(element);
 }
 
 void Int8Results::store(Value from, Value count, Value linear, function_ref<UnitEmitter::Index(Value)> index) {
   Value bytes = e.i64(elementBytes);
-  if (isPlain)
+  if (isPlain())
     return copyBytes(e, getByteAddress(e, e.getResultBuffer(0), e.mul(linear, bytes)), from, e.mul(count, bytes));
   e.forEachParallel(e.i64(0), count, [&](Value i) {
     e.overrideElement(result, [&](ArrayRef<Value>) { return e.load(element, from, i); });

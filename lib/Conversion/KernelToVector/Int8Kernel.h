@@ -37,6 +37,8 @@ public:
   Int8Results(UnitEmitter &e, mlir::Value result);
   /// Bytes of one element of the hero's result.
   int64_t elementBytes;
+  /// True where nothing follows the hero: its result is the unit's.
+  bool isPlain() const { return isAlone; }
   /// Writes `count` elements whose row-major positions start at `linear`; `index` gives the index of element i of the run.
   void store(mlir::Value from, mlir::Value count, mlir::Value linear, llvm::function_ref<UnitEmitter::Index(mlir::Value i)> index);
 
@@ -44,7 +46,7 @@ private:
   UnitEmitter &e;
   mlir::Value result;
   mlir::Type element;
-  bool isPlain; ///< nothing follows the hero
+  bool isAlone;
 };
 
 } // namespace onager

@@ -190,6 +190,7 @@ void emitPool(UnitEmitter &e);
 void emitInt8Conv(UnitEmitter &e);
 void emitInt8Depthwise(UnitEmitter &e);
 void emitInt8Gemm(UnitEmitter &e);
+void emitAmxGemm(UnitEmitter &e);
 /// Emits the function of a unit beside it, under its name.
 void emitUnit(kernel::UnitOp unit, const EmitOptions &options, llvm::SmallVectorImpl<std::string> &errors);
 /// Stores every yielded tensor of the unit at `index`, whose row-major position is `linear`.
@@ -228,6 +229,7 @@ WorkInfo getPoolWork(kernel::UnitOp unit);
 WorkInfo getInt8ConvWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getInt8DepthwiseWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getInt8GemmWork(kernel::UnitOp unit, const EmitOptions &options);
+WorkInfo getAmxGemmWork(kernel::UnitOp unit);
 /// Options for a machine with vector registers of this width.
 EmitOptions makeEmitOptions(bool exact, unsigned vectorBytes);
 

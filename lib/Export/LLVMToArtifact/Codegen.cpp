@@ -4,6 +4,7 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "onager-rt/abi.h"
+#include "runtime/core/amx.h"
 #include "runtime/core/manifest.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/IRBuilder.h"
@@ -39,6 +40,7 @@ bool getTarget(const std::string &name, Target &target) {
         target.required.push_back(feature);
     target.vectorBytes = host.lookup("avx512vl") ? 64 : host.lookup("avx2") ? 32 : 16;
     target.hasDotProduct = target.vectorBytes == 64 && host.lookup("avx512vnni");
+    target.hasAmx = target.hasDotProduct && host.lookup("amx-int8") && rt::requestAmx().empty();
     return true;
   }
   target.cpu = name;

@@ -73,6 +73,24 @@ kernel.unit @int8_conv_c4 <int8_conv> {
 
 // -----
 
+kernel.unit @int8_pack_c3_amx <map> {
+^bb0(%w: tensor<6x10xi8>):
+  // expected-error @below {{[int8_pack_c3] rows of 'tensor<2x1x2x16x4xi8>', expected 64 of i8}}
+  %p = kernel.int8_pack %w {form = #kernel.int8_form<amx>} : tensor<6x10xi8> -> tensor<2x1x2x16x4xi8>
+  kernel.yield %p : tensor<2x1x2x16x4xi8>
+}
+
+// -----
+
+kernel.unit @int8_gemm_c5 <amx_gemm> {
+^bb0(%x: tensor<4x6xui8>, %p: tensor<1x2x4x16x4xi8>, %start: tensor<64xi32>):
+  // expected-error @below {{[int8_gemm_c5] weights 'tensor<1x2x4x16x4xi8>' are not packed for tiles}}
+  %y = kernel.int8_gemm %x, %p, %start {zero_point = 0 : i64, low = 0 : i64, high = 0 : i64, amx, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<4x6xui8>, tensor<1x2x4x16x4xi8>, tensor<64xi32>) -> tensor<4x10xi32>
+  kernel.yield %y : tensor<4x10xi32>
+}
+
+// -----
+
 kernel.unit @int8_gemm_c1 <int8_gemm> {
 ^bb0(%x: tensor<4x6xi32>, %p: tensor<1x2x4x16x4xi8>, %start: tensor<64xi32>):
   // expected-error @below {{[int8_gemm_c1] x is 'tensor<4x6xi32>', expected bytes}}

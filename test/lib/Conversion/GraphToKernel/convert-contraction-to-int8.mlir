@@ -1,6 +1,7 @@
 // Integer convolutions and products of bytes take packed weights; what makes bytes of a sum is taken in.
 // RUN: %opt %s --convert-contraction-to-int8=dot-product --split-input-file | FileCheck %s
 // RUN: %opt %s --convert-contraction-to-int8=vector-bytes=32 --split-input-file | FileCheck %s --check-prefix=PAIRS
+// RUN: %opt %s --convert-contraction-to-int8="dot-product amx" --split-input-file | FileCheck %s --check-prefix=AMX
 // RUN: %opt %s --convert-contraction-to-int8 --convert-graph-to-kernel --split-input-file | FileCheck %s --check-prefix=UNITS
 
 // The limits of relu and of bytes, the scales and the bias are numbers of the operation.
@@ -75,6 +76,9 @@ func.func @shared(%x: tensor<1x6x8x8xui8>) -> (tensor<1x6x8x8xi8>, tensor<1x6x8x
 // CHECK: kernel.int8_gemm %{{.+}}, %[[P]], %[[START]]
 // PAIRS-LABEL: func.func @product
 // PAIRS: kernel.int8_pack %{{.+}} : tensor<6x10xi8> -> tensor<1x4x4x8x2xi16>
+// Few rows, or a short sum, are not worth tiles.
+// AMX-LABEL: func.func @product
+// AMX-NOT: amx
 func.func @product(%x: tensor<4x6xi8>) -> tensor<4x10xi32> {
   %w = graph.constant dense<5> : tensor<6x10xi8> : tensor<6x10xi8>
   %0 = graph.cast %x : (tensor<4x6xi8>) -> tensor<4x6xi32>
@@ -173,4 +177,24 @@ func.func @excess(%x: tensor<1x2x8x8xui8>, %a: tensor<4x2xui8>) -> (tensor<1x3x8
   %4 = graph.cast %v : (tensor<2x3xui8>) -> tensor<2x3xi32>
   %5 = graph.matmul %3, %4 : (tensor<4x2xi32>, tensor<2x3xi32>) -> tensor<4x3xi32>
   return %2, %5 : tensor<1x3x8x8xi32>, tensor<4x3xi32>
+}
+
+// -----
+
+// Tiles take weights of their own order, and bytes of i8 as they are: the sums of weights get the zero point alone.
+// AMX-LABEL: func.func @tiles
+// AMX: %[[FACTOR:.+]] = graph.constant dense<-7> : tensor<i32>
+// AMX: graph.mul %{{.+}}, %[[FACTOR]] : (tensor<70xi32>, tensor<i32>) -> tensor<70xi32>
+// AMX: %[[P:.+]] = kernel.int8_pack %{{.+}} {form = #kernel.int8_form<amx>} : tensor<65x70xi8> -> tensor<4x2x2x16x64xi8>
+// AMX: kernel.int8_gemm %{{.+}}, %[[P]], %{{.+}} {amx, {{.+}}} : (tensor<?x65xi8, affine_map<()[s0] -> (s0, 65)>>, tensor<4x2x2x16x64xi8>, tensor<128xi32>)
+// UNITS-LABEL: func.func @tiles
+// UNITS: kernel.unit @{{.+}} <int8_gemm>
+func.func @tiles(%x: tensor<?x65xi8, affine_map<()[s0] -> (s0, 65)>>) -> tensor<?x70xi32, affine_map<()[s0] -> (s0, 70)>> {
+  %zero = graph.constant dense<7> : tensor<i32> : tensor<i32>
+  %w = graph.constant dense<5> : tensor<65x70xi8> : tensor<65x70xi8>
+  %0 = graph.cast %x : (tensor<?x65xi8, affine_map<()[s0] -> (s0, 65)>>) -> tensor<?x65xi32, affine_map<()[s0] -> (s0, 65)>>
+  %1 = graph.sub %0, %zero : (tensor<?x65xi32, affine_map<()[s0] -> (s0, 65)>>, tensor<i32>) -> tensor<?x65xi32, affine_map<()[s0] -> (s0, 65)>>
+  %2 = graph.cast %w : (tensor<65x70xi8>) -> tensor<65x70xi32>
+  %3 = graph.matmul %1, %2 : (tensor<?x65xi32, affine_map<()[s0] -> (s0, 65)>>, tensor<65x70xi32>) -> tensor<?x70xi32, affine_map<()[s0] -> (s0, 70)>>
+  return %3 : tensor<?x70xi32, affine_map<()[s0] -> (s0, 70)>>
 }

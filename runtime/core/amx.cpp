@@ -1,0 +1,32 @@
+#include "runtime/core/amx.h"
+#if defined(__x86_64__)
+#include <cerrno>
+#include <cpuid.h>
+#include <cstring>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace onager::rt {
+
+#if defined(__x86_64__)
+
+bool hasAmx() {
+  constexpr unsigned kTiles = 1u << 24, kInt8 = 1u << 25;
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (edx & kTiles) && (edx & kInt8);
+}
+
+std::string requestAmx() {
+  constexpr long kRequestPermission = 0x1023, kTileData = 18; // ARCH_REQ_XCOMP_PERM and XFEATURE_XTILEDATA of Linux 5.16
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) ? strerror(errno) : std::string();
+}
+
+#else
+
+bool hasAmx() { return false; }
+std::string requestAmx() { return "no such processor"; }
+
+#endif
+
+} // namespace onager::rt

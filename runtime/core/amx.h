@@ -1,0 +1,20 @@
+// The tile registers of AMX: the system gives a process their state, 8 KiB for each thread that uses them, when it asks.
+#ifndef ONAGER_RUNTIME_CORE_AMX_H
+#define ONAGER_RUNTIME_CORE_AMX_H
+
+#include <string>
+
+namespace onager::rt {
+
+/// The required feature of code that multiplies tiles of bytes.
+constexpr char kAmxFeature[] = "amx-int8";
+
+/// True where the processor multiplies tiles of bytes.
+bool hasAmx();
+/// Asks the system to let this process use tiles, in all its threads, those that run already included. Returns an empty string where it may, else the
+/// system's reason: it has none for such processors, or a thread's stack for signals is too small for the state. Thread-safe; asking twice is harmless.
+std::string requestAmx();
+
+} // namespace onager::rt
+
+#endif
