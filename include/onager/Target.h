@@ -14,7 +14,7 @@ struct Target {
   std::vector<std::string> required; ///< features that are checked before the code runs
   unsigned vectorBytes = 16;         ///< width of a vector register
   bool hasDotProduct = false;        ///< adds four products of bytes to 32-bit sums, in vectors of that width
-  bool hasAmx = false;               ///< multiplies tiles of bytes, and the system lets this process do so
+  bool hasAmx = false;               ///< multiplies tiles of bytes, and the system lets processes do so that ask
 };
 
 /// Returns the target of a `--target` option: native, x86-64-v2, x86-64-v3 or x86-64-v4. False for others, and for portable,

@@ -6,6 +6,7 @@
 #include "lib/Export/LLVMToArtifact/Codegen.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
+#include "runtime/core/amx.h"
 #include "runtime/core/hostmath.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
 
@@ -41,6 +42,10 @@ bool ConstantUnits::compile(ModuleOp module, unsigned vectorBytes, const llvm::S
   }
   if (items.empty())
     return true;
+  if (std::string refusal = kernel::usesAmx(*units) ? rt::requestAmx() : std::string(); !refusal.empty()) {
+    error = "constant units need tiles, which the system does not let this process use: " + refusal;
+    return false;
+  }
   Target host;
   getTarget("native", host);
   PassManager passes(module.getContext());

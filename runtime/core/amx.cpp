@@ -1,3 +1,4 @@
+// Asking the processor and the system for tile registers; see amx.h.
 #include "runtime/core/amx.h"
 #if defined(__x86_64__)
 #include <cerrno>
@@ -17,14 +18,22 @@ bool hasAmx() {
   return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (edx & kTiles) && (edx & kInt8);
 }
 
+// ARCH_GET_XCOMP_SUPP, ARCH_REQ_XCOMP_PERM and XFEATURE_XTILEDATA of Linux 5.16.
+static constexpr long kGetSupported = 0x1021, kRequestPermission = 0x1023, kTileData = 18;
+
+bool isAmxSupported() {
+  unsigned long supported = 0;
+  return hasAmx() && !syscall(SYS_arch_prctl, kGetSupported, &supported) && (supported >> kTileData & 1);
+}
+
 std::string requestAmx() {
-  constexpr long kRequestPermission = 0x1023, kTileData = 18; // ARCH_REQ_XCOMP_PERM and XFEATURE_XTILEDATA of Linux 5.16
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) ? strerror(errno) : std::string();
 }
 
 #else
 
 bool hasAmx() { return false; }
+bool isAmxSupported() { return false; }
 std::string requestAmx() { return "no such processor"; }
 
 #endif

@@ -11,8 +11,11 @@ constexpr char kAmxFeature[] = "amx-int8";
 
 /// True where the processor multiplies tiles of bytes.
 bool hasAmx();
+/// True where it does, and the system has their state for processes that ask.
+bool isAmxSupported();
 /// Asks the system to let this process use tiles, in all its threads, those that run already included. Returns an empty string where it may, else the
-/// system's reason: it has none for such processors, or a thread's stack for signals is too small for the state. Thread-safe; asking twice is harmless.
+/// system's reason: it has no such state, or a thread's stack for signals is too small for it. Stacks that are set later must have room for it, too; so ask
+/// only where tiles are used. Thread-safe; asking twice is harmless.
 std::string requestAmx();
 
 } // namespace onager::rt

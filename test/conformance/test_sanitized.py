@@ -91,6 +91,45 @@ def test_reads_behind_an_input_are_caught(tmp_path):
     assert status == STATUS and "heap-buffer-overflow" in report
 
 
+EMPTY = """
+import sys
+import numpy as np
+import onager
+
+feeds = dict(np.load(sys.argv[2]))
+try:
+    print([value.shape for value in onager.InferenceSession(sys.argv[1], threads=1).run(None, feeds)])
+except RuntimeError as error:
+    print(error)
+"""
+# Each reads a place of a dim that has none, beside one that has many.
+OF_NOTHING = {
+    "gather": ("(float[A,B] x, int64[K] i) => (float[K,B] y) { y = Gather(x, i) }", [1]),
+    "gather_in_a_chain": ("(float[A,B] x, int64[K] i) => (float[K,B] y) { a = Gather(x, i) y = Exp(a) }", [1]),
+    "gather_elements": ("(float[A,B] x, int64[K,B] i) => (float[K,B] y) { y = GatherElements(x, i) }", [3, 4096]),
+    "gather_nd": ("(float[A,B] x, int64[K,1] i) => (float[K,B] y) { y = GatherND(x, i) }", [3, 1]),
+    "scatter": ("(float[A,B] x, int64[K,B] i) => (float[A,B] y) { y = ScatterElements<reduction = \"add\">(x, i, u) }", [3, 4096]),
+    "scatter_nd": ("(float[A,B] x, int64[K,1] i) => (float[A,B] y) { y = ScatterND<reduction = \"add\">(x, i, u) }", [3, 1]),
+}
+
+
+@pytest.mark.parametrize("name", OF_NOTHING)
+def test_indices_of_nothing_read_nothing(name, tmp_path):
+    """The run fails before a row of a tensor without rows is read; without indices it is fine."""
+    import onager
+
+    text, shape = OF_NOTHING[name]
+    text = text.replace("i) =>", "i, float[K,B] u) =>") if "scatter" in name else text
+    model = parser.parse_model('<ir_version: 10, opset_import: ["" : 20]> g ' + text)
+    path = onager.compile(model.SerializeToString(), tmp_path / "model.so", sanitize=True)
+    for count in (shape[0], 0):
+        feeds = {"x": np.zeros((0, 4096), np.float32), "i": np.zeros([count, *shape[1:]], np.int64)} | ({"u": np.zeros((count, 4096), np.float32)} if "scatter" in name else {})
+        np.savez(tmp_path / "feeds.npz", **feeds)
+        found = subprocess.run([sys.executable, "-c", EMPTY, str(path), str(tmp_path / "feeds.npz")], env=os.environ | make_environment(tmp_path / "report"), capture_output=True, text=True)
+        assert found.returncode == 0, "".join(report.read_text() for report in tmp_path.glob("report*"))
+        assert ("an index is out of range" in found.stdout) == (count > 0), found.stdout
+
+
 def test_without_runtime(tmp_path):
     """A process without AddressSanitizer's runtime gets an error that says what is missing."""
     import onager

@@ -24,6 +24,8 @@ DEFECTS = [
     Defect(REFERENCE, "Gemm", "Y = alpha A B + beta C by the text; without broadcasting C is added as it is, and f16 becomes f32", lambda version, types: version == 6),
     Defect(REFERENCE, "TfIdfVectorizer", "a weight belongs to the n-gram at its place in the pool by the text; it takes that at the place of the output"),
     Defect(REFERENCE, "SequenceInsert", "position n of n elements is behind the last by the text; it is taken modulo n"),
+    Defect(RUNTIME, "ReduceLogSumExp", "the logarithm of the sum of e^x by the text; of integers it cuts each e^(x - largest), which leaves the largest and its count",
+           lambda version, types: "int" in types["T"]),
     Defect(REFERENCE, "SVMClassifier", "scores are tensor(float) by the schema; they have the type of the input"),
 ]
 

@@ -18,6 +18,10 @@ def _reduce(draw):
         node = draw.node([x], **(keep | {"axes": axes} if axes else keep))
     # A logarithm that is whole may lie just below the integer, and is cut.
     node.steps = int(draw.name == "ReduceLogSumExp")
+    if node.steps and x.dtype.kind in "iu":
+        kept = axes or (list(range(rank)) if not keep.get("noop_with_empty_axes") else [])
+        sums = np.exp(x.astype(np.float64)).sum(axis=tuple(kept), keepdims=bool(keep["keepdims"]))
+        node.wanted = [np.log(sums).astype(x.dtype)]
     return node
 
 

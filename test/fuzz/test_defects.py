@@ -35,6 +35,18 @@ def test_sum_of_squares_keeps_its_type(kind):
     assert found == 25 and found.dtype == kind and reference.dtype != kind
 
 
+@pytest.mark.parametrize("kind", [np.int32, np.int64])
+def test_exponentials_of_integers_are_no_integers(kind):
+    """log(e^3 + 5 e^2) is 4.04, and all but the first term are below e^3."""
+    import onager
+    import onnxruntime
+
+    x = np.array([3, 2, 2, 2, 2, 2], kind)
+    model = _model("ReduceLogSumExp", {"x": x}, 18, keepdims=0).SerializeToString()
+    found, other = (session.run(None, {"x": x})[0] for session in (onager.InferenceSession(model), onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])))
+    assert found == int(np.log(np.exp(x.astype(float)).sum())) == 4 and other == 3
+
+
 def test_regions_of_version_10_have_no_half_pixel():
     """One sample in the middle of a region from 0 to 2: at 1, where the image has 5."""
     inputs = {"x": np.array([[[[0, 1, 2], [4, 5, 6], [8, 9, 10]]]], np.float32), "rois": np.array([[0, 0, 2, 2]], np.float32), "batch": np.array([0])}

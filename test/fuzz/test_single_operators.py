@@ -49,6 +49,13 @@ def test_a_wrong_result_is_seen(name, version):
     assert judges.compare(case, drawn, wanted[:-1], wanted)
 
 
+def test_blocks_become_depth_in_either_order():
+    """SpaceToDepth's mode, new in version 28, was not read."""
+    for seed in range(2, 8):  # both orders
+        case = ("", "SpaceToDepth", 28, 0, seed)
+        assert run_cases([case], turns=2)[case][:2] == ("same", "")
+
+
 def _sample() -> list:
     """A case of the newest version of each operator, of another choice of types for each; older versions are drawn by run_operators.py alone."""
     newest, cases = {}, collections.defaultdict(list)

@@ -89,6 +89,19 @@ def test_what_follows_a_sum(columns, tmp_path):
         np.testing.assert_allclose(found.run(None, {"x": x})[0], wanted.run(None, {"x": x})[0], atol=1e-6)
 
 
+def test_constants(tmp_path):
+    """A product of constants is computed when the model is compiled."""
+    import onager
+
+    left, right = _draw(np.uint8, 40, 70), _draw(np.int8, 70, 66)
+    nodes = [helper.make_node("MatMulInteger", ["a", "w"], ["p"]), helper.make_node("Add", ["x", "p"], ["y"])]
+    graph = helper.make_graph(nodes, "constants", [helper.make_tensor_value_info("x", TensorProto.INT32, [40, 66])], [helper.make_tensor_value_info("y", TensorProto.INT32, None)],
+                              [numpy_helper.from_array(left, "a"), numpy_helper.from_array(right, "w")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
+    found = onager.InferenceSession(onager.compile(model, tmp_path / "model.so")).run(None, {"x": np.ones((40, 66), np.int32)})[0]
+    np.testing.assert_array_equal(found, left.astype(np.int32) @ right.astype(np.int32) + 1)
+
+
 def test_few_rows_take_vectors(tmp_path):
     _open(_sums(np.uint8, [4], 64, 64), tmp_path / "model.so", "int8_gemm")
 

@@ -9,6 +9,13 @@ using namespace mlir;
 
 namespace onager {
 
+static std::string describe(Operation *op, StringRef what) { return "node '" + graph::getNodeName(op) + "': " + what.str(); }
+
+static bool mayBeEmpty(AffineExpr extent) {
+  std::optional<int64_t> known = graph::getConstant(extent);
+  return !known || *known == 0;
+}
+
 namespace {
 
 using Index = UnitEmitter::Index;
@@ -85,6 +92,7 @@ Value emitPadSource(UnitEmitter &e, graph::PadMode mode, Value at, Value size) {
 Value emitPad(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
   auto pad = cast<graph::PadOp>(op);
   graph::Dims dims = graph::getDims(pad.getX()), result = graph::getDims(pad.getResult());
+  bool isConstant = pad.getMode() == graph::PadMode::constant, readsNothing = false;
   Index from;
   Value inside;
   for (size_t k = 0; k < index.size(); ++k) {
@@ -97,12 +105,18 @@ Value emitPad(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
     Value fits = e.compare("ult", at, size);
     inside = inside ? Value(arith::AndIOp::create(e.b, inside, fits)) : fits;
     from.push_back(emitPadSource(e, pad.getMode(), at, size));
+    readsNothing |= mayBeEmpty(dims[k]);
+    if (!isConstant)
+      refuseEmptyDim(e, op, dims[k], "a dim without elements has none to pad with");
   }
-  Value value = e.element(pad.getX(), from);
-  if (!inside || pad.getMode() != graph::PadMode::constant)
-    return value;
+  if (!inside || !isConstant)
+    return e.element(pad.getX(), from);
   Index zeros(cast<RankedTensorType>(pad.getValue().getType()).getRank(), e.i64(0));
-  return arith::SelectOp::create(e.b, inside, value, e.element(pad.getValue(), zeros));
+  Value padding = e.element(pad.getValue(), zeros);
+  // Where the dim has no element, what lies at its clamped position must not be read.
+  if (readsNothing)
+    return e.select(inside, padding.getType(), [&] { return e.element(pad.getX(), from); }, [&] { return padding; });
+  return arith::SelectOp::create(e.b, inside, e.element(pad.getX(), from), padding);
 }
 
 Value emitIota(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
@@ -120,9 +134,17 @@ Value emitIota(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
 
 } // namespace
 
-Value checkedIndex(UnitEmitter &e, Operation *op, Value position, Value size) {
+void refuseEmptyDim(UnitEmitter &e, Operation *op, AffineExpr extent, StringRef what) {
+  if (mayBeEmpty(extent))
+    e.refuseIfEmpty(extent, graph::getNumElements(op->getContext(), graph::getDims(op->getResult(0))), describe(op, what));
+}
+
+Value checkedIndex(UnitEmitter &e, Operation *op, Value position, AffineExpr extent) {
+  Value size = e.extent(extent);
+  StringRef what = "an index is out of range";
+  refuseEmptyDim(e, op, extent, what);
   Value wrapped = arith::SelectOp::create(e.b, e.compare("slt", position, e.i64(0)), e.add(position, size), position);
-  e.failIf(e.compare("uge", wrapped, size), "node '" + graph::getNodeName(op) + "': an index is out of range");
+  e.failIf(e.compare("uge", wrapped, size), describe(op, what));
   return e.maxSigned(e.minSigned(wrapped, e.sub(size, e.i64(1))), e.i64(0));
 }
 
@@ -134,7 +156,7 @@ Value emitGather(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index)
   graph::Dims dims = graph::getDims(gather.getX());
   Value position = e.indexElement(gather.getIndices(), index.slice(axis, count));
   Index from(index.take_front(axis));
-  from.push_back(checkedIndex(e, op, position, e.extent(dims[axis])));
+  from.push_back(checkedIndex(e, op, position, dims[axis]));
   llvm::append_range(from, index.drop_front(axis + count));
   return e.element(gather.getX(), from);
 }
@@ -142,7 +164,7 @@ Value emitGather(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index)
 Value emitGatherElements(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
   auto gather = cast<graph::GatherElementsOp>(op);
   Index from(index);
-  from[gather.getAxis()] = checkedIndex(e, op, e.indexElement(gather.getIndices(), index), e.extent(graph::getDims(gather.getX())[gather.getAxis()]));
+  from[gather.getAxis()] = checkedIndex(e, op, e.indexElement(gather.getIndices(), index), graph::getDims(gather.getX())[gather.getAxis()]);
   return e.element(gather.getX(), from);
 }
 
@@ -155,7 +177,7 @@ Value emitGatherND(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> inde
   for (int64_t k = 0; k < width; ++k) {
     Index at(index.take_front(prefix));
     at.push_back(e.i64(k));
-    from.push_back(checkedIndex(e, op, e.indexElement(gather.getIndices(), at), e.extent(dims[batch + k])));
+    from.push_back(checkedIndex(e, op, e.indexElement(gather.getIndices(), at), dims[batch + k]));
   }
   llvm::append_range(from, index.drop_front(prefix));
   return e.element(gather.getX(), from);

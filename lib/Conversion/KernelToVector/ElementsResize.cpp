@@ -136,6 +136,7 @@ struct ResizeEmitter {
         perDim.push_back({{index[d], Value()}});
         continue;
       }
+      refuseEmptyDim(e, op, in[d], "a dim without elements cannot be resized to some");
       Value x = coordinate(d, in.size(), index[d], e.extent(in[d]), e.extent(out[d]));
       perDim.push_back(taps(x, e.extent(in[d]), weights));
       if (crops) {

@@ -51,7 +51,7 @@ Value combine(UnitEmitter &e, graph::ScatterKind kind, Type storage, Value old, 
 Index getTarget(UnitEmitter &e, Operation *op, ArrayRef<Value> index) {
   if (auto scatter = dyn_cast<graph::ScatterElementsOp>(op)) {
     Index target(index);
-    Value size = e.extent(graph::getDims(scatter.getX())[scatter.getAxis()]);
+    AffineExpr size = graph::getDims(scatter.getX())[scatter.getAxis()];
     target[scatter.getAxis()] = checkedIndex(e, op, e.indexElement(scatter.getIndices(), index), size);
     return target;
   }
@@ -63,7 +63,7 @@ Index getTarget(UnitEmitter &e, Operation *op, ArrayRef<Value> index) {
   for (int64_t k = 0; k < width; ++k) {
     Index at(index.take_front(prefix));
     at.push_back(e.i64(k));
-    target.push_back(checkedIndex(e, op, e.indexElement(scatter.getIndices(), at), e.extent(dims[k])));
+    target.push_back(checkedIndex(e, op, e.indexElement(scatter.getIndices(), at), dims[k]));
   }
   llvm::append_range(target, index.drop_front(prefix));
   return target;
@@ -83,9 +83,10 @@ void emitScatter(UnitEmitter &e) {
     forSequence(e, graph::getDims(updates), {}, [&](ArrayRef<Value> index) {
       Value target = e.linearize(getTarget(e, op, index), dims);
       Value update = e.element(updates, index);
-      Value old = kind == graph::ScatterKind::none ? update : e.load(storage, out, target);
-      e.ifThen(e.compare("sgt", e.extent(graph::getNumElements(e.b.getContext(), dims)), e.i64(0)),
-               [&] { e.store(storage, out, target, combine(e, kind, storage, old, update)); });
+      e.ifThen(e.compare("sgt", e.extent(graph::getNumElements(e.b.getContext(), dims)), e.i64(0)), [&] {
+        Value old = kind == graph::ScatterKind::none ? update : e.load(storage, out, target);
+        e.store(storage, out, target, combine(e, kind, storage, old, update));
+      });
     });
   });
 }

@@ -31,7 +31,24 @@ UnitEmitter::UnitEmitter(kernel::UnitOp unit, func::FuncOp function, const EmitO
   b.setInsertionPointAfter(entryEnd);
 }
 
+void UnitEmitter::emitRefusals() {
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(entryEnd);
+  Value hasItems = compare("slt", begin, end), shortened = end;
+  SmallPtrSet<Operation *, 4> kept{hasItems.getDefiningOp()};
+  for (auto [nothing, elements, code] : refusals) {
+    Value isEmpty = arith::AndIOp::create(b, compare("eq", extent(nothing), i64(0)), compare("sgt", extent(elements), i64(0)));
+    Value number = arith::ConstantIntOp::create(b, code, 32), before = LLVM::LoadOp::create(b, b.getI32Type(), status);
+    LLVM::StoreOp::create(b, arith::SelectOp::create(b, arith::AndIOp::create(b, isEmpty, hasItems), number, before), status);
+    shortened = arith::SelectOp::create(b, isEmpty, begin, shortened);
+    kept.insert(shortened.getDefiningOp());
+  }
+  end.replaceAllUsesExcept(shortened, kept);
+}
+
 void UnitEmitter::finish() {
+  if (!refusals.empty())
+    emitRefusals();
   Value code = LLVM::LoadOp::create(b, b.getI32Type(), status);
   func::ReturnOp::create(b, code);
 }
@@ -241,11 +258,22 @@ void UnitEmitter::ifThen(Value condition, function_ref<void()> then) {
   then();
 }
 
-void UnitEmitter::failIf(Value condition, StringRef message) {
+int32_t UnitEmitter::numberMessage(StringRef message) {
   auto known = llvm::find(*errors, message);
-  int64_t code = known - errors->begin() + 1;
+  auto code = static_cast<int32_t>(known - errors->begin() + 1);
   if (known == errors->end())
     errors->push_back(message.str());
+  return code;
+}
+
+void UnitEmitter::refuseIfEmpty(AffineExpr extent, AffineExpr elements, StringRef message) {
+  std::tuple refusal(extent, elements, numberMessage(message));
+  if (!llvm::is_contained(refusals, refusal))
+    refusals.push_back(refusal);
+}
+
+void UnitEmitter::failIf(Value condition, StringRef message) {
+  int32_t code = numberMessage(message);
   Value before = LLVM::LoadOp::create(b, b.getI32Type(), status);
   Value after = arith::SelectOp::create(b, condition, arith::ConstantIntOp::create(b, code, 32), before);
   LLVM::StoreOp::create(b, after, status);

@@ -115,6 +115,8 @@ public:
   void ifThen(mlir::Value condition, llvm::function_ref<void()> then);
   /// Makes the share return `message`'s number where `condition` ever holds. Branch-free: work goes on, so indices must be clamped.
   void failIf(mlir::Value condition, llvm::StringRef message);
+  /// Makes the share do none of its items, and return `message`'s number if it has any, where `extent` is 0 and `elements` are not.
+  void refuseIfEmpty(mlir::AffineExpr extent, mlir::AffineExpr elements, llvm::StringRef message);
 
   // ---- scalars ------------------------------------------------------------------------------------------------------
   mlir::Value i64(int64_t value);
@@ -153,6 +155,9 @@ private:
   mlir::Attribute accessGroup;         ///< of the innermost parallel loop
   mlir::Value symbols;
   mlir::Value status; ///< i32 on the stack: 0 or the number of the message, from 1
+  int32_t numberMessage(llvm::StringRef message);
+  void emitRefusals();
+  llvm::SmallVector<std::tuple<mlir::AffineExpr, mlir::AffineExpr, int32_t>> refusals; ///< as refuseIfEmpty gets them, with the numbers of messages
   friend struct ScopeGuard;
 };
 
@@ -233,8 +238,11 @@ WorkInfo getAmxGemmWork(kernel::UnitOp unit);
 /// Options for a machine with vector registers of this width.
 EmitOptions makeEmitOptions(bool exact, unsigned vectorBytes);
 
-/// Wraps a negative position, fails the run where it is outside [0, size), and clamps it.
-mlir::Value checkedIndex(UnitEmitter &e, mlir::Operation *op, mlir::Value position, mlir::Value size);
+/// Wraps a negative position, fails the run where it is outside of `extent`, and clamps it. Where nothing is inside, and `op` has results, its unit does
+/// nothing: no position could be read.
+mlir::Value checkedIndex(UnitEmitter &e, mlir::Operation *op, mlir::Value position, mlir::AffineExpr extent);
+/// Makes a unit do nothing where a dim of `extent` is read for elements of op's result and has none; `what` ends the message behind the node's name.
+void refuseEmptyDim(UnitEmitter &e, mlir::Operation *op, mlir::AffineExpr extent, llvm::StringRef what);
 /// Converts a compute value of storage type `from` to the compute value of `to`, rounded to what `to` can hold.
 mlir::Value convertElement(UnitEmitter &e, mlir::Value x, mlir::Type from, mlir::Type to, bool saturate);
 

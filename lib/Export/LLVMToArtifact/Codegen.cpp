@@ -40,7 +40,7 @@ bool getTarget(const std::string &name, Target &target) {
         target.required.push_back(feature);
     target.vectorBytes = host.lookup("avx512vl") ? 64 : host.lookup("avx2") ? 32 : 16;
     target.hasDotProduct = target.vectorBytes == 64 && host.lookup("avx512vnni");
-    target.hasAmx = target.hasDotProduct && host.lookup("amx-int8") && rt::requestAmx().empty();
+    target.hasAmx = target.hasDotProduct && host.lookup("amx-int8") && rt::isAmxSupported();
     return true;
   }
   target.cpu = name;

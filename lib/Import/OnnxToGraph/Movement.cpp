@@ -293,7 +293,8 @@ void importSpaceToDepth(Node &node) {
     return;
   AffineExpr b = e.number(block), height = e.truncDiv((*d)[2], b), width = e.truncDiv((*d)[3], b);
   Value split = e.reshape(x, {(*d)[0], (*d)[1], height, b, width, b});
-  node.set(0, e.reshape(e.transpose(split, {0, 3, 5, 1, 2, 4}), {(*d)[0], (*d)[1] * (block * block), height, width}));
+  Value moved = node.getString("mode", "DCR") == "CRD" ? e.transpose(split, {0, 1, 3, 5, 2, 4}) : e.transpose(split, {0, 3, 5, 1, 2, 4});
+  node.set(0, e.reshape(moved, {(*d)[0], (*d)[1] * (block * block), height, width}));
 }
 
 void importReverseSequence(Node &node) {

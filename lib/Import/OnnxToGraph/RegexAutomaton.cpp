@@ -6,16 +6,15 @@
 #include "lib/Import/OnnxToGraph/Regex.h"
 #include "runtime/core/utf8.h"
 #include <algorithm>
-#include <map>
-#include <set>
+#include <unordered_map>
 
 namespace onager::frontend {
 namespace {
 
 constexpr size_t kMostStates = 10000;
 constexpr size_t kMostEdges = 200000;
-/// Edges that may be looked at while subsets are found: less than a second.
-constexpr size_t kMostSteps = 20000000;
+/// Edges that may be looked at while subsets are found, less than half a second; and what putting a state in its order counts for.
+constexpr size_t kMostSteps = 20000000, kSortSteps = 8;
 
 /// What stands on a side of a place in a text.
 enum Side { border, word, other };
@@ -31,6 +30,7 @@ class Network {
 public:
   std::vector<std::vector<Edge>> edges;
   size_t edgeCount = 0;
+  bool hasConditions = false;
 
   int addState() {
     edges.emplace_back();
@@ -67,6 +67,7 @@ public:
     default: {
       int end = addState();
       connect(from, {Edge::condition, 0, 0, node.kind, end});
+      hasConditions = true;
       return end;
     }
     }
@@ -145,21 +146,31 @@ Side getSide(int byte) { return (byte >= '0' && byte <= '9') || (byte >= 'A' && 
 
 using States = std::vector<int>;
 
-/// All states that are reached without a byte, where the characters around are as given.
-States close(const Network &network, const States &from, Side before, Side behind, size_t &steps) {
-  std::set<int> reached(from.begin(), from.end());
-  States work = from;
-  while (!work.empty()) {
-    int state = work.back();
-    work.pop_back();
-    steps += 1 + network.edges[static_cast<size_t>(state)].size();
-    for (const Edge &edge : network.edges[static_cast<size_t>(state)])
-      if (edge.kind == Edge::always || (edge.kind == Edge::condition && holds(edge.asserts, before, behind)))
-        if (reached.insert(edge.target).second)
-          work.push_back(edge.target);
+/// A set of states that is filled many times.
+class Collector {
+public:
+  explicit Collector(size_t count) : marks(count, 0) {}
+  void clear() {
+    ++round;
+    found.clear();
   }
-  return States(reached.begin(), reached.end());
-}
+  void insert(int state) {
+    uint32_t &mark = marks[static_cast<size_t>(state)];
+    if (mark != round)
+      found.push_back(state);
+    mark = round;
+  }
+  States sorted() const {
+    States result = found;
+    std::sort(result.begin(), result.end());
+    return result;
+  }
+  States found; ///< in the order in which they came
+
+private:
+  std::vector<uint32_t> marks; ///< the round in which each state was found last
+  uint32_t round = 0;
+};
 
 /// Bytes that no edge and no condition tells apart share a class; returns a byte of each.
 std::vector<int> classify(const Network &network, Automaton &automaton) {
@@ -194,6 +205,7 @@ public:
       return false;
     }
     examples = classify(network, automaton);
+    reached = Collector(network.edges.size());
     const Side sides[] = {border, word, other};
     for (size_t k = 0; k < (isSearched ? 3 : 1); ++k)
       automaton.starts[k] = number({States{first}, sides[k]});
@@ -209,6 +221,14 @@ public:
 
 private:
   using Subset = std::pair<States, Side>;
+  struct Hash {
+    size_t operator()(const Subset &subset) const {
+      size_t hash = subset.second;
+      for (int state : subset.first)
+        hash = (hash ^ static_cast<size_t>(state)) * 0x100000001b3u; // FNV-1a, by states
+      return hash;
+    }
+  };
 
   int32_t number(const Subset &subset) {
     auto [it, isNew] = numbers.try_emplace(subset, static_cast<int32_t>(subsets.size()));
@@ -217,29 +237,65 @@ private:
     return it->second;
   }
 
+  /// All states that are reached without a byte, where the characters around are as given.
+  States close(const States &from, Side before, Side behind) {
+    reached.clear();
+    for (int state : from)
+      reached.insert(state);
+    for (size_t k = 0; k < reached.found.size(); ++k) {
+      const std::vector<Edge> &edges = network.edges[static_cast<size_t>(reached.found[k])];
+      steps += 1 + edges.size();
+      for (const Edge &edge : edges)
+        if (edge.kind == Edge::always || (edge.kind == Edge::condition && holds(edge.asserts, before, behind)))
+          reached.insert(edge.target);
+    }
+    return reached.sorted();
+  }
+
   /// Adds what follows a subset.
   void addRow(size_t index) {
     auto [states, before] = subsets[index];
-    const States closed[] = {close(network, states, before, border, steps), close(network, states, before, word, steps), close(network, states, before, other, steps)};
+    States closed[3];
+    for (Side behind : {border, word, other})
+      closed[behind] = behind == border || network.hasConditions ? close(states, before, behind) : closed[border];
     for (size_t k = 0; k < (isSearched ? 3 : 1); ++k)
       automaton.accepting.push_back(std::binary_search(closed[k].begin(), closed[k].end(), last));
-    for (size_t c = 0; c < examples.size() && steps <= kMostSteps; ++c) {
-      int byte = examples[c];
-      std::set<int> next;
-      for (int state : closed[getSide(byte) == word ? 1 : 2])
-        for (const Edge &edge : network.edges[static_cast<size_t>(state)])
-          if (++steps; edge.kind == Edge::bytes && byte >= edge.low && byte <= edge.high)
-            next.insert(edge.target);
-      automaton.table.push_back(next.empty() ? -1 : number({States(next.begin(), next.end()), getSide(byte)}));
+    std::vector<States> next = step(closed[word], closed[other]);
+    for (size_t c = 0; c < examples.size(); ++c) {
+      steps += kSortSteps * next[c].size();
+      std::sort(next[c].begin(), next[c].end());
+      next[c].erase(std::unique(next[c].begin(), next[c].end()), next[c].end());
+      automaton.table.push_back(next[c].empty() ? -1 : number({next[c], getSide(examples[c])}));
     }
+  }
+
+  /// What each class of bytes leads to, from the states before a word's character and before another; what is left where that takes too many steps is empty.
+  std::vector<States> step(const States &beforeWord, const States &beforeOther) {
+    std::vector<States> next(examples.size());
+    for (Side side : {word, other})
+      for (int state : side == word ? beforeWord : beforeOther)
+        for (const Edge &edge : network.edges[static_cast<size_t>(state)]) {
+          if (++steps > kMostSteps)
+            return next;
+          if (edge.kind != Edge::bytes)
+            continue;
+          // A range of bytes is a range of classes.
+          auto first = static_cast<size_t>(automaton.classes[edge.low]), end = static_cast<size_t>(automaton.classes[edge.high]) + 1;
+          steps += end - first;
+          for (size_t c = first; c < end; ++c)
+            if (getSide(examples[c]) == side)
+              next[c].push_back(edge.target);
+        }
+    return next;
   }
 
   Automaton &automaton;
   bool isSearched;
   Network network;
+  Collector reached{0};
   int last = 0;
   std::vector<int> examples;
-  std::map<Subset, int32_t> numbers;
+  std::unordered_map<Subset, int32_t, Hash> numbers;
   std::vector<Subset> subsets;
   size_t steps = 0;
 };

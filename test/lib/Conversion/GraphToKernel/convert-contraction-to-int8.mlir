@@ -186,7 +186,7 @@ func.func @excess(%x: tensor<1x2x8x8xui8>, %a: tensor<4x2xui8>) -> (tensor<1x3x8
 // AMX: %[[FACTOR:.+]] = graph.constant dense<-7> : tensor<i32>
 // AMX: graph.mul %{{.+}}, %[[FACTOR]] : (tensor<70xi32>, tensor<i32>) -> tensor<70xi32>
 // AMX: %[[P:.+]] = kernel.int8_pack %{{.+}} {form = #kernel.int8_form<amx>} : tensor<65x70xi8> -> tensor<4x2x2x16x64xi8>
-// AMX: kernel.int8_gemm %{{.+}}, %[[P]], %{{.+}} {amx, {{.+}}} : (tensor<?x65xi8, affine_map<()[s0] -> (s0, 65)>>, tensor<4x2x2x16x64xi8>, tensor<128xi32>)
+// AMX: kernel.int8_gemm %{{.+}}, %[[P]], %{{.+}} {amx, {{.+}}} : (tensor<?x65xi8, #{{.+}}>, tensor<4x2x2x16x64xi8>, tensor<128xi32>)
 // UNITS-LABEL: func.func @tiles
 // UNITS: kernel.unit @{{.+}} <int8_gemm>
 func.func @tiles(%x: tensor<?x65xi8, affine_map<()[s0] -> (s0, 65)>>) -> tensor<?x70xi32, affine_map<()[s0] -> (s0, 70)>> {
