@@ -257,6 +257,9 @@ Outcome Model::adoptVariants(const onager_code_level &level, const std::string &
     std::string error;
     if (!decode(described.manifest, described.manifest_bytes, variant.manifest, error))
       return failure(ONAGER_BAD_FILE, name + ": " + error);
+    // Code for some shapes may take instructions that the code for all does not.
+    if (!findMissingFeature(variant.manifest.features).empty())
+      continue;
     variant.main = described.main;
     variant.isSanitized = isSanitized(variant.manifest);
     ownStarts.push_back(described.weight_start);

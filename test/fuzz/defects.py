@@ -22,6 +22,8 @@ DEFECTS = [
     Defect(REFERENCE, "RoiAlign", "version 10 has no half pixel to take off, which its implementation of version 16 does by that version's default", lambda version, types: version == 10),
     Defect(REFERENCE, "AffineGrid", "the grid has the type T1 of theta by the schema; it is computed and given in f32", lambda version, types: types["T1"] == "double"),
     Defect(REFERENCE, "Gemm", "Y = alpha A B + beta C by the text; without broadcasting C is added as it is, and f16 becomes f32", lambda version, types: version == 6),
+    Defect(REFERENCE, "Resize", "pytorch_half_pixel reads the first place where the resized length is 1 by the text; a quotient above 1 that is cut to 1 counts as more",
+           lambda version, types: False),  # the generator names the nodes
     Defect(REFERENCE, "TfIdfVectorizer", "a weight belongs to the n-gram at its place in the pool by the text; it takes that at the place of the output"),
     Defect(REFERENCE, "SequenceInsert", "position n of n elements is behind the last by the text; it is taken modulo n"),
     Defect(RUNTIME, "ReduceLogSumExp", "the logarithm of the sum of e^x by the text; of integers it cuts each e^(x - largest), which leaves the largest and its count",

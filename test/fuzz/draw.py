@@ -14,7 +14,7 @@ class Node:
 
     An input is an array, a Fixed or Sparse one or a Typed value. `wanted` are the results, computed by the generator; `check` says what is wrong with results
     that no implementation repeats; `loose` is a tolerance (rtol, atol) of float results in place of the usual one, `steps` one of integers.
-    Inputs of a node that is not open have known dims: its operator reads the size of heads from them.
+    Inputs of a node that is not open have known dims: its operator reads the size of heads from them. `unasked` is a judge that has a defect here.
     """
     inputs: list
     attributes: dict = dataclasses.field(default_factory=dict)
@@ -24,6 +24,7 @@ class Node:
     loose: tuple | None = None
     steps: int = 0
     is_open: bool = True
+    unasked: str = ""
 
     def get_outputs(self) -> list:
         return [True] * self.outputs if isinstance(self.outputs, int) else self.outputs

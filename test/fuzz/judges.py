@@ -68,7 +68,7 @@ def expect(case: tuple, drawn: Node, judges: list) -> tuple:
     if drawn.wanted is not None:
         return [settle(value) for value in drawn.wanted], ""
     reasons = []
-    for judge in list(judges):
+    for judge in [judge for judge in judges if judge.name != drawn.unasked]:
         try:
             return [settle(value) for value in judge.ask(drawn)], ""
         except Exception as error:  # judges lack many operators, versions and types

@@ -2,6 +2,8 @@
 import io
 
 import numpy as np
+
+from fuzz.defects import REFERENCE
 from PIL import Image
 
 
@@ -73,7 +75,11 @@ def _resize(draw):
     # Sizes whose quotient is no short binary number make coordinates lie near a half.
     if draw.often():
         scales = np.array([1 if place < 2 else draw.one(1, 2, 0.5, 4, 1.5) for place in places], np.float32)
-        return _loose(draw.node([x, roi, scales], **attributes))
+        node = draw.node([x, roi, scales], **attributes)
+        resized = [float(scale) * x.shape[place] for place, scale in zip(places, scales)]
+        if attributes["coordinate_transformation_mode"] == "pytorch_half_pixel" and any(1 < length < 2 for length in resized):
+            node.unasked = REFERENCE
+        return _loose(node)
     sizes = np.array([x.shape[place] * (1 if place < 2 else draw.one(1, 2, 4)) for place in places])
     return _loose(draw.node([x, roi, np.zeros(0, np.float32) if draw.version < 13 else None, sizes], **attributes))
 

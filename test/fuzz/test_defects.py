@@ -54,6 +54,19 @@ def test_regions_of_version_10_have_no_half_pixel():
     assert found.item() == 5 and reference.item() != 5
 
 
+def test_a_length_that_is_cut_to_one():
+    """Half of three elements is one element: the first."""
+    import onager
+
+    x = np.array([[1, 2, 3]], np.float32)
+    inputs = [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 3])]
+    scales = onnx.numpy_helper.from_array(np.array([1, 0.5], np.float32), "s")
+    node = helper.make_node("Resize", ["x", "", "s"], ["y"], mode="nearest", nearest_mode="ceil", coordinate_transformation_mode="pytorch_half_pixel")
+    model = helper.make_model(helper.make_graph([node], "defect", inputs, [helper.make_empty_tensor_value_info("y")], [scales]), opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    found, reference = onager.InferenceSession(model.SerializeToString()).run(None, {"x": x})[0], ReferenceEvaluator(model).run(None, {"x": x})[0]
+    assert found.tolist() == [[1]] and reference.tolist() == [[2]]
+
+
 def test_grids_of_doubles_are_doubles():
     (found,), (reference,) = _both("AffineGrid", {"theta": np.array([[[1.0, 0, 0], [0, 1, 0]]]), "size": np.array([1, 1, 2, 2])}, 20)
     assert found.dtype == np.float64 and reference.dtype == np.float32

@@ -1,19 +1,22 @@
 """Runs tasks in worker processes, so that a crash or a hang costs one task and is reported as such.
 
 `run_tasks(function, tasks)` calls function(task) -> (verdict, reason) for each task; exceptions give ("error", text). The function must be
-importable by name. A worker that dies gives ("crash", signal), one that is silent for too long ("hang", seconds) and is replaced. Workers end with
-the call, unless it is one of many: `keep` leaves them to the next call with the same function, for starting one and loading its libraries takes
-seconds.
+importable by name. A worker that dies gives ("crash", signal), one that is silent for too long ("hang", seconds) and is replaced: it has computed for
+that long, or waited ten times as long, so that a busy machine makes no hangs. Workers end with the call, unless it is one of many: `keep` leaves them
+to the next call with the same function, for starting one and loading its libraries takes seconds.
 """
 import collections
 import multiprocessing
 import os
+import pathlib
 import queue
 import signal
 import threading
+import time
 
 WORKERS = int(os.environ.get("ONAGER_TEST_JOBS", "2"))
 TASKS = 400  # of one worker that is kept: what libraries leave behind goes with it
+WAITS = 10  # times as long as a worker may compute
 
 _idle = collections.defaultdict(list)
 
@@ -49,15 +52,25 @@ class _Worker:
         self.count += 1
         try:
             self.connection.send(task)
-            if self.connection.poll(seconds):
-                return self.connection.recv()
-            self.process.kill()
-            return "hang", f"over {seconds:g} s"
+            start, spent = time.monotonic(), self.get_seconds()
+            while not self.connection.poll(1):
+                if self.get_seconds() - spent > seconds or time.monotonic() - start > WAITS * seconds:
+                    self.process.kill()
+                    return "hang", f"over {seconds:g} s"
+            return self.connection.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError):
             self.process.join()
             code = self.process.exitcode
             name = signal.Signals(-code).name if code and code < 0 else f"exit {code}"
             return "crash", name
+
+    def get_seconds(self) -> float:
+        """The processor's time that the worker has had; 0 once it is gone."""
+        try:
+            fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:
         self.connection.close()
