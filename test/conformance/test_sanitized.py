@@ -130,6 +130,18 @@ def test_indices_of_nothing_read_nothing(name, tmp_path):
         assert ("an index is out of range" in found.stdout) == (count > 0), found.stdout
 
 
+@pytest.mark.parametrize("count", [1 << 61, (1 << 61) + 1, 1 << 62, (1 << 63) - 1])
+def test_sizes_beyond_the_address_space(count, tmp_path):
+    """The bytes of a size that is found while running are beyond 64 bits: the run ends before its code writes."""
+    import onager
+
+    model = parser.parse_model('<ir_version: 10, opset_import: ["" : 20]> g (int64 n) => (int64[N] y) <int64 zero = {0}, int64 one = {1}> { y = Range(zero, n, one) }')
+    path = onager.compile(model.SerializeToString(), tmp_path / "model.so")
+    np.savez(tmp_path / "feeds.npz", n=np.array(count))
+    found = subprocess.run([sys.executable, "-c", EMPTY, str(path), str(tmp_path / "feeds.npz")], capture_output=True, text=True)
+    assert found.returncode == 0 and "no memory for a tensor whose size was found while running" in found.stdout, found
+
+
 def test_without_runtime(tmp_path):
     """A process without AddressSanitizer's runtime gets an error that says what is missing."""
     import onager

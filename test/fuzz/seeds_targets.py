@@ -24,11 +24,12 @@ CALLED = {
     "choice": "(bool c, float[N] x, int64 trips) => (y, z) { y = If<then_branch = g () => (float[N] p) { p = Neg(x) }, else_branch = h () => (float[N] q) { q = Exp(x) }>(c)\n"
               " z = Loop<body = b (int64 i, bool go, float[N] v) => (bool more, float[N] w) { more = Identity(go)\n w = Add(v, x) }>(trips, , x) }",
 }
-REGEX = ["", "a*b+c?", "(a|b){2,5}", "[a-z0-9_]+@[^.]+\\.com", "^\\bfoo\\B.$", "(?:x|(?P<n>y))*", "\\x41\\x{1F600}[[:alpha:]]", "((a{3}){4}){5}", "[^\\d\\W]|\\s", "é+.*"]
+REGEX = ["", "a*b+c?", "(a|b){2,5}", "[a-z0-9_]+@[^.]+\\.com", "^\\bfoo\\B.$", "(?:x|(?P<n>y))*", "\\x41\\x{1F600}[[:alpha:]]", "((a{3}){4}){5}", "[^\\d\\W]|\\s", "é+.*",
+         "[a-z0-z9_]+{1000}.o+cm", "_]:0@{2,5}+{1000}?: 0}\0.*"]  # the last two took seconds to be found too large
 WORDS = {
     "model": ["Add", "Conv", "If", "Loop", "Scan", "MatMul", "then_branch", "else_branch", "body", "to", "axis", "perm", "value", "\x08\x01", "\x10\x07"],
     "formats": ["\\x93NUMPY", "'descr': '<f4'", "'fortran_order': False", "'shape': (2, 3), ", "'<U3'", "'|S2'", "'|V1'", "PK\\x03\\x04", "PK\\x01\\x02", "PK\\x05\\x06", "18446744073709551615"],
-    "artifact": ["ONGRMAN3", "\\x7fELF", "onager_model", "\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x7f", "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x80"],
+    "artifact": ["ONGRMAN4", "\\x7fELF", "onager_model", "\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x7f", "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x80"],
     "cache": ["ONGRVAR1", "a" * 32, "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x80", "\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff"],
     "images": ["IHDR", "IDAT", "PLTE", "tRNS", "VP8 ", "VP8L", "VP8X", "jp2h", "jp2c", "pclr", "cmap", "\\xff\\xc2", "\\xff\\xda", "\\xff\\xee", "\\xff\\x51", "\\xff\\x52", "\\xff\\x90"],
     "regex": ["[[:alpha:]]", "[^", "(?:", "(?P<a>", "{2,5}", "{1000}", "\\\\x{10ffff}", "\\\\b", "\\\\pN"],
@@ -86,7 +87,7 @@ def _list_images():
 def _find_manifest(artifact: bytes) -> bytes:
     """The manifest, whose length onager_model has behind its own size, the interface's version and an address."""
     version = int(re.search(r"#define ONAGER_ABI_VERSION (\d+)", (ROOT / "include/onager-rt/abi.h").read_text())[1])
-    start, model = artifact.index(b"ONGRMAN3"), artifact.index(struct.pack("<II", 56, version))
+    start, model = artifact.index(b"ONGRMAN4"), artifact.index(struct.pack("<II", 72, version))
     return artifact[start:start + struct.unpack_from("<Q", artifact, model + 16)[0]]
 
 

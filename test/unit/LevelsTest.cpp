@@ -67,6 +67,23 @@ TEST(Levels, NoneThatFitsIsAnErrorThatNamesTheFeature) {
   EXPECT_NE(message.find("--target=portable"), std::string::npos) << message;
 }
 
+TEST(Levels, VariantsThatTheProcessorCannotRunAreLeftOut) {
+  Forms forms({{}, {"telepathy"}, {"sse4.2"}});
+  std::vector<onager_variant> variants;
+  for (size_t k : {1, 2})
+    variants.push_back({sizeof(onager_variant), 0, forms.levels[k].manifest, forms.levels[k].manifest_bytes, forms.levels[k].main, 0});
+  forms.levels.resize(1);
+  forms.levels[0].variants = variants.data();
+  forms.levels[0].variant_count = variants.size();
+  forms.model.levels = forms.levels.data();
+  forms.model.level_count = 1;
+  Model opened;
+  static const char weights[256] = {};
+  ASSERT_TRUE(opened.openLinked(&forms.model, weights, nullptr));
+  ASSERT_EQ(opened.variants.size(), 1u);
+  EXPECT_EQ(opened.variants[0].manifest.name, "form2");
+}
+
 TEST(Levels, ModelsFromBeforeHaveOneForm) {
   Forms forms({{}, {}});
   forms.model.size = offsetof(onager_model, levels);

@@ -40,13 +40,32 @@ Value DriverEmitter::getSymbol(int64_t symbol) { return LLVM::LoadOp::create(b, 
 
 void DriverEmitter::setSymbol(int64_t symbol, Value value) { LLVM::StoreOp::create(b, value, element(symbols, c(symbol), b.getI64Type())); }
 
-Value DriverEmitter::evaluate(AffineExpr expr) {
+/// lhs + rhs or lhs * rhs, and whether that is beyond 64 bits.
+static Value compute(ImplicitLocOpBuilder &b, bool isProduct, Value lhs, Value rhs, Value &overflows) {
+  Value zero = arith::ConstantIntOp::create(b, 0, 64), result, isBeyond;
+  if (isProduct) {
+    auto product = arith::MulSIExtendedOp::create(b, lhs, rhs);
+    result = product.getLow();
+    Value sign = arith::ShRSIOp::create(b, result, arith::ConstantIntOp::create(b, 63, 64));
+    isBeyond = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, product.getHigh(), sign);
+  } else {
+    result = arith::AddIOp::create(b, lhs, rhs);
+    Value turned = arith::AndIOp::create(b, arith::XOrIOp::create(b, lhs, result), arith::XOrIOp::create(b, rhs, result));
+    isBeyond = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, turned, zero);
+  }
+  overflows = overflows ? Value(arith::OrIOp::create(b, overflows, isBeyond)) : isBeyond;
+  return result;
+}
+
+Value DriverEmitter::evaluate(AffineExpr expr, Value *overflows) {
   if (std::optional<int64_t> constant = graph::getConstant(expr))
     return c(*constant);
   if (auto symbol = dyn_cast<AffineSymbolExpr>(expr))
     return getSymbol(symbol.getPosition());
   auto binary = cast<AffineBinaryOpExpr>(expr);
-  Value lhs = evaluate(binary.getLHS()), rhs = evaluate(binary.getRHS());
+  Value lhs = evaluate(binary.getLHS(), overflows), rhs = evaluate(binary.getRHS(), overflows);
+  if (overflows && (expr.getKind() == AffineExprKind::Add || expr.getKind() == AffineExprKind::Mul))
+    return compute(b, expr.getKind() == AffineExprKind::Mul, lhs, rhs, *overflows);
   if (expr.getKind() == AffineExprKind::Add)
     return arith::AddIOp::create(b, lhs, rhs);
   if (expr.getKind() == AffineExprKind::Mul)
@@ -63,6 +82,13 @@ Value DriverEmitter::evaluate(AffineExpr expr) {
 Value DriverEmitter::getThreadBytes(int64_t number) {
   Value bytes = evaluate(buffer(number).getBytes().getValue().getResult(0));
   return arith::AndIOp::create(b, arith::AddIOp::create(b, bytes, c(ONAGER_ALIGNMENT - 1)), c(-ONAGER_ALIGNMENT));
+}
+
+Value DriverEmitter::getBlockBytes(int64_t number) {
+  Value overflows, bytes = evaluate(buffer(number).getBytes().getValue().getResult(0), &overflows);
+  if (buffer(number).getPerThread())
+    bytes = compute(b, /*isProduct=*/true, threads, getThreadBytes(number), overflows);
+  return overflows ? Value(arith::SelectOp::create(b, overflows, c(-1), bytes)) : bytes;
 }
 
 Value DriverEmitter::bufferPointer(int64_t number) {
@@ -144,7 +170,7 @@ void DriverEmitter::grow(ArrayRef<int64_t> numbers) {
     return;
   onFirstThread([&] {
     for (int64_t number : blocks)
-      growTo(number, buffer(number).getPerThread() ? arith::MulIOp::create(b, threads, getThreadBytes(number)) : evaluate(buffer(number).getBytes().getValue().getResult(0)));
+      growTo(number, getBlockBytes(number));
   });
   barrier();
 }

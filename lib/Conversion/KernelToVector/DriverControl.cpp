@@ -110,7 +110,7 @@ void DriverEmitter::emitCall(graph::CallOp op) {
     onFirstThread([&] {
       for (auto [number, expr] : llvm::zip(results, capacity->getResults()))
         if (buffer(number).getKind() == kernel::BufferKind::block)
-          growTo(number, evaluate(buffer(number).getBytes().getValue().getResult(0)));
+          growTo(number, getBlockBytes(number));
     });
   } else {
     grow(results);

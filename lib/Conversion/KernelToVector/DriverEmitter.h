@@ -28,7 +28,10 @@ private:
   mlir::Value element(mlir::Value base, mlir::Value index, mlir::Type type);
   /// Stack memory of the driver, allocated once at its entry.
   mlir::Value stackBuffer(int64_t bytes);
-  mlir::Value evaluate(mlir::AffineExpr expr);
+  /// `overflows`, where given, is set to whether a product or sum is beyond 64 bits, or to what it was; it stays null where none can be.
+  mlir::Value evaluate(mlir::AffineExpr expr, mlir::Value *overflows = nullptr);
+  /// Bytes of a block, of all threads' parts; -1 where there cannot be so many.
+  mlir::Value getBlockBytes(int64_t buffer);
   void setSymbol(int64_t symbol, mlir::Value value);
   mlir::Value getSymbol(int64_t symbol);
   /// Where the buffer begins, for this thread.
