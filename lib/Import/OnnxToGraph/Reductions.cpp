@@ -61,8 +61,10 @@ Value reduceDynamically(Node &node, Value x, ReduceKind kind, bool keepDims) {
   int64_t rank = Emitter::rankOf(x);
   Type type = Emitter::elementOf(x);
   auto axesType = cast<RankedTensorType>(node.in(1).getType());
-  if (!axesType.hasStaticShape() || (!keepDims && axesType.getNumElements() > rank))
+  if (!axesType.hasStaticShape())
     return e.fail("the number of axes is not known");
+  if (axesType.getNumElements() > (keepDims ? std::max<int64_t>(rank, 1) : rank))
+    return e.fail(Twine(axesType.getNumElements()) + " axes of a tensor of rank " + Twine(rank));
   if (kind == ReduceKind::sum_abs || kind == ReduceKind::sum_square)
     x = kind == ReduceKind::sum_abs ? e.unary<AbsOp>(x) : e.mul(x, x);
   Value kept = e.scatterElements(e.ints(Ints(rank, 1)), e.cast(node.in(1), e.i64()), e.ints(Ints(axesType.getNumElements(), 0)), 0, ScatterKind::none);

@@ -249,6 +249,7 @@ private:
         if (edge.kind == Edge::always || (edge.kind == Edge::condition && holds(edge.asserts, before, behind)))
           reached.insert(edge.target);
     }
+    steps += kSortSteps * reached.found.size();
     return reached.sorted();
   }
 

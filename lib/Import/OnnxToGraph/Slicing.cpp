@@ -117,6 +117,8 @@ void importSlice(Node &node) {
     return;
   }
   int64_t count = type.getNumElements();
+  if (count > Emitter::rankOf(x))
+    return void(e.fail(Twine(count) + " starts for a tensor of rank " + Twine(Emitter::rankOf(x))));
   std::optional<Ints> axes = Ints(llvm::to_vector(llvm::seq<int64_t>(0, count))), steps = Ints(count, 1);
   if (node.has(3))
     axes = e.constants(node.in(3));
