@@ -26,7 +26,7 @@ def _write_program(folder, lines: str) -> None:
 
 
 def test_counts_add_up_and_bad_inputs_are_told(tmp_path, monkeypatch, capsys):
-    """With a program in the target's place that executes 7 inputs, and then one that finds a bad input."""
+    """With a program in the target's place that executes 7 inputs, one that is slow once, and then one that finds a bad input."""
     folder = tmp_path / "fuzz"
     monkeypatch.setenv("ONAGER_FUZZ_DIR", str(folder))
     arguments = ["run_targets.py", "regex", "--runs", "14", "--seed", "5", "--programs", str(tmp_path)]
@@ -35,7 +35,11 @@ def test_counts_add_up_and_bad_inputs_are_told(tmp_path, monkeypatch, capsys):
     assert main() == 0 and main() == 0
     said = capsys.readouterr().out
     assert "seed 5, 7 executions, 7 in all runs" in said and "seed 6, 7 executions, 28 in all runs" in said
+    _write_program(tmp_path, f"echo stat::number_of_executed_units: 3 >&2; case $2 in *timeout-1) exit 0; esac; echo x > {folder}/crashes/regex/timeout-1; exit 70")
+    monkeypatch.setattr("sys.argv", ["run_targets.py", "regex", "--runs", "3", "--seed", "5", "--programs", str(tmp_path)])
+    assert main() == 0 and "3 executions, 31 in all runs" in capsys.readouterr().out and not list((folder / "crashes" / "regex").iterdir())
+    monkeypatch.setattr("sys.argv", arguments)
     _write_program(tmp_path, f"echo stat::number_of_executed_units: 3 >&2; echo x > {folder}/crashes/regex/crash-1; exit 77")
     assert main() == 1
     said = capsys.readouterr().out
-    assert "3 executions, 31 in all runs" in said and "repeat:" in said and "crashes/regex/crash-1" in said
+    assert "3 executions, 34 in all runs" in said and "repeat:" in said and "crashes/regex/crash-1" in said
