@@ -118,7 +118,9 @@ std::string Expr::print(const std::vector<std::string> &names) const {
     } else if (token.op == Symbol) {
       const std::string &name = names[token.value];
       stack.push_back(name.empty() ? "s" + std::to_string(token.value) : name);
-    } else if (token.op == SelectEqual && stack.size() >= 4) {
+    } else if (token.op == SelectEqual) {
+      if (stack.size() < 4)
+        continue;
       size_t n = stack.size();
       stack[n - 4] = "(" + stack[n - 4] + " == " + stack[n - 3] + " ? " + stack[n - 2] + " : " + stack[n - 1] + ")";
       stack.resize(n - 3);

@@ -120,3 +120,12 @@ TEST(Expr, RandomTrees) {
       EXPECT_EQ(found, static_cast<int64_t>(expected)) << expr.print({});
   }
 }
+
+TEST(Expr, ASelectionOfTooLittleIsBadAndPrintsWhatIsThere) {
+  Expr expr;
+  expr.tokens = {{Expr::Const, 1}, {Expr::Const, 2}, {Expr::SelectEqual, 0}};
+  bool bad = false;
+  expr.evaluate(nullptr, bad);
+  EXPECT_TRUE(bad);
+  EXPECT_EQ(expr.print({}), "2");
+}

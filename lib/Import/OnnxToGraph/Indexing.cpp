@@ -44,6 +44,8 @@ std::optional<int64_t> getTupleSize(Node &node, Value x, Value &indices, int64_t
     size = Emitter::rankOf(x) - batch - remaining;
     dims.back() = node.e.unify(dims.back(), node.e.number(*size), "the last dim of the indices, after the output's rank");
     indices = node.e.reshape(indices, dims);
+    if (!indices)
+      return std::nullopt;
   }
   if (!size || batch < 0 || *size + batch > Emitter::rankOf(x) || batch >= Emitter::rankOf(indices)) {
     node.e.fail("the last dim of the indices is not known, nor told by the rank of the output, or exceeds the rank of the data");
