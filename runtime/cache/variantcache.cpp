@@ -31,24 +31,25 @@ static void makeFolders(const std::string &path) {
   mkdir(path.c_str(), 0700);
 }
 
-Outcome VariantCache::open(const std::string &folder, uint64_t limit, bool write) {
-  path = folder;
-  while (path.size() > 1 && path.back() == '/') // a link would be followed
-    path.pop_back();
-  auto fail = [&](const std::string &reason) { return failure(ONAGER_BAD_FILE, "the cache " + path + " " + reason); };
-  if (path.empty())
+Outcome VariantCache::open(const std::string &folder, uint64_t limit, bool write, bool make) {
+  std::string wanted = folder;
+  while (wanted.size() > 1 && wanted.back() == '/') // a link would be followed
+    wanted.pop_back();
+  auto fail = [&](const std::string &reason) { return failure(ONAGER_BAD_FILE, "the cache " + wanted + " " + reason); };
+  if (wanted.empty())
     return failure(ONAGER_BAD_FILE, "no variable names a folder for the cache");
-  if (write)
-    makeFolders(path);
+  if (write && make)
+    makeFolders(wanted);
   struct stat info;
-  if (!lstat(path.c_str(), &info) && S_ISLNK(info.st_mode))
+  if (!lstat(wanted.c_str(), &info) && S_ISLNK(info.st_mode))
     return fail("is a link");
-  Descriptor opened(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  Descriptor opened(::open(wanted.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!opened || fstat(opened.get(), &info))
     return fail(std::string("cannot be opened: ") + strerror(errno));
   if (const char *reason = findDistrust(info, S_IFDIR))
     return fail(reason);
   root = std::move(opened);
+  path = std::move(wanted);
   maxBytes = limit;
   writable = write && !faccessat(root.get(), ".", W_OK | X_OK, AT_EACCESS);
   return {};

@@ -41,9 +41,10 @@ public:
   /// Names the folder: ONAGER_CACHE_DIR/variants, else XDG_CACHE_HOME/onager/variants, else HOME/.cache/onager/variants; "" where no variable names one.
   static std::string findFolder();
 
-  /// Opens a folder. With `write` it is made (mode 0700) where it is missing; without it nothing on the disk changes by this object. Fails where the folder is
-  /// missing, a link, of another user, or others may write to it. To be called once, before other threads have the object.
-  Outcome open(const std::string &folder, uint64_t maxBytes, bool write = true);
+  /// Opens a folder, instead of one that was opened before. With `write` it is made (mode 0700) where it is missing and `make` allows it; without `write` nothing on the
+  /// disk changes by this object: no use is noted, nothing damaged removed. Fails where the folder is missing, a link, of another user, or others may write to
+  /// it; then the object stays as it was. No other thread may use the object meanwhile.
+  Outcome open(const std::string &folder, uint64_t maxBytes, bool write = true, bool make = true);
   /// False where the folder can only be read.
   bool isWritable() const { return writable; }
   const std::string &getFolder() const { return path; }

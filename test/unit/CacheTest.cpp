@@ -332,7 +332,14 @@ TEST_F(Cache, PathsThatAreNoFoldersAreRefused) {
   for (const std::string &bad : {std::string(), folder + "/file", folder + "/file/below", std::string("/dev/null")})
     EXPECT_EQ(VariantCache().open(bad, kPlenty).status, ONAGER_BAD_FILE) << bad;
   EXPECT_EQ(VariantCache().open(folder + "/absent", kPlenty, false).status, ONAGER_BAD_FILE);
+  EXPECT_EQ(VariantCache().open(folder + "/absent", kPlenty, true, false).status, ONAGER_BAD_FILE);
   EXPECT_FALSE(fs::exists(folder + "/absent"));
+  expectStored(kPreimage, "code");
+  EXPECT_FALSE(cache.open(folder + "/absent", kPlenty, false));
+  EXPECT_EQ(find(kPreimage), "code") << "a failure closes what was open";
+  EXPECT_EQ(cache.getFolder(), folder);
+  VariantCache existing;
+  EXPECT_TRUE(existing.open(folder, kPlenty, true, false) && existing.isWritable());
 }
 
 /// Reading a pipe or a folder in an entry's place must neither wait nor find anything.

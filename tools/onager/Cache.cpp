@@ -119,7 +119,7 @@ static Status runCache(CacheArguments arguments, bool isLimited) {
   rt::VariantCache cache;
   // The user's own folder comes with the first variant; until then it is empty.
   if (isNamed || !isAbsent)
-    if (rt::Outcome outcome = cache.open(arguments.folder, rt::VariantCache::kDefaultBytes, /*write=*/isPruning && !isAbsent); !outcome)
+    if (rt::Outcome outcome = cache.open(arguments.folder, rt::VariantCache::kDefaultBytes, /*write=*/isPruning, /*make=*/false); !outcome)
       throw Failure(Status::badFile, outcome.message);
   if (isPruning && !isAbsent && !cache.isWritable())
     throw Failure(Status::badFile, "the cache " + arguments.folder + " can only be read");
