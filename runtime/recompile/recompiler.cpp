@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <unistd.h>
 
 namespace onager::rt {
 
@@ -88,10 +89,11 @@ Recompiler::Recompiler(Session &session, RecompileSettings given)
 }
 
 Recompiler::~Recompiler() {
+  if (threadOwner != getpid())
+    return;
   isStopping.store(true);
   wake();
-  if (hasThread)
-    pthread_join(thread, nullptr);
+  pthread_join(thread, nullptr);
   pthread_mutex_destroy(&lock);
   pthread_cond_destroy(&changed);
 }
@@ -119,7 +121,7 @@ void Recompiler::load() {
   if (folder.empty() || settings.mode == ONAGER_RECOMPILE_OFF)
     return;
   // Made when the first variant is stored: sessions that have none leave no folder.
-  if (!cache.open(folder, VariantCache::kDefaultBytes, /*write=*/false))
+  if (!cache.open(folder, VariantCache::kDefaultBytes, /*write=*/true, /*make=*/false))
     return;
   compiler = findCompiler(settings.hasCompiler ? settings.compiler.c_str() : nullptr);
   std::string surroundings = describeSurroundings(group), made = makeCompilerLine(describeCompiler(compiler));
@@ -185,19 +187,29 @@ void Recompiler::remember(const Shape &shape) {
 }
 
 bool Recompiler::startThread() {
+  if (threadOwner && threadOwner != getpid()) {
+    // A forked child: what the lock and the condition remember of the parent's thread would be waited for in vain.
+    lock = PTHREAD_MUTEX_INITIALIZER;
+    changed = PTHREAD_COND_INITIALIZER;
+    requests.clear();
+    hasWork = false;
+    threadOwner = 0;
+  }
   Guarded guarded(lock);
-  if (hasThread)
+  if (threadOwner == getpid())
     return true;
   avoided = listCores();
   sigset_t all, before;
   sigfillset(&all);
   // Signals are the application's.
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  hasThread = pthread_create(&thread, nullptr, runThread, this) == 0;
+  bool isStarted = pthread_create(&thread, nullptr, runThread, this) == 0;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (!hasThread)
+  if (isStarted)
+    threadOwner = getpid();
+  else
     session.log(ONAGER_LOG_WARNING, "cannot start a thread for variants");
-  return hasThread;
+  return isStarted;
 }
 
 void *Recompiler::runThread(void *self) {

@@ -6,6 +6,7 @@
 #include "runtime/core/variants.h"
 #include "runtime/recompile/shapes.h"
 #include <pthread.h>
+#include <sys/types.h>
 
 namespace onager::rt {
 
@@ -83,7 +84,8 @@ private:
   std::string avoided;                            ///< cores of the session, for background compilations
   mutable pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
   pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-  bool hasWork = false, hasThread = false;
+  bool hasWork = false;
+  pid_t threadOwner = 0; ///< the process that has the thread; it does not survive a fork
   std::vector<Request *> requests;
   std::vector<Shape> failures; ///< shapes that are not tried again
   pthread_t thread{};

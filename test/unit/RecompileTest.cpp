@@ -7,6 +7,8 @@
 #include <gtest/gtest.h>
 #include <mutex>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 using namespace onager::test;
 
@@ -199,6 +201,34 @@ TEST(Recompile, AVariantOfAnotherModelIsRefused) {
   EXPECT_NE(special.warmUp(4), ONAGER_OK);
   EXPECT_NE(std::string(onager_last_error()).find("none of this model"), std::string::npos) << onager_last_error();
   EXPECT_EQ(special.run(4), 2);
+}
+
+TEST(Recompile, AForkedChildMakesItsOwn) {
+  auto special = std::make_unique<Special>(compileScale(2), makeSettings(ONAGER_RECOMPILE_LAZY));
+  ASSERT_EQ(special->warmUp(5), ONAGER_OK) << onager_last_error();
+  pid_t child = fork();
+  if (child == 0) {
+    bool isFine = special->run(5) == 2 && special->warmUp(6) == ONAGER_OK && special->run(6) == 2 && special->stats().hits == 2;
+    special.reset();
+    _exit(isFine ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(special->run(5), 2);
+}
+
+TEST(Recompile, AnotherForkedChildJustEnds) {
+  auto special = std::make_unique<Special>(compileScale(2), makeSettings(ONAGER_RECOMPILE_LAZY));
+  ASSERT_EQ(special->warmUp(5), ONAGER_OK) << onager_last_error();
+  pid_t child = fork();
+  if (child == 0) {
+    special.reset();
+    _exit(0);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST(Recompile, TheCacheLiesWhereItIsAskedFor) {
