@@ -101,5 +101,4 @@ bool ArtifactBuilder::write() {
   return pipeline.writeFiles(product, objects, forms);
 }
 
-
 } // namespace onager

@@ -1,6 +1,7 @@
 // From planned IR to the manifest that travels with the code.
 #include "lib/Pipeline/BuildManifest.h"
 #include "dialects/Graph/IR/Shapes.h"
+#include "dialects/Graph/Transforms/Guards.h"
 #include "dialects/Kernel/IR/Kernel.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/SetVector.h"
@@ -127,17 +128,14 @@ static void addSignature(func::FuncOp main, ArrayAttr buffers, rt::Manifest &man
 
 /// Reads what graph-specialize-symbols notes: the guard, and the symbols that stand for others divided.
 static void addGuard(func::FuncOp main, rt::Manifest &manifest) {
-  if (auto atoms = main->getAttrOfType<DenseI64ArrayAttr>("graph.guard"))
-    for (ArrayRef<int64_t> rest = atoms.asArrayRef(); !rest.empty(); rest = rest.drop_front(4))
-      manifest.guard.push_back({static_cast<uint64_t>(rest[0]), static_cast<uint64_t>(rest[1]), rest[2], rest[3]});
+  manifest.guard = graph::getGuard(main);
   if (auto multiples = main->getAttrOfType<DenseI64ArrayAttr>("graph.multiples"))
     for (ArrayRef<int64_t> rest = multiples.asArrayRef(); !rest.empty(); rest = rest.drop_front(3))
       manifest.derived.push_back({static_cast<uint64_t>(rest[0]), {{{Expr::Symbol, rest[1]}, {Expr::Const, rest[2]}, {Expr::FloorDiv, 0}}}});
 }
 
 static void addSymbols(func::FuncOp main, rt::Manifest &manifest) {
-  for (Attribute name : main->getAttrOfType<ArrayAttr>("graph.symbols"))
-    manifest.symbols.push_back(cast<StringAttr>(name).str());
+  manifest.symbols = graph::getSymbolNames(main);
   addGuard(main, manifest);
   llvm::DenseSet<unsigned> known;
   for (Type type : main.getArgumentTypes())

@@ -1,25 +1,19 @@
 // Symbols that the caller knows something of.
 #include "lib/Pipeline/Dims.h"
-#include "dialects/Graph/Transforms/Passes.h"
+#include "dialects/Graph/Transforms/Guards.h"
 #include "lib/Pipeline/GenericForm.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
 
 namespace onager {
 
-std::vector<std::string> getSymbolNames(ModuleOp graph) {
-  std::vector<std::string> names;
-  for (auto name : graph.lookupSymbol<func::FuncOp>("main")->getAttrOfType<ArrayAttr>("graph.symbols").getAsRange<StringAttr>())
-    names.push_back(name.str());
-  return names;
-}
+static func::FuncOp getMain(Pipeline &pipeline) { return pipeline.module->lookupSymbol<func::FuncOp>("main"); }
 
 /// Reads a guard that an option gives.
 static bool readGuard(Pipeline &pipeline, const char *option, const std::string &text, rt::Guard &guard) {
   std::string error;
-  if (rt::parseGuard(text, getSymbolNames(*pipeline.module), guard, error))
+  if (rt::parseGuard(text, graph::getSymbolNames(getMain(pipeline)), guard, error))
     return true;
   return pipeline.fail(Status::badOption, std::string("option '") + option + "': '" + text + "': " + error);
 }
@@ -40,10 +34,7 @@ bool limitSymbols(Pipeline &pipeline) {
   }
   if (!used.empty() && !specializeGraph(pipeline, rt::print(used, {})))
     return false;
-  SmallVector<int64_t> atoms;
-  for (const rt::Atom &atom : kept)
-    atoms.append({static_cast<int64_t>(atom.kind), static_cast<int64_t>(atom.symbol), atom.a, atom.b});
-  pipeline.module->lookupSymbol("main")->setAttr("graph.guard", DenseI64ArrayAttr::get(&pipeline.context, atoms));
+  graph::setGuard(getMain(pipeline), kept);
   return true;
 }
 
@@ -61,7 +52,7 @@ bool listVariants(Pipeline &pipeline, std::vector<std::string> &guards) {
     }
     guards.insert(guards.end(), pipeline.options.likely.begin(), pipeline.options.likely.end());
     std::string batches;
-    for (const std::string &name : getSymbolNames(*pipeline.module))
+    for (const std::string &name : graph::getSymbolNames(getMain(pipeline)))
       if (pipeline.options.likely.empty() && isBatch(name))
         batches += (batches.empty() ? "" : ",") + name + "=1";
     if (!batches.empty())

@@ -6,9 +6,6 @@
 
 namespace onager {
 
-/// Returns the names of a graph's symbols, "" for those without.
-std::vector<std::string> getSymbolNames(mlir::ModuleOp graph);
-
 /// Applies the options' dims to the pipeline's module, which has left the graph stage: a symbol of one value becomes it, ranges are used and, with divisors,
 /// kept as what inputs must fulfil.
 bool limitSymbols(Pipeline &pipeline);

@@ -149,12 +149,16 @@ bool Pipeline::collectUnits(ArrayAttr weights, int64_t index, llvm::StringSet<> 
   return llvm::all_of(entry.getAs<DenseI64ArrayAttr>("inputs").asArrayRef(), [&](int64_t input) { return collectUnits(weights, input, needed); });
 }
 
-/// An entry of kernel.weights for a weight that lies in a section.
-static DictionaryAttr makeStored(DictionaryAttr entry, ArrayRef<char> bytes) {
+/// The type of a weight, from its entry of kernel.weights.
+static RankedTensorType getWeightType(DictionaryAttr entry) {
   auto value = entry.getAs<ElementsAttr>("value");
-  auto type = cast<RankedTensorType>(value ? Type(value.getShapedType()) : entry.getAs<TypeAttr>("type").getValue());
+  return cast<RankedTensorType>(value ? Type(value.getShapedType()) : entry.getAs<TypeAttr>("type").getValue());
+}
+
+/// An entry for a weight that lies in a section.
+static DictionaryAttr makeStored(DictionaryAttr entry, ArrayRef<char> bytes) {
   Builder b(entry.getContext());
-  return b.getDictionaryAttr(b.getNamedAttr("value", graph::makeMappedConstant(type, bytes, "stored")));
+  return b.getDictionaryAttr(b.getNamedAttr("value", graph::makeMappedConstant(getWeightType(entry), bytes, "stored")));
 }
 
 bool Pipeline::shareWeights(const RecipeTable &generic, ArrayRef<char> section, llvm::StringSet<> &needed) {
@@ -221,8 +225,7 @@ bool Pipeline::lower(const RecipeTable *generic, ArrayRef<char> section) {
 
 /// Returns the bytes of a weight.
 static uint64_t countBytes(DictionaryAttr entry) {
-  auto value = entry.getAs<ElementsAttr>("value");
-  auto type = cast<RankedTensorType>(value ? Type(value.getShapedType()) : entry.getAs<TypeAttr>("type").getValue());
+  RankedTensorType type = getWeightType(entry);
   return static_cast<uint64_t>(type.getNumElements()) * graph::getElementBytes(type.getElementType());
 }
 

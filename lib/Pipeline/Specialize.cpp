@@ -8,17 +8,20 @@ using namespace mlir;
 
 namespace onager {
 
+static constexpr char kOtherForm[] = "the artifact's generic form is of another version of the compiler";
+static constexpr char kOtherRecipes[] = "the artifact's recipes are of another version of the compiler";
+
 static StringRef toRef(std::string_view bytes) { return StringRef(bytes.data(), bytes.size()); }
 
 static void makeVariant(const SpecializeOptions &given, const CompileOptions &options, CompileResult &result) {
   Pipeline pipeline(options, result);
   RecipeTable recipes;
   if (!recipes.decode(toRef(given.recipes)) || !pipeline.chooseTarget(recipes.target))
-    return void(pipeline.fail(Status::badFile, "the artifact's recipes are of another version of the compiler"));
+    return void(pipeline.fail(Status::badFile, kOtherRecipes));
   ArrayRef<char> weights(given.weights.data(), given.weights.size());
   pipeline.module = readGenericForm(toRef(given.generic), pipeline.context, recipes, weights);
   if (!pipeline.module)
-    return void(pipeline.fail(Status::badFile, "the artifact's generic form is of another version of the compiler"));
+    return void(pipeline.fail(Status::badFile, kOtherForm));
   Form form;
   Product product;
   product.path = options.output;
@@ -43,11 +46,11 @@ static void rebuild(const RespecializeOptions &given, const CompileOptions &opti
     RecipeTable recipes;
     ArrayRef<char> weights(level.weights.data(), level.weights.size());
     if (!recipes.decode(toRef(level.recipes)))
-      return void(pipeline.fail(Status::badFile, "the artifact's recipes are of another version of the compiler"));
+      return void(pipeline.fail(Status::badFile, kOtherRecipes));
     if (!graph)
       graph = readGenericForm(toRef(given.generic), pipeline.context, recipes, weights);
     if (!graph)
-      return void(pipeline.fail(Status::badFile, "the artifact's generic form is of another version of the compiler"));
+      return void(pipeline.fail(Status::badFile, kOtherForm));
     if (!builder.addLevel(recipes.target, OwningOpRef<ModuleOp>(graph->clone()), weights))
       return;
     if (builder.getLevels().back()->generic.recipes.encode() != given.levels[builder.getLevels().size() - 1].recipes)
@@ -56,31 +59,26 @@ static void rebuild(const RespecializeOptions &given, const CompileOptions &opti
   builder.write();
 }
 
-CompileResult respecialize(const RespecializeOptions &given) {
+/// Runs `make` with the options that a generic form was made with, changed by what is given.
+template <typename Given>
+static CompileResult withFormOptions(const Given &given, CompileOptions options, void (*make)(const Given &, const CompileOptions &, CompileResult &)) {
   CompileResult result;
-  CompileOptions options;
   options.output = given.output;
-  if (!readGenericOptions(toRef(given.generic), options)) {
+  if (readGenericOptions(toRef(given.generic), options)) {
+    make(given, options, result);
+  } else {
     result.status = Status::badFile;
-    result.error = "the artifact's generic form is of another version of the compiler";
-    return result;
+    result.error = kOtherForm;
   }
-  rebuild(given, options, result);
   return result;
 }
 
+CompileResult respecialize(const RespecializeOptions &given) { return withFormOptions(given, {}, rebuild); }
+
 CompileResult specialize(const SpecializeOptions &given) {
-  CompileResult result;
   CompileOptions options;
-  options.output = given.output;
   options.verifyEach = given.verifyEach;
-  if (!readGenericOptions(toRef(given.generic), options)) {
-    result.status = Status::badFile;
-    result.error = "the artifact's generic form is of another version of the compiler";
-    return result;
-  }
-  makeVariant(given, options, result);
-  return result;
+  return withFormOptions(given, options, makeVariant);
 }
 
 } // namespace onager

@@ -8,11 +8,6 @@
 
 namespace onager::rt {
 
-Descriptor::~Descriptor() {
-  if (file >= 0)
-    close(file);
-}
-
 const char *findDistrust(const struct stat &info, mode_t kind) {
   if ((info.st_mode & S_IFMT) != kind)
     return kind == S_IFDIR ? "is not a folder" : "is not a regular file";

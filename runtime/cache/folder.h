@@ -2,29 +2,12 @@
 #ifndef ONAGER_RUNTIME_CACHE_FOLDER_H
 #define ONAGER_RUNTIME_CACHE_FOLDER_H
 
+#include "runtime/core/descriptor.h"
 #include <string>
 #include <sys/stat.h>
-#include <utility>
 #include <vector>
 
 namespace onager::rt {
-
-/// An open file, closed at the end of its scope.
-class Descriptor {
-public:
-  explicit Descriptor(int file = -1) : file(file) {}
-  Descriptor(Descriptor &&other) noexcept : file(std::exchange(other.file, -1)) {}
-  Descriptor &operator=(Descriptor &&other) noexcept {
-    std::swap(file, other.file);
-    return *this;
-  }
-  ~Descriptor();
-  explicit operator bool() const { return file >= 0; }
-  int get() const { return file; }
-
-private:
-  int file;
-};
 
 /// Returns why code must not come from what fstat described, whose kind should be S_IFREG or S_IFDIR; null where it may.
 const char *findDistrust(const struct stat &info, mode_t kind);

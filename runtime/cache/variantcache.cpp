@@ -117,20 +117,6 @@ private:
 
 } // namespace
 
-/// Writes all bytes; returns errno's value, 0 for success.
-static int writeAll(int file, std::string_view bytes) {
-  while (!bytes.empty()) {
-    ssize_t count = write(file, bytes.data(), bytes.size());
-    if (count == 0)
-      return ENOSPC;
-    if (count > 0)
-      bytes.remove_prefix(static_cast<size_t>(count));
-    else if (errno != EINTR)
-      return errno;
-  }
-  return 0;
-}
-
 /// Writes the parts of an entry to the disk; returns as writeAll does.
 static int writeParts(int file, std::initializer_list<std::string_view> parts) {
   NoSizeSignal guard;

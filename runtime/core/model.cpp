@@ -1,6 +1,7 @@
 // Opening, checking and loading artifacts.
 #include "runtime/core/model.h"
 #include "runtime/core/amx.h"
+#include "runtime/core/descriptor.h"
 #include "runtime/core/sanitizer.h"
 #include <algorithm>
 #include <cerrno>
@@ -68,24 +69,10 @@ Outcome Mapping::map(int fd, const std::string &name) {
   return {};
 }
 
-/// Writes all bytes to a file; false where that fails.
-static bool writeAll(int fd, const char *bytes, size_t size) {
-  while (size > 0) {
-    ssize_t written = write(fd, bytes, size);
-    if (written < 0 && errno == EINTR)
-      continue;
-    if (written <= 0)
-      return false;
-    bytes += written;
-    size -= static_cast<size_t>(written);
-  }
-  return true;
-}
-
 /// Writes all bytes to a new anonymous file.
 static int copyToMemory(const char *bytes, size_t size) {
   int fd = memfd_create("onager", MFD_CLOEXEC);
-  if (fd < 0 || writeAll(fd, bytes, size))
+  if (fd < 0 || !writeAll(fd, {bytes, size}))
     return fd;
   close(fd);
   return -1;
@@ -97,7 +84,7 @@ static std::string copyToFolder(const char *bytes, size_t size, const char *fold
   int fd = mkostemps(path.data(), 3, O_CLOEXEC);
   if (fd < 0)
     return {};
-  bool isWritten = writeAll(fd, bytes, size);
+  bool isWritten = !writeAll(fd, {bytes, size});
   return close(fd) || !isWritten ? std::string() : path;
 }
 

@@ -1,5 +1,6 @@
 // Finding and running the compiler.
 #include "runtime/recompile/process.h"
+#include "runtime/core/descriptor.h"
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -81,30 +82,6 @@ std::string listCores() {
 
 namespace {
 
-/// A descriptor that is closed with its owner.
-struct Descriptor {
-  explicit Descriptor(int fd = -1) : fd(fd) {}
-  Descriptor(const Descriptor &) = delete;
-  ~Descriptor() {
-    if (fd >= 0)
-      close(fd);
-  }
-  int fd;
-};
-
-bool writeAll(int fd, const char *bytes, size_t size) {
-  while (size > 0) {
-    ssize_t written = write(fd, bytes, size);
-    if (written < 0 && errno == EINTR)
-      continue;
-    if (written <= 0)
-      return false;
-    bytes += written;
-    size -= static_cast<size_t>(written);
-  }
-  return true;
-}
-
 std::string readAll(int fd, size_t most) {
   std::string text;
   char buffer[65536];
@@ -149,11 +126,11 @@ public:
   Outcome prepare() {
     if (folder.path.empty())
       return failure(ONAGER_BAD_FILE, std::string("cannot make a folder for the compiler: ") + strerror(errno));
-    job.fd = memfd_create("onager-job", MFD_CLOEXEC);
-    messages.fd = memfd_create("onager-messages", MFD_CLOEXEC);
+    job = Descriptor(memfd_create("onager-job", MFD_CLOEXEC));
+    messages = Descriptor(memfd_create("onager-messages", MFD_CLOEXEC));
     uint64_t size = model.formBytes;
-    bool isWritten = job.fd >= 0 && messages.fd >= 0 && writeAll(job.fd, reinterpret_cast<const char *>(&size), sizeof size) &&
-                     writeAll(job.fd, model.form, model.formBytes) && writeAll(job.fd, model.recipes, model.recipeBytes);
+    bool isWritten = job && messages && !writeAll(job.get(), {reinterpret_cast<const char *>(&size), sizeof size}) &&
+                     !writeAll(job.get(), {model.form, model.formBytes}) && !writeAll(job.get(), {model.recipes, model.recipeBytes});
     return isWritten ? Outcome() : failure(ONAGER_OUT_OF_MEMORY, "no memory for what the compiler is given");
   }
 
@@ -173,13 +150,13 @@ public:
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     // Descriptors that the numbers belong to may be among those that are given: they go out of the way first.
-    Descriptor jobCopy(fcntl(job.fd, F_DUPFD_CLOEXEC, 16)), weightsCopy(model.getWeightsDescriptor() >= 0 ? fcntl(model.getWeightsDescriptor(), F_DUPFD_CLOEXEC, 16) : -1),
-        messagesCopy(fcntl(messages.fd, F_DUPFD_CLOEXEC, 16));
-    posix_spawn_file_actions_adddup2(&actions, messagesCopy.fd, 1);
-    posix_spawn_file_actions_adddup2(&actions, messagesCopy.fd, 2);
-    posix_spawn_file_actions_adddup2(&actions, jobCopy.fd, 3);
-    if (weightsCopy.fd >= 0)
-      posix_spawn_file_actions_adddup2(&actions, weightsCopy.fd, 4);
+    Descriptor jobCopy(fcntl(job.get(), F_DUPFD_CLOEXEC, 16)), weightsCopy(model.getWeightsDescriptor() >= 0 ? fcntl(model.getWeightsDescriptor(), F_DUPFD_CLOEXEC, 16) : -1),
+        messagesCopy(fcntl(messages.get(), F_DUPFD_CLOEXEC, 16));
+    posix_spawn_file_actions_adddup2(&actions, messagesCopy.get(), 1);
+    posix_spawn_file_actions_adddup2(&actions, messagesCopy.get(), 2);
+    posix_spawn_file_actions_adddup2(&actions, jobCopy.get(), 3);
+    if (weightsCopy.get() >= 0)
+      posix_spawn_file_actions_adddup2(&actions, weightsCopy.get(), 4);
     std::vector<char *> environment = getEnvironment();
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
@@ -213,7 +190,7 @@ public:
     }
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
       return {};
-    std::string said = readAll(messages.fd, 4096);
+    std::string said = readAll(messages.get(), 4096);
     while (!said.empty() && said.back() == '\n')
       said.pop_back();
     if (WIFSIGNALED(status))
@@ -223,9 +200,9 @@ public:
 
   Outcome read(std::string &payload) {
     Descriptor file(open(folder.output().c_str(), O_RDONLY | O_CLOEXEC));
-    if (file.fd < 0)
+    if (file.get() < 0)
       return failure(ONAGER_RUN_FAILED, "the compiler left no variant");
-    payload = readAll(file.fd, SIZE_MAX);
+    payload = readAll(file.get(), SIZE_MAX);
     return {};
   }
 

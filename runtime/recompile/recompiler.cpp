@@ -84,6 +84,7 @@ Outcome readSettings(const onager_recompilation *given, RecompileSettings &setti
 Recompiler::Recompiler(Session &session, RecompileSettings given)
     : session(session), settings(std::move(given)), shapes(findSymbols(session.model->generic.manifest)), expectedGain(kExpectedGain), expectedCost(kExpectedCost) {
   const Model &model = *session.model;
+  cacheFolder = settings.hasCache ? settings.cache : VariantCache::findFolder();
   group = describeModel({model.form, model.formBytes}, {model.recipes, model.recipeBytes});
   counting.store(settings.mode == ONAGER_RECOMPILE_LAZY || settings.mode == ONAGER_RECOMPILE_EAGER);
 }
@@ -117,11 +118,8 @@ void Recompiler::tell(onager_event_kind kind, const std::string &guard, const st
 }
 
 void Recompiler::load() {
-  std::string folder = settings.hasCache ? settings.cache : VariantCache::findFolder();
-  if (folder.empty() || settings.mode == ONAGER_RECOMPILE_OFF)
-    return;
   // Made when the first variant is stored: sessions that have none leave no folder.
-  if (!cache.open(folder, VariantCache::kDefaultBytes, /*write=*/true, /*make=*/false))
+  if (cacheFolder.empty() || !cache.open(cacheFolder, VariantCache::kDefaultBytes, /*write=*/true, /*make=*/false))
     return;
   compiler = findCompiler(settings.hasCompiler ? settings.compiler.c_str() : nullptr);
   std::string surroundings = describeSurroundings(group), made = makeCompilerLine(describeCompiler(compiler));
@@ -318,9 +316,8 @@ Outcome Recompiler::compile(const std::string &guard, bool isBackground, std::st
     counting.store(false);
     return failure(ONAGER_RUN_FAILED, "compilations have taken " + std::to_string(spent) + " s, more than " + std::to_string(settings.maxSeconds));
   }
-  std::string folder = settings.hasCache ? settings.cache : VariantCache::findFolder();
-  if (!folder.empty() && !cache.isWritable())
-    cache.open(folder, VariantCache::kDefaultBytes);
+  if (!cacheFolder.empty() && !cache.isWritable())
+    cache.open(cacheFolder, VariantCache::kDefaultBytes);
   std::string preimage = makePreimage(group, describeCompiler(compiler), guard);
   VariantCache::Lock held;
   for (double waited = 0; !held && waited < kLongestCompile && !isStopping.load(); waited += kLockStep)

@@ -74,7 +74,7 @@ private:
 
   Session &session;
   RecompileSettings settings;
-  std::string compiler, group;
+  std::string compiler, group, cacheFolder;
   VariantCache cache;
   ShapeCounter shapes;
   std::atomic<bool> counting{false}, isFrozen{false}, isStopping{false};

@@ -5,8 +5,8 @@
 // 3. One walk replaces symbols in all types and expressions.
 #include "dialects/Graph/IR/Graph.h"
 #include "dialects/Graph/IR/Shapes.h"
+#include "dialects/Graph/Transforms/Guards.h"
 #include "dialects/Graph/Transforms/Passes.h"
-#include "runtime/core/guard.h"
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -118,9 +118,7 @@ struct GraphSpecializeSymbols : impl::GraphSpecializeSymbolsBase<GraphSpecialize
 
   /// Reads the guard and checks that the inputs bind what it names.
   bool read(func::FuncOp main, rt::Guard &conditions, std::string &error) {
-    std::vector<std::string> names;
-    for (auto name : main->getAttrOfType<ArrayAttr>("graph.symbols").getAsRange<StringAttr>())
-      names.push_back(name.str());
+    std::vector<std::string> names = getSymbolNames(main);
     if (!rt::parseGuard(guard, names, conditions, error))
       return false;
     llvm::DenseSet<unsigned> bound;
@@ -149,10 +147,9 @@ struct GraphSpecializeSymbols : impl::GraphSpecializeSymbolsBase<GraphSpecialize
         if (auto symbol = dyn_cast<AffineSymbolExpr>(dim))
           known.intervals[symbol.getPosition()].least = 0;
     // What every input fulfils anyway.
-    if (auto limits = main->getAttrOfType<DenseI64ArrayAttr>("graph.guard"))
-      for (ArrayRef<int64_t> rest = limits.asArrayRef(); !rest.empty(); rest = rest.drop_front(4))
-        if (rest[0] == rt::Atom::Range)
-          known.intervals[rest[1]] = clamp(std::max(rest[2], known.intervals[rest[1]].least), rest[3]);
+    for (const rt::Atom &atom : getGuard(main))
+      if (atom.kind == rt::Atom::Range)
+        known.intervals[atom.symbol] = clamp(std::max(atom.a, known.intervals[atom.symbol].least), atom.b);
     for (const rt::Atom &atom : conditions) {
       if (atom.kind == rt::Atom::Equal)
         known.exprs[atom.symbol] = getAffineConstantExpr(atom.a, context);
@@ -225,10 +222,7 @@ struct GraphSpecializeSymbols : impl::GraphSpecializeSymbolsBase<GraphSpecialize
     SmallVector<Attribute> names(main->getAttrOfType<ArrayAttr>("graph.symbols").getValue());
     names.append(multiples.size() / 3, b.getStringAttr(""));
     main->setAttr("graph.symbols", b.getArrayAttr(names));
-    SmallVector<int64_t> atoms;
-    for (const rt::Atom &atom : conditions)
-      atoms.append({static_cast<int64_t>(atom.kind), static_cast<int64_t>(atom.symbol), atom.a, atom.b});
-    main->setAttr("graph.guard", b.getDenseI64ArrayAttr(atoms));
+    setGuard(main, conditions);
     main->setAttr("graph.multiples", b.getDenseI64ArrayAttr(multiples));
   }
 };

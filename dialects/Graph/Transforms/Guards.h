@@ -1,0 +1,18 @@
+// The guard that @main carries, as the attribute `graph.guard`: four numbers (kind, symbol, a, b) for each atom of runtime/core/guard.h.
+#ifndef ONAGER_DIALECTS_GRAPH_TRANSFORMS_GUARDS_H
+#define ONAGER_DIALECTS_GRAPH_TRANSFORMS_GUARDS_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "runtime/core/guard.h"
+
+namespace onager::graph {
+
+/// Returns the guard of a function; the empty one where it has none.
+rt::Guard getGuard(mlir::func::FuncOp main);
+void setGuard(mlir::func::FuncOp main, const rt::Guard &guard);
+/// Returns the names of a function's symbols, "" for those without.
+std::vector<std::string> getSymbolNames(mlir::func::FuncOp main);
+
+} // namespace onager::graph
+
+#endif
