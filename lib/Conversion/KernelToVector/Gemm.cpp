@@ -1,7 +1,8 @@
 // Matrix products: tiles of 12 x 32 (AVX-512) computed into a small buffer on the stack, where the epilogue picks them up.
 //
 // Work items: (batch, pair of panels, block of rows), rows innermost, so that one share walks the rows of a panel pair while it is in cache. Where there
-// may be a single row, an item has two pairs: a row of four vectors is long enough to hide the latency of its chains.
+// is a single row, a share takes several of its pairs at once: memory is read in more streams then, and a row of many vectors hides the latency of its
+// chains.
 // Leading dims of the left operand join its rows where the right operand has none. Where one block holds all rows, and more than a tile has, long sums are
 // cut into runs whose part of the panels stays in the first-level cache: panels are read once then, from memory, and each tile fetches a part of the run
 // that comes next. The products of all rows lie in the buffer, or the result, meanwhile.
@@ -18,18 +19,14 @@ using Index = UnitEmitter::Index;
 
 /// Rows of one work item: several tiles, so that a panel pair is reused from cache.
 constexpr int64_t kRowBlock = 96;
+/// Pairs of panels that a single row takes at once.
+constexpr int64_t kMostPairs = 4;
 
 struct GemmShape {
   kernel::GemmOp op;
   graph::Dims batch;           ///< of the result; empty where leading dims are rows
   graph::Dims rowDims;         ///< dims whose product is the number of rows
   AffineExpr rows, columns, depth, panels;
-
-  /// Pairs of panels of a work item.
-  int64_t getPairs(int64_t width) const {
-    std::optional<int64_t> knownRows = graph::getConstant(rows), knownColumns = graph::getConstant(columns);
-    return knownRows.value_or(1) == 1 && knownColumns && *knownColumns % (2 * width) == 0 ? 2 : 1;
-  }
 };
 
 GemmShape getShape(kernel::UnitOp unit) {
@@ -54,7 +51,6 @@ struct GemmEmitter {
   UnitEmitter &e;
   GemmShape shape;
   int64_t width; ///< columns of a pair of panels
-  int64_t pairs; ///< of a work item
   int64_t runLength; ///< of sums whose panels stay in the first-level cache
   Value tile;
   bool direct;   ///< nothing follows the product: tiles go straight to the result
@@ -172,41 +168,54 @@ struct GemmEmitter {
     });
   }
 
-  /// An item of two pairs: at once where there is one row, else one after the other.
-  void emitGroup(ArrayRef<Value> batch, Value a, Value packed, Value group, Value firstRow, Value rows) {
-    Value first = e.mul(group, e.i64(pairs)), isSingle = e.compare("eq", rows, e.i64(1));
-    e.ifThen(isSingle, [&] {
-      Value column = e.mul(first, e.i64(width)), depth = e.extent(shape.depth);
-      Value panel = e.address(e.b.getF32Type(), packed, e.mul(column, depth));
-      emitTile(batch, a, panel, firstRow, column, 1, pairs * width / kernel::kPanelWidth, e.i64(pairs * width), false);
-    });
-    if (graph::isConstant(shape.rows, 1))
-      return;
-    e.ifThen(e.compare("ne", rows, e.i64(1)), [&] {
-      e.forEach(first, e.add(first, e.i64(pairs)), 1, [&](Value pair) { emitItem(batch, a, packed, pair, firstRow, rows); });
+  /// The share's pairs of one matrix, of a single row: most pairs at once, then fewer; those before `full` have all their columns.
+  void emitRow(ArrayRef<Value> batch, Value a, Value packed, Value first, Value full, Value end) {
+    for (int64_t pairs = kMostPairs; pairs > 1; pairs /= 2) {
+      Value last = e.add(first, e.mul(e.floorDiv(e.maxSigned(e.i64(0), e.sub(full, first)), e.i64(pairs)), e.i64(pairs)));
+      e.forEach(first, last, pairs, [&](Value pair) {
+        Value column = e.mul(pair, e.i64(width)), panel = e.address(e.b.getF32Type(), packed, e.mul(column, e.extent(shape.depth)));
+        emitTile(batch, a, panel, e.i64(0), column, 1, pairs * width / kernel::kPanelWidth, e.i64(pairs * width), false);
+      });
+      first = last;
+    }
+    e.forEach(first, end, 1, [&](Value pair) { emitItem(batch, a, packed, pair, e.i64(0), e.i64(1)); });
+  }
+
+  Index getBatch(Value number) { return shape.batch.empty() ? Index{} : e.delinearize(number, shape.batch); }
+  Value getLhs(ArrayRef<Value> batch) { return e.address(e.b.getF32Type(), e.getBuffer(shape.op.getLhs()), offsetOf(shape.op.getLhs(), batch, 2)); }
+  Value getPacked(ArrayRef<Value> batch) { return e.address(e.b.getF32Type(), e.getBuffer(shape.op.getPacked()), offsetOf(shape.op.getPacked(), batch, 3)); }
+
+  void emitSingleRow() {
+    // At least one to divide by, also where there are no columns and so no items.
+    Value pairs = e.maxSigned(e.i64(1), e.extent(shape.columns.ceilDiv(width))), fullPairs = e.extent(shape.columns.floorDiv(width));
+    Value ending = e.floorDiv(e.add(e.end, e.sub(pairs, e.i64(1))), pairs);
+    e.forEach(e.floorDiv(e.begin, pairs), ending, 1, [&](Value matrix) {
+      Value start = e.mul(matrix, pairs), first = e.maxSigned(e.i64(0), e.sub(e.begin, start)), end = e.minSigned(pairs, e.sub(e.end, start));
+      Index batch = getBatch(matrix);
+      emitRow(batch, getLhs(batch), getPacked(batch), first, e.minSigned(fullPairs, end), end);
     });
   }
 
-  void emit() {
-    Type f32 = e.b.getF32Type();
-    Value rows = e.extent(shape.rows), blocks = e.extent(shape.rows.ceilDiv(kRowBlock));
-    Value groups = e.extent(shape.columns.ceilDiv(width * pairs));
-    Value lhs = e.getBuffer(shape.op.getLhs()), packed = e.getBuffer(shape.op.getPacked());
+  void emitItems() {
+    Value rows = e.extent(shape.rows), blocks = e.extent(shape.rows.ceilDiv(kRowBlock)), pairs = e.extent(shape.columns.ceilDiv(width));
     e.forEach(e.begin, e.end, 1, [&](Value item) {
       Value block = e.rem(item, blocks), rest = e.floorDiv(item, blocks);
-      Value group = e.rem(rest, groups);
-      Index batch = shape.batch.empty() ? Index{} : e.delinearize(e.floorDiv(rest, groups), shape.batch);
+      Index batch = getBatch(e.floorDiv(rest, pairs));
       Value firstRow = e.mul(block, e.i64(kRowBlock));
       Value count = e.minSigned(e.i64(kRowBlock), e.sub(rows, firstRow));
       if (std::optional<int64_t> known = graph::getConstant(shape.rows); known && (*known <= kRowBlock || *known % kRowBlock == 0))
         count = e.i64(std::min(*known, kRowBlock));
-      Value a = e.address(f32, lhs, offsetOf(shape.op.getLhs(), batch, 2));
-      Value panels = e.address(f32, packed, offsetOf(shape.op.getPacked(), batch, 3));
-      if (pairs == 1)
-        emitItem(batch, a, panels, group, firstRow, count);
-      else
-        emitGroup(batch, a, panels, group, firstRow, count);
+      emitItem(batch, getLhs(batch), getPacked(batch), e.rem(rest, pairs), firstRow, count);
     });
+  }
+
+  void emit() {
+    std::optional<int64_t> rows = graph::getConstant(shape.rows);
+    if (rows)
+      return *rows == 1 ? emitSingleRow() : emitItems();
+    Value isSingle = e.compare("eq", e.extent(shape.rows), e.i64(1));
+    e.ifThen(isSingle, [&] { emitSingleRow(); });
+    e.ifThen(arith::XOrIOp::create(e.b, isSingle, arith::ConstantIntOp::create(e.b, 1, 1)), [&] { emitItems(); });
   }
 };
 
@@ -218,7 +227,7 @@ void emitGemm(UnitEmitter &e) {
   GemmShape shape = getShape(e.unit);
   bool direct = yield->getNumOperands() == 1 && yield->getOperand(0) == shape.op.getResult();
   int64_t runLength = e.options.target.l1Bytes / 2 / (width * 4);
-  GemmEmitter{e, shape, width, shape.getPairs(width), runLength, e.stackBuffer(e.b.getF32Type(), kRowBlock * width), direct}.emit();
+  GemmEmitter{e, shape, width, runLength, e.stackBuffer(e.b.getF32Type(), kRowBlock * width), direct}.emit();
 }
 
 WorkInfo getGemmWork(kernel::UnitOp unit, const EmitOptions &options) {
@@ -226,7 +235,7 @@ WorkInfo getGemmWork(kernel::UnitOp unit, const EmitOptions &options) {
   GemmShape shape = getShape(unit);
   int64_t width = getTilePanels(options.target) * kernel::kPanelWidth;
   AffineExpr batch = graph::getNumElements(context, shape.batch);
-  return {batch * shape.columns.ceilDiv(width * shape.getPairs(width)) * shape.rows.ceilDiv(kRowBlock), batch * shape.rows * shape.columns * shape.depth, getAffineConstantExpr(0, context)};
+  return {batch * shape.columns.ceilDiv(width) * shape.rows.ceilDiv(kRowBlock), batch * shape.rows * shape.columns * shape.depth, getAffineConstantExpr(0, context)};
 }
 
 } // namespace onager

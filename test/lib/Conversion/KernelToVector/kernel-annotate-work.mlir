@@ -2,7 +2,6 @@
 // RUN: %opt %s --kernel-annotate-work | FileCheck %s
 
 // CHECK-DAG: #[[NONE:.+]] = affine_map<() -> (0)>
-// CHECK-DAG: #[[TWO:.+]] = affine_map<() -> (2)>
 // CHECK-DAG: #[[FOUR:.+]] = affine_map<() -> (4)>
 
 // CHECK: kernel.unit @fixed <map> attributes {items = #{{.+}}, operations = #{{.+}}, scratch = #[[NONE]]} {
@@ -29,15 +28,7 @@ kernel.unit @product <gemm> {
   kernel.yield %0 : tensor<4x32xf32>
 }
 
-// One row, or a number of rows that is not known, and whole quadruples of panels: an item has four.
-// CHECK: kernel.unit @single <gemm> attributes {items = #[[TWO]], operations
-kernel.unit @single <gemm> {
-^bb0(%a: tensor<1x8xf32>, %p: tensor<8x8x16xf32>):
-  %0 = kernel.gemm %a, %p : (tensor<1x8xf32>, tensor<8x8x16xf32>) -> tensor<1x128xf32>
-  kernel.yield %0 : tensor<1x128xf32>
-}
-
-// Several rows: pairs.
+// A product has an item for each pair of panels.
 // CHECK: kernel.unit @several <gemm> attributes {items = #[[FOUR]], operations
 kernel.unit @several <gemm> {
 ^bb0(%a: tensor<5x8xf32>, %p: tensor<8x8x16xf32>):

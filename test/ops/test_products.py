@@ -1,0 +1,48 @@
+"""Products whose rows and columns fill tiles, and shares of the work, in every way: against a sum in double precision, over thread counts and targets."""
+import numpy as np
+import pytest
+from onnx import numpy_helper, parser
+
+COLUMNS = [1, 17, 33, 64, 96, 200, 224, 520]
+DEPTH = 997  # so that some are work enough for threads
+
+
+def _model(rows: str, weight: np.ndarray) -> bytes:
+    """A product with a bias, which leaves tiles, beside one without."""
+    model = parser.parse_model(f'<ir_version: 10, opset_import: ["" : 20]> g (float[{rows},{DEPTH}] x) => (float y, float z) {{ y = MatMul(x, w) t = MatMul(x, v) z = Add(t, bias) }}')
+    bias = np.linspace(-1, 1, weight.shape[-1], dtype=np.float32)
+    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in {"w": weight, "v": -weight, "bias": bias}.items())
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("target", ["native", "x86-64-v3"])
+@pytest.mark.parametrize("columns", COLUMNS)
+def test_rows_and_columns(columns, target, tmp_path):
+    import onager
+
+    generator = np.random.default_rng(columns)
+    weight = generator.standard_normal((DEPTH, columns)).astype(np.float32)
+    paths = {rows: onager.compile(_model(rows, weight), tmp_path / f"{rows}.so", target=target) for rows in ("1", "M")}
+    for rows, count in (("1", 1), ("M", 1), ("M", 2), ("M", 3), ("M", 13), ("M", 0)):
+        x = generator.standard_normal((count, DEPTH)).astype(np.float32)
+        wanted = x.astype(np.float64) @ weight
+        for threads in (1, 2, 3, 5):
+            y, z = onager.InferenceSession(paths[rows], threads=threads, recompile="off").run(None, {"x": x})
+            np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-3)
+            np.testing.assert_allclose(z, np.linspace(-1, 1, columns) - wanted, rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize("columns", [24, 176, 300])
+def test_matrices_of_a_row(columns, tmp_path):
+    """Shares begin and end within a matrix and take several."""
+    import onager
+
+    generator = np.random.default_rng(columns)
+    weight = generator.standard_normal((5, DEPTH, columns)).astype(np.float32)
+    path = onager.compile(_model("B,1", weight), tmp_path / "m.so")
+    for batch in (1, 5):
+        x = generator.standard_normal((batch, 1, DEPTH)).astype(np.float32)
+        wanted = x.astype(np.float64) @ weight
+        for threads in (1, 2, 3, 4):
+            y, _ = onager.InferenceSession(path, threads=threads, recompile="off").run(None, {"x": x})
+            np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-3)
