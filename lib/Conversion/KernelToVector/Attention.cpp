@@ -173,28 +173,56 @@ struct AttentionEmitter {
       }
       put(scoresPart, e.add(base, j), score);
     });
-    e.forEach(count, padded, 1, [&](Value j) { put(scoresPart, e.add(base, j), number(-std::numeric_limits<double>::infinity())); });
+    e.forEach(count, padded, 1, [&](Value j) { put(scoresPart, e.add(base, j), lowest()); });
   }
 
-  /// Turns the scores of a row into powers, with `top`, `total` and `factor` of the row brought up to date.
-  void softmaxRow(ArrayRef<Value> index, Value row, Value base, Value padded) {
-    Value before = get(topPart, row), lowest = number(-std::numeric_limits<double>::infinity());
+  Value lowest() { return number(-std::numeric_limits<double>::infinity()); }
+
+  /// What exponents of a row are taken from: its top, or 0 where it has no finite score.
+  Value getShift(Value row) {
+    Value top = get(topPart, row);
+    return arith::SelectOp::create(e.b, arith::CmpFOp::create(e.b, arith::CmpFPredicate::OEQ, top, lowest()), number(0), top);
+  }
+
+  /// Brings `top` of a row up to date; `factor` keeps the one before.
+  void raiseTop(Value row, Value base, Value padded) {
+    Value before = get(topPart, row);
     Value tops = e.forLoop(e.i64(0), padded, kLanes, splat(before), [&](Value j, ValueRange top) {
       return SmallVector<Value>{larger(loadLanes(scoresPart, e.add(base, j)), top[0])};
     })[0];
-    Value top = vector::ReductionOp::create(e.b, vector::CombiningKind::MAXNUMF, tops, arith::FastMathFlags::nnan);
-    Value isLowest = arith::CmpFOp::create(e.b, arith::CmpFPredicate::OEQ, top, lowest);
-    Value shift = arith::SelectOp::create(e.b, isLowest, number(0), top), factor = e.math("exp", sub(before, shift)), zeroed = isZeroed(index);
+    put(factorPart, row, before);
+    put(topPart, row, vector::ReductionOp::create(e.b, vector::CombiningKind::MAXNUMF, tops, arith::FastMathFlags::nnan));
+  }
+
+  /// Turns the scores of a row into powers and adds them to `total`.
+  void raiseRow(ArrayRef<Value> index, Value row, Value base, Value padded) {
+    Value shift = splat(getShift(row)), zeroed = isZeroed(index);
     Value sums = e.forLoop(e.i64(0), padded, kLanes, splat(number(0)), [&](Value j, ValueRange sum) {
-      Value power = math::ExpOp::create(e.b, sub(loadLanes(scoresPart, e.add(base, j)), splat(shift)));
+      Value power = math::ExpOp::create(e.b, sub(loadLanes(scoresPart, e.add(base, j)), shift));
       if (zeroed)
         power = arith::SelectOp::create(e.b, zeroed, splat(number(0)), power);
       storeLanes(scoresPart, e.add(base, j), power);
       return SmallVector<Value>{add(sum[0], power)};
     })[0];
-    put(topPart, row, top);
-    put(factorPart, row, factor);
-    put(totalPart, row, add(mul(get(totalPart, row), factor), sumOf(sums)));
+    put(totalPart, row, add(mul(get(totalPart, row), get(factorPart, row)), sumOf(sums)));
+  }
+
+  /// Masks all rows, finds their tops, their factors, and their powers: each for all rows, since one row's chains are too long to overlap with the next's.
+  void softmaxRows(ArrayRef<Value> batch, Value firstRow, Value rows, Value first, Value count) {
+    Value padded = e.mul(e.floorDiv(e.add(count, e.i64(kLanes - 1)), e.i64(kLanes)), e.i64(kLanes));
+    auto forRows = [&](function_ref<void(ArrayRef<Value>, Value, Value)> body) {
+      e.forEach(e.i64(0), rows, 1, [&](Value row) {
+        Index index(batch);
+        index.push_back(e.add(firstRow, row));
+        body(index, row, e.mul(row, e.i64(shape.keyBlock)));
+      });
+    };
+    forRows([&](ArrayRef<Value> index, Value row, Value base) {
+      maskRow(index, base, first, count, padded);
+      raiseTop(row, base, padded);
+    });
+    e.forEachParallel(e.i64(0), rows, [&](Value row) { put(factorPart, row, e.math("exp", sub(get(factorPart, row), getShift(row)))); });
+    forRows([&](ArrayRef<Value> index, Value row, Value base) { raiseRow(index, row, base, padded); });
   }
 
   /// Whether the row has no weights; null where no row is so.
@@ -251,18 +279,11 @@ struct AttentionEmitter {
     Value key = k.offset(batch, shape.batch), value = v.offset(batch, shape.batch), keys = e.extent(shape.keys);
     e.forEach(e.i64(0), keys, kKeyBlock, [&](Value first) {
       Value count = e.minSigned(e.i64(kKeyBlock), e.sub(keys, first));
-      Value padded = e.mul(e.floorDiv(e.add(count, e.i64(kLanes - 1)), e.i64(kLanes)), e.i64(kLanes));
       if (isStreamed)
         multiplyStreamed(queries, queryStride, key, first, rows, count);
       else
         multiplyPacked(queries, queryStride, key, first, rows, count);
-      e.forEach(e.i64(0), rows, 1, [&](Value row) {
-        Index index(batch);
-        index.push_back(e.add(firstRow, row));
-        Value base = e.mul(row, e.i64(shape.keyBlock));
-        maskRow(index, base, first, count, padded);
-        softmaxRow(index, row, base, padded);
-      });
+      softmaxRows(batch, firstRow, rows, first, count);
       if (isStreamed && canStreamValues())
         weighStreamed(value, first, rows, count);
       else
@@ -281,7 +302,7 @@ struct AttentionEmitter {
 
   void startRows(Value rows) {
     e.forEach(e.i64(0), rows, 1, [&](Value row) {
-      put(topPart, row, number(-std::numeric_limits<double>::infinity()));
+      put(topPart, row, lowest());
       put(totalPart, row, number(0));
     });
     e.forEach(e.i64(0), e.mul(rows, paddedWidth), kLanes, [&](Value j) { storeLanes(sumsPart, j, splat(number(0))); });
