@@ -1,6 +1,7 @@
-"""Recurrences of com.microsoft against ONNX Runtime."""
+"""Recurrences: those of com.microsoft against ONNX Runtime, cells of whole batches against -O0."""
 import numpy as np
 import pytest
+from onnx import numpy_helper, parser
 
 from support.seeds import get_seed
 from support.single import compare_node
@@ -80,3 +81,34 @@ def test_delta_net(rule, attributes, heads, form, random):
     if "gate_activation" in attributes:
         inputs += [_normal(random, heads[1]) * 0.3, _normal(random, heads[1])]
     compare_node("GatedDeltaNet", inputs, 2, symbolic=False, update_rule=rule, rtol=1e-3, atol=1e-4, **attributes)
+
+
+def _cell(kind: str, size: int, inner: int, attributes: str) -> bytes:
+    gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[kind]
+    random = np.random.default_rng(gates)
+    model = parser.parse_model(f'<ir_version: 10, opset_import: ["" : 22]> g (float[S,B,{inner}] x) => (float y, float h) {{ y, h = {kind}<hidden_size = {size}, direction = "bidirectional"{attributes}>(x, w, r, b) }}')
+    weights = {"w": _normal(random, 2, gates * size, inner), "r": _normal(random, 2, gates * size, size) * np.float32(0.3), "b": _normal(random, 2, 2 * gates * size)}
+    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in weights.items())
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("kind, attributes", [("LSTM", ""), ("GRU", ""), ("GRU", ", linear_before_reset = 1"), ("RNN", "")])
+@pytest.mark.parametrize("target", ["native", "x86-64-v3"])
+def test_elements_of_a_batch_do_not_depend_on_each_other(kind, attributes, target, tmp_path):
+    """A share takes four elements at once, two or one: each has the bits that it has alone."""
+    import onager
+
+    model = _cell(kind, 37, 5, attributes)
+    path = onager.compile(model, tmp_path / "cell.so", target=target)
+    exact = onager.InferenceSession(onager.compile(model, tmp_path / "exact.so", opt_level=0), threads=1, recompile="off")
+    alone = onager.InferenceSession(path, threads=1, recompile="off")
+    x = _normal(np.random.default_rng(1), 6, 15, 5)
+    wanted = exact.run(None, {"x": x})
+    for threads in (1, 2, 3):
+        session = onager.InferenceSession(path, threads=threads, recompile="off")
+        for batch in (1, 2, 3, 7, 15):
+            y, h = session.run(None, {"x": x[:, :batch]})
+            np.testing.assert_allclose(y, wanted[0][:, :, :batch], rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(h, wanted[1][:, :batch], rtol=1e-4, atol=1e-5)
+            for element in range(batch):
+                assert y[:, :, element].tobytes() == alone.run(None, {"x": x[:, element : element + 1]})[0][:, :, 0].tobytes(), (threads, batch, element)

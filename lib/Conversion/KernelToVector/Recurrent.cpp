@@ -1,6 +1,7 @@
 // LSTM, GRU and RNN cells over a sequence.
 //
-// Work items: batch elements. Per thread, scratch holds (in the compute type)
+// Work items: batch elements. A share takes several of its elements at once, step by step, so that each line of the recurrence is read once for all; where
+// lengths differ they go one by one. Per thread, scratch holds for each of them (in the compute type)
 //   scratch := hidden state [H], cell state [H], products of a state with the recurrence [G * H], reset hidden state [H]
 //
 // Products add multiples of the recurrence's lines, whose sums stay in registers; the activations are loops over j that LLVM makes vectors of.
@@ -19,17 +20,30 @@ using graph::CellKind;
 graph::RecurrentOp getCell(kernel::UnitOp unit) { return *unit.getBody().front().getOps<graph::RecurrentOp>().begin(); }
 int64_t gateCount(CellKind kind) { return kind == CellKind::lstm ? 4 : kind == CellKind::gru ? 3 : 1; }
 
+/// Elements that a share takes at once.
+constexpr int64_t kMostElements = 4;
+
+/// Those that some share may take at once.
+int64_t countElements(graph::RecurrentOp op) {
+  std::optional<int64_t> known = graph::getConstant(graph::getDims(op.getGates())[1]);
+  return op.getLengths() ? 1 : std::min(kMostElements, std::max<int64_t>(1, known.value_or(kMostElements)));
+}
+
 struct CellEmitter {
   UnitEmitter &e;
   graph::RecurrentOp op;
   Type storage, compute;
-  Value hiddenSize, scratch, batch;
+  Value hiddenSize, scratch;
   int64_t gates;
+  Value first = {};   ///< of the elements
+  int64_t count = 1;  ///< of them
+  Value batch = {}, base = {}; ///< the element at hand and where its part of scratch begins
 
-  Value hiddenAt(Value j) { return j; }
-  Value cellAt(Value j) { return e.add(hiddenSize, j); }
-  Value gateAt(int64_t gate, Value j) { return e.add(e.mul(e.i64(2 + gate), hiddenSize), j); }
-  Value resetAt(Value j) { return e.add(e.mul(e.i64(2 + gates), hiddenSize), j); }
+  Value sizeOfPart() { return e.mul(e.i64(3 + gates), hiddenSize); }
+  Value hiddenAt(Value j) { return e.add(base, j); }
+  Value cellAt(Value j) { return hiddenAt(e.add(hiddenSize, j)); }
+  Value gateAt(int64_t gate, Value j) { return hiddenAt(e.add(e.mul(e.i64(2 + gate), hiddenSize), j)); }
+  Value resetAt(Value j) { return gateAt(gates, j); }
   Value get(Value at) { return e.load(compute, scratch, at); }
   void put(Value at, Value x) { e.store(compute, scratch, at, x); }
   Value add(Value a, Value c) { return arith::AddFOp::create(e.b, a, c); }
@@ -79,47 +93,73 @@ struct CellEmitter {
 
   Value row(int64_t gate, Value j) { return e.add(e.mul(e.i64(gate), hiddenSize), j); }
   Value input(Value time, int64_t gate, Value j) { return e.element(op.getGates(), {time, batch, row(gate, j)}); }
-  void forUnits(function_ref<void(Value)> body) { e.forEachParallel(e.i64(0), hiddenSize, body); }
+  void forElements(function_ref<void()> body) {
+    auto take = [&](Value number) {
+      batch = e.add(first, number);
+      base = e.mul(number, sizeOfPart());
+      body();
+    };
+    if (count == 1)
+      take(e.i64(0));
+    else
+      e.forEach(e.i64(0), e.i64(count), 1, take);
+  }
+  /// For each element and unit of the cell.
+  void forUnits(function_ref<void(Value)> body) {
+    forElements([&] { e.forEachParallel(e.i64(0), hiddenSize, body); });
+  }
 
   /// Whether vectors can be loaded from the recurrence.
   bool isPlain() { return !e.options.exact && storage == compute && compute.isF32() && isa<BlockArgument>(op.getRecurrence()); }
 
-  /// The products for `vectors` vectors of columns from `column` on.
+  /// The products of all elements for `vectors` vectors of columns from `column` on. The state lies at `state` in an element's part of scratch.
   void multiplyColumns(Value state, Value column, int64_t vectors) {
     int64_t width = e.options.target.vectorBytes / 4;
     auto lanes = VectorType::get({width}, compute);
     Value weights = e.getBuffer(op.getRecurrence()), stride = e.mul(e.i64(gates), hiddenSize), zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(lanes));
-    SmallVector<Value> sums = e.forLoop(e.i64(0), hiddenSize, 1, SmallVector<Value>(vectors, zero), [&](Value k, ValueRange running) {
-      Value factor = vector::BroadcastOp::create(e.b, lanes, get(e.add(state, k))), line = e.add(e.mul(k, stride), column);
-      SmallVector<Value> next;
-      for (int64_t v = 0; v < vectors; ++v) {
-        Value weight = LLVM::LoadOp::create(e.b, lanes, e.address(compute, weights, e.add(line, e.i64(v * width))), 4);
-        next.push_back(vector::FMAOp::create(e.b, factor, weight, running[v]));
+    auto partOf = [&](int64_t element) { return e.mul(e.i64(element), sizeOfPart()); };
+    SmallVector<Value> sums = e.forLoop(e.i64(0), hiddenSize, 1, SmallVector<Value>(count * vectors, zero), [&](Value k, ValueRange running) {
+      SmallVector<Value> line, next;
+      for (int64_t v = 0; v < vectors; ++v)
+        line.push_back(LLVM::LoadOp::create(e.b, lanes, e.address(compute, weights, e.add(e.add(e.mul(k, stride), column), e.i64(v * width))), 4));
+      for (int64_t element = 0; element < count; ++element) {
+        Value factor = vector::BroadcastOp::create(e.b, lanes, get(e.add(partOf(element), e.add(state, k))));
+        for (int64_t v = 0; v < vectors; ++v)
+          next.push_back(vector::FMAOp::create(e.b, factor, line[v], running[element * vectors + v]));
       }
       return next;
     });
-    for (auto [v, sum] : llvm::enumerate(sums))
-      LLVM::StoreOp::create(e.b, sum, e.address(compute, scratch, e.add(gateAt(0, column), e.i64(static_cast<int64_t>(v) * width))), 4);
+    for (int64_t element = 0; element < count; ++element) {
+      base = partOf(element);
+      for (int64_t v = 0; v < vectors; ++v)
+        LLVM::StoreOp::create(e.b, sums[element * vectors + v], e.address(compute, scratch, e.add(gateAt(0, column), e.i64(v * width))), 4);
+    }
   }
 
-  /// Products of the state at `state` in scratch with the recurrence's columns of gates [first, last).
-  void multiply(Value state, int64_t first, int64_t last) {
-    Value from = e.mul(e.i64(first), hiddenSize), to = e.mul(e.i64(last), hiddenSize);
+  /// Vectors of columns whose sums for all elements stay in registers.
+  int64_t countVectors() { return std::min<int64_t>(8, (e.options.target.vectorBytes >= 64 ? 16 : 8) / count); }
+
+  /// Products of the state that lies at `state` in an element's part of scratch with the recurrence's columns of gates [firstGate, lastGate).
+  void multiply(Value state, int64_t firstGate, int64_t lastGate) {
+    Value from = e.mul(e.i64(firstGate), hiddenSize), to = e.mul(e.i64(lastGate), hiddenSize);
     if (isPlain())
-      for (int64_t vectors : {8, 1}) {
+      for (int64_t vectors : {countVectors(), int64_t(1)}) {
         int64_t width = vectors * static_cast<int64_t>(e.options.target.vectorBytes) / 4;
         Value whole = e.add(from, e.mul(e.floorDiv(e.sub(to, from), e.i64(width)), e.i64(width)));
         e.forEach(from, whole, width, [&](Value column) { multiplyColumns(state, column, vectors); });
         from = whole;
       }
-    e.forEach(from, to, 1, [&](Value column) {
-      Value sum = e.forLoop(e.i64(0), hiddenSize, 1, n(0), [&](Value k, ValueRange running) {
-        Value product = mul(e.element(op.getRecurrence(), {k, column}), get(e.add(state, k)));
-        return SmallVector<Value>{accumulate(e, graph::ReduceKind::sum, storage, running[0], product)};
-      })[0];
-      put(gateAt(0, column), sum);
+    forElements([&] {
+      e.forEach(from, to, 1, [&](Value column) {
+        Value sum = e.forLoop(e.i64(0), hiddenSize, 1, n(0), [&](Value k, ValueRange running) {
+          Value product = mul(e.element(op.getRecurrence(), {k, column}), get(hiddenAt(e.add(state, k))));
+          return SmallVector<Value>{accumulate(e, graph::ReduceKind::sum, storage, running[0], product)};
+        })[0];
+        put(gateAt(0, column), sum);
+      });
     });
   }
+
   /// What a gate's activation gets.
   Value gateSum(Value time, int64_t gate, Value j) { return add(input(time, gate, j), get(gateAt(gate, j))); }
 
@@ -130,7 +170,7 @@ struct CellEmitter {
   }
 
   void stepLstm(Value time) {
-    multiply(hiddenAt(e.i64(0)), 0, 4);
+    multiply(e.i64(0), 0, 4);
     forUnits([&](Value j) {
       Value cell = get(cellAt(j));
       Value in = activate(0, clip(peep(gateSum(time, 0, j), 0, j, cell)));
@@ -144,10 +184,10 @@ struct CellEmitter {
 
   void stepGru(Value time) {
     bool isLinear = op.getLinearBeforeReset();
-    multiply(hiddenAt(e.i64(0)), 0, isLinear ? 3 : 2);
+    multiply(e.i64(0), 0, isLinear ? 3 : 2);
     if (!isLinear) {
       forUnits([&](Value j) { put(resetAt(j), mul(activate(0, clip(gateSum(time, 1, j))), get(hiddenAt(j)))); });
-      multiply(resetAt(e.i64(0)), 2, 3);
+      multiply(e.mul(e.i64(2 + gates), hiddenSize), 2, 3);
     }
     forUnits([&](Value j) {
       Value inner = get(gateAt(2, j));
@@ -161,7 +201,7 @@ struct CellEmitter {
   }
 
   void stepRnn(Value time) {
-    multiply(hiddenAt(e.i64(0)), 0, 1);
+    multiply(e.i64(0), 0, 1);
     forUnits([&](Value j) { put(hiddenAt(j), activate(0, clip(gateSum(time, 0, j)))); });
   }
 
@@ -173,14 +213,16 @@ struct CellEmitter {
         e.store(storage, e.getResultBuffer(number), e.linearize(index, graph::getDims(value)), x);
   }
 
-  void emitBatch() {
+  void emitElements(Value from, int64_t elements) {
+    first = from;
+    count = elements;
     forUnits([&](Value j) {
       put(hiddenAt(j), e.element(op.getHidden(), {batch, j}));
       put(cellAt(j), op.getCell() ? e.element(op.getCell(), {batch, j}) : n(0));
     });
     Value steps = e.extent(graph::getDims(op.getGates())[0]), length = steps;
     if (op.getLengths())
-      length = e.clamp(e.indexElement(op.getLengths(), {batch}), e.i64(0), steps);
+      length = e.clamp(e.indexElement(op.getLengths(), {first}), e.i64(0), steps);
     e.forEach(e.i64(0), length, 1, [&](Value step) {
       Value time = op.getReverse() ? e.sub(e.sub(length, e.i64(1)), step) : step;
       if (op.getKind() == CellKind::lstm)
@@ -207,16 +249,21 @@ void emitRecurrent(UnitEmitter &e) {
   graph::RecurrentOp op = getCell(e.unit);
   Type storage = cast<RankedTensorType>(op.getGates().getType()).getElementType();
   Value size = e.extent(graph::getDims(op.getHidden())[1]);
-  e.forEach(e.begin, e.end, 1, [&](Value batch) {
-    CellEmitter{e, op, storage, e.computeType(storage), size, e.getScratch(), batch, gateCount(op.getKind())}.emitBatch();
-  });
+  Value from = e.begin;
+  for (int64_t count = countElements(op); count > 0; count /= 2) {
+    Value to = e.add(from, e.mul(e.floorDiv(e.sub(e.end, from), e.i64(count)), e.i64(count)));
+    e.forEach(from, to, count, [&](Value first) {
+      CellEmitter{e, op, storage, e.computeType(storage), size, e.getScratch(), gateCount(op.getKind())}.emitElements(first, count);
+    });
+    from = to;
+  }
 }
 
 WorkInfo getRecurrentWork(kernel::UnitOp unit) {
   graph::RecurrentOp op = getCell(unit);
   graph::Dims gates = graph::getDims(op.getGates()), hidden = graph::getDims(op.getHidden());
   AffineExpr operations = graph::getNumElements(unit.getContext(), gates) * hidden[1];
-  return {gates[1], operations, hidden[1] * (8 * (3 + gateCount(op.getKind())))};
+  return {gates[1], operations, hidden[1] * (countElements(op) * 8 * (3 + gateCount(op.getKind())))};
 }
 
 } // namespace onager
