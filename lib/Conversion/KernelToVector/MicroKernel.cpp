@@ -14,6 +14,8 @@ static constexpr int64_t kLanes = kernel::kPanelWidth;
 
 /// Steps of the sum that panels are prefetched ahead: 4 KB. Below these rows the panels stream at memory speed, which prefetching disturbs.
 static constexpr int64_t kPrefetchSteps = 32, kFewestRowsToPrefetch = 4;
+/// Steps of the sum that rows of a transposed operand are prefetched ahead: each step reads another line, often one that another core wrote last.
+static constexpr int64_t kRowPrefetchSteps = 24;
 
 int64_t getTileRows(const TargetInfo &target) { return target.vectorBytes >= 64 ? 12 : 6; }
 int64_t getTilePanels(const TargetInfo &target) { return target.vectorBytes >= 64 ? 2 : 1; }
@@ -66,6 +68,8 @@ struct TileBuilder {
       else if (rows >= kFewestRowsToPrefetch && !form.looksAhead)
         LLVM::Prefetch::create(b, at(panel, plus(offset, times(step, kPrefetchSteps))), /*rw=*/0, /*hint=*/3, /*cache=*/1);
     }
+    if (form.isTransposed && rows >= kFewestRowsToPrefetch)
+      LLVM::Prefetch::create(b, at(a, plus(arith::MulIOp::create(b, plus(k, c(kRowPrefetchSteps)), rowStride), c(rows - 1))), /*rw=*/0, /*hint=*/3, /*cache=*/1);
     for (int64_t i = 0; i < rows; ++i) {
       Value offset = form.isTransposed ? plus(arith::MulIOp::create(b, k, rowStride), c(i)) : plus(times(rowStride, i), k);
       Value scalar = LLVM::LoadOp::create(b, b.getF32Type(), at(a, offset), 4);
