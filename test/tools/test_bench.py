@@ -2,6 +2,7 @@
 import json
 import subprocess
 
+import numpy as np
 import pytest
 
 from support.places import ONAGER
@@ -46,3 +47,14 @@ def test_trace_has_a_row_for_each_thread(artifact, tmp_path):
     assert {span["tid"] for span in spans} == {0, 1}
     # Every span lies in the run, whichever thread began first.
     assert all(span["ts"] >= 0 and 0 <= span["dur"] < 60e6 and span["ts"] < 60e6 for span in spans)
+
+
+def test_bench_takes_inputs_that_random_numbers_cannot_stand_for(tmp_path):
+    """An index has to lie in the table; what no option names is random."""
+    (tmp_path / "words.onnx").write_text('<ir_version: 10, opset_import: ["" : 21]> net (float[8,4] table, int64[n] words) => (float[n,4] y) { y = Gather(table, words) }')
+    np.save(tmp_path / "words.npy", np.array([7, 0, 3]))
+    command = [ONAGER, "bench", tmp_path / "words.onnx", "--seconds", "0.05", "--json"]
+    done = subprocess.run([*command, "--input", f"words={tmp_path / 'words.npy'}"], capture_output=True, text=True, check=True, timeout=120)
+    assert json.loads(done.stdout)["runs"] >= 5
+    refused = subprocess.run([*command, "--dim", "n=64"], capture_output=True, text=True, timeout=120)
+    assert refused.returncode == 4 and "index is out of range" in refused.stderr

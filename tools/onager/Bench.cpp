@@ -101,6 +101,7 @@ Command addBench(CLI::App &app) {
   app.add_option("--seconds", arguments->seconds, "Time to measure for (default 3), after a quarter of it to warm up")->check(CLI::Range(0.0, 86400.0));
   app.add_flag("--json", arguments->isJson, "Print JSON");
   app.add_option("--profile", arguments->profile, "Write when each launch of one run ran, as a trace for chrome://tracing")->type_name("TRACE.json");
+  arguments->inputs.addFiles(app, /*needed=*/false);
   arguments->inputs.addRandom(app);
   addRecompile(app, arguments->mode);
   arguments->compiler.addCommon(app);

@@ -14,9 +14,10 @@ void InputArguments::addRandom(CLI::App &app) {
   app.add_option("--seed", seed, "Seed of random inputs");
 }
 
-void InputArguments::addFiles(CLI::App &app) {
-  needsFiles = true;
-  app.add_option("--input", files, "An input: a .npy or .pb file, or random numbers. 'random' alone stands for all inputs, FILE.npz for all inputs in it")
+void InputArguments::addFiles(CLI::App &app, bool needed) {
+  needsFiles = needed;
+  std::string rest = needed ? "" : "; what is not named is random";
+  app.add_option("--input", files, "An input: a .npy or .pb file, or random numbers. 'random' alone stands for all inputs, FILE.npz for all inputs in it" + rest)
       ->allow_extra_args(false)
       ->type_name("NAME=FILE|random");
 }

@@ -14,12 +14,12 @@ class InputArguments {
 public:
   /// Declares --dim and --seed. `app` keeps a reference to this object.
   void addRandom(CLI::App &app);
-  /// Declares --input.
-  void addFiles(CLI::App &app);
+  /// Declares --input, which must provide all inputs where `needed`.
+  void addFiles(CLI::App &app, bool needed);
   /// Declares --inputs DIR.
   void addFolder(CLI::App &app);
   /// Returns the inputs in the signature's order: those of --input, else those of the folder, else random ones where nothing was asked for
-  /// and --input is not declared. Fails on inputs that nothing provides.
+  /// and --input is not needed. Fails on inputs that nothing provides.
   std::vector<Tensor> collect(const rt::Manifest &manifest) const;
 
 private:

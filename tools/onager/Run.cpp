@@ -156,7 +156,7 @@ static Status runRun(const RunArguments &arguments) {
 Command addRun(CLI::App &app) {
   auto arguments = std::make_shared<RunArguments>();
   app.add_option("model", arguments->model, "A compiled model, or an ONNX model that is compiled first")->required()->type_name("M.so|M.onnx");
-  arguments->inputs.addFiles(app);
+  arguments->inputs.addFiles(app, /*needed=*/true);
   arguments->inputs.addRandom(app);
   app.add_option("--output-dir", arguments->outputFolder, "Write each output to NAME.npy in this folder")->type_name("DIR");
   app.add_option("--threads", arguments->threads, "Threads of the run; 0: as many as the process may use")->check(CLI::Range(0, 1024));
