@@ -202,6 +202,9 @@ ONAGER_API void onager_session_close(onager_session *session);
 ONAGER_API onager_status onager_session_warm_up(onager_session *session, const onager_tensor *inputs, size_t count, int32_t wait);
 /* No variant comes or goes from here on. */
 ONAGER_API onager_status onager_session_freeze(onager_session *session);
+/* Writes an artifact to `path` that has the session's variants of the moment, which the compiler makes again for it: seconds for each. An existing file is replaced when
+ * all went well, else stays. Fails without a compiler, and for artifacts without what variants are made of or whose weights are elsewhere. May be called by any thread. */
+ONAGER_API onager_status onager_session_export(const onager_session *session, const char *path);
 /* Fills in what the session counts. May be called by any thread. */
 ONAGER_API onager_status onager_session_stats(const onager_session *session, onager_stats *stats);
 

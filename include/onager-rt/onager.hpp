@@ -145,6 +145,8 @@ public:
   }
   /// Neither makes nor gives up variants from here on.
   void freeze() { check(onager_session_freeze(get())); }
+  /// Writes an artifact that has the session's variants of the moment.
+  void exportTo(const std::string &path) const { check(onager_session_export(get(), path.c_str())); }
   /// Returns what the session counts.
   onager_stats stats() const {
     onager_stats stats{};

@@ -46,6 +46,9 @@ class Session:
     def freeze(self) -> None:
         """Neither makes nor gives up variants from here on."""
 
+    def export(self, path: str) -> None:
+        """Writes an artifact that has the session's variants of the moment. Raises RuntimeError or ValueError where that cannot be."""
+
     def stats(self) -> dict[str, int | float | str]:
         """Returns what the session counts."""
 

@@ -1,4 +1,5 @@
 """Sessions shaped like ONNX Runtime's."""
+import os
 import warnings
 from collections.abc import Iterable
 
@@ -100,6 +101,13 @@ class InferenceSession:
     def freeze(self) -> None:
         """Keeps to the code that is there now: equal inputs give equal bits from here on."""
         self._session.freeze()
+
+    def export(self, path: str | os.PathLike) -> None:
+        """Writes an artifact that also has the code which this session had made for certain shapes; sessions of it begin with that code.
+
+        The compiler makes it again, which takes seconds for each shape.
+        """
+        self._session.export(os.fspath(path))
 
     def stats(self) -> dict[str, int | float | str]:
         """Returns counts: runs of code for certain shapes (`hits`) and of the general one (`misses`), what was compiled, loaded, failed, evicted."""

@@ -117,6 +117,7 @@ public:
   int threads() const { return onager_session_threads(session); }
   void warmUp(nb::dict feeds, bool wait);
   void freeze() { check(onager_session_freeze(session)); }
+  void exportTo(const std::string &path) const;
   nb::dict stats() const;
 
 private:
@@ -384,6 +385,15 @@ void Session::warmUp(nb::dict feeds, bool wait) {
   check(status);
 }
 
+void Session::exportTo(const std::string &path) const {
+  onager_status status;
+  {
+    nb::gil_scoped_release release;
+    status = onager_session_export(session, path.c_str());
+  }
+  check(status);
+}
+
 nb::dict Session::stats() const {
   onager_stats stats{};
   stats.size = sizeof stats;
@@ -418,6 +428,7 @@ NB_MODULE(_runtime, m) {
       .def("run", &Session::run, nb::arg("names").none(), nb::arg("feeds"))
       .def("warm_up", &Session::warmUp, nb::arg("feeds"), nb::arg("wait"))
       .def("freeze", &Session::freeze)
+      .def("export", &Session::exportTo)
       .def("stats", &Session::stats)
       .def_prop_ro("threads", &Session::threads);
 }

@@ -1,5 +1,6 @@
 // The C API over sessions and contexts.
 #include "runtime/core/context.h"
+#include "runtime/recompile/process.h"
 #include <cstddef>
 #include <cstring>
 #include <new>
@@ -194,6 +195,20 @@ onager_status onager_session_freeze(onager_session *session) {
   if (session->recompiler)
     session->recompiler->freeze();
   return ONAGER_OK;
+}
+
+onager_status onager_session_export(const onager_session *session, const char *path) {
+  if (!session || !path || !*path)
+    return badArgument("session or path is NULL, or the path is empty");
+  std::string compiler = findCompiler(session->recompiler ? session->recompiler->getNamedCompiler() : nullptr);
+  if (compiler.empty())
+    return report(failure(ONAGER_BAD_FILE, "no compiler was found; ONAGER_COMPILER may name one"));
+  std::vector<std::string> guards;
+  // Those of the artifact are kept without being asked for.
+  for (const std::shared_ptr<Variant> &variant : session->variants->get()->variants)
+    if (variant->owner)
+      guards.push_back(print(variant->guard(), session->model->generic.manifest.symbols));
+  return report(exportArtifact(compiler, *session->model, guards, path));
 }
 
 onager_status onager_session_stats(const onager_session *session, onager_stats *stats) {

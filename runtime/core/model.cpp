@@ -69,6 +69,25 @@ Outcome Mapping::map(int fd, const std::string &name) {
   return {};
 }
 
+bool Mapping::copy(const char *from, size_t length) {
+  constexpr size_t kHugePage = size_t(2) << 20;
+  size_t room = (length + kHugePage - 1) / kHugePage * kHugePage;
+  void *address = mmap(nullptr, room + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (address == MAP_FAILED)
+    return false;
+  char *begin = static_cast<char *>(address), *start = begin + (kHugePage - reinterpret_cast<uintptr_t>(begin) % kHugePage) % kHugePage;
+  if (start != begin)
+    munmap(begin, static_cast<size_t>(start - begin));
+  if (size_t rest = static_cast<size_t>(begin + kHugePage - start))
+    munmap(start + room, rest);
+  madvise(start, room, MADV_HUGEPAGE);
+  std::memcpy(start, from, length);
+  mprotect(start, room, PROT_READ);
+  bytes = start;
+  size = room;
+  return true;
+}
+
 /// Writes all bytes to a new anonymous file.
 static int copyToMemory(const char *bytes, size_t size) {
   int fd = memfd_create("onager", MFD_CLOEXEC);
@@ -213,7 +232,13 @@ bool Model::needsWeights() const {
   return generic.manifest.weightBytes || std::any_of(variants.begin(), variants.end(), [](const Code &variant) { return variant.manifest.weightBytes != 0; });
 }
 
+/// Weights that second-level caches may hold. Pages of a file lie anywhere in memory, so that a cache has room for some twice and for others not at all, and no run
+/// finds all of its weights there; a huge page fills it evenly.
+static constexpr uint64_t kFewestCached = 256 << 10, kMostCached = 4 << 20;
+
 void Model::placeWeights(const char *section, uint64_t bytes, int fd, uint64_t offset) {
+  if (bytes >= kFewestCached && bytes <= kMostCached && weightsCopy.copy(section, bytes))
+    section = weightsCopy.bytes;
   if (fd >= 0 && form)
     weightsDescriptor = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   sectionOffset = offset;

@@ -15,13 +15,15 @@ struct Outcome {
 };
 inline Outcome failure(onager_status status, std::string message) { return {status, std::move(message)}; }
 
-/// A file mapped for reading.
+/// Memory for reading.
 struct Mapping {
   Mapping() = default;
   Mapping(const Mapping &) = delete;
   ~Mapping();
   /// Maps the whole of a regular file.
   Outcome map(int fd, const std::string &name);
+  /// Copies bytes to huge pages, where the system has them; false without memory.
+  bool copy(const char *from, size_t length);
   const char *bytes = nullptr;
   size_t size = 0;
 };
@@ -53,6 +55,8 @@ public:
   /// The open file that has the weights, where variants can be made; -1 elsewhere. They begin at `weightsOffset`.
   int getWeightsDescriptor() const { return weightsDescriptor; }
   uint64_t weightsOffset() const { return sectionOffset + weightStart; }
+  /// True where that file is the artifact.
+  bool isFileWhole() const { return weightsDescriptor >= 0 && !weightsFile.bytes; }
 
   Code generic;               ///< for all shapes
   std::vector<Code> variants; ///< that came with the artifact
@@ -76,7 +80,7 @@ private:
   int weightsDescriptor = -1;
   uint64_t sectionOffset = 0; ///< of the section of weights in the file of that descriptor
   int codeDescriptor = -1; ///< kept open: the loader knows the code by /proc/PID/fd/N, which must stay unique while loaded
-  Mapping file, weightsFile;
+  Mapping file, weightsFile, weightsCopy;
   uint64_t manifestHash = 0;
   uint64_t weightStart = 0, weightBytes = 0; ///< of the level's weights in the section; of what follows from there on
   std::vector<uint64_t> ownStarts; ///< of the variants' own weights in the section

@@ -2,6 +2,7 @@
 #include "runtime/recompile/process.h"
 #include "runtime/core/descriptor.h"
 #include <cerrno>
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -118,30 +119,19 @@ struct Folder {
   std::string path;
 };
 
-/// The child and what it is given.
+/// A descriptor that the compiler gets, and the number that it has there.
+struct Given {
+  int descriptor, number;
+};
+
+/// The compiler, running.
 class Child {
 public:
-  Child(const Model &model, const ProcessOptions &options) : model(model), options(options) {}
-
-  Outcome prepare() {
-    if (folder.path.empty())
-      return failure(ONAGER_BAD_FILE, std::string("cannot make a folder for the compiler: ") + strerror(errno));
-    job = Descriptor(memfd_create("onager-job", MFD_CLOEXEC));
+  /// Starts `words`, whose first is the program. Temporary files go to `temporary`, or to where they always go if that is empty.
+  Outcome start(std::vector<std::string> words, const std::vector<Given> &given, const std::string &temporary) {
     messages = Descriptor(memfd_create("onager-messages", MFD_CLOEXEC));
-    uint64_t size = model.formBytes;
-    bool isWritten = job && messages && !writeAll(job.get(), {reinterpret_cast<const char *>(&size), sizeof size}) &&
-                     !writeAll(job.get(), {model.form, model.formBytes}) && !writeAll(job.get(), {model.recipes, model.recipeBytes});
-    return isWritten ? Outcome() : failure(ONAGER_OUT_OF_MEMORY, "no memory for what the compiler is given");
-  }
-
-  Outcome start(const std::string &compiler, const std::string &guard) {
-    std::vector<std::string> words{compiler, "specialize", "--guard", guard, "-o", folder.output(), "--job", "3"};
-    if (model.getWeightsDescriptor() >= 0)
-      words.insert(words.end(), {"--weights", "4", "--weights-start", std::to_string(model.weightsOffset()), "--weights-bytes", std::to_string(model.weightRoom())});
-    if (options.isBackground)
-      words.push_back("--background");
-    if (options.isBackground && !options.avoided.empty())
-      words.insert(words.end(), {"--avoid-cores", options.avoided});
+    if (!messages)
+      return failure(ONAGER_OUT_OF_MEMORY, "no memory for what the compiler says");
     std::vector<char *> arguments;
     for (std::string &word : words)
       arguments.push_back(word.data());
@@ -150,14 +140,17 @@ public:
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     // Descriptors that the numbers belong to may be among those that are given: they go out of the way first.
-    Descriptor jobCopy(fcntl(job.get(), F_DUPFD_CLOEXEC, 16)), weightsCopy(model.getWeightsDescriptor() >= 0 ? fcntl(model.getWeightsDescriptor(), F_DUPFD_CLOEXEC, 16) : -1),
-        messagesCopy(fcntl(messages.get(), F_DUPFD_CLOEXEC, 16));
-    posix_spawn_file_actions_adddup2(&actions, messagesCopy.get(), 1);
-    posix_spawn_file_actions_adddup2(&actions, messagesCopy.get(), 2);
-    posix_spawn_file_actions_adddup2(&actions, jobCopy.get(), 3);
-    if (weightsCopy.get() >= 0)
-      posix_spawn_file_actions_adddup2(&actions, weightsCopy.get(), 4);
-    std::vector<char *> environment = getEnvironment();
+    std::vector<Descriptor> copies;
+    auto give = [&](int descriptor, int number) {
+      copies.emplace_back(fcntl(descriptor, F_DUPFD_CLOEXEC, 16));
+      posix_spawn_file_actions_adddup2(&actions, copies.back().get(), number);
+    };
+    give(messages.get(), 1);
+    give(messages.get(), 2);
+    for (const Given &one : given)
+      give(one.descriptor, one.number);
+    std::string folder = "TMPDIR=" + temporary;
+    std::vector<char *> environment = getEnvironment(temporary.empty() ? nullptr : folder.data());
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
     sigset_t none;
@@ -165,23 +158,23 @@ public:
     posix_spawnattr_setsigmask(&attributes, &none);
     // A group of its own: what the terminal sends to the application is not for the compiler.
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-    int status = posix_spawn(&process, compiler.c_str(), &actions, &attributes, arguments.data(), environment.data());
+    int status = posix_spawn(&process, words[0].c_str(), &actions, &attributes, arguments.data(), environment.data());
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     if (status)
-      return failure(ONAGER_BAD_FILE, "cannot start the compiler " + compiler + ": " + strerror(status));
+      return failure(ONAGER_BAD_FILE, "cannot start the compiler " + words[0] + ": " + strerror(status));
     return {};
   }
 
-  /// Waits for the end of the child. A process whose status somebody else has taken is judged by its file alone.
-  Outcome wait(const std::atomic<bool> &isStopping) {
+  /// Waits for the end of the child, which is killed after some seconds. A process whose status somebody else has taken is judged by its file alone.
+  Outcome wait(double seconds, const std::atomic<bool> &isStopping) {
     int status = 0;
     double waited = 0;
     for (;;) {
       pid_t ended = waitpid(process, &status, WNOHANG);
       if (ended == process || (ended < 0 && errno != EINTR))
         break;
-      if (waited > options.seconds || isStopping.load())
+      if (waited > seconds || isStopping.load())
         kill(process, SIGKILL);
       constexpr double kStep = 0.002;
       timespec pause{0, static_cast<long>(kStep * 1e9)};
@@ -194,51 +187,82 @@ public:
     while (!said.empty() && said.back() == '\n')
       said.pop_back();
     if (WIFSIGNALED(status))
-      said = waited > options.seconds ? "it took more than " + std::to_string(options.seconds) + " s" : "it was ended by signal " + std::to_string(WTERMSIG(status));
+      said = waited > seconds ? "it took more than " + std::to_string(seconds) + " s" : "it was ended by signal " + std::to_string(WTERMSIG(status));
     return failure(ONAGER_RUN_FAILED, "the compiler failed: " + said);
   }
 
-  Outcome read(std::string &payload) {
-    Descriptor file(open(folder.output().c_str(), O_RDONLY | O_CLOEXEC));
-    if (file.get() < 0)
-      return failure(ONAGER_RUN_FAILED, "the compiler left no variant");
-    payload = readAll(file.get(), SIZE_MAX);
-    return {};
-  }
-
 private:
-  /// The environment, in which temporary files are the folder's.
-  std::vector<char *> getEnvironment() {
-    temporary = "TMPDIR=" + folder.path;
+  /// The environment, with another variable where it is not null.
+  static std::vector<char *> getEnvironment(char *temporary) {
     std::vector<char *> variables;
     for (char **variable = environ; variable && *variable; ++variable)
-      if (strncmp(*variable, "TMPDIR=", 7) && strncmp(*variable, "LD_PRELOAD=", 11))
+      if ((!temporary || strncmp(*variable, "TMPDIR=", 7)) && strncmp(*variable, "LD_PRELOAD=", 11))
         variables.push_back(*variable);
-    variables.push_back(temporary.data());
+    if (temporary)
+      variables.push_back(temporary);
     variables.push_back(nullptr);
     return variables;
   }
 
-  const Model &model;
-  const ProcessOptions &options;
-  Folder folder;
-  Descriptor job, messages;
-  std::string temporary;
+  Descriptor messages;
   pid_t process = 0;
 };
+
+/// Writes what a variant is made of.
+Outcome writeJob(const Model &model, Descriptor &job) {
+  job = Descriptor(memfd_create("onager-job", MFD_CLOEXEC));
+  uint64_t size = model.formBytes;
+  bool isWritten = job && !writeAll(job.get(), {reinterpret_cast<const char *>(&size), sizeof size}) && !writeAll(job.get(), {model.form, model.formBytes}) &&
+                   !writeAll(job.get(), {model.recipes, model.recipeBytes});
+  return isWritten ? Outcome() : failure(ONAGER_OUT_OF_MEMORY, "no memory for what the compiler is given");
+}
 
 } // namespace
 
 Outcome compileVariant(const std::string &compiler, const Model &model, const std::string &guard, const ProcessOptions &options, const std::atomic<bool> &isStopping,
                        std::string &payload) {
-  Child compilation(model, options);
-  if (Outcome outcome = compilation.prepare(); !outcome)
+  Folder folder;
+  if (folder.path.empty())
+    return failure(ONAGER_BAD_FILE, std::string("cannot make a folder for the compiler: ") + strerror(errno));
+  Descriptor job;
+  if (Outcome outcome = writeJob(model, job); !outcome)
     return outcome;
-  if (Outcome outcome = compilation.start(compiler, guard); !outcome)
+  std::vector<std::string> words{compiler, "specialize", "--guard", guard, "-o", folder.output(), "--job", "3"};
+  std::vector<Given> given{{job.get(), 3}};
+  if (model.getWeightsDescriptor() >= 0) {
+    given.push_back({model.getWeightsDescriptor(), 4});
+    words.insert(words.end(), {"--weights", "4", "--weights-start", std::to_string(model.weightsOffset()), "--weights-bytes", std::to_string(model.weightRoom())});
+  }
+  if (options.isBackground)
+    words.push_back("--background");
+  if (options.isBackground && !options.avoided.empty())
+    words.insert(words.end(), {"--avoid-cores", options.avoided});
+  Child child;
+  if (Outcome outcome = child.start(std::move(words), given, folder.path); !outcome)
     return outcome;
-  if (Outcome outcome = compilation.wait(isStopping); !outcome)
+  if (Outcome outcome = child.wait(options.seconds, isStopping); !outcome)
     return outcome;
-  return compilation.read(payload);
+  Descriptor file(open(folder.output().c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0)
+    return failure(ONAGER_RUN_FAILED, "the compiler left no variant");
+  payload = readAll(file.get(), SIZE_MAX);
+  return {};
+}
+
+Outcome exportArtifact(const std::string &compiler, const Model &model, const std::vector<std::string> &guards, const std::string &output) {
+  if (!model.form)
+    return failure(ONAGER_BAD_ARGUMENT, "the artifact does not carry what variants are made of");
+  if (!model.isFileWhole())
+    return failure(ONAGER_BAD_ARGUMENT, "the model's weights are in another file, or linked into the program: compile it again, with --variant");
+  // A name that is no option and no standard output.
+  std::vector<std::string> words{compiler, "respecialize", "/dev/fd/3", "--output=" + (output == "-" ? "./-" : output)};
+  for (const std::string &guard : guards)
+    words.push_back("--variant=" + guard);
+  Child child;
+  if (Outcome outcome = child.start(std::move(words), {{model.getWeightsDescriptor(), 3}}, {}); !outcome)
+    return outcome;
+  static const std::atomic<bool> never{false};
+  return child.wait(HUGE_VAL, never);
 }
 
 } // namespace onager::rt

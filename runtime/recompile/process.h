@@ -29,6 +29,9 @@ struct ProcessOptions {
 Outcome compileVariant(const std::string &compiler, const Model &model, const std::string &guard, const ProcessOptions &options, const std::atomic<bool> &isStopping,
                        std::string &payload);
 
+/// Writes an artifact to `output` that has the given guards' variants as well; waits until it is written. An existing file stays as it is where this fails.
+Outcome exportArtifact(const std::string &compiler, const Model &model, const std::vector<std::string> &guards, const std::string &output);
+
 /// Returns the cores that the calling thread may use, as ProcessOptions::avoided has them.
 std::string listCores();
 

@@ -48,6 +48,8 @@ public:
   Outcome warmUp(const int64_t *symbols, bool wait);
   void freeze();
   void fill(onager_stats &stats) const;
+  /// The compiler that the session was told to use; null where it was told of none.
+  const char *getNamedCompiler() const { return settings.hasCompiler ? settings.compiler.c_str() : nullptr; }
 
 private:
   /// What is asked of the thread. The asker keeps it until `isDone`.

@@ -132,6 +132,27 @@ def test_an_artifact_may_leave_out_what_variants_are_made_of(artifact, tmp_path)
     assert session.stats()["mode"] == "off" and session.stats()["misses"] == 1
 
 
+def test_a_session_exports_what_it_had_made(artifact, tmp_path):
+    first = onager.InferenceSession(artifact)
+    first.warm_up(make_feeds(1, 8))
+    first.export(tmp_path / "more.so")
+    second = onager.InferenceSession((tmp_path / "more.so").read_bytes(), recompile="off")
+    assert agree(second.run(None, make_feeds(1, 8)), first.run(None, make_feeds(1, 8)))
+    assert second.stats()["variants"] == 1 and second.stats()["hits"] == 1
+    with pytest.raises(RuntimeError, match="the compiler failed"):
+        first.export(tmp_path / "nowhere" / "more.so")
+    plain = onager.InferenceSession(onager.compile(make_model(), tmp_path / "plain.so", recompile=False))
+    with pytest.raises(ValueError, match="does not carry what variants are made of"):
+        plain.export(tmp_path / "more.so")
+
+
+def test_weights_of_their_own_file_cannot_be_exported(tmp_path):
+    path = onager.compile(make_model(), tmp_path / "apart.so", weights="separate")
+    with pytest.raises(ValueError, match="weights are in another file"):
+        onager.InferenceSession(path).export(tmp_path / "more.so")
+    assert not (tmp_path / "more.so").exists()
+
+
 def test_no_compiler_is_no_failure_of_a_run(artifact, monkeypatch, tmp_path):
     monkeypatch.setenv("ONAGER_COMPILER", str(tmp_path / "nowhere"))
     session = onager.InferenceSession(artifact)

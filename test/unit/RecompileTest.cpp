@@ -247,6 +247,46 @@ TEST(Recompile, TheCacheLiesWhereItIsAskedFor) {
   std::filesystem::remove_all(folder);
 }
 
+TEST(Recompile, WhatASessionHadMadeCanBeExported) {
+  Special special(compileScale(2), makeSettings(ONAGER_RECOMPILE_LAZY));
+  ASSERT_EQ(special.warmUp(5), ONAGER_OK) << onager_last_error();
+  ASSERT_EQ(special.warmUp(6), ONAGER_OK) << onager_last_error();
+  std::string exported = getFolder() + "/exported.so";
+  ASSERT_EQ(onager_session_export(special.session, exported.c_str()), ONAGER_OK) << onager_last_error();
+  Special second(exported, makeSettings(ONAGER_RECOMPILE_OFF));
+  EXPECT_EQ(second.stats().variants, 2u);
+  for (int64_t n : {5, 6, 7})
+    EXPECT_EQ(second.run(n), 2);
+  EXPECT_EQ(second.stats().hits, 2u);
+  // What an artifact has stays; nothing more was made here.
+  std::string again = getFolder() + "/again.so";
+  ASSERT_EQ(onager_session_export(second.session, again.c_str()), ONAGER_OK) << onager_last_error();
+  EXPECT_EQ(Special(again, makeSettings(ONAGER_RECOMPILE_OFF)).stats().variants, 2u);
+}
+
+TEST(Recompile, WhatCannotBeExportedIsSaid) {
+  std::string artifact = compileScale(2), kept = getFolder() + "/kept.so";
+  writeFile(kept, "kept");
+  auto expectFailure = [&](onager_session *session, const std::string &path, const std::string &message) {
+    EXPECT_NE(onager_session_export(session, path.c_str()), ONAGER_OK);
+    EXPECT_NE(std::string(onager_last_error()).find(message), std::string::npos) << onager_last_error();
+  };
+  Special special(artifact, makeSettings(ONAGER_RECOMPILE_LAZY));
+  expectFailure(special.session, "", "path is empty");
+  expectFailure(special.session, getFolder() + "/no/such/folder.so", "the compiler failed: onager: error: ");
+  onager_recompilation settings = makeSettings(ONAGER_RECOMPILE_LAZY);
+  settings.compiler = "/nowhere";
+  Special lonely(artifact, settings);
+  expectFailure(lonely.session, kept, "no compiler was found");
+  std::string failing = getFolder() + "/compiler";
+  writeFile(failing, "#!/bin/sh\necho 'it rains' >&2; exit 5\n");
+  chmod(failing.c_str(), 0755);
+  settings.compiler = failing.c_str();
+  Special unlucky(artifact, settings);
+  expectFailure(unlucky.session, kept, "it rains");
+  EXPECT_EQ(readFile(kept), "kept");
+}
+
 TEST(Recompile, SettingsThatMakeNoSenseAreRefused) {
   std::string path = compileScale(2);
   auto refuse = [&](onager_recompilation recompilation, const char *expected) {
