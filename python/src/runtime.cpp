@@ -428,7 +428,7 @@ NB_MODULE(_runtime, m) {
       .def("run", &Session::run, nb::arg("names").none(), nb::arg("feeds"))
       .def("warm_up", &Session::warmUp, nb::arg("feeds"), nb::arg("wait"))
       .def("freeze", &Session::freeze)
-      .def("export", &Session::exportTo, "path"_a)
+      .def("export", &Session::exportTo, nb::arg("path"))
       .def("stats", &Session::stats)
       .def_prop_ro("threads", &Session::threads);
 }
