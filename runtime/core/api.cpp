@@ -200,9 +200,9 @@ onager_status onager_session_freeze(onager_session *session) {
 onager_status onager_session_export(const onager_session *session, const char *path) {
   if (!session || !path || !*path)
     return badArgument("session or path is NULL, or the path is empty");
-  std::string compiler = findCompiler(session->recompiler ? session->recompiler->getNamedCompiler() : nullptr);
-  if (compiler.empty())
-    return report(failure(ONAGER_BAD_FILE, "no compiler was found; ONAGER_COMPILER may name one"));
+  std::string compiler;
+  if (Outcome outcome = requireCompiler(session->recompiler ? session->recompiler->getNamedCompiler() : nullptr, compiler); !outcome)
+    return report(outcome);
   std::vector<std::string> guards;
   // Those of the artifact are kept without being asked for.
   for (const std::shared_ptr<Variant> &variant : session->variants->get()->variants)

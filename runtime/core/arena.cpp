@@ -54,7 +54,6 @@ bool Block::reserve(uint64_t bytes, bool keep) {
   // A quarter more than asked for, so that a value that grows step by step moves a few times only.
   uint64_t wanted = keep && size ? bytes + bytes / 4 : bytes;
   wanted = (wanted + ONAGER_ALIGNMENT - 1) / ONAGER_ALIGNMENT * ONAGER_ALIGNMENT;
-  constexpr uint64_t kHugePage = uint64_t(2) << 20;
   wanted = std::max<uint64_t>(wanted, ONAGER_ALIGNMENT);
   bool isHuge = wanted >= 2 * kHugePage;
   size_t freshAlignment = isHuge ? kHugePage : ONAGER_ALIGNMENT;

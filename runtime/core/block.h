@@ -6,6 +6,9 @@
 
 namespace onager::rt {
 
+/// Bytes of a huge page, which the system gives where it is asked to and memory begins at a multiple of it.
+inline constexpr uint64_t kHugePage = uint64_t(2) << 20;
+
 /// Memory that grows and is kept; aligned to 64 bytes, or to pages where it is large.
 class Block {
 public:

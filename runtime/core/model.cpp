@@ -1,6 +1,7 @@
 // Opening, checking and loading artifacts.
 #include "runtime/core/model.h"
 #include "runtime/core/amx.h"
+#include "runtime/core/block.h"
 #include "runtime/core/descriptor.h"
 #include "runtime/core/sanitizer.h"
 #include <algorithm>
@@ -70,7 +71,6 @@ Outcome Mapping::map(int fd, const std::string &name) {
 }
 
 bool Mapping::copy(const char *from, size_t length) {
-  constexpr size_t kHugePage = size_t(2) << 20;
   size_t room = (length + kHugePage - 1) / kHugePage * kHugePage;
   void *address = mmap(nullptr, room + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (address == MAP_FAILED)
@@ -78,8 +78,7 @@ bool Mapping::copy(const char *from, size_t length) {
   char *begin = static_cast<char *>(address), *start = begin + (kHugePage - reinterpret_cast<uintptr_t>(begin) % kHugePage) % kHugePage;
   if (start != begin)
     munmap(begin, static_cast<size_t>(start - begin));
-  if (size_t rest = static_cast<size_t>(begin + kHugePage - start))
-    munmap(start + room, rest);
+  munmap(start + room, static_cast<size_t>(begin + kHugePage - start));
   madvise(start, room, MADV_HUGEPAGE);
   std::memcpy(start, from, length);
   mprotect(start, room, PROT_READ);

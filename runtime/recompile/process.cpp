@@ -57,6 +57,11 @@ std::string findCompiler(const char *named) {
   return {};
 }
 
+Outcome requireCompiler(const char *named, std::string &path) {
+  path = findCompiler(named);
+  return path.empty() ? failure(ONAGER_BAD_FILE, "no compiler was found; ONAGER_COMPILER may name one") : Outcome();
+}
+
 std::string describeCompiler(const std::string &path) {
   struct stat info;
   if (stat(path.c_str(), &info))

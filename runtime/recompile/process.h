@@ -15,6 +15,9 @@ namespace onager::rt {
 /// up, or on PATH; "" where there is none that may be executed.
 std::string findCompiler(const char *named);
 
+/// The same, which fails where there is none.
+Outcome requireCompiler(const char *named, std::string &path);
+
 /// What tells compilers apart: the size and time of the program.
 std::string describeCompiler(const std::string &path);
 

@@ -121,7 +121,7 @@ void Recompiler::load() {
   // Made when the first variant is stored: sessions that have none leave no folder.
   if (cacheFolder.empty() || !cache.open(cacheFolder, VariantCache::kDefaultBytes, /*write=*/true, /*make=*/false))
     return;
-  compiler = findCompiler(settings.hasCompiler ? settings.compiler.c_str() : nullptr);
+  compiler = findCompiler(getNamedCompiler());
   std::string surroundings = describeSurroundings(group), made = makeCompilerLine(describeCompiler(compiler));
   for (VariantCache::Entry &entry : cache.findAll(group)) {
     // Without a compiler what any of them made is welcome.
@@ -306,11 +306,10 @@ Outcome Recompiler::make(const Shape &shape, double secondsPerRun, bool isBackgr
 
 Outcome Recompiler::compile(const std::string &guard, bool isBackground, std::string &payload) {
   if (compiler.empty())
-    compiler = findCompiler(settings.hasCompiler ? settings.compiler.c_str() : nullptr);
-  if (compiler.empty()) {
-    counting.store(false);
-    return failure(ONAGER_BAD_FILE, "no compiler was found; ONAGER_COMPILER may name one");
-  }
+    if (Outcome outcome = requireCompiler(getNamedCompiler(), compiler); !outcome) {
+      counting.store(false);
+      return outcome;
+    }
   double spent = static_cast<double>(compileNanoseconds.load()) * 1e-9;
   if (spent >= settings.maxSeconds) {
     counting.store(false);

@@ -370,8 +370,7 @@ struct AttentionEmitter {
       return emit(false);
     if (matchPattern(isPacked, m_Zero()))
       return emit(true);
-    e.ifThen(isPacked, [&] { emit(false); });
-    e.ifThen(arith::XOrIOp::create(e.b, isPacked, arith::ConstantIntOp::create(e.b, 1, 1)), [&] { emit(true); });
+    e.ifElse(isPacked, [&] { emit(false); }, [&] { emit(true); });
   }
 
   /// Whether keys are packed, which the extents of the whole tensor decide: each row is computed in one way. A constant where those are known.

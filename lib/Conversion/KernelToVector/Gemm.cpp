@@ -142,8 +142,7 @@ struct GemmEmitter {
       return inRuns();
     Value all = e.extent(shape.rows), fits = arith::AndIOp::create(e.b, e.compare("sgt", all, e.i64(tileRows)), e.compare("sle", all, e.i64(kRowBlock)));
     Value isLong = arith::AndIOp::create(e.b, fits, e.compare("sgt", e.extent(shape.depth), e.i64(runLength)));
-    e.ifThen(isLong, inRuns);
-    e.ifThen(arith::XOrIOp::create(e.b, isLong, arith::ConstantIntOp::create(e.b, 1, 1)), whole);
+    e.ifElse(isLong, inRuns, whole);
   }
 
   void emitWholeSums(ArrayRef<Value> batch, Value a, Value panel, Value firstRow, Value rows, Value column, int64_t panels, Value columns, bool ragged) {
@@ -213,9 +212,7 @@ struct GemmEmitter {
     std::optional<int64_t> rows = graph::getConstant(shape.rows);
     if (rows)
       return *rows == 1 ? emitSingleRow() : emitItems();
-    Value isSingle = e.compare("eq", e.extent(shape.rows), e.i64(1));
-    e.ifThen(isSingle, [&] { emitSingleRow(); });
-    e.ifThen(arith::XOrIOp::create(e.b, isSingle, arith::ConstantIntOp::create(e.b, 1, 1)), [&] { emitItems(); });
+    e.ifElse(e.compare("eq", e.extent(shape.rows), e.i64(1)), [&] { emitSingleRow(); }, [&] { emitItems(); });
   }
 };
 

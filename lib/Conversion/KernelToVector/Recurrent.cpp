@@ -40,10 +40,14 @@ struct CellEmitter {
   Value batch = {}, base = {}; ///< the element at hand and where its part of scratch begins
 
   Value sizeOfPart() { return e.mul(e.i64(3 + gates), hiddenSize); }
-  Value hiddenAt(Value j) { return e.add(base, j); }
-  Value cellAt(Value j) { return hiddenAt(e.add(hiddenSize, j)); }
-  Value gateAt(int64_t gate, Value j) { return hiddenAt(e.add(e.mul(e.i64(2 + gate), hiddenSize), j)); }
-  Value resetAt(Value j) { return gateAt(gates, j); }
+  /// Lines of H numbers in an element's part; the gates' products lie between.
+  enum Line { kHidden, kCell, kGates };
+  int64_t resetLine() const { return kGates + gates; }
+  Value at(int64_t line, Value j) { return e.add(base, e.add(e.mul(e.i64(line), hiddenSize), j)); }
+  Value hiddenAt(Value j) { return at(kHidden, j); }
+  Value cellAt(Value j) { return at(kCell, j); }
+  Value gateAt(int64_t gate, Value j) { return at(kGates + gate, j); }
+  Value resetAt(Value j) { return at(resetLine(), j); }
   Value get(Value at) { return e.load(compute, scratch, at); }
   void put(Value at, Value x) { e.store(compute, scratch, at, x); }
   Value add(Value a, Value c) { return arith::AddFOp::create(e.b, a, c); }
@@ -93,10 +97,13 @@ struct CellEmitter {
 
   Value row(int64_t gate, Value j) { return e.add(e.mul(e.i64(gate), hiddenSize), j); }
   Value input(Value time, int64_t gate, Value j) { return e.element(op.getGates(), {time, batch, row(gate, j)}); }
+  void choose(Value number) {
+    batch = e.add(first, number);
+    base = e.mul(number, sizeOfPart());
+  }
   void forElements(function_ref<void()> body) {
     auto take = [&](Value number) {
-      batch = e.add(first, number);
-      base = e.mul(number, sizeOfPart());
+      choose(number);
       body();
     };
     if (count == 1)
@@ -112,25 +119,25 @@ struct CellEmitter {
   /// Whether vectors can be loaded from the recurrence.
   bool isPlain() { return !e.options.exact && storage == compute && compute.isF32() && isa<BlockArgument>(op.getRecurrence()); }
 
-  /// The products of all elements for `vectors` vectors of columns from `column` on. The state lies at `state` in an element's part of scratch.
-  void multiplyColumns(Value state, Value column, int64_t vectors) {
+  /// The products of all elements' states, which are lines `state`, for `vectors` vectors of columns from `column` on.
+  void multiplyColumns(int64_t state, Value column, int64_t vectors) {
     int64_t width = e.options.target.vectorBytes / 4;
     auto lanes = VectorType::get({width}, compute);
     Value weights = e.getBuffer(op.getRecurrence()), stride = e.mul(e.i64(gates), hiddenSize), zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(lanes));
-    auto partOf = [&](int64_t element) { return e.mul(e.i64(element), sizeOfPart()); };
     SmallVector<Value> sums = e.forLoop(e.i64(0), hiddenSize, 1, SmallVector<Value>(count * vectors, zero), [&](Value k, ValueRange running) {
       SmallVector<Value> line, next;
       for (int64_t v = 0; v < vectors; ++v)
         line.push_back(LLVM::LoadOp::create(e.b, lanes, e.address(compute, weights, e.add(e.add(e.mul(k, stride), column), e.i64(v * width))), 4));
       for (int64_t element = 0; element < count; ++element) {
-        Value factor = vector::BroadcastOp::create(e.b, lanes, get(e.add(partOf(element), e.add(state, k))));
+        choose(e.i64(element));
+        Value factor = vector::BroadcastOp::create(e.b, lanes, get(at(state, k)));
         for (int64_t v = 0; v < vectors; ++v)
           next.push_back(vector::FMAOp::create(e.b, factor, line[v], running[element * vectors + v]));
       }
       return next;
     });
     for (int64_t element = 0; element < count; ++element) {
-      base = partOf(element);
+      choose(e.i64(element));
       for (int64_t v = 0; v < vectors; ++v)
         LLVM::StoreOp::create(e.b, sums[element * vectors + v], e.address(compute, scratch, e.add(gateAt(0, column), e.i64(v * width))), 4);
     }
@@ -139,8 +146,8 @@ struct CellEmitter {
   /// Vectors of columns whose sums for all elements stay in registers.
   int64_t countVectors() { return std::min<int64_t>(8, (e.options.target.vectorBytes >= 64 ? 16 : 8) / count); }
 
-  /// Products of the state that lies at `state` in an element's part of scratch with the recurrence's columns of gates [firstGate, lastGate).
-  void multiply(Value state, int64_t firstGate, int64_t lastGate) {
+  /// Products of the states, lines `state`, with the recurrence's columns of gates [firstGate, lastGate).
+  void multiply(int64_t state, int64_t firstGate, int64_t lastGate) {
     Value from = e.mul(e.i64(firstGate), hiddenSize), to = e.mul(e.i64(lastGate), hiddenSize);
     if (isPlain())
       for (int64_t vectors : {countVectors(), int64_t(1)}) {
@@ -152,7 +159,7 @@ struct CellEmitter {
     forElements([&] {
       e.forEach(from, to, 1, [&](Value column) {
         Value sum = e.forLoop(e.i64(0), hiddenSize, 1, n(0), [&](Value k, ValueRange running) {
-          Value product = mul(e.element(op.getRecurrence(), {k, column}), get(hiddenAt(e.add(state, k))));
+          Value product = mul(e.element(op.getRecurrence(), {k, column}), get(at(state, k)));
           return SmallVector<Value>{accumulate(e, graph::ReduceKind::sum, storage, running[0], product)};
         })[0];
         put(gateAt(0, column), sum);
@@ -170,7 +177,7 @@ struct CellEmitter {
   }
 
   void stepLstm(Value time) {
-    multiply(e.i64(0), 0, 4);
+    multiply(kHidden, 0, 4);
     forUnits([&](Value j) {
       Value cell = get(cellAt(j));
       Value in = activate(0, clip(peep(gateSum(time, 0, j), 0, j, cell)));
@@ -184,10 +191,10 @@ struct CellEmitter {
 
   void stepGru(Value time) {
     bool isLinear = op.getLinearBeforeReset();
-    multiply(e.i64(0), 0, isLinear ? 3 : 2);
+    multiply(kHidden, 0, isLinear ? 3 : 2);
     if (!isLinear) {
       forUnits([&](Value j) { put(resetAt(j), mul(activate(0, clip(gateSum(time, 1, j))), get(hiddenAt(j)))); });
-      multiply(e.mul(e.i64(2 + gates), hiddenSize), 2, 3);
+      multiply(resetLine(), 2, 3);
     }
     forUnits([&](Value j) {
       Value inner = get(gateAt(2, j));
@@ -201,7 +208,7 @@ struct CellEmitter {
   }
 
   void stepRnn(Value time) {
-    multiply(e.i64(0), 0, 1);
+    multiply(kHidden, 0, 1);
     forUnits([&](Value j) { put(hiddenAt(j), activate(0, clip(gateSum(time, 0, j)))); });
   }
 

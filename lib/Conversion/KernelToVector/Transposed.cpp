@@ -214,17 +214,16 @@ struct TransposedEmitter {
     index.insert(index.begin() + shape.dim, first);
     index.push_back(e.i64(0));
     Value fits = arith::AndIOp::create(e.b, e.compare("sge", height, rows), e.compare("sge", width, columns));
-    e.ifThen(fits, [&] {
+    auto emitTiles = [&] {
       index[shape.dim] = e.minSigned(first, e.sub(height, rows));
       e.forEach(e.i64(0), width, shape.width, [&](Value column) {
         index.back() = e.minSigned(column, e.sub(width, columns));
         emitTile(index);
       });
-    });
+    };
     if (graph::getConstant(shape.dims[shape.dim]) && graph::getConstant(shape.dims.back()))
-      return;
-    e.ifThen(arith::XOrIOp::create(e.b, fits, arith::ConstantIntOp::create(e.b, 1, 1)),
-             [&] { emitPlainRows(index, first, e.minSigned(e.add(first, rows), height), width); });
+      return e.ifThen(fits, emitTiles);
+    e.ifElse(fits, emitTiles, [&] { emitPlainRows(index, first, e.minSigned(e.add(first, rows), height), width); });
   }
 };
 

@@ -258,6 +258,15 @@ void UnitEmitter::ifThen(Value condition, function_ref<void()> then) {
   then();
 }
 
+void UnitEmitter::ifElse(Value condition, function_ref<void()> then, function_ref<void()> otherwise) {
+  auto branch = scf::IfOp::create(b, condition, /*withElseRegion=*/true);
+  for (auto [block, body] : {std::pair(branch.thenBlock(), then), std::pair(branch.elseBlock(), otherwise)}) {
+    ScopeGuard scope(*this);
+    b.setInsertionPointToStart(block);
+    body();
+  }
+}
+
 int32_t UnitEmitter::numberMessage(StringRef message) {
   auto known = llvm::find(*errors, message);
   auto code = static_cast<int32_t>(known - errors->begin() + 1);

@@ -113,6 +113,7 @@ public:
   /// Emits `if (condition) value = then() else value = otherwise()`.
   mlir::Value select(mlir::Value condition, mlir::Type type, llvm::function_ref<mlir::Value()> then, llvm::function_ref<mlir::Value()> otherwise);
   void ifThen(mlir::Value condition, llvm::function_ref<void()> then);
+  void ifElse(mlir::Value condition, llvm::function_ref<void()> then, llvm::function_ref<void()> otherwise);
   /// Makes the share return `message`'s number where `condition` ever holds. Branch-free: work goes on, so indices must be clamped.
   void failIf(mlir::Value condition, llvm::StringRef message);
   /// Makes the share do none of its items, and return `message`'s number if it has any, where `extent` is 0 and `elements` are not.
