@@ -197,8 +197,9 @@ ONAGER_API onager_status onager_session_share(onager_session *other, const onage
 /* Frees a session; NULL is fine. */
 ONAGER_API void onager_session_close(onager_session *session);
 
-/* Has a variant made for inputs of these shapes, whose `data` is not looked at, and, with `wait`, returns when it runs. Nothing is to be done for a model whose
- * shapes are fixed. Fails where the session makes no variants, or this one cannot be made. */
+/* Has a variant made for inputs of these shapes and, with `wait`, returns when it runs. `data` may be NULL; it is read only where an input's values decide shapes
+ * or branches (docs/recompilation.md), and the variant is then for these values. Nothing is to be done for a model whose shapes are fixed and where no
+ * values decide. Fails where the session makes no variants, or this one cannot be made. */
 ONAGER_API onager_status onager_session_warm_up(onager_session *session, const onager_tensor *inputs, size_t count, int32_t wait);
 /* No variant comes or goes from here on. */
 ONAGER_API onager_status onager_session_freeze(onager_session *session);

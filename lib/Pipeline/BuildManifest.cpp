@@ -129,6 +129,8 @@ static void addSignature(func::FuncOp main, ArrayAttr buffers, rt::Manifest &man
 /// Reads what graph-specialize-symbols notes: the guard, and the symbols that stand for others divided.
 static void addGuard(func::FuncOp main, rt::Manifest &manifest) {
   manifest.guard = graph::getGuard(main);
+  for (const graph::InputElement &one : graph::getInputElements(main))
+    manifest.values.push_back({one.symbol, one.input, one.element});
   if (auto multiples = main->getAttrOfType<DenseI64ArrayAttr>("graph.multiples"))
     for (ArrayRef<int64_t> rest = multiples.asArrayRef(); !rest.empty(); rest = rest.drop_front(3))
       manifest.derived.push_back({static_cast<uint64_t>(rest[0]), {{{Expr::Symbol, rest[1]}, {Expr::Const, rest[2]}, {Expr::FloorDiv, 0}}}});

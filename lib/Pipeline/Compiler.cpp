@@ -24,6 +24,7 @@ public:
 private:
   bool import();
   bool simplifyGraph();
+  bool findDecidingInputs();
   void noteRaised();
   void writeReport();
 
@@ -61,6 +62,13 @@ bool Compilation::simplifyGraph() {
     graph::addGraphStage(passes, options.optLevel == 0, options.int8);
     passes.addNestedPass<func::FuncOp>(graph::createVerifyGraph());
   });
+}
+
+bool Compilation::findDecidingInputs() {
+  // Behind the limits of dims, with which less depends on values. Artifacts that can have no variant read no values.
+  if (options.variants.empty() && (!options.recompile || options.optLevel == 0 || options.sanitize))
+    return true;
+  return pipeline.runStage("inputs", [](OpPassManager &passes) { passes.addNestedPass<func::FuncOp>(graph::createGraphFindDecidingInputs()); });
 }
 
 void Compilation::noteRaised() {
@@ -121,11 +129,11 @@ void Compilation::run() {
   if (!import() || pipeline.stopsAfter("import") || !simplifyGraph() || pipeline.stopsAfter("graph"))
     return;
   noteRaised();
-  if (!limitSymbols(pipeline) || !listVariants(pipeline, builder.guards))
+  if (!limitSymbols(pipeline) || !findDecidingInputs() || !listVariants(pipeline, builder.guards))
     return;
   bool isText = options.emit == "llvm" || options.emit == "mlir";
   OwningOpRef<ModuleOp> graph = std::move(pipeline.module);
-  if (!isText && options.recompile && options.optLevel > 0 && !options.sanitize && hasInputSymbols(*graph))
+  if (!isText && options.recompile && options.optLevel > 0 && !options.sanitize && mayHaveVariants(*graph))
     builder.generic = writeGenericForm(*graph, options);
   for (const std::string &name : names)
     if (!builder.addLevel(name, &name == &names.back() ? std::move(graph) : OwningOpRef<ModuleOp>(graph->clone())))

@@ -10,11 +10,7 @@ namespace onager {
 
 static func::FuncOp getMain(Pipeline &pipeline) { return pipeline.module->lookupSymbol<func::FuncOp>("main"); }
 
-/// Reads a guard that an option gives.
-static bool readGuard(Pipeline &pipeline, const char *option, const std::string &text, rt::Guard &guard) {
-  std::string error;
-  if (rt::parseGuard(text, graph::getSymbolNames(getMain(pipeline)), guard, error))
-    return true;
+static bool refuse(Pipeline &pipeline, const char *option, const std::string &text, const std::string &error) {
   return pipeline.fail(Status::badOption, std::string("option '") + option + "': '" + text + "': " + error);
 }
 
@@ -22,8 +18,9 @@ bool limitSymbols(Pipeline &pipeline) {
   if (pipeline.options.dims.empty())
     return true;
   rt::Guard given, used, kept;
-  if (!readGuard(pipeline, "dim", llvm::join(pipeline.options.dims, ","), given))
-    return false;
+  std::string text = llvm::join(pipeline.options.dims, ","), error;
+  if (!rt::parseGuard(text, graph::getSymbolNames(getMain(pipeline)), given, error))
+    return refuse(pipeline, "dim", text, error);
   for (const rt::Atom &atom : given) {
     if (atom.kind == rt::Atom::Same)
       return pipeline.fail(Status::badOption, "option 'dim': expected NAME=VALUE or NAME=MIN:MAX, found a symbol");
@@ -59,7 +56,8 @@ bool listVariants(Pipeline &pipeline, std::vector<std::string> &guards) {
       guards.push_back(batches);
   }
   rt::Guard guard;
-  return llvm::all_of(guards, [&](const std::string &text) { return readGuard(pipeline, "variant", text, guard); });
+  std::string error;
+  return llvm::all_of(guards, [&](const std::string &text) { return graph::readGuard(getMain(pipeline), text, guard, error) || refuse(pipeline, "variant", text, error); });
 }
 
 } // namespace onager

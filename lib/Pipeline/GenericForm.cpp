@@ -3,6 +3,7 @@
 // form := version:u32 optLevel:u32 int8:u32 winograd:u32 nameBytes:u64 name bytecode     padded with zeros behind `name` to a multiple of 64
 #include "lib/Pipeline/GenericForm.h"
 #include "dialects/Graph/IR/Shapes.h"
+#include "dialects/Graph/Transforms/Guards.h"
 #include "dialects/Graph/Transforms/Passes.h"
 #include "mlir/Bytecode/BytecodeReader.h"
 #include "mlir/Bytecode/BytecodeWriter.h"
@@ -30,8 +31,8 @@ struct FormHeader {
 };
 } // namespace
 
-bool hasInputSymbols(ModuleOp graph) {
-  bool hasSymbols = false;
+bool mayHaveVariants(ModuleOp graph) {
+  bool hasSymbols = !graph::getInputElements(graph.lookupSymbol<func::FuncOp>("main")).empty();
   for (Type type : graph.lookupSymbol<func::FuncOp>("main").getArgumentTypes())
     for (AffineExpr dim : graph::getDims(type))
       graph::forEachSymbol(dim, [&](unsigned) { hasSymbols = true; });

@@ -6,8 +6,8 @@
 
 namespace onager {
 
-/// True where some input's shape has a symbol.
-bool hasInputSymbols(mlir::ModuleOp graph);
+/// True where some input's shape has a symbol, or values of inputs decide.
+bool mayHaveVariants(mlir::ModuleOp graph);
 
 /// Writes a module that has left the graph stage as MLIR bytecode, with the options that decide its code. Constants of more than a few bytes have a name
 /// alone. REQUIRES: nothing else uses the module's context meanwhile.

@@ -81,7 +81,7 @@ Outcome Context::runGeneric(const onager_tensor *inputs, size_t count, onager_te
 Outcome Context::warmUp(const onager_tensor *inputs, size_t count, bool wait) {
   if (Outcome outcome = generic.bindInputs(inputs, count, Frame::Data::ignored); !outcome)
     return outcome;
-  if (generic.hasFixedShapes() || (!session.recompiler && choose()))
+  if (generic.hasOneForm() || (!session.recompiler && choose()))
     return {};
   if (!session.recompiler)
     return failure(ONAGER_BAD_ARGUMENT, session.model->form ? "the session makes no variants: recompilation is off" : "the artifact does not carry what variants are made of");

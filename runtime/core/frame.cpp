@@ -210,6 +210,8 @@ Outcome Frame::bindInputs(const onager_tensor *inputs, size_t count, Data data) 
   if (!bindQuickly(inputs, data))
     return bindSlowly(inputs, data);
   std::replace(symbols.begin(), symbols.end(), kUnbound, int64_t(0));
+  if (!manifest.values.empty())
+    bindValues(inputs);
   if (Outcome outcome = checkLater(inputs); !outcome)
     return outcome;
   return derive();
@@ -243,11 +245,45 @@ Outcome Frame::checkLimits() const {
   return {};
 }
 
-bool Frame::hasFixedShapes() const {
+bool Frame::hasOneForm() const {
   int64_t extent;
-  return std::all_of(manifest.inputs.begin(), manifest.inputs.end(), [&](const TensorInfo &info) {
+  return manifest.values.empty() && std::all_of(manifest.inputs.begin(), manifest.inputs.end(), [&](const TensorInfo &info) {
     return std::all_of(info.dims.begin(), info.dims.end(), [&](const Expr &dim) { return dim.isConstant(extent); });
   });
+}
+
+/// Reads an element of an integer or bool type.
+static int64_t readElement(const void *data, uint64_t dtype, uint64_t index) {
+  auto read = [&](auto sample) {
+    std::memcpy(&sample, static_cast<const char *>(data) + index * sizeof sample, sizeof sample);
+    return static_cast<int64_t>(sample);
+  };
+  switch (dtype) {
+  case ONAGER_U8:
+    return read(uint8_t());
+  case ONAGER_I8:
+    return read(int8_t());
+  case ONAGER_U16:
+    return read(uint16_t());
+  case ONAGER_I16:
+    return read(int16_t());
+  case ONAGER_I32:
+    return read(int32_t());
+  case ONAGER_U32:
+    return read(uint32_t());
+  case ONAGER_BOOL:
+    return read(uint8_t()) != 0;
+  default:
+    return read(int64_t());
+  }
+}
+
+void Frame::bindValues(const onager_tensor *inputs) {
+  for (const ValueInfo &value : manifest.values) {
+    const onager_tensor &tensor = inputs[value.input];
+    uint64_t end = (value.element + 1) * flatInputs[value.input].elementBytes;
+    symbols[value.symbol] = tensor.data && tensor.bytes >= end ? readElement(tensor.data, manifest.inputs[value.input].dtype, value.element) : kUnknownValue;
+  }
 }
 
 Outcome Frame::adoptInputs(const Frame &generic) {
@@ -302,7 +338,9 @@ Outcome Frame::placeOutputs(onager_tensor *outputs) {
     uint64_t bytes = 0;
     if (!countBytes(manifest.outputs[k].dtype, outputDims[k], bytes))
       return failure(ONAGER_BAD_ARGUMENT, "output '" + manifest.outputs[k].name + "' would have shape " + describeDims(outputDims[k].data(), outputDims[k].size()));
-    if (outputs[k].data) {
+    // A form whose output's shape depends on values takes offers; this one may know the shape beforehand.
+    bool isTooSmall = outputs[k].is_offer && outputs[k].bytes < bytes;
+    if (outputs[k].data && !isTooSmall) {
       if (outputs[k].bytes < bytes)
         return failure(ONAGER_BAD_ARGUMENT, "output '" + manifest.outputs[k].name + "': expected room for " + std::to_string(bytes) + " bytes, found " +
                                                 std::to_string(outputs[k].bytes));
@@ -314,7 +352,7 @@ Outcome Frame::placeOutputs(onager_tensor *outputs) {
       outputPointers[k] = work.outputNumbers[k].get();
       continue;
     }
-    if (outputs[k].data)
+    if (outputPointers[k])
       continue;
     if (!bytes) {
       outputPointers[k] = nothing;
@@ -367,7 +405,7 @@ Outcome Frame::finishOutputs(onager_tensor *outputs) {
     return block < 0 ? outputPointers[k] : blockPointers[static_cast<size_t>(block)];
   };
   // Memory that turned out too small is as none.
-  auto findRoom = [&](size_t k) { return manifest.outputs[k].block >= 0 && outputs[k].bytes < outputBytes[k] ? nullptr : outputs[k].data; };
+  auto findRoom = [&](size_t k) { return (manifest.outputs[k].block >= 0 || outputs[k].is_offer) && outputs[k].bytes < outputBytes[k] ? nullptr : outputs[k].data; };
   auto isText = [&](size_t k) { return manifest.outputs[k].dtype == ONAGER_STRING; };
   for (size_t k = 0; k < manifest.outputs.size(); ++k)
     if (isText(k))

@@ -44,8 +44,8 @@ public:
   Outcome run(const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t outputCount);
   /// Counts the bytes of a run on the inputs that were bound last.
   Outcome queryMemory(uint64_t &bytes);
-  /// True where no input's shape has a symbol.
-  bool hasFixedShapes() const;
+  /// True where nothing distinguishes one run's inputs from another's: no shape has a symbol, and no value decides.
+  bool hasOneForm() const;
   const int64_t *getSymbols() const { return symbols.data(); }
   size_t launches() const { return manifest.launches.size(); }
   void setProfiling(bool on);
@@ -78,6 +78,8 @@ private:
   Outcome checkLater(const onager_tensor *inputs);
   Outcome checkLimits() const;
   Outcome derive();
+  /// Gives the symbols of inputs' values what the inputs hold; kUnknownValue where an input has no data.
+  void bindValues(const onager_tensor *inputs);
   Outcome measureOutputs(size_t count);
   void describeOutputs(onager_tensor *outputs) const;
   bool measureSlots(const int64_t *values, std::vector<uint64_t> &bytes) const;

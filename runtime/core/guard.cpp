@@ -8,6 +8,8 @@
 
 namespace onager::rt {
 
+std::string nameValue(const std::string &input, uint64_t element) { return input + "[" + std::to_string(element) + "]"; }
+
 bool holds(const Atom &atom, const int64_t *symbols) {
   int64_t value = symbols[atom.symbol];
   switch (atom.kind) {
@@ -150,11 +152,17 @@ private:
     error = reason;
     return false;
   }
-  bool findSymbol(const std::string &name, uint64_t &symbol) {
+  bool findName(const std::string &name, uint64_t &symbol) const {
     auto found = std::find(names.begin(), names.end(), name);
-    if (!name.empty() && found != names.end()) {
-      symbol = static_cast<uint64_t>(found - names.begin());
+    symbol = static_cast<uint64_t>(found - names.begin());
+    return !name.empty() && found != names.end();
+  }
+  bool findSymbol(const std::string &name, uint64_t &symbol) {
+    if (findName(name, symbol))
       return true;
+    if (findName(nameValue(name, 0), symbol)) {
+      uint64_t second;
+      return !findName(nameValue(name, 1), second) || fail("input '" + name + "' has several elements: expected " + nameValue(name, 0) + ", " + nameValue(name, 1) + " and so on");
     }
     int64_t number;
     bool isNumbered = name.size() > 1 && (name[0] == 's' || name[0] == '#') && readNumber(name.substr(1), number) && static_cast<uint64_t>(number) < names.size() &&
@@ -171,6 +179,14 @@ private:
     number = std::strtoll(digits.c_str(), nullptr, 10);
     return errno == 0;
   }
+  /// As readNumber, for what a symbol may be: values of inputs may be negative.
+  bool readValue(uint64_t symbol, const std::string &text, int64_t &number) const {
+    bool isNegative = !text.empty() && text[0] == '-' && !names[symbol].empty() && names[symbol].back() == ']';
+    if (!readNumber(isNegative ? text.substr(1) : text, number))
+      return false;
+    number = isNegative ? -number : number;
+    return true;
+  }
   bool parseAtom(const std::string &atom) {
     size_t equals = atom.find('=');
     if (equals == std::string::npos)
@@ -180,7 +196,7 @@ private:
     if (!findSymbol(atom.substr(0, equals), symbol))
       return false;
     int64_t number;
-    if (readNumber(value, number)) {
+    if (readValue(symbol, value, number)) {
       guard.push_back({Atom::Equal, symbol, number, 0});
       return true;
     }
@@ -190,7 +206,7 @@ private:
     size_t first = value.find(':'), second = value.find(':', first + 1);
     int64_t least, most = INT64_MAX, divisor = 1;
     std::string mostText = value.substr(first + 1, second == std::string::npos ? second : second - first - 1);
-    bool isRead = readNumber(value.substr(0, first), least) && (mostText.empty() || readNumber(mostText, most)) &&
+    bool isRead = readValue(symbol, value.substr(0, first), least) && (mostText.empty() || readValue(symbol, mostText, most)) &&
                   (second == std::string::npos || (readNumber(value.substr(second + 1), divisor) && divisor > 0));
     if (!isRead)
       return fail("expected MIN:MAX or MIN:MAX:DIVISOR, found '" + value + "'");

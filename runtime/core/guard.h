@@ -4,7 +4,11 @@
 // atom    := symbol "=" integer                   the symbol has this value
 //          | symbol "=" min ":" [max] [":" m]     it lies between min and max, both included, and is a multiple of m
 //          | symbol "=" symbol [("+" | "-") integer]
-// symbol  := its name in the model; "s" and its number, of one without a name; "#" and its number
+// symbol  := its name in the model; "s" and its number, of one without a name; "#" and its number; value
+// value   := input "[" index "]"                  an element of an input whose values decide shapes or branches, in row-major order
+//          | input                                the same of an input with one element, where no symbol has this name
+//
+// Values are symbols to everything here: an element of such an input has a symbol of its own, whose name is `input[index]`. They alone may be negative.
 #ifndef ONAGER_RUNTIME_CORE_GUARD_H
 #define ONAGER_RUNTIME_CORE_GUARD_H
 
@@ -13,6 +17,12 @@
 #include <vector>
 
 namespace onager::rt {
+
+/// The value of an element that was not given, or that is not to be told from others. No guard demands it.
+constexpr int64_t kUnknownValue = INT64_MIN;
+
+/// Returns the name of the symbol of an input's element.
+std::string nameValue(const std::string &input, uint64_t element);
 
 /// One condition on symbols.
 struct Atom {

@@ -7,7 +7,7 @@
 
 namespace onager::rt {
 
-static constexpr uint64_t kMagic = 0x344e414d52474e4full; // "ONGRMAN4"
+static constexpr uint64_t kMagic = 0x354e414d52474e4full; // "ONGRMAN5"
 /// ONNX's numbers of types of attributes: of three in a row each, FLOAT, INT and STRING, and their lists.
 static constexpr uint64_t kFloat = 1, kTensor = 4, kFloats = 6;
 
@@ -321,6 +321,20 @@ struct Reader {
 
 } // namespace
 
+/// True where an input whose values may have symbols has so many elements.
+static bool hasElement(const TensorInfo &info, uint64_t element) {
+  // ONNX's numbers: uint8 to int64, bool, uint32.
+  bool isInteger = (info.dtype >= 2 && info.dtype <= 7) || info.dtype == 9 || info.dtype == 12;
+  uint64_t count = 1;
+  for (const Expr &dim : info.dims) {
+    int64_t extent;
+    if (!dim.isConstant(extent) || extent < 0 || static_cast<uint64_t>(extent) > ValueInfo::kMostElements)
+      return false;
+    count = std::min(count * static_cast<uint64_t>(extent), ValueInfo::kMostElements);
+  }
+  return isInteger && element < count;
+}
+
 std::string encode(const Manifest &m) {
   Writer w;
   w.number(kMagic);
@@ -352,6 +366,11 @@ std::string encode(const Manifest &m) {
   w.texts(m.strings);
   w.list(m.operators, [&](const CustomNodeInfo &x) { w.customOperator(x); });
   w.guard(m.guard);
+  w.list(m.values, [&](const ValueInfo &x) {
+    w.number(x.symbol);
+    w.number(x.input);
+    w.number(x.element);
+  });
   return w.out;
 }
 
@@ -394,6 +413,11 @@ bool decode(const uint8_t *data, size_t size, Manifest &m, std::string &error) {
   m.strings = r.texts();
   m.operators = r.list<CustomNodeInfo>(56, [&] { return r.customOperator(); });
   m.guard = r.guard();
+  m.values = r.list<ValueInfo>(24, [&] {
+    ValueInfo x{r.number(), r.number(), r.number()};
+    r.bad |= x.symbol >= r.symbols || x.input >= m.inputs.size() || !hasElement(m.inputs[x.input], x.element);
+    return x;
+  });
   for (const TensorInfo &t : m.outputs)
     r.bad |= t.block >= static_cast<int64_t>(m.blocks);
   if (r.bad || r.at != r.end || m.blocks > (1u << 20)) {

@@ -1,7 +1,7 @@
 // What an artifact says about itself: signature, symbols, memory, launches. Written by the compiler, read by the runtime.
 //
-// manifest  := magic:u64 "ONGRMAN4", name, features, symbols, inputs, outputs, derived, slots, blocks:u64, launches, errors,
-//              weightBytes:u64, work:expr, strings, operators, guard
+// manifest  := magic:u64 "ONGRMAN5", name, features, symbols, inputs, outputs, derived, slots, blocks:u64, launches, errors,
+//              weightBytes:u64, work:expr, strings, operators, guard, values
 // string    := length:u64, bytes          list of X := count:u64, X*
 // features  := list of string (LLVM's names of CPU features that the code needs)
 // symbols   := list of string ("" for one without a name)
@@ -16,6 +16,7 @@
 // result    := dtype:u64, dims: list of i64       see ResultInfo
 // attribute := name:string, type:u64, ints: list of i64, floats: list of f32 (8 bytes each), strings: list of string
 // guard     := list of (kind:u64, symbol:u64, a:i64, b:i64)   see guard.h
+// values    := list of (symbol:u64, input:u64, element:u64)   see ValueInfo
 // expr      := list of (op:u64, value:i64)        a program for a stack machine, see Expr
 // All numbers are little-endian.
 //
@@ -76,6 +77,12 @@ struct Derived {
   Expr expr;
 };
 
+/// A symbol that has the value of an element of an input, in row-major order. The input has integers or bools, and a fixed shape.
+struct ValueInfo {
+  static constexpr uint64_t kMostElements = 8; ///< of one input
+  uint64_t symbol = 0, input = 0, element = 0;
+};
+
 /// An attribute of a node of a custom operator. `type` is of ONNX's AttributeProto.AttributeType; what is no list is one of one value.
 struct AttributeInfo {
   std::string name;
@@ -118,6 +125,7 @@ struct Manifest {
   std::vector<std::string> strings; ///< texts by number
   std::vector<CustomNodeInfo> operators;
   Guard guard; ///< of the generic form: what every input must fulfil; of a variant: the shapes that it is for
+  std::vector<ValueInfo> values; ///< of the inputs that decide shapes or branches, by input and element
 };
 
 /// Returns the manifest's bytes.

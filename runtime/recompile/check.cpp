@@ -1,6 +1,7 @@
 // The shadow check of new variants.
 #include "runtime/recompile/check.h"
 #include "runtime/core/frame.h"
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -30,6 +31,9 @@ public:
         symbols[atom.symbol] = symbols[static_cast<size_t>(atom.a)] + atom.b;
     for (const TensorInfo &info : manifest.inputs)
       add(info);
+    for (const ValueInfo &value : manifest.values)
+      if (std::any_of(guard.begin(), guard.end(), [&](const Atom &atom) { return atom.symbol == value.symbol; }))
+        set(value);
   }
   std::vector<onager_tensor> tensors;
   bool isPossible = true;
@@ -47,6 +51,12 @@ private:
     contents.emplace_back(new std::vector<char>(isPossible ? bytes + ONAGER_ALIGNMENT : ONAGER_ALIGNMENT));
     fill(info.dtype, contents.back()->data(), isPossible ? bytes : 0);
     tensors.push_back({sizeof(onager_tensor), static_cast<int32_t>(info.dtype), static_cast<int32_t>(info.dims.size()), 0, contents.back()->data(), dims.back()->data(), bytes});
+  }
+  /// Gives an element the value that the guard wants.
+  void set(const ValueInfo &value) {
+    uint64_t width = onager_dtype_bytes(tensors[value.input].dtype);
+    if (isPossible)
+      std::memcpy(contents[value.input]->data() + value.element * width, &symbols[value.symbol], width);
   }
   double draw() {
     state = state * 6364136223846793005ull + 1442695040888963407ull;

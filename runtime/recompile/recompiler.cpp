@@ -22,6 +22,8 @@ static constexpr double kWorth = 0.25;
 /// Runs that tell whether a variant is faster, and the loss that is taken for noise.
 static constexpr uint64_t kJudgedRuns = 16;
 static constexpr double kNoise = 0.05;
+/// Runs after which a value of an input is told from others. Few: what decides is mostly the same from the first run on.
+static constexpr uint64_t kFewestValueRuns = 4;
 /// Time between two looks at whether the session is being closed, while another process compiles the same.
 static constexpr double kLockStep = 0.1;
 /// A compilation that takes longer than this hangs.
@@ -36,7 +38,7 @@ struct Guarded {
   pthread_mutex_t &mutex;
 };
 
-/// The symbols that make a shape: those of the inputs' dims.
+/// The symbols that make a shape: those of the inputs' dims, then those of values.
 std::vector<uint64_t> findSymbols(const Manifest &manifest) {
   std::vector<uint64_t> symbols;
   for (const TensorInfo &input : manifest.inputs)
@@ -46,7 +48,21 @@ std::vector<uint64_t> findSymbols(const Manifest &manifest) {
           symbols.push_back(static_cast<uint64_t>(token.value));
   std::sort(symbols.begin(), symbols.end());
   symbols.erase(std::unique(symbols.begin(), symbols.end()), symbols.end());
+  for (const ValueInfo &value : manifest.values)
+    symbols.push_back(value.symbol);
   return symbols;
+}
+
+/// One filter for each input whose values decide.
+std::vector<ValueFilter> makeFilters(const Manifest &manifest, onager_recompile mode) {
+  std::vector<ValueFilter> filters;
+  size_t start = findSymbols(manifest).size() - manifest.values.size();
+  for (size_t first = 0, end = 0; first < manifest.values.size(); first = end) {
+    while (end < manifest.values.size() && manifest.values[end].input == manifest.values[first].input)
+      ++end;
+    filters.emplace_back(start + first, end - first, mode == ONAGER_RECOMPILE_EAGER ? 1 : kFewestValueRuns);
+  }
+  return filters;
 }
 
 } // namespace
@@ -82,7 +98,8 @@ Outcome readSettings(const onager_recompilation *given, RecompileSettings &setti
 }
 
 Recompiler::Recompiler(Session &session, RecompileSettings given)
-    : session(session), settings(std::move(given)), shapes(findSymbols(session.model->generic.manifest)), expectedGain(kExpectedGain), expectedCost(kExpectedCost) {
+    : session(session), settings(std::move(given)), shapes(findSymbols(session.model->generic.manifest), makeFilters(session.model->generic.manifest, settings.mode)),
+       expectedGain(kExpectedGain), expectedCost(kExpectedCost) {
   const Model &model = *session.model;
   cacheFolder = settings.hasCache ? settings.cache : VariantCache::findFolder();
   group = describeModel({model.form, model.formBytes}, {model.recipes, model.recipeBytes});
@@ -172,10 +189,7 @@ void Recompiler::judge(Variant &variant, int64_t nanoseconds) {
   if (gain >= -kNoise || !session.variants->remove(variant))
     return;
   ++evicted;
-  Shape shape;
-  for (const Atom &atom : variant.guard())
-    shape.push_back(atom.a);
-  remember(shape);
+  remember(getShape(variant.guard()));
   tell(ONAGER_EVENT_EVICTED, print(variant.guard(), session.model->generic.manifest.symbols), "it was slower than the generic form", 0);
 }
 
@@ -268,8 +282,19 @@ bool Recompiler::serve() {
 Guard Recompiler::makeGuard(const Shape &shape) const {
   Guard guard;
   for (size_t k = 0; k < shape.size(); ++k)
-    guard.push_back({Atom::Equal, shapes.symbols()[k], shape[k], 0});
+    if (shape[k] != kUnknownValue)
+      guard.push_back({Atom::Equal, shapes.symbols()[k], shape[k], 0});
   return guard;
+}
+
+/// The shape that a guard of makeGuard's is for.
+Shape Recompiler::getShape(const Guard &guard) const {
+  Shape shape;
+  for (uint64_t symbol : shapes.symbols()) {
+    auto atom = std::find_if(guard.begin(), guard.end(), [&](const Atom &one) { return one.symbol == symbol && one.kind == Atom::Equal; });
+    shape.push_back(atom == guard.end() ? kUnknownValue : atom->a);
+  }
+  return shape;
 }
 
 bool Recompiler::isFailed(const Shape &shape) const {
@@ -345,13 +370,8 @@ void Recompiler::makeRoom(uint64_t bytes) {
     if ((count < settings.maxVariants && taken + bytes <= settings.maxBytes) || !session.variants->evict(guard))
       return;
     ++evicted;
-    Shape shape;
-    for (const Atom &atom : guard)
-      if (atom.kind == Atom::Equal)
-        shape.push_back(atom.a);
     // It may become hot again.
-    if (shape.size() == shapes.symbols().size())
-      shapes.set(shape, ShapeCounter::State::counted);
+    shapes.set(getShape(guard), ShapeCounter::State::counted);
     tell(ONAGER_EVENT_EVICTED, print(guard, session.model->generic.manifest.symbols), "it was run least", 0);
   }
 }
@@ -379,8 +399,9 @@ Outcome Recompiler::warmUp(const int64_t *symbols, bool wait) {
   if (settings.mode == ONAGER_RECOMPILE_OFF || settings.mode == ONAGER_RECOMPILE_FROZEN || isFrozen.load())
     return failure(ONAGER_BAD_ARGUMENT, "the session makes no variants: recompilation is off or frozen");
   Request request;
-  for (uint64_t symbol : shapes.symbols())
-    request.shape.push_back(symbols[symbol]);
+  request.shape = shapes.getShape(symbols);
+  if (request.shape.empty())
+    return failure(ONAGER_RUN_FAILED, "the model's shapes are fixed, and the values of its inputs that decide are not given, or were too many to make variants for more of them");
   if (!startThread())
     return failure(ONAGER_OUT_OF_MEMORY, "cannot start a thread for variants");
   if (!wait) {

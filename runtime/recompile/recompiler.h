@@ -66,6 +66,7 @@ private:
   void wake();
   bool isHot(uint64_t runs, double seconds) const;
   Guard makeGuard(const Shape &shape) const;
+  Shape getShape(const Guard &guard) const;
   Outcome make(const Shape &shape, double secondsPerRun, bool isBackground);
   Outcome compile(const std::string &guard, bool isBackground, std::string &payload);
   Outcome publish(const std::string &payload, double secondsPerRun, std::string &text);

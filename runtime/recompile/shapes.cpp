@@ -1,25 +1,37 @@
 // Counting shapes: a hash table with a few places to probe.
 #include "runtime/recompile/shapes.h"
+#include "runtime/core/guard.h"
+#include <algorithm>
 #include <sched.h>
 
 namespace onager::rt {
 
 static constexpr size_t kEntries = 256, kProbes = 8;
 
-ShapeCounter::ShapeCounter(std::vector<uint64_t> symbols) : numbers(std::move(symbols)), entries(kEntries), values(kEntries * numbers.size()) {}
+ShapeCounter::ShapeCounter(std::vector<uint64_t> symbols, std::vector<ValueFilter> filters)
+    : numbers(std::move(symbols)), filters(std::move(filters)), present(numbers.size()), entries(kEntries), values(kEntries * numbers.size()) {}
 
-/// The place of a shape whose k-th value is get(k): where it is, else a free one, else the one that was met least.
-template <typename Get> size_t ShapeCounter::findPlace(Get get) const {
-  uint64_t hash = 0x9e3779b97f4a7c15ull;
+bool ShapeCounter::makeShape(const int64_t *all, bool isAsked) {
   for (size_t k = 0; k < numbers.size(); ++k)
-    hash = (hash ^ static_cast<uint64_t>(get(k))) * 0xff51afd7ed558ccdull, hash ^= hash >> 32;
+    present[k] = all[numbers[k]];
+  for (ValueFilter &filter : filters)
+    filter.apply(present.data(), isAsked);
+  return filters.empty() || std::any_of(present.begin(), present.end(), [](int64_t value) { return value != kUnknownValue; });
+}
+
+bool ShapeCounter::isAt(size_t place, const Shape &shape) const {
+  return entries[place].runs && std::equal(shape.begin(), shape.end(), values.begin() + static_cast<std::ptrdiff_t>(place * numbers.size()));
+}
+
+/// The place of a shape: where it is, else a free one, else the one that was met least.
+size_t ShapeCounter::findPlace(const Shape &shape) const {
+  uint64_t hash = 0x9e3779b97f4a7c15ull;
+  for (int64_t value : shape)
+    hash = (hash ^ static_cast<uint64_t>(value)) * 0xff51afd7ed558ccdull, hash ^= hash >> 32;
   size_t best = hash % kEntries;
   for (size_t probe = 0; probe < kProbes; ++probe) {
     size_t place = (hash + probe) % kEntries;
-    bool isSame = entries[place].runs != 0;
-    for (size_t k = 0; isSame && k < numbers.size(); ++k)
-      isSame = values[place * numbers.size() + k] == get(k);
-    if (isSame)
+    if (isAt(place, shape))
       return place;
     if (entries[place].runs < entries[best].runs)
       best = place;
@@ -27,13 +39,10 @@ template <typename Get> size_t ShapeCounter::findPlace(Get get) const {
   return best;
 }
 
-ShapeCounter::Entry *ShapeCounter::find(const int64_t *all) {
-  size_t place = findPlace([&](size_t k) { return all[numbers[k]]; });
+ShapeCounter::Entry *ShapeCounter::find() {
+  size_t place = findPlace(present);
   Entry &entry = entries[place];
-  bool isSame = entry.runs != 0;
-  for (size_t k = 0; isSame && k < numbers.size(); ++k)
-    isSame = values[place * numbers.size() + k] == all[numbers[k]];
-  if (isSame)
+  if (isAt(place, present))
     return &entry;
   // A shape that comes again wears down the one that has its place.
   if (entry.runs > 1 && entry.state == State::counted) {
@@ -43,9 +52,16 @@ ShapeCounter::Entry *ShapeCounter::find(const int64_t *all) {
   if (entry.runs && entry.state == State::wanted)
     return nullptr;
   entry = {};
-  for (size_t k = 0; k < numbers.size(); ++k)
-    values[place * numbers.size() + k] = all[numbers[k]];
+  std::copy(present.begin(), present.end(), values.begin() + static_cast<std::ptrdiff_t>(place * numbers.size()));
   return &entry;
+}
+
+Shape ShapeCounter::getShape(const int64_t *all) {
+  while (isBusy.exchange(true, std::memory_order_acquire))
+    sched_yield();
+  Shape shape = makeShape(all, /*isAsked=*/true) ? present : Shape();
+  isBusy.store(false, std::memory_order_release);
+  return shape;
 }
 
 bool ShapeCounter::take(Shape &shape, double &secondsPerRun) {
@@ -67,10 +83,9 @@ bool ShapeCounter::take(Shape &shape, double &secondsPerRun) {
 void ShapeCounter::set(const Shape &shape, State state) {
   while (isBusy.exchange(true, std::memory_order_acquire))
     sched_yield();
-  size_t place = findPlace([&](size_t k) { return shape[k]; });
+  size_t place = findPlace(shape);
   entries[place] = {state == State::counted ? uint64_t(0) : uint64_t(1), 0, state};
-  for (size_t k = 0; k < numbers.size(); ++k)
-    values[place * numbers.size() + k] = shape[k];
+  std::copy(shape.begin(), shape.end(), values.begin() + static_cast<std::ptrdiff_t>(place * numbers.size()));
   isBusy.store(false, std::memory_order_release);
 }
 

@@ -2,13 +2,14 @@
 #ifndef ONAGER_RUNTIME_RECOMPILE_SHAPES_H
 #define ONAGER_RUNTIME_RECOMPILE_SHAPES_H
 
+#include "runtime/recompile/values.h"
 #include <atomic>
 #include <cstdint>
 #include <vector>
 
 namespace onager::rt {
 
-/// Values of the symbols of a model's inputs.
+/// Values of the symbols of a model's inputs: of their dims, then of elements that decide, kUnknownValue where they are not to be told from others.
 using Shape = std::vector<int64_t>;
 
 /// Counts runs by shape, in a table of fixed size in which rare shapes make room for others. Counting allocates nothing and waits for nobody: where two
@@ -17,14 +18,15 @@ class ShapeCounter {
 public:
   enum class State { counted, wanted, done };
 
-  explicit ShapeCounter(std::vector<uint64_t> symbols);
+  /// `filters` say which values of inputs make shapes of their own.
+  explicit ShapeCounter(std::vector<uint64_t> symbols, std::vector<ValueFilter> filters = {});
   const std::vector<uint64_t> &symbols() const { return numbers; }
 
   /// Counts a run on the values of all symbols; `isHot(runs, seconds)` tells whether its shape should have a variant. True where it has become wanted.
   template <typename IsHot> bool count(const int64_t *values, double seconds, IsHot isHot) {
     if (isBusy.exchange(true, std::memory_order_acquire))
       return false;
-    Entry *entry = find(values);
+    Entry *entry = makeShape(values, /*isAsked=*/false) ? find() : nullptr;
     bool isWanted = false;
     if (entry && entry->state == State::counted) {
       ++entry->runs;
@@ -39,6 +41,8 @@ public:
 
   /// Takes the wanted shape on which most time was spent; false where there is none.
   bool take(Shape &shape, double &secondsPerRun);
+  /// Returns the shape of the values of all symbols, for which a variant is asked; empty where there is nothing that a guard could say of it.
+  Shape getShape(const int64_t *values);
   /// A shape that is done is not counted any more; others are, from 0 on.
   void set(const Shape &shape, State state);
 
@@ -48,11 +52,16 @@ private:
     double seconds = 0;
     State state = State::counted;
   };
-  /// Finds or makes the entry of a shape; null where more frequent shapes have all places. REQUIRES: isBusy is the caller's.
-  Entry *find(const int64_t *values);
-  template <typename Get> size_t findPlace(Get get) const;
+  /// Fills `present`; false where all of it is unknown. REQUIRES: isBusy is the caller's, as for all of the following.
+  bool makeShape(const int64_t *values, bool isAsked);
+  /// Finds or makes the entry of `present`; null where more frequent shapes have all places.
+  Entry *find();
+  size_t findPlace(const Shape &shape) const;
+  bool isAt(size_t place, const Shape &shape) const;
 
   std::vector<uint64_t> numbers; ///< of the symbols that make a shape
+  std::vector<ValueFilter> filters;
+  Shape present;                 ///< the shape that is counted
   std::vector<Entry> entries;
   std::vector<int64_t> values;   ///< of the entries' shapes, one after another
   std::atomic<bool> isBusy{false};

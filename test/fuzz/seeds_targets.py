@@ -29,7 +29,7 @@ REGEX = ["", "a*b+c?", "(a|b){2,5}", "[a-z0-9_]+@[^.]+\\.com", "^\\bfoo\\B.$", "
 WORDS = {
     "model": ["Add", "Conv", "If", "Loop", "Scan", "MatMul", "then_branch", "else_branch", "body", "to", "axis", "perm", "value", "\x08\x01", "\x10\x07"],
     "formats": ["\\x93NUMPY", "'descr': '<f4'", "'fortran_order': False", "'shape': (2, 3), ", "'<U3'", "'|S2'", "'|V1'", "PK\\x03\\x04", "PK\\x01\\x02", "PK\\x05\\x06", "18446744073709551615"],
-    "artifact": ["ONGRMAN4", "\\x7fELF", "onager_model", "\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x7f", "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x80"],
+    "artifact": ["ONGRMAN5", "\\x7fELF", "onager_model", "\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x7f", "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x80"],
     "cache": ["ONGRVAR1", "a" * 32, "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x80", "\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff"],
     "images": ["IHDR", "IDAT", "PLTE", "tRNS", "VP8 ", "VP8L", "VP8X", "jp2h", "jp2c", "pclr", "cmap", "\\xff\\xc2", "\\xff\\xda", "\\xff\\xee", "\\xff\\x51", "\\xff\\x52", "\\xff\\x90"],
     "regex": ["[[:alpha:]]", "[^", "(?:", "(?P<a>", "{2,5}", "{1000}", "\\\\x{10ffff}", "\\\\b", "\\\\pN"],
@@ -87,7 +87,7 @@ def _list_images():
 def _find_manifest(artifact: bytes) -> bytes:
     """The manifest, whose length onager_model has behind its own size, the interface's version and an address."""
     version = int(re.search(r"#define ONAGER_ABI_VERSION (\d+)", (ROOT / "include/onager-rt/abi.h").read_text())[1])
-    start, model = artifact.index(b"ONGRMAN4"), artifact.index(struct.pack("<II", 72, version))
+    start, model = artifact.index(b"ONGRMAN5"), artifact.index(struct.pack("<II", 72, version))
     return artifact[start:start + struct.unpack_from("<Q", artifact, model + 16)[0]]
 
 

@@ -293,3 +293,98 @@ def test_processes_that_start_cold_compile_once(artifact, own_cache, tmp_path):
     processes = [subprocess.Popen([sys.executable, "-c", program, artifact], env=environment) for _ in range(4)]
     assert [process.wait() for process in processes] == [0] * 4
     assert log.read_text().splitlines() == ["call"]
+
+
+# The shape of the result, and the branch, are values of inputs; only the first of its models has symbols in shapes.
+BRANCHES = """
+two = Constant<value_int = 2>()
+isTwo = Equal(mode, two)
+z = If(isTwo) <then_branch = g1 () => (float[n, 4] t) { t = Exp(x) }, else_branch = g2 () => (float[n, 4] e) { e = Neg(x) }>
+y = Expand(z, sizes)
+"""
+
+
+@pytest.fixture(scope="module", params=["n", "1"], ids=["symbols", "fixed"])
+def branches(request, tmp_path_factory):
+    text = make_text(f"(float[{request.param}, 4] x, int64 mode, int64[3] sizes) => (float[a, b, c] y)", BRANCHES.replace("[n,", f"[{request.param},"))
+    return onager.compile(text, tmp_path_factory.mktemp("branches") / "branches.so")
+
+
+def make_branch_feeds(mode: int, times: int) -> dict[str, np.ndarray]:
+    return {"x": np.random.default_rng(mode).uniform(-1, 1, (1, 4)).astype(np.float32), "mode": np.array(mode), "sizes": np.array([times, 1, 4])}
+
+
+def check_branches(session, mode: int, times: int) -> None:
+    feeds = make_branch_feeds(mode, times)
+    y, = session.run(None, feeds)
+    expected = np.exp(feeds["x"]) if mode == 2 else -feeds["x"]
+    assert y.shape == (times, 1, 4) and np.allclose(y, np.broadcast_to(expected, y.shape), rtol=1e-5)
+
+
+def test_warming_up_is_for_the_values_of_the_feeds(branches):
+    session = onager.InferenceSession(branches, threads=1)
+    for mode, times in [(2, 3), (1, 3)]:
+        session.warm_up(make_branch_feeds(mode, times))
+    assert session.stats()["compiled"] == 2
+    for mode, times, hit in [(2, 3, 1), (1, 3, 1), (2, 4, 0), (0, 3, 0), (2, 0, 0)]:
+        before = session.stats()["hits"]
+        check_branches(session, mode, times)
+        assert session.stats()["hits"] - before == hit, (mode, times)
+
+
+def test_later_sessions_load_variants_for_values(branches, own_cache):
+    onager.InferenceSession(branches).warm_up(make_branch_feeds(2, 3))
+    assert len(list(own_cache.rglob("*.variant"))) == 1
+    later = onager.InferenceSession(branches, recompile="frozen")
+    check_branches(later, 2, 3)
+    check_branches(later, 1, 3)
+    stats = later.stats()
+    assert stats["loaded"] == 1 and stats["hits"] == 1 and stats["misses"] == 1, stats
+
+
+def test_outputs_offered_to_a_variant_may_be_too_small(branches):
+    """What the generic form learns while running a variant knows before: memory that the caller offers is taken where it suffices."""
+    session = onager.InferenceSession(branches, threads=1)
+    session.warm_up(make_branch_feeds(2, 60))
+    for times in (60, 1, 60, 2, 60):
+        check_branches(session, 2, times)
+    assert session.stats()["hits"] == 4
+
+
+def test_eager_sessions_compile_for_few_values(branches):
+    session = onager.InferenceSession(branches, threads=1, recompile="eager")
+    for times in range(1, 31):
+        check_branches(session, 2, times)
+        session.warm_up(make_branch_feeds(2, times)) if times % 10 == 0 and times < 30 else None
+    made = session.stats()["compiled"]
+    for times in range(31, 90):
+        check_branches(session, 2, times)
+    wait_for_rest(session)
+    # Eight values of `sizes`, and where shapes have symbols one variant for all others, each with `mode` as it is.
+    assert 1 <= session.stats()["compiled"] <= 10 and session.stats()["failed"] == 0, (made, session.stats())
+
+
+def wait_for_rest(session) -> None:
+    """Waits until nothing is compiled any more."""
+    before = -1
+    while before != (now := session.stats()["compiled"]):
+        before = now
+        time.sleep(1)
+
+
+def test_lazy_sessions_make_variants_for_values_that_stay(tmp_path):
+    nodes = """
+two = Constant<value_int = 2>()
+isTwo = Equal(mode, two)
+y = If(isTwo) <then_branch = g1 () => (float[n, n] t) { a = MatMul(x, x) b = Tanh(a) t = MatMul(b, x) }, else_branch = g2 () => (float[n, n] e) { e = Neg(x) }>
+"""
+    session = onager.InferenceSession(onager.compile(make_text("(float[n, n] x, int64 mode) => (float[n, n] y)", nodes), tmp_path / "model.so"), threads=1)
+    feeds = {"x": np.random.default_rng(0).uniform(-0.1, 0.1, (384, 384)).astype(np.float32), "mode": np.array(2)}
+    expected, = session.run(None, feeds)
+    end = time.monotonic() + 120
+    while session.stats()["hits"] == 0:
+        assert time.monotonic() < end, session.stats()
+        assert agree(session.run(None, feeds), [expected])
+    misses = session.stats()["misses"]
+    assert agree(session.run(None, {**feeds, "mode": np.array(1)}), [-feeds["x"]])
+    assert session.stats()["misses"] == misses + 1, "the variant is for the value"

@@ -96,6 +96,86 @@ def test_artifacts_get_variants_later(model, tmp_path, monkeypatch, emit):
         assert special.stats()["hits"] == 2
 
 
+# `steps` chooses a branch, `k` a size, `target` a shape; `scale` is data.
+VALUES = """<ir_version: 10, opset_import: ["" : 21]>
+g (float[batch, 12] x, int64 steps, int64[1] k, int64[2] target, int64 scale) => (float[a, b] y, float[batch, c] top, int64 kept)
+{ two = Constant<value_int = 2>() kept = Mul(scale, two)
+  isTwo = Equal(steps, two)
+  z = If(isTwo) <then_branch = g1 () => (float[batch, 12] t) { t = Exp(x) }, else_branch = g2 () => (float[batch, 12] e) { e = Neg(x) }>
+  y = Reshape(z, target) top, places = TopK(x, k) }"""
+
+
+@pytest.fixture(scope="module")
+def values(tmp_path_factory):
+    path = tmp_path_factory.mktemp("values") / "values.onnx"
+    path.write_text(VALUES)
+    return path
+
+
+def make_values(steps: int, k: int, target: tuple[int, int], batch: int = 2) -> dict[str, np.ndarray]:
+    x = np.random.default_rng(batch).permutation(batch * 12).reshape(batch, 12).astype(np.float32) / 12
+    return {"x": x, "steps": np.array(steps), "k": np.array([k]), "target": np.array(target), "scale": np.array(5)}
+
+
+def check_values(session, feeds) -> None:
+    x = feeds["x"]
+    y, top, kept = session.run(None, feeds)
+    assert np.allclose(y, (np.exp(x) if feeds["steps"] == 2 else -x).reshape(feeds["target"]), rtol=1e-5)
+    assert np.array_equal(top, np.sort(x)[:, ::-1][:, :feeds["k"][0]]) and kept == 10
+
+
+def test_values_of_inputs_make_variants(values, tmp_path):
+    options = ["--variant", "steps=2", "--likely", "batch=2,k=3,target[0]=4,target[1]=-1", "--variants=auto"]
+    path = compile_model(values, tmp_path / "values.so", *options)
+    found = inspect(path)
+    assert found["deciding"] == ["steps[0]", "k[0]", "target[0]", "target[1]"]
+    guards = [variant["guard"] for variant in found["variants"]]
+    assert guards == ["steps[0]=2", "batch=2,k[0]=3,target[0]=4,target[1]=-1"]
+    assert "values that decide: steps[0] k[0] target[0] target[1]" in run_command(ONAGER, "inspect", path)
+    session = onager.InferenceSession(path, recompile="off")
+    hits = 0
+    for steps, k, target, batch, hit in [(2, 5, (3, -1), 1, 1), (1, 5, (3, -1), 1, 0), (1, 3, (4, -1), 2, 1), (1, 3, (-1, 4), 2, 0), (1, 4, (4, -1), 2, 0), (2, 3, (4, -1), 2, 1), (0, 1, (1, 12), 1, 0)]:
+        check_values(session, make_values(steps, k, target, batch))
+        hits += hit
+        assert session.stats()["hits"] == hits, (steps, k, target, batch)
+
+
+def test_a_value_that_the_model_refuses_is_refused_by_a_variant(values, tmp_path):
+    session = onager.InferenceSession(compile_model(values, tmp_path / "values.so", "--variant", "steps=2"), recompile="off")
+    for k, target in [(13, (4, 6)), (-1, (4, 6)), (3, (5, -1))]:
+        messages = []
+        for steps in (1, 2):
+            with pytest.raises((RuntimeError, ValueError)) as error:
+                session.run(None, make_values(steps, k, target))
+            messages.append(str(error.value))
+        assert messages[0] == messages[1], "the variant says what the generic form says"
+    assert session.stats()["hits"] == 3
+    expect_error(run_onager("compile", values, "-o", tmp_path / "none.so", "--variant", "target[0]=-7,target[1]=2"), 2, "would be negative")
+
+
+def test_what_guards_say_of_values_wrongly_is_said(values, tmp_path):
+    plain = compile_model(values, tmp_path / "plain.so")
+    for guard, said in [("target=3", "input 'target' has several elements"), ("target[2]=3", "input 'target' has 2 elements"), ("scale=3", "input 'scale' decides no shape and no branch"),
+                        ("x=3", "input 'x' decides no shape and no branch"), ("k=a", "expected a number, MIN:MAX or a symbol"), ("k=1,k=2", "no value of 'k[0]'"), ("batch=-1", "expected a number")]:
+        expect_error(run_onager("compile", values, "-o", tmp_path / "none.so", "--variant", guard), 2, said)
+    expect_error(run_onager("respecialize", plain, "-o", tmp_path / "none.so", "--variant", "scale=3"), 2, "unknown symbol 'scale'")
+    expect_error(run_onager("compile", values, "-o", tmp_path / "none.so", "--dim", "steps=2"), 2, "unknown symbol 'steps'")
+    assert not (tmp_path / "none.so").exists()
+
+
+def test_artifacts_get_variants_for_values_later(values, tmp_path, monkeypatch):
+    monkeypatch.setenv("ONAGER_CACHE_DIR", str(tmp_path / "cache"))
+    plain = compile_model(values, tmp_path / "plain.so")
+    onager.InferenceSession(plain).warm_up(make_values(2, 3, (4, 6)))
+    more = tmp_path / "more.so"
+    run_command(ONAGER, "respecialize", plain, "-o", more, "--variant", "k=5", "--from-cache")
+    assert [variant["guard"] for variant in inspect(more)["variants"]] == ["k[0]=5", "batch=2,steps[0]=2,k[0]=3,target[0]=4,target[1]=6"]
+    session = onager.InferenceSession(more, recompile="off")
+    for feeds in (make_values(2, 3, (4, 6)), make_values(1, 5, (6, 4)), make_values(1, 6, (6, 4))):
+        check_values(session, feeds)
+    assert session.stats()["hits"] == 2
+
+
 def test_portable_artifacts_have_variants_of_each_level(model, tmp_path):
     path = compile_model(model, tmp_path / "portable.so", "--target=portable", "--variant", "batch=1,seq=16")
     generic, session = onager.InferenceSession(compile_model(model, tmp_path / "native.so"), recompile="off"), onager.InferenceSession(path)

@@ -82,6 +82,47 @@ TEST(Guard, ImplicationIsThatOfValues) {
   EXPECT_TRUE(implies(parse("total=seq+1,seq=3"), parse("total=seq+1")));
 }
 
+TEST(Guard, ElementsOfInputsHaveNames) {
+  const std::vector<std::string> names{"batch", "sr", "sr[0]", "k[0]", "shape[0]", "shape[1]"};
+  auto read = [&](const std::string &text) {
+    Guard guard;
+    std::string error;
+    return parseGuard(text, names, guard, error) ? print(guard, names) : "refused: " + error;
+  };
+  EXPECT_EQ(read("k=5"), "k[0]=5") << "an input of one element needs no index";
+  EXPECT_EQ(read("k[0]=5,batch=1"), "batch=1,k[0]=5");
+  EXPECT_EQ(read("sr=4"), "sr=4") << "a symbol comes before an input of its name";
+  EXPECT_EQ(read("sr[0]=16000"), "sr[0]=16000");
+  EXPECT_EQ(read("shape[0]=-1,shape[1]=4"), "shape[0]=-1,shape[1]=4") << "values may be negative";
+  EXPECT_EQ(read("#4=-1"), "shape[0]=-1");
+  EXPECT_EQ(read("k=-4:8"), "k[0]=-4:8");
+  EXPECT_EQ(read("shape=4"), "refused: input 'shape' has several elements: expected shape[0], shape[1] and so on");
+  EXPECT_EQ(read("shape[2]=4"), "refused: unknown symbol 'shape[2]'");
+  EXPECT_EQ(read("batch=-1").find("refused: expected"), 0u) << "extents are never negative";
+  EXPECT_EQ(read("k=1,k[0]=2"), "refused: no value of 'k[0]' fulfils the conditions on it");
+  for (const char *text : {"k=", "k=--1", "k=-", "k[=1", "k[0=1", "[0]=1", "k[0][0]=1"})
+    EXPECT_EQ(read(text).find("refused"), 0u) << text;
+}
+
+TEST(Guard, ValuesAreImpliedAndMatchedAsSymbolsAre) {
+  const std::vector<std::string> names{"batch", "k[0]"};
+  auto read = [&](const std::string &text) {
+    Guard guard;
+    std::string error;
+    EXPECT_TRUE(parseGuard(text, names, guard, error)) << error;
+    return guard;
+  };
+  EXPECT_TRUE(implies(read("batch=1,k=5"), read("batch=1")));
+  EXPECT_TRUE(implies(read("k=-5"), read("k=-8:0")));
+  EXPECT_FALSE(implies(read("batch=1"), read("batch=1,k=5")));
+  int64_t symbols[] = {1, -5};
+  EXPECT_TRUE(holds(read("batch=1,k=-5"), symbols));
+  EXPECT_FALSE(holds(read("batch=1,k=5"), symbols));
+  symbols[1] = kUnknownValue;
+  EXPECT_FALSE(holds(read("k=-5"), symbols));
+  EXPECT_FALSE(holds(read("k=0"), symbols)) << "what is not given equals nothing";
+}
+
 TEST(Guard, ImplicationNeverContradictsValues) {
   std::mt19937 random(20261128);
   auto draw = [&] {

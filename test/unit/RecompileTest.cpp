@@ -47,7 +47,7 @@ struct Special {
   onager_status warmUp(int64_t n, bool wait = true) {
     Tensor x({n, 4});
     onager_tensor input = x.view();
-    input.data = nullptr; // not looked at
+    input.data = nullptr; // nothing decides but shapes
     return onager_session_warm_up(session, &input, 1, wait);
   }
   float run(int64_t n) {

@@ -290,3 +290,197 @@ TEST(ShapeCounter, FrequentShapesOutliveRareOnes) {
   }
   EXPECT_TRUE(isWanted);
 }
+
+namespace {
+
+/// What becomes of one value of an input with one element.
+int64_t filterValue(ValueFilter &filter, int64_t value, bool isAsked = false) {
+  int64_t shape[] = {77, value};
+  filter.apply(shape, isAsked);
+  EXPECT_EQ(shape[0], 77) << "what is no value of the input stays";
+  return shape[1];
+}
+
+} // namespace
+
+TEST(ValueFilter, KeepsWhatComesAgain) {
+  ValueFilter filter(1, 1, 3);
+  EXPECT_EQ(filterValue(filter, 16000), kUnknownValue);
+  EXPECT_EQ(filterValue(filter, 16000), kUnknownValue);
+  EXPECT_EQ(filterValue(filter, 16000), 16000);
+  EXPECT_EQ(filterValue(filter, 8000), kUnknownValue);
+  EXPECT_EQ(filterValue(filter, 8000, /*isAsked=*/true), 8000) << "what is asked for need not come again";
+  EXPECT_EQ(filterValue(filter, kUnknownValue, /*isAsked=*/true), kUnknownValue);
+  EXPECT_EQ(filterValue(filter, 16000), 16000);
+}
+
+TEST(ValueFilter, KeepsNothingOfWhatChangesAllTheTime) {
+  ValueFilter filter(1, 1, 4);
+  for (int64_t k = 0; k < 10000; ++k)
+    ASSERT_EQ(filterValue(filter, k), kUnknownValue) << k;
+  for (int k = 0; k < 3; ++k)
+    filterValue(filter, -1);
+  EXPECT_EQ(filterValue(filter, 5), kUnknownValue);
+  EXPECT_EQ(filterValue(filter, -1), -1) << "a value that comes often among others is found all the same";
+}
+
+TEST(ValueFilter, KeepsNoMoreThanSoManyValues) {
+  for (bool isAsked : {false, true}) {
+    ValueFilter filter(1, 1, 1);
+    size_t kept = 0;
+    for (int64_t k = 0; k < 1000; ++k)
+      kept += filterValue(filter, k, isAsked) != kUnknownValue;
+    EXPECT_EQ(kept, ValueFilter::kMostValues);
+    EXPECT_EQ(filterValue(filter, 0), 0) << "what was kept stays";
+  }
+}
+
+TEST(ValueFilter, ElementsOfAnInputAreOneValue) {
+  ValueFilter filter(0, 2, 2);
+  auto apply = [&](int64_t a, int64_t b) {
+    int64_t shape[] = {a, b};
+    filter.apply(shape, false);
+    return std::pair(shape[0], shape[1]);
+  };
+  std::pair<int64_t, int64_t> unknown(kUnknownValue, kUnknownValue);
+  EXPECT_EQ(apply(1, 2), unknown);
+  EXPECT_EQ(apply(1, 3), unknown);
+  EXPECT_EQ(apply(1, 2), std::pair(int64_t(1), int64_t(2)));
+  EXPECT_EQ(apply(2, 2), unknown);
+}
+
+TEST(ShapeCounter, ShapesWithChangingValuesCountForTheShapeAlone) {
+  ShapeCounter counter({0, 2}, {ValueFilter(1, 1, 4)});
+  auto isHot = [](uint64_t runs, double) { return runs >= 16; };
+  int wanted = 0;
+  for (int64_t k = 0; k < 1000; ++k) {
+    int64_t symbols[] = {8, 0, k};
+    wanted += counter.count(symbols, 0.1, isHot);
+  }
+  EXPECT_EQ(wanted, 1);
+  Shape shape;
+  double seconds;
+  ASSERT_TRUE(counter.take(shape, seconds));
+  EXPECT_EQ(shape, (Shape{8, kUnknownValue}));
+  int64_t symbols[] = {8, 0, 7};
+  EXPECT_EQ(counter.getShape(symbols), (Shape{8, 7}));
+}
+
+TEST(ShapeCounter, NothingIsWantedWhereOnlyChangingValuesDecide) {
+  ShapeCounter counter({2}, {ValueFilter(0, 1, 1)});
+  int wanted = 0;
+  for (int64_t k = 0; k < 1000; ++k) {
+    int64_t symbols[] = {0, 0, k};
+    wanted += counter.count(symbols, 0.1, [](uint64_t, double) { return true; });
+  }
+  EXPECT_EQ(wanted, 8);
+  int64_t symbols[] = {0, 0, 5000};
+  EXPECT_TRUE(counter.getShape(symbols).empty());
+}
+
+namespace {
+
+/// Runs a model of one input `k` of 2 elements, of which each decides.
+struct LinkedValues {
+  explicit LinkedValues(uint64_t dtype) {
+    manifest.symbols = {"k[0]", "k[1]"};
+    manifest.work.tokens = {{Expr::Const, 1}};
+    manifest.inputs = {{"k", dtype, {{{{Expr::Const, 2}}}}, -1, "", ""}};
+    manifest.outputs = {{"y", ONAGER_I64, {{{{Expr::Const, 2}}}}, -1, "", ""}};
+    manifest.values = {{0, 0, 0}, {1, 0, 1}};
+    bytes = encode(manifest);
+    model.size = offsetof(onager_model, levels);
+    model.abi = ONAGER_ABI_VERSION;
+    model.manifest = reinterpret_cast<const uint8_t *>(bytes.data());
+    model.manifest_bytes = bytes.size();
+    model.main = runForm<0>;
+    model.weights = "";
+    options.size = sizeof options;
+    options.threads = 1;
+    EXPECT_TRUE(bool(session.model->openLinked(&model, nullptr, nullptr)));
+    EXPECT_TRUE(bool(session.finish({})));
+  }
+  void publish(Guard guard) {
+    auto variant = std::make_shared<Variant>();
+    variant->code.manifest = manifest;
+    variant->code.manifest.guard = std::move(guard);
+    variant->code.main = runForm<1>;
+    session.variants->publish(variant);
+  }
+  /// Returns which form ran, and what it had for the first element.
+  template <typename T> std::pair<int64_t, int64_t> run(T first, T second) {
+    T k[2] = {first, second};
+    int64_t y[2] = {-1, -1}, extent = 2;
+    onager_tensor input{sizeof input, static_cast<int32_t>(manifest.inputs[0].dtype), 1, 0, k, &extent, sizeof k}, output{sizeof output, 0, 0, 0, y, nullptr, sizeof y};
+    Outcome outcome = context->run(&input, 1, &output, 1);
+    EXPECT_TRUE(bool(outcome)) << outcome.message;
+    return {y[0], y[1]};
+  }
+  Manifest manifest;
+  std::string bytes;
+  onager_model model{};
+  onager_options options{};
+  Session session{options, nullptr, 1};
+  std::unique_ptr<Context> context;
+};
+
+/// Elements of a type are read as the numbers that they stand for.
+template <typename T> void checkElements(uint64_t dtype, T first, T second, int64_t a, int64_t b) {
+  LinkedValues linked(dtype);
+  linked.publish({{Atom::Equal, 0, a, 0}, {Atom::Equal, 1, b, 0}});
+  linked.context = std::make_unique<Context>(linked.session);
+  EXPECT_EQ(linked.run(first, second), std::pair(int64_t(1), a));
+  EXPECT_EQ(linked.run(second, first), std::pair(int64_t(0), b)) << "another value is the generic form's";
+}
+
+} // namespace
+
+TEST(VariantRuns, AreChosenByTheValuesOfInputs) {
+  checkElements<int64_t>(ONAGER_I64, -7, INT64_MAX, -7, INT64_MAX);
+  checkElements<int32_t>(ONAGER_I32, -7, 9, -7, 9);
+  checkElements<int16_t>(ONAGER_I16, -300, 9, -300, 9);
+  checkElements<int8_t>(ONAGER_I8, -1, 9, -1, 9);
+  checkElements<uint8_t>(ONAGER_U8, 255, 9, 255, 9);
+  checkElements<uint16_t>(ONAGER_U16, 65535, 9, 65535, 9);
+  checkElements<uint32_t>(ONAGER_U32, UINT32_MAX, 9, UINT32_MAX, 9);
+  checkElements<uint8_t>(ONAGER_BOOL, 2, 0, 1, 0);
+}
+
+TEST(VariantRuns, ReadingValuesAllocatesNothing) {
+  if (!onager::test::canCountAllocations())
+    GTEST_SKIP() << "the sanitiser owns the allocator";
+  LinkedValues linked(ONAGER_I64);
+  for (int64_t k = 0; k < 32; ++k)
+    linked.publish({{Atom::Equal, 0, k, 0}});
+  linked.context = std::make_unique<Context>(linked.session);
+  for (int64_t k = 0; k < 40; ++k)
+    linked.run<int64_t>(k, 1);
+  uint64_t before = onager::test::countAllocations();
+  for (int64_t k = 0; k < 200; ++k)
+    linked.run<int64_t>(k % 40, k);
+  EXPECT_EQ(onager::test::countAllocations() - before, 0u);
+}
+
+TEST(Manifest, ValuesOfInputsThatCannotHaveThemAreRefused) {
+  Manifest whole = LinkedValues(ONAGER_I64).manifest, read;
+  std::string error;
+  auto isRead = [&](const Manifest &manifest) {
+    std::string bytes = encode(manifest);
+    return decode(reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size(), read, error);
+  };
+  ASSERT_TRUE(isRead(whole)) << error;
+  EXPECT_EQ(read.values.size(), 2u);
+  for (ValueInfo wrong : {ValueInfo{2, 0, 0}, ValueInfo{0, 1, 0}, ValueInfo{0, 0, 2}}) {
+    Manifest damaged = whole;
+    damaged.values[1] = wrong;
+    EXPECT_FALSE(isRead(damaged));
+  }
+  for (uint64_t dtype : {uint64_t(ONAGER_F32), uint64_t(ONAGER_STRING), uint64_t(ONAGER_U64)}) {
+    Manifest damaged = whole;
+    damaged.inputs[0].dtype = dtype;
+    EXPECT_FALSE(isRead(damaged));
+  }
+  Manifest open = whole;
+  open.inputs[0].dims[0].tokens = {{Expr::Symbol, 0}};
+  EXPECT_FALSE(isRead(open));
+}

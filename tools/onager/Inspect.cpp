@@ -2,6 +2,7 @@
 #include "Artifact.h"
 #include "Profile.h"
 #include "Tensor.h"
+#include "llvm/ADT/StringExtras.h"
 #include <CLI/CLI.hpp>
 #include <memory>
 
@@ -33,6 +34,14 @@ static void printTensors(const char *title, const rt::Manifest &manifest, const 
                    info.block >= 0 ? ", known after the run" : "");
 }
 
+/// The elements of inputs that guards may name.
+static std::vector<std::string> listDeciding(const rt::Manifest &manifest) {
+  std::vector<std::string> names;
+  for (const rt::ValueInfo &value : manifest.values)
+    names.push_back(rt::nameValue(manifest.inputs[value.input].name, value.element));
+  return names;
+}
+
 static void printArtifact(const ArtifactDescription &artifact) {
   const rt::Manifest &manifest = artifact.levels[0].generic;
   std::string features;
@@ -49,6 +58,8 @@ static void printArtifact(const ArtifactDescription &artifact) {
                    info.node.c_str());
   if (!manifest.guard.empty())
     printFormatted("limits: %s\n", rt::print(manifest.guard, manifest.symbols).c_str());
+  if (!manifest.values.empty())
+    printFormatted("values that decide: %s\n", llvm::join(listDeciding(manifest), " ").c_str());
   for (const rt::Manifest &variant : artifact.levels[0].variants)
     printFormatted("variant: %s, %zu launches, %llu bytes of own weights\n", rt::print(variant.guard, variant.symbols).c_str(), variant.launches.size(),
                    static_cast<unsigned long long>(variant.weightBytes));
@@ -98,6 +109,9 @@ static json::Value describe(const ArtifactDescription &artifact) {
   for (const rt::CustomNodeInfo &info : manifest.operators)
     operators.push_back(json::Object{{"domain", json::fixUTF8(info.domain)}, {"type", json::fixUTF8(info.type)}, {"version", static_cast<int64_t>(info.version)},
                                      {"node", json::fixUTF8(info.node)}});
+  json::Array deciding;
+  for (const std::string &name : listDeciding(manifest))
+    deciding.push_back(json::fixUTF8(name));
   return json::Object{{"name", manifest.name},
                       {"inputs", describe(manifest.inputs, manifest)},
                       {"outputs", describe(manifest.outputs, manifest)},
@@ -105,6 +119,7 @@ static json::Value describe(const ArtifactDescription &artifact) {
                       {"weight_bytes", static_cast<int64_t>(manifest.weightBytes)},
                       {"operations", describe(manifest.work, manifest)},
                       {"limits", json::fixUTF8(rt::print(manifest.guard, manifest.symbols))},
+                      {"deciding", std::move(deciding)},
                       {"variants", std::move(variants)},
                       {"generic_form_bytes", static_cast<int64_t>(artifact.form.size())},
                       {"operators", std::move(operators)},

@@ -41,12 +41,33 @@ def GraphNumberStrings : Pass<"graph-number-strings", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numStrings", "strings", "constant strings">];
 }
 
+def GraphFindDecidingInputs : Pass<"graph-find-deciding-inputs", "::mlir::func::FuncOp"> {
+  let summary = "Gives symbols to the elements of inputs whose values decide shapes or branches";
+  let description = [{
+    An input decides where graph-specialize-symbols could evaluate a `graph.bind`, or the condition of a `graph.if`, from its value, other inputs, shapes
+    and constants. Inputs of integers of up to 64 bits or bools, of a fixed shape and one to eight elements qualify; of all inputs together the first
+    32 elements do. Each element gets a symbol behind those of the function, named `input[index]`, or by its number alone if there is such a name.
+    `graph.values` lists them as (symbol, input, element).
+
+    ```mlir
+    // graph.symbols = ["n", ""]
+    func.func @main(%x: tensor<?xf32, affine_map<()[s0] -> (s0)>> {graph.name = "x"}, %k: tensor<1xi64> {graph.name = "k"})
+    graph.bind %k {first = 1 : i64} : tensor<1xi64>
+    // the function gets graph.symbols = ["n", "", "k[0]"], graph.values = array<i64: 2, 1, 0>
+    ```
+    Code is not changed. Does nothing to functions other than @main, and where no input decides.
+  }];
+  let statistics = [Statistic<"numInputs", "inputs", "inputs that decide">];
+}
+
 def GraphSpecializeSymbols : Pass<"graph-specialize-symbols", "::mlir::func::FuncOp"> {
   let summary = "Replaces symbols by what a guard says of them";
   let description = [{
     The guard is one of runtime/core/guard.h, in its text form. A symbol with one value becomes that number; one that equals another, plus an offset,
     becomes that expression; one of which a divisor is known becomes a multiple of a new symbol, which `graph.multiples` lists as (new symbol, symbol,
-    divisor). Definitions whose value is then known, by numbers or by the guard's ranges, go, and so do requirements that hold.
+    divisor). Definitions whose value is then known, by numbers or by the guard's ranges, go, and so do requirements that hold. A symbol that
+    `graph.values` gives to an element of an input tells its value. Integer tensors of up to 64 elements that follow from values and symbols become
+    constants, bindings of theirs numbers, and a `graph.if` whose condition is known the branch that it takes. The inputs stay.
 
     ```mlir
     // guard = "batch=1,seq=16::16", graph.symbols = ["batch", "seq"]
@@ -55,10 +76,10 @@ def GraphSpecializeSymbols : Pass<"graph-specialize-symbols", "::mlir::func::Fun
     %0 = graph.exp %x : (tensor<1x?xf32, affine_map<()[s0, s1, s2] -> (1, s2 * 16)>>) -> tensor<1x?xf32, affine_map<()[s0, s1, s2] -> (1, s2 * 16)>>
     ```
     Results are those of the general form wherever the guard holds; it is kept as `graph.guard` on the function. Does nothing to functions other than
-    @main, and fails where the guard is malformed or names a symbol that no input binds.
+    @main, and fails where the guard is malformed, names a symbol that no input binds, or makes a dim negative.
   }];
   let options = [Option<"guard", "guard", "std::string", "\"\"", "What to assume of the symbols">];
-  let statistics = [Statistic<"numSymbols", "symbols", "symbols replaced">];
+  let statistics = [Statistic<"numSymbols", "symbols", "symbols replaced">, Statistic<"numBranches", "branches", "branches taken">];
 }
 
 def GraphSimplify : Pass<"graph-simplify", "::mlir::func::FuncOp"> {

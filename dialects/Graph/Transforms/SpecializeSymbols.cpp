@@ -1,13 +1,16 @@
-// Symbols of @main -> numbers, multiples of new symbols, other symbols. Test: graph-specialize-symbols.mlir
+// Symbols of @main -> numbers, multiples of new symbols, other symbols; values of inputs -> constants. Test: graph-specialize-symbols.mlir
 //
-// 1. The guard's atoms give each symbol an expression and a range.
-// 2. Definitions are evaluated in program order; those that are known give their symbol an expression as well.
-// 3. One walk replaces symbols in all types and expressions.
+// 1. The guard's atoms give each symbol an expression and a range, and elements of inputs their values.
+// 2. In program order, what is known now is evaluated: elements of small tensors, definitions and bindings, which give their symbols an expression as well, and
+//    conditions, whose branch takes the place of the graph.if.
+// 3. One walk replaces symbols in all types and expressions, and tensors that are known become constants.
 #include "dialects/Graph/IR/Graph.h"
 #include "dialects/Graph/IR/Shapes.h"
+#include "dialects/Graph/Transforms/Evaluate.h"
 #include "dialects/Graph/Transforms/Guards.h"
 #include "dialects/Graph/Transforms/Passes.h"
 #include "mlir/IR/AttrTypeSubElements.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/Support/MathExtras.h"
 
 #define DEBUG_TYPE "graph-specialize-symbols"
@@ -95,6 +98,102 @@ struct Knowledge {
   }
 };
 
+/// Evaluates a function in program order.
+class Resolver {
+public:
+  explicit Resolver(Knowledge &known) : known(known), elements([&known](AffineExpr expr) { return known.replace(expr); }) {}
+
+  /// Takes elements of inputs from what is known of their symbols.
+  void addInputs(func::FuncOp main) {
+    llvm::MapVector<unsigned, Elements> inputs;
+    for (const InputElement &value : getInputElements(main)) {
+      Elements &list = inputs[value.input];
+      list.resize(cast<RankedTensorType>(main.getArgument(value.input).getType()).getNumElements());
+      list[value.element] = getConstant(known.exprs[value.symbol]);
+    }
+    for (auto &[input, list] : inputs)
+      elements.set(main.getArgument(input), std::move(list));
+  }
+
+  void resolve(Block &block) {
+    for (Operation &op : llvm::make_early_inc_range(block)) {
+      elements.run(&op);
+      if (auto define = dyn_cast<DefineOp>(op))
+        resolveDefinition(define);
+      else if (auto bind = dyn_cast<BindOp>(op))
+        resolveBinding(bind);
+      else if (auto branches = dyn_cast<IfOp>(op); branches && elements.getAll(branches.getCondition()))
+        takeBranch(branches);
+      else
+        for (Region &region : op.getRegions())
+          resolve(region.front());
+    }
+  }
+
+  /// Puts constants in the place of what is known, but for index tensors and what the function returns.
+  void replaceValues(func::FuncOp main) {
+    elements.forEachKnown([&](Value value, ArrayRef<int64_t> list) {
+      Operation *op = value.getDefiningOp();
+      auto isReplaced = [&](OpOperand &use) { return use.getOwner() != main.getBody().front().getTerminator(); };
+      if ((op && isa<ConstantOp, IndexTensorOp>(op)) || llvm::none_of(value.getUses(), isReplaced))
+        return;
+      OpBuilder b(&main.getBody().front(), main.getBody().front().begin());
+      auto type = makeTensor(llvm::map_to_vector(getDims(value), [&](AffineExpr dim) { return known.replace(dim); }), cast<RankedTensorType>(value.getType()).getElementType());
+      SmallVector<char> bytes;
+      unsigned width = getElementBytes(type.getElementType());
+      for (int64_t element : list)
+        bytes.append(reinterpret_cast<const char *>(&element), reinterpret_cast<const char *>(&element) + width);
+      value.replaceUsesWithIf(ConstantOp::create(b, op ? op->getLoc() : main.getLoc(), type, makeConstant(type, bytes, "v")), isReplaced);
+    });
+  }
+
+  int64_t numBranches = 0;
+
+private:
+  void resolveDefinition(DefineOp define) {
+    AffineExpr expr = known.resolve(define);
+    if (!expr)
+      return;
+    known.exprs[define.getSymbol()] = expr;
+    define.erase();
+  }
+
+  void resolveBinding(BindOp bind) {
+    const Elements *list = elements.find(bind.getSource());
+    if (!list)
+      return;
+    for (auto [k, element] : llvm::enumerate(*list))
+      if (element)
+        known.exprs[bind.getFirst() + k] = getAffineConstantExpr(*element, bind.getContext());
+    if (elements.getAll(bind.getSource()))
+      bind.erase();
+  }
+
+  void takeBranch(IfOp op) {
+    bool isThen = (*elements.getAll(op.getCondition()))[0] != 0;
+    Block &branch = (isThen ? op.getThenRegion() : op.getElseRegion()).front();
+    resolve(branch);
+    for (auto [symbol, expr] : llvm::zip(op.getSymbols(), (isThen ? op.getThenExprs() : op.getElseExprs()).getResults()))
+      known.exprs[symbol] = known.replace(expr);
+    Operation *yield = branch.getTerminator();
+    OpBuilder b(yield);
+    for (auto [result, value] : llvm::zip(op.getResults(), yield->getOperands())) {
+      // What the types say is the same once symbols are replaced.
+      Value same = result.getType() == value.getType() ? value : Value(ReshapeOp::create(b, op.getLoc(), result.getType(), value));
+      if (const Elements *list = elements.find(value))
+        elements.set(same, Elements(*list));
+      result.replaceAllUsesWith(same);
+    }
+    yield->erase();
+    op->getBlock()->getOperations().splice(op->getIterator(), branch.getOperations());
+    op.erase();
+    ++numBranches;
+  }
+
+  Knowledge &known;
+  Evaluator elements;
+};
+
 struct GraphSpecializeSymbols : impl::GraphSpecializeSymbolsBase<GraphSpecializeSymbols> {
   using GraphSpecializeSymbolsBase::GraphSpecializeSymbolsBase;
 
@@ -110,8 +209,15 @@ struct GraphSpecializeSymbols : impl::GraphSpecializeSymbolsBase<GraphSpecialize
     }
     SmallVector<int64_t> multiples;
     Knowledge known = assume(main, conditions, multiples);
-    resolveDefinitions(main, known);
-    substitute(main, known);
+    Resolver resolver(known);
+    resolver.addInputs(main);
+    resolver.resolve(main.getBody().front());
+    numBranches += resolver.numBranches;
+    resolver.replaceValues(main);
+    if (!substitute(main, known)) {
+      main.emitError("guard '") << guard << "': a dim would be negative";
+      return signalPassFailure();
+    }
     dropRequirements(main);
     annotate(main, conditions, multiples);
   }
@@ -119,9 +225,11 @@ struct GraphSpecializeSymbols : impl::GraphSpecializeSymbolsBase<GraphSpecialize
   /// Reads the guard and checks that the inputs bind what it names.
   bool read(func::FuncOp main, rt::Guard &conditions, std::string &error) {
     std::vector<std::string> names = getSymbolNames(main);
-    if (!rt::parseGuard(guard, names, conditions, error))
+    if (!readGuard(main, guard, conditions, error))
       return false;
     llvm::DenseSet<unsigned> bound;
+    for (const InputElement &value : getInputElements(main))
+      bound.insert(value.symbol);
     for (Type type : main.getArgumentTypes())
       for (AffineExpr dim : getDims(type))
         forEachSymbol(dim, [&](unsigned symbol) { bound.insert(symbol); });
@@ -175,36 +283,31 @@ struct GraphSpecializeSymbols : impl::GraphSpecializeSymbolsBase<GraphSpecialize
     return known;
   }
 
-  void resolveDefinitions(func::FuncOp main, Knowledge &known) {
-    SmallVector<DefineOp> resolved;
-    main.walk([&](DefineOp define) {
-      AffineExpr expr = known.resolve(define);
-      if (!expr)
-        return;
-      known.exprs[define.getSymbol()] = expr;
-      resolved.push_back(define);
-    });
-    for (DefineOp define : resolved)
-      define.erase();
-  }
-
-  void substitute(func::FuncOp main, const Knowledge &known) {
+  /// False where a dim of a tensor has become a negative number.
+  bool substitute(func::FuncOp main, const Knowledge &known) {
     auto replaceAll = [&](AffineMap map) {
       SmallVector<AffineExpr> exprs;
       for (AffineExpr expr : map.getResults())
         exprs.push_back(known.replace(expr));
       return exprs;
     };
+    bool isSound = true;
     AttrTypeReplacer replacer;
     replacer.addReplacement([&](RankedTensorType type) -> AttrTypeReplacer::ReplaceFnResult<Type> {
       auto map = dyn_cast_or_null<AffineMapAttr>(type.getEncoding());
-      return {{map ? Type(makeTensor(replaceAll(map.getValue()), type.getElementType())) : Type(type), WalkResult::skip()}};
+      if (!map)
+        return {{Type(type), WalkResult::skip()}};
+      SmallVector<AffineExpr> dims = replaceAll(map.getValue());
+      bool isTensor = llvm::none_of(dims, [](AffineExpr dim) { return getConstant(dim).value_or(0) < 0; });
+      isSound &= isTensor;
+      return {{isTensor ? Type(makeTensor(dims, type.getElementType())) : Type(type), WalkResult::skip()}};
     });
     replacer.addReplacement([&](AffineMapAttr map) -> AttrTypeReplacer::ReplaceFnResult<Attribute> {
       bool isShape = map.getValue().getNumDims() == 0;
       return {{isShape ? Attribute(makeExprs(&getContext(), replaceAll(map.getValue()))) : Attribute(map), WalkResult::skip()}};
     });
     replacer.recursivelyReplaceElementsIn(main, /*replaceAttrs=*/true, /*replaceLocs=*/false, /*replaceTypes=*/true);
+    return isSound;
   }
 
   void dropRequirements(func::FuncOp main) {
