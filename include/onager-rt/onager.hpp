@@ -136,7 +136,7 @@ public:
   std::vector<Info> inputs() const { return describe(onager_session_inputs(get()), onager_session_input); }
   std::vector<Info> outputs() const { return describe(onager_session_outputs(get()), onager_session_output); }
   int threads() const noexcept { return onager_session_threads(get()); }
-  /// Has a variant made for inputs of these shapes, whose data is not looked at; with `wait`, returns when it runs.
+  /// Has a variant made for inputs of these shapes, and of their values where these decide; with `wait`, returns when it runs.
   void warmUp(const std::vector<Tensor> &inputs, bool wait = true) {
     std::vector<onager_tensor> views;
     for (const Tensor &tensor : inputs)

@@ -87,7 +87,7 @@ class InferenceSession:
         return {**rest, **tensors}
 
     def warm_up(self, feeds: dict[str, ArrayLike], wait: bool = True) -> None:
-        """Gets ready for inputs of these shapes: has code made for them, if the session does so, and runs once, so that memory is there and threads are started.
+        """Gets ready for inputs of these shapes, and these values where an input's values decide shapes or branches: has code made for them, if the session does so, and runs once, so that memory is there and threads are started.
 
         Without `wait` the code is made while other runs go on. Where none can be made a warning says why.
         """
