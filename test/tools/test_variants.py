@@ -150,7 +150,7 @@ def test_a_value_that_the_model_refuses_is_refused_by_a_variant(values, tmp_path
             messages.append(str(error.value))
         assert messages[0] == messages[1], "the variant says what the generic form says"
     assert session.stats()["hits"] == 3
-    expect_error(run_onager("compile", values, "-o", tmp_path / "none.so", "--variant", "target[0]=-7,target[1]=2"), 2, "would be negative")
+    expect_error(run_onager("compile", values, "-o", tmp_path / "none.so", "--variant", "target[0]=-7,target[1]=2"), 2, "every run would be refused", "node 'y'")
 
 
 def test_what_guards_say_of_values_wrongly_is_said(values, tmp_path):

@@ -76,7 +76,8 @@ def GraphSpecializeSymbols : Pass<"graph-specialize-symbols", "::mlir::func::Fun
     %0 = graph.exp %x : (tensor<1x?xf32, affine_map<()[s0, s1, s2] -> (1, s2 * 16)>>) -> tensor<1x?xf32, affine_map<()[s0, s1, s2] -> (1, s2 * 16)>>
     ```
     Results are those of the general form wherever the guard holds; it is kept as `graph.guard` on the function. Does nothing to functions other than
-    @main, and fails where the guard is malformed, names a symbol that no input binds, or makes a dim negative.
+    @main, and fails where the guard is malformed, names a symbol that no input binds, makes a dim
+    negative, or leaves a requirement that no run can meet.
   }];
   let options = [Option<"guard", "guard", "std::string", "\"\"", "What to assume of the symbols">];
   let statistics = [Statistic<"numSymbols", "symbols", "symbols replaced">, Statistic<"numBranches", "branches", "branches taken">];

@@ -218,7 +218,8 @@ struct GraphSpecializeSymbols : impl::GraphSpecializeSymbolsBase<GraphSpecialize
       main.emitError("guard '") << guard << "': a dim would be negative";
       return signalPassFailure();
     }
-    dropRequirements(main);
+    if (!dropRequirements(main))
+      return signalPassFailure();
     annotate(main, conditions, multiples);
   }
 
@@ -310,14 +311,23 @@ struct GraphSpecializeSymbols : impl::GraphSpecializeSymbolsBase<GraphSpecialize
     return isSound;
   }
 
-  void dropRequirements(func::FuncOp main) {
+  /// Removes requirements that hold. Fails where every run would be refused; what stands in a branch or a loop may not be reached.
+  bool dropRequirements(func::FuncOp main) {
     SmallVector<RequireOp> met;
+    for (RequireOp require : main.getBody().front().getOps<RequireOp>()) {
+      std::optional<int64_t> a = getConstant(require.getExprs().getResult(0)), b = getConstant(require.getExprs().getResult(1));
+      if (!a || !b || *a == *b)
+        continue;
+      main.emitError("guard '") << guard << "': every run would be refused: " << require.getMessage() << ": " << *a << " and " << *b << " differ";
+      return false;
+    }
     main.walk([&](RequireOp require) {
       if (require.getExprs().getResult(0) == require.getExprs().getResult(1))
         met.push_back(require);
     });
     for (RequireOp require : met)
       require.erase();
+    return true;
   }
 
   void annotate(func::FuncOp main, const rt::Guard &conditions, ArrayRef<int64_t> multiples) {

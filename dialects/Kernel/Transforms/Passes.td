@@ -46,9 +46,10 @@ def KernelPlanBuffers : Pass<"kernel-plan-buffers", "::mlir::ModuleOp"> {
   let description = [{
     Inputs and outputs are the caller's. Constants, and results of launches marked `constant`, are weights. A tensor whose size depends
     on the input shapes alone lives in a slot of the arena, from the launch that writes it to the last one before the
-    barrier behind its last reader; any other in a growable block. `graph.reshape` shares its operand's buffer. A launch gets a barrier where
-    it reads what was written since the last one. Results that the program returns without having computed them, or twice, are
-    copied by a unit.
+    barrier behind its last reader; any other in a growable block. `graph.reshape` shares its operand's buffer, and what is returned has a block
+    where the view or the operand has a size that depends on values. A launch gets a barrier where
+    it reads what was written since the last one. Results that the program returns without having computed them, or twice, or as views of fixed
+    size of what has none, are copied by a unit. Symbols and requirements that follow from the input shapes move to the program's front.
 
     ```mlir
     %0 = kernel.launch @unit0(%x) : (tensor<8xf32>) -> tensor<8xf32>

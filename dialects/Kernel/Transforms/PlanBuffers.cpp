@@ -1,10 +1,11 @@
 // Buffers, lifetimes and barriers of the program. Test: kernel-plan-buffers.mlir
 //
-// 1. Results that the program returns but did not compute (inputs, constants, views of them, repeated ones) get a copying unit.
-// 2. Launches and calls are numbered in program order; this is the time scale of lifetimes.
-// 3. Every tensor gets a buffer; views share one.
-// 4. Barriers: a launch that reads what was written since the last barrier waits first.
-// 5. A slot dies at the last launch before the barrier that follows its last reader: until then another thread may still read it.
+// 1. What the input shapes alone decide is compared before anything is written: a result may be written through a view of another size.
+// 2. Results that the program returns but did not compute (inputs, constants, views of them, repeated ones) get a copying unit.
+// 3. Launches and calls are numbered in program order; this is the time scale of lifetimes.
+// 4. Every tensor gets a buffer; views share one.
+// 5. Barriers: a launch that reads what was written since the last barrier waits first.
+// 6. A slot dies at the last launch before the barrier that follows its last reader: until then another thread may still read it.
 #include "dialects/Graph/IR/Shapes.h"
 #include "dialects/Kernel/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -45,13 +46,16 @@ struct Plan {
   void run();
 
 private:
+  void hoistRequirements();
   void copyReturned();
   void copyYielded();
   void collectEntrySymbols();
   bool isEntryKnown(AffineExpr expr);
   int64_t create(BufferKind kind, int64_t index, AffineExpr bytes);
   AffineExpr getBytes(Value value);
-  void assignStorage(Value value, AffineExpr bytes);
+  AffineExpr getStorage(Value value);
+  void assignReturned(Value value, int64_t output);
+  void assignStorage(Value value);
   void assignWeight(Value value, DictionaryAttr entry);
   void assignBlock(Block &block);
   void assignOp(Operation &op);
@@ -66,16 +70,16 @@ private:
 };
 
 void Plan::run() {
+  collectEntrySymbols();
+  hoistRequirements();
   copyReturned();
   copyYielded();
-  collectEntrySymbols();
   number(main.getBody().front());
   Block &body = main.getBody().front();
   for (auto [k, argument] : llvm::enumerate(body.getArguments()))
     bufferOf[argument] = create(BufferKind::input, k, getBytes(argument));
   for (auto [k, value] : llvm::enumerate(body.getTerminator()->getOperands()))
-    if (isEntryKnown(getBytes(value)))
-      bufferOf[graph::lookThroughViews(value)] = create(BufferKind::output, k, getBytes(value));
+    assignReturned(value, k);
   assignBlock(body);
   llvm::DenseSet<int64_t> fresh;
   placeBarriers(body, fresh);
@@ -98,6 +102,22 @@ void makeCopyUnit(OpBuilder &builder, ModuleOp module, Value value, StringRef na
   unit->setAttr("scratch", graph::makeExprs(context, {getAffineConstantExpr(0, context)}));
 }
 
+void Plan::hoistRequirements() {
+  auto isKnown = [&](AffineMap exprs) { return llvm::all_of(exprs.getResults(), [&](AffineExpr expr) { return isEntryKnown(expr); }); };
+  Block &body = main.getBody().front();
+  auto front = body.begin();
+  for (Operation &op : llvm::make_early_inc_range(body)) {
+    auto define = dyn_cast<graph::DefineOp>(op);
+    auto require = dyn_cast<graph::RequireOp>(op);
+    if (!(define && isKnown(define.getExprs())) && !(require && isKnown(require.getExprs())))
+      continue;
+    if (front == op.getIterator())
+      ++front;
+    else
+      op.moveBefore(&body, front);
+  }
+}
+
 void Plan::copyReturned() {
   Operation *terminator = main.getBody().front().getTerminator();
   OpBuilder builder(terminator);
@@ -105,7 +125,9 @@ void Plan::copyReturned() {
   for (OpOperand &operand : terminator->getOpOperands()) {
     Value root = graph::lookThroughViews(operand.get());
     Operation *op = root.getDefiningOp();
-    bool owned = op && isTimed(op) && op->getBlock() == terminator->getBlock() && seen.insert(root).second;
+    // A view may have a size that is known beforehand where what it shows has none: the run must not write that before the sizes are compared.
+    bool fits = isEntryKnown(getBytes(root)) || !isEntryKnown(getBytes(operand.get()));
+    bool owned = op && isTimed(op) && op->getBlock() == terminator->getBlock() && fits && seen.insert(root).second;
     if (owned)
       continue;
     std::string name = "copy" + std::to_string(operand.getOperandNumber());
@@ -158,9 +180,26 @@ AffineExpr Plan::getBytes(Value value) {
   return graph::getNumElements(context, graph::getDims(value)) * graph::getElementBytes(type.getElementType());
 }
 
-void Plan::assignStorage(Value value, AffineExpr bytes) {
+/// The bytes that a value's buffer has when it is written: a call writes up to its capacity before its symbols are bound.
+AffineExpr Plan::getStorage(Value value) {
+  auto call = value.getDefiningOp<graph::CallOp>();
+  if (!call || !call.getCapacity())
+    return getBytes(value);
+  int64_t elementBytes = graph::getElementBytes(cast<RankedTensorType>(value.getType()).getElementType());
+  return call.getCapacity()->getResult(cast<OpResult>(value).getResultNumber()) * elementBytes;
+}
+
+/// What the program returns is written where the caller wants it. Where its size depends on values it needs a block, which the runtime can describe after
+/// the run, even if it is a view of a tensor whose size does not.
+void Plan::assignReturned(Value value, int64_t output) {
+  Value root = graph::lookThroughViews(value);
+  bufferOf[root] = isEntryKnown(getBytes(value)) ? create(BufferKind::output, output, getBytes(value)) : create(BufferKind::block, blocks++, getStorage(root));
+}
+
+void Plan::assignStorage(Value value) {
   if (bufferOf.contains(value))
     return;
+  AffineExpr bytes = getStorage(value);
   bool slot = isEntryKnown(bytes);
   bufferOf[value] = slot ? create(BufferKind::slot, slots++, bytes) : create(BufferKind::block, blocks++, bytes);
 }
@@ -189,26 +228,14 @@ void Plan::assignOp(Operation &op) {
     return assignConstantLaunch(launch);
   if (isa<graph::ReshapeOp>(op))
     return;
-  if (auto call = dyn_cast<graph::CallOp>(op); call && call.getCapacity()) {
-    for (auto [result, capacity] : llvm::zip(call.getResults(), call.getCapacity()->getResults())) {
-      AffineExpr bytes = capacity * graph::getElementBytes(cast<RankedTensorType>(result.getType()).getElementType());
-      // A result of the model is handed out by size: it needs a buffer that the runtime can describe after the run.
-      bool isReturned = llvm::any_of(main.getBody().front().getTerminator()->getOperands(), [&, result = result](Value value) { return graph::lookThroughViews(value) == result; });
-      if (isReturned && !bufferOf.contains(result))
-        bufferOf[result] = create(BufferKind::block, blocks++, bytes);
-      else
-        assignStorage(result, bytes);
-    }
-    return;
-  }
   for (Region &region : op.getRegions())
     for (Block &block : region) {
       for (BlockArgument argument : block.getArguments())
-        assignStorage(argument, getBytes(argument));
+        assignStorage(argument);
       assignBlock(block);
     }
   for (Value result : op.getResults())
-    assignStorage(result, getBytes(result));
+    assignStorage(result);
 }
 
 void Plan::assignBlock(Block &block) {

@@ -38,7 +38,7 @@ void importConstantOfShape(Node &node) {
   Emitter &e = node.e;
   Dims dims;
   for (AffineExpr extent : e.contentsOrBind(node.in(0)))
-    dims.push_back(e.maxOf(extent, e.number(0)));
+    dims.push_back(e.sizeOf(extent, "a dim of the shape"));
   const auto *tensor = node.getTensor("value");
   Value value = tensor ? e.reshape(node.importer.importTensor(*tensor), {}) : e.scalar(0, e.f32());
   if (!e.hasFailed())
@@ -147,7 +147,7 @@ void importOneHot(Node &node) {
   Value wide = e.unsqueeze(e.cast(indices, e.i64()), {axis}), extent = e.indexTensor({depth[0]}, {}, e.i64());
   wide = e.select(e.compare<LessOp>(wide, e.integerScalar(0, e.i64())), e.add(wide, extent), wide);
   Dims line(rank, e.number(1));
-  line[axis] = e.maxOf(depth[0], e.number(0));
+  line[axis] = e.sizeOf(depth[0], "the depth");
   Value hit = e.compare<EqualOp>(e.iota(line, axis, e.i64()), wide);
   Value off = e.reshape(e.sliceAxis(values, 0, 0, 1), {}), on = e.reshape(e.sliceAxis(values, 0, 1, 1), {});
   node.set(0, e.select(hit, on, off));

@@ -89,6 +89,18 @@ AffineExpr Emitter::minOf(AffineExpr a, AffineExpr b) {
   return symbol;
 }
 
+AffineExpr Emitter::sizeOf(AffineExpr value, const Twine &what) {
+  std::optional<int64_t> known = graph::getConstant(value);
+  if (known && *known < 0) {
+    fail(what + ": expected 0 or more, found " + Twine(*known));
+    return number(0);
+  }
+  AffineExpr size = maxOf(value, number(0));
+  if (size != value)
+    require(size, value, what + ": expected 0 or more");
+  return size;
+}
+
 AffineExpr Emitter::truncDiv(AffineExpr a, AffineExpr b) {
   std::optional<int64_t> x = graph::getConstant(a), y = graph::getConstant(b);
   if (y == 0)

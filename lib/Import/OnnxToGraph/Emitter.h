@@ -69,6 +69,8 @@ public:
   Dims numbers(llvm::ArrayRef<int64_t> values) const;
   mlir::AffineExpr maxOf(mlir::AffineExpr a, mlir::AffineExpr b);
   mlir::AffineExpr minOf(mlir::AffineExpr a, mlir::AffineExpr b);
+  /// A number that the model gives as a size or count: an error, now or while running, where it is negative.
+  mlir::AffineExpr sizeOf(mlir::AffineExpr value, const llvm::Twine &what);
   mlir::AffineExpr truncDiv(mlir::AffineExpr a, mlir::AffineExpr b);
   /// c where a equals b, else d.
   mlir::AffineExpr selectEqual(mlir::AffineExpr a, mlir::AffineExpr b, mlir::AffineExpr c, mlir::AffineExpr d);

@@ -92,7 +92,7 @@ void importCropAndResize(Node &node) {
   e.unify(Emitter::dimsOf(regions)[1], e.number(4), "the numbers of a region");
   if (e.hasFailed())
     return;
-  AffineExpr count = Emitter::dimsOf(regions)[0], height = e.maxOf(size[0], e.number(0)), width = e.maxOf(size[1], e.number(0)), one = e.number(1);
+  AffineExpr count = Emitter::dimsOf(regions)[0], height = e.sizeOf(size[0], "a size"), width = e.sizeOf(size[1], "a size"), one = e.number(1);
   auto corner = [&](int64_t k) { return e.sliceAxis(regions, 1, k, 1); };
   Value y = e.reshape(placeSamples(e, corner(0), corner(2), dims[2], height), {count, height, one});
   Value at = e.reshape(placeSamples(e, corner(1), corner(3), dims[3], width), {count, one, width});

@@ -50,8 +50,7 @@ Value reshapeTo(Node &node, Value x, ArrayRef<AffineExpr> wanted, bool allowZero
     dims.push_back(resolveZero(e, extent, have, k, allowZero));
   resolveRest(e, dims, Emitter::product(have, e.context()));
   for (AffineExpr &dim : dims)
-    if (!isa<AffineConstantExpr>(dim))
-      dim = e.maxOf(dim, e.number(0));
+    dim = e.sizeOf(dim, "a dim of the shape");
   return e.reshape(x, dims);
 }
 
@@ -230,7 +229,7 @@ void importExpand(Node &node) {
     return;
   Dims wanted;
   for (AffineExpr extent : shape)
-    wanted.push_back(e.maxOf(extent, e.number(0)));
+    wanted.push_back(e.sizeOf(extent, "a dim of the shape"));
   node.set(0, e.broadcast(x, e.broadcastDims(Emitter::dimsOf(x), wanted)));
 }
 
@@ -248,13 +247,13 @@ void importTile(Node &node) {
       return;
     }
     Exprs repeats(Emitter::rankOf(x), e.number(1));
-    repeats[e.axisOf(*at, Emitter::rankOf(x))] = times[0];
+    repeats[e.axisOf(*at, Emitter::rankOf(x))] = e.sizeOf(times[0], "the repeats");
     node.set(0, e.tile(x, repeats));
     return;
   }
   Exprs repeats;
   for (AffineExpr times : e.contentsOrBind(node.in(1)))
-    repeats.push_back(e.maxOf(times, e.number(0)));
+    repeats.push_back(e.sizeOf(times, "the repeats"));
   if (!e.hasFailed())
     node.set(0, e.tile(x, repeats));
 }

@@ -75,7 +75,7 @@ void planBySizes(Node &node, ResizePlan &plan, Value sizes, const Ints &axes) {
     return;
   plan.dims = have;
   for (auto [k, axis] : llvm::enumerate(axes))
-    plan.dims[axis] = e.maxOf(wanted[k], e.number(0));
+    plan.dims[axis] = e.sizeOf(wanted[k], "a size");
   if (policy == "stretch") {
     plan.scales = getScalesFromDims(e, have, plan.dims);
     return;

@@ -187,9 +187,9 @@ void importAffineGrid(Node &node) {
   if (spatial != 2 && spatial != 3)
     return void(e.fail(Twine(size.size()) + " sizes, expected 4 or 5"));
   Type type = Emitter::elementOf(theta);
-  Dims out{e.maxOf(size[0], e.number(0))};
+  Dims out{e.sizeOf(size[0], "a size")};
   for (int64_t k = 0; k < spatial; ++k)
-    out.push_back(e.maxOf(size[2 + k], e.number(0)));
+    out.push_back(e.sizeOf(size[2 + k], "a size"));
   Dims column(spatial + 1, e.number(1));
   column[0] = out[0];
   column.push_back(e.number(spatial));

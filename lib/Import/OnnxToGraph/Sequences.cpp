@@ -213,7 +213,7 @@ void importSplitTo(Node &node) {
     return node.setDatum(0, e.hasFailed() ? Datum::poison() : splitWhileRunning(node, x, axis, drops));
   List parts;
   for (AffineExpr size : *sizes) {
-    Value part = e.sliceAxis(x, axis, start, e.maxOf(size, e.number(0)));
+    Value part = e.sliceAxis(x, axis, start, e.sizeOf(size, "a size"));
     parts.push_back(Datum::of(drops ? e.squeeze(part, {axis}) : part));
     start = normalize(start + size);
   }

@@ -66,7 +66,7 @@ Value transformRows(Node &node, Value x) {
     length = normalize(length * 2 - 2);
   if (node.has(1)) {
     Exprs given = e.contentsOrBind(e.reshape(node.in(1), {}));
-    length = given.size() == 1 ? e.maxOf(given[0], e.number(0)) : length;
+    length = given.size() == 1 ? e.sizeOf(given[0], "the length") : length;
   }
   if (e.hasFailed())
     return {};
@@ -136,7 +136,7 @@ void importMelWeights(Node &node) {
   if (e.hasFailed() || bins.size() != 1 || length.size() != 1)
     return;
   Type f64 = e.builder.getF64Type();
-  AffineExpr triangles = e.maxOf(bins[0], e.number(0));
+  AffineExpr triangles = e.sizeOf(bins[0], "the number of bins");
   auto toMel = [&](Value hertz) {
     Value x = e.addNumber(e.divNumber(e.cast(e.reshape(hertz, {}), f64), 700), 1);
     return e.mulNumber(e.unary<LogOp>(x), 2595 / std::log(10.0));

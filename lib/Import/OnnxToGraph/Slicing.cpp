@@ -167,7 +167,7 @@ void importSplit(Node &node) {
   if (!e.hasFailed() && sizes.size() < node.numOutputs())
     e.fail(Twine(sizes.size()) + " sizes for " + Twine(node.numOutputs()) + " outputs");
   for (unsigned k = 0; k < node.numOutputs() && !e.hasFailed(); ++k) {
-    AffineExpr size = e.maxOf(sizes[k], e.number(0));
+    AffineExpr size = e.sizeOf(sizes[k], "a size");
     node.set(k, e.sliceAxis(x, axis, start, size));
     start = normalize(start + size);
   }

@@ -19,7 +19,7 @@ void importTopK(Node &node) {
   if (e.hasFailed())
     return;
   Dims dims = Emitter::dimsOf(x);
-  dims[axis] = e.maxOf(k[0], e.number(0));
+  dims[axis] = e.sizeOf(k[0], "k");
   Type values = e.tensorType(dims, Emitter::elementOf(x)), indices = e.tensorType(dims, e.i64());
   CallOp call = e.callMany("topk", {x}, {axis, node.getInt("largest", 1), node.getInt("sorted", 1)}, {values, indices});
   for (unsigned k = 0; call && k < 2; ++k)

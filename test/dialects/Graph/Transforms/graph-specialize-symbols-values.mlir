@@ -13,7 +13,7 @@
 // ELSE-NEXT: return %[[Y]] : tensor<2xf32>
 func.func @main(%x: tensor<4xf32> {graph.name = "x"}, %sr: tensor<i64> {graph.name = "sr"}) -> tensor<?xf32, affine_map<()[s0] -> (s0)>>
     attributes {graph.symbols = ["", "sr[0]"], graph.values = array<i64: 1, 1, 0>} {
-  %rate = graph.constant dense<16000> : tensor<i64>
+  %rate = graph.constant dense<16000> : tensor<i64> : tensor<i64>
   %fast = graph.equal %sr, %rate : (tensor<i64>, tensor<i64>) -> tensor<i1>
   %0 = graph.if %fast {symbols = array<i64: 0>, then_exprs = affine_map<() -> (4)>, else_exprs = affine_map<() -> (2)>} : (tensor<i1>) -> tensor<?xf32, affine_map<()[s0] -> (s0)>> {
     %1 = graph.exp %x : (tensor<4xf32>) -> tensor<4xf32>

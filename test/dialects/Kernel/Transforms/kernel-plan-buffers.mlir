@@ -92,3 +92,32 @@ kernel.unit @unit0 <map> attributes {items = affine_map<()[s0] -> (s0)>, operati
   %0 = graph.broadcast %x : (tensor<f32>) -> tensor<?xf32, #rows>
   kernel.yield %0 : tensor<?xf32, #rows>
 }
+
+// -----
+
+// A returned view whose size depends on values lies in a block, though its operand has a known size. One of a fixed size, of a tensor that has none, is copied
+// once the sizes have been compared; what the input shapes alone decide is compared first of all.
+// CHECK: module attributes {kernel.buffers = [{{.*}}#kernel.buffer<block 0, {{.*}}#kernel.buffer<output 1, {{.*}}#kernel.buffer<block 1,
+// CHECK-LABEL: func.func @main
+// CHECK-NEXT: graph.require {exprs = #{{.+}}, message = "first"
+// CHECK-NEXT: %[[A:.+]] = kernel.launch @unit0
+// CHECK-NEXT: graph.bind
+// CHECK-NEXT: graph.require {exprs = #{{.+}}, message = "later"
+// CHECK: %[[P:.+]] = graph.reshape %{{.+}} : (tensor<?xf32, {{.*}}>) -> tensor<2x4xf32>
+// CHECK: kernel.launch @copy1(%[[P]])
+func.func @main(%x: tensor<?xf32, affine_map<()[s0] -> (s0)>> {graph.name = "x"}, %k: tensor<1xi64> {graph.name = "k"})
+    -> (tensor<?x2xf32, affine_map<()[s0, s1] -> (s1, 2)>> {graph.name = "y"}, tensor<2x4xf32> {graph.name = "z"}) attributes {graph.symbols = ["n", ""]} {
+  %a = kernel.launch @unit0(%x) : (tensor<?xf32, affine_map<()[s0] -> (s0)>>) -> tensor<?xf32, affine_map<()[s0] -> (s0)>>
+  graph.bind %k {first = 1 : i64} : tensor<1xi64>
+  graph.require {exprs = affine_map<()[s0, s1] -> (s0, s1 * 2)>, message = "later"}
+  graph.require {exprs = affine_map<()[s0] -> (s0, 8)>, message = "first"}
+  %y = graph.reshape %a : (tensor<?xf32, affine_map<()[s0] -> (s0)>>) -> tensor<?x2xf32, affine_map<()[s0, s1] -> (s1, 2)>>
+  %p, %q = graph.call "topk"(%x) {params = array<i64: 0, 1, 1>, symbols = array<i64>} : (tensor<?xf32, affine_map<()[s0] -> (s0)>>) -> (tensor<?xf32, affine_map<()[s0, s1] -> (s1)>>, tensor<?xi64, affine_map<()[s0, s1] -> (s1)>>)
+  %z = graph.reshape %p : (tensor<?xf32, affine_map<()[s0, s1] -> (s1)>>) -> tensor<2x4xf32>
+  return %y, %z : tensor<?x2xf32, affine_map<()[s0, s1] -> (s1, 2)>>, tensor<2x4xf32>
+}
+kernel.unit @unit0 <map> attributes {items = affine_map<()[s0] -> (s0)>, operations = affine_map<()[s0] -> (s0)>, scratch = affine_map<() -> (0)>} {
+^bb0(%x: tensor<?xf32, affine_map<()[s0] -> (s0)>>):
+  %0 = graph.relu %x : (tensor<?xf32, affine_map<()[s0] -> (s0)>>) -> tensor<?xf32, affine_map<()[s0] -> (s0)>>
+  kernel.yield %0 : tensor<?xf32, affine_map<()[s0] -> (s0)>>
+}
