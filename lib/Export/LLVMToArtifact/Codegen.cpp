@@ -13,6 +13,7 @@
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/CommandLine.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
@@ -55,10 +56,18 @@ bool getTarget(const std::string &name, Target &target) {
   return true;
 }
 
+/// Code has lines and functions but no variables. Following these by instructions would still solve the flow of every register: a tenth of all code generation.
+static void skipVariableTracking() {
+  auto &options = cl::getRegisteredOptions();
+  if (auto found = options.find("experimental-debug-variable-locations"); found != options.end())
+    found->second->addOccurrence(0, found->first, "false");
+}
+
 static std::unique_ptr<TargetMachine> createMachine(const Target &target) {
   static bool ready = [] {
     InitializeNativeTarget();
     InitializeNativeTargetAsmPrinter();
+    skipVariableTracking();
     return true;
   }();
   (void)ready;
