@@ -15,9 +15,9 @@ target_link_options(OnagerCompilerShared PRIVATE -Wl,--version-script=${PROJECT_
 set_target_properties(OnagerCompilerShared PROPERTIES OUTPUT_NAME onager-compiler EXPORT_NAME Compiler VERSION ${PROJECT_VERSION} SOVERSION 0
   INSTALL_RPATH "$ORIGIN;${LLVM_LIBRARY_DIR}")
 
-install(TARGETS OnagerRuntime OnagerCompilerShared EXPORT OnagerTargets)
+install(TARGETS OnagerRuntime OnagerCompilerShared OnagerSpecialize EXPORT OnagerTargets)
 install(FILES include/onager-rt/abi.h include/onager-rt/api.h include/onager-rt/onager.hpp include/onager-rt/operators.h include/onager-rt/operators.hpp
-  include/onager-rt/values.hpp
+  include/onager-rt/plugin.h include/onager-rt/values.hpp
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/onager-rt)
 install(FILES include/onager/Compiler.h include/onager/Specialize.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/onager)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
@@ -39,4 +39,5 @@ install(FILES ${PROJECT_BINARY_DIR}/onager-rt.pc DESTINATION ${CMAKE_INSTALL_LIB
 # The command line is what makes variants of running models.
 install(TARGETS onager RUNTIME DESTINATION onager/bin COMPONENT python EXCLUDE_FROM_ALL)
 install(TARGETS _runtime _compiler LIBRARY DESTINATION onager COMPONENT python EXCLUDE_FROM_ALL)
+install(FILES $<TARGET_FILE:OnagerSpecialize> RENAME $<TARGET_SONAME_FILE_NAME:OnagerSpecialize> DESTINATION onager COMPONENT python EXCLUDE_FROM_ALL)
 install(FILES $<TARGET_FILE:OnagerRuntime> RENAME $<TARGET_SONAME_FILE_NAME:OnagerRuntime> DESTINATION onager COMPONENT python EXCLUDE_FROM_ALL)

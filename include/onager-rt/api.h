@@ -118,6 +118,9 @@ typedef struct onager_recompilation {
   const char *cache;       /* folder of variants of earlier sessions; NULL: the user's; "": none. Copied */
   void (*event)(void *user, const onager_event *event); /* called by a thread of the session's own, or by the one that opens it */
   void *event_user;
+  const char *library;     /* not NULL: compilations run in this process, by the compiler's shared library of this path or, if "", by libonager-specialize.so.0
+                              beside the runtime or where the loader finds it. A fault in the compiler is one of the application then, and closing the session
+                              waits for a compilation that runs. NULL: what the variable ONAGER_COMPILER_LIBRARY says, if it is set. Copied */
 } onager_recompilation;
 
 /* What a session's runs and variants came to so far. */

@@ -22,8 +22,9 @@ def operators() -> list[int]:
 class Session:
     """A loaded artifact. Thread-safe; the GIL is released while it is opened and while it runs."""
 
-    def __init__(self, path: str, data: bytes, threads: int, recompile: str = "") -> None:
-        """Opens `data`, or the file at `path` where it is empty; `threads` of a run, 0 for as many as the process may use; `recompile` off, lazy, eager, frozen or "".
+    def __init__(self, path: str, data: bytes, threads: int, recompile: str = "", compiler_library: str | None = None) -> None:
+        """Opens `data`, or the file at `path` where it is empty; `threads` of a run, 0 for as many as the process may use; `recompile` off, lazy, eager, frozen or ""; `compiler_library`
+        compiles in this process, None by a child.
 
         Raises RuntimeError for a file that is no artifact or damaged, or a processor that lacks a feature.
         """

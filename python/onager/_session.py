@@ -39,14 +39,15 @@ class InferenceSession:
 
     `model` is the path or the bytes of an artifact; an ONNX model is compiled first. `threads` is how many a run may use (all
     cores that the process may use by default). `recompile` says what happens to shapes that are met often: off, lazy, eager or frozen; by default
-    what the variable ONAGER_RECOMPILE says, else lazy.
+    what the variable ONAGER_RECOMPILE says, else lazy. `compiler_library` names the compiler's shared library, which then compiles in this process rather than in a
+    child; "" stands for the one beside the runtime.
     """
 
-    def __init__(self, model: Model, threads: int | None = None, recompile: str | None = None, **options: object):
+    def __init__(self, model: Model, threads: int | None = None, recompile: str | None = None, compiler_library: str | None = None, **options: object):
         path, data = split_model(model)
         if not _is_artifact(path, data):
             path, data = compile(data or path, **options), b""
-        self._session = _runtime.Session(path, data, threads or 0, recompile or "")
+        self._session = _runtime.Session(path, data, threads or 0, recompile or "", compiler_library)
         self._inputs, self._outputs = group(self._session.describe(True)), group(self._session.describe(False))
         # Without a layer of Python between where all are tensors: small models run for microseconds.
         if not any(value.form for value in self._inputs + self._outputs):

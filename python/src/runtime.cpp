@@ -66,10 +66,11 @@ int findMode(const std::string &name) {
 
 class Session {
 public:
-  Session(const std::string &path, nb::bytes data, int threads, const std::string &recompile) {
+  Session(const std::string &path, nb::bytes data, int threads, const std::string &recompile, const std::optional<std::string> &library) {
     onager_recompilation recompilation{};
     recompilation.size = sizeof recompilation;
     recompilation.mode = findMode(recompile);
+    recompilation.library = library ? library->c_str() : nullptr;
     onager_options options{};
     options.size = sizeof options;
     options.threads = threads;
@@ -423,7 +424,7 @@ NB_MODULE(_runtime, m) {
   m.def("version", &onager_version);
   addOperators(m);
   nb::class_<Session>(m, "Session")
-      .def(nb::init<const std::string &, nb::bytes, int, const std::string &>(), nb::arg("path"), nb::arg("data"), nb::arg("threads"), nb::arg("recompile") = "")
+      .def(nb::init<const std::string &, nb::bytes, int, const std::string &, const std::optional<std::string> &>(), nb::arg("path"), nb::arg("data"), nb::arg("threads"), nb::arg("recompile") = "", nb::arg("compiler_library") = nb::none())
       .def("describe", &Session::describe, nb::arg("inputs"))
       .def("run", &Session::run, nb::arg("names").none(), nb::arg("feeds"))
       .def("warm_up", &Session::warmUp, nb::arg("feeds"), nb::arg("wait"))

@@ -138,6 +138,12 @@ static std::string drawName(const std::string &key) {
   return key + "." + std::to_string(bits[0]) + "-" + std::to_string(bits[1]) + kTemporarySuffix;
 }
 
+void VariantCache::remove(const std::string &group, const Preimage &preimage) const {
+  Descriptor folder = writable && isGroupName(group) ? openFolder(root.get(), group) : Descriptor();
+  if (folder && !unlinkat(folder.get(), (hashSha256(preimage) + kEntrySuffix).c_str(), 0))
+    fsync(folder.get());
+}
+
 Outcome VariantCache::store(const std::string &group, const Preimage &preimage, const char *payload, size_t bytes) const {
   std::string key = hashSha256(preimage), name = key + kEntrySuffix, place = path + "/" + group + "/" + name;
   auto fail = [&](const std::string &reason) { return failure(ONAGER_BAD_FILE, "cannot write " + place + ": " + reason); };

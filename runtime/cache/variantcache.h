@@ -64,6 +64,9 @@ public:
   /// one that was there then stays. It is on the disk when the call returns. Raises no SIGXFSZ.
   Outcome store(const std::string &group, const Preimage &preimage, const char *payload, size_t bytes) const;
 
+  /// Removes an entry, where there is one and the folder may be written to.
+  void remove(const std::string &group, const Preimage &preimage) const;
+
   /// The right to compile an entry. Goes with its object, and with the process if no child was forked meanwhile without exec.
   class Lock {
   public:

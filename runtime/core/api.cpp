@@ -1,5 +1,6 @@
 // The C API over sessions and contexts.
 #include "runtime/core/context.h"
+#include "runtime/recompile/compilerfile.h"
 #include "runtime/recompile/process.h"
 #include <cstddef>
 #include <cstring>

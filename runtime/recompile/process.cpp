@@ -1,18 +1,16 @@
-// Finding and running the compiler.
+// Running the compiler.
 #include "runtime/recompile/process.h"
 #include "runtime/core/descriptor.h"
+#include "runtime/recompile/outputfolder.h"
 #include <cerrno>
 #include <cmath>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <spawn.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
@@ -20,54 +18,6 @@
 extern char **environ;
 
 namespace onager::rt {
-
-static bool isProgram(const std::string &path) {
-  struct stat info;
-  return !stat(path.c_str(), &info) && S_ISREG(info.st_mode) && !access(path.c_str(), X_OK);
-}
-
-/// The folder of this library, or of the program that it is linked into.
-static std::string findOwnFolder() {
-  Dl_info info;
-  if (!dladdr(reinterpret_cast<void *>(&findOwnFolder), &info) || !info.dli_fname)
-    return {};
-  std::string path = info.dli_fname;
-  size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash);
-}
-
-std::string findCompiler(const char *named) {
-  if (!named)
-    named = getenv("ONAGER_COMPILER");
-  if (named)
-    return isProgram(named) ? named : "";
-  std::string folder = findOwnFolder();
-  for (const char *place : {"/onager", "/bin/onager", "/../bin/onager", "/../../bin/onager"})
-    if (!folder.empty() && isProgram(folder + place))
-      return folder + place;
-  const char *path = getenv("PATH");
-  std::string folders = path ? path : "";
-  for (size_t begin = 0; begin < folders.size();) {
-    size_t end = std::min(folders.find(':', begin), folders.size());
-    std::string program = folders.substr(begin, end - begin) + "/onager";
-    if (end > begin && isProgram(program))
-      return program;
-    begin = end + 1;
-  }
-  return {};
-}
-
-Outcome requireCompiler(const char *named, std::string &path) {
-  path = findCompiler(named);
-  return path.empty() ? failure(ONAGER_BAD_FILE, "no compiler was found; ONAGER_COMPILER may name one") : Outcome();
-}
-
-std::string describeCompiler(const std::string &path) {
-  struct stat info;
-  if (stat(path.c_str(), &info))
-    return {};
-  return std::to_string(info.st_size) + "-" + std::to_string(info.st_mtim.tv_sec) + "." + std::to_string(info.st_mtim.tv_nsec);
-}
 
 std::string listCores() {
   cpu_set_t set;
@@ -87,42 +37,6 @@ std::string listCores() {
 }
 
 namespace {
-
-std::string readAll(int fd, size_t most) {
-  std::string text;
-  char buffer[65536];
-  lseek(fd, 0, SEEK_SET);
-  for (ssize_t got; text.size() < most && (got = read(fd, buffer, sizeof buffer)) != 0;) {
-    if (got < 0 && errno == EINTR)
-      continue;
-    if (got < 0)
-      break;
-    text.append(buffer, static_cast<size_t>(got));
-  }
-  return text;
-}
-
-/// A folder for the child's files, gone with its owner. In memory where that can be had: a full disk stops no compilation then.
-struct Folder {
-  Folder() {
-    for (const char *place : {"/dev/shm", static_cast<const char *>(getenv("TMPDIR")), "/tmp"}) {
-      std::string name = std::string(place ? place : "/tmp") + "/onager-XXXXXX";
-      if (mkdtemp(name.data())) {
-        path = name;
-        return;
-      }
-    }
-  }
-  Folder(const Folder &) = delete;
-  ~Folder() {
-    if (path.empty())
-      return;
-    unlink(output().c_str());
-    rmdir(path.c_str());
-  }
-  std::string output() const { return path + "/variant.so"; }
-  std::string path;
-};
 
 /// A descriptor that the compiler gets, and the number that it has there.
 struct Given {
@@ -226,9 +140,9 @@ Outcome writeJob(const Model &model, Descriptor &job) {
 
 Outcome compileVariant(const std::string &compiler, const Model &model, const std::string &guard, const ProcessOptions &options, const std::atomic<bool> &isStopping,
                        std::string &payload) {
-  Folder folder;
-  if (folder.path.empty())
-    return failure(ONAGER_BAD_FILE, std::string("cannot make a folder for the compiler: ") + strerror(errno));
+  OutputFolder folder;
+  if (Outcome outcome = folder.make(); !outcome)
+    return outcome;
   Descriptor job;
   if (Outcome outcome = writeJob(model, job); !outcome)
     return outcome;
@@ -247,11 +161,7 @@ Outcome compileVariant(const std::string &compiler, const Model &model, const st
     return outcome;
   if (Outcome outcome = child.wait(options.seconds, isStopping); !outcome)
     return outcome;
-  Descriptor file(open(folder.output().c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0)
-    return failure(ONAGER_RUN_FAILED, "the compiler left no variant");
-  payload = readAll(file.get(), SIZE_MAX);
-  return {};
+  return folder.read(payload);
 }
 
 Outcome exportArtifact(const std::string &compiler, const Model &model, const std::vector<std::string> &guards, const std::string &output) {

@@ -1,4 +1,4 @@
-// The compiler as a child process: found on demand, fed through descriptors, killed when it takes too long.
+// The compiler as a child process: started on demand, fed through descriptors, killed when it takes too long.
 //
 // The child is `onager specialize --job FD --weights FD --weights-start N --weights-bytes N --guard TEXT -o FILE`; the job is
 //
@@ -10,16 +10,6 @@
 #include <atomic>
 
 namespace onager::rt {
-
-/// Returns the path of the compiler: `named`, else what ONAGER_COMPILER names, else `onager` beside this library, in a folder `bin` beside it, beside its folder or one further
-/// up, or on PATH; "" where there is none that may be executed.
-std::string findCompiler(const char *named);
-
-/// The same, which fails where there is none.
-Outcome requireCompiler(const char *named, std::string &path);
-
-/// What tells compilers apart: the size and time of the program.
-std::string describeCompiler(const std::string &path);
 
 /// How a compilation runs.
 struct ProcessOptions {

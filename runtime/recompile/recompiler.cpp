@@ -2,8 +2,9 @@
 #include "runtime/recompile/recompiler.h"
 #include "runtime/core/frame.h"
 #include "runtime/recompile/check.h"
+#include "runtime/recompile/compilerfile.h"
 #include "runtime/recompile/identity.h"
-#include "runtime/recompile/process.h"
+#include "runtime/recompile/plugin.h"
 #include <algorithm>
 #include <csignal>
 #include <cstddef>
@@ -92,6 +93,9 @@ Outcome readSettings(const onager_recompilation *given, RecompileSettings &setti
   settings.compiler = read.compiler ? read.compiler : "";
   settings.hasCache = read.cache != nullptr;
   settings.cache = read.cache ? read.cache : "";
+  const char *library = read.library ? read.library : getenv("ONAGER_COMPILER_LIBRARY");
+  settings.isInProcess = library != nullptr;
+  settings.library = library ? library : "";
   settings.event = read.event;
   settings.eventUser = read.event_user;
   return {};
@@ -138,7 +142,7 @@ void Recompiler::load() {
   // Made when the first variant is stored: sessions that have none leave no folder.
   if (cacheFolder.empty() || !cache.open(cacheFolder, VariantCache::kDefaultBytes, /*write=*/true, /*make=*/false))
     return;
-  compiler = findCompiler(getNamedCompiler());
+  compiler = settings.isInProcess ? findCompilerLibrary(settings.library) : rt::findCompiler(getNamedCompiler());
   std::string surroundings = describeSurroundings(group), made = makeCompilerLine(describeCompiler(compiler));
   for (VariantCache::Entry &entry : cache.findAll(group)) {
     // Without a compiler what any of them made is welcome.
@@ -189,7 +193,14 @@ void Recompiler::judge(Variant &variant, int64_t nanoseconds) {
   if (gain >= -kNoise || !session.variants->remove(variant))
     return;
   ++evicted;
-  remember(getShape(variant.guard()));
+  {
+    Guarded guarded(lock);
+    failures.push_back(getShape(variant.guard()));
+    slow.push_back(variant.guard());
+  }
+  // The file is the thread's to remove: a run waits for no disk.
+  if (startThread())
+    wake();
   tell(ONAGER_EVENT_EVICTED, print(variant.guard(), session.model->generic.manifest.symbols), "it was slower than the generic form", 0);
 }
 
@@ -253,8 +264,25 @@ void Recompiler::refuseAll() {
   pthread_cond_broadcast(&changed);
 }
 
+/// Takes variants that were slower than the generic form out of the cache, so that no later session starts with them.
+void Recompiler::discardSlow() {
+  std::vector<Guard> guards;
+  {
+    Guarded guarded(lock);
+    guards.swap(slow);
+  }
+  if (guards.empty())
+    return;
+  std::string surroundings = describeSurroundings(group);
+  auto isSlow = [&](const std::string &line) { return std::any_of(guards.begin(), guards.end(), [&](const Guard &guard) { return print(guard, {}) == line; }); };
+  for (const VariantCache::Entry &entry : cache.findAll(group))
+    if (entry.preimage.compare(0, surroundings.size(), surroundings) == 0 && isSlow(readGuardLine(entry.preimage)))
+      cache.remove(group, entry.preimage);
+}
+
 /// Makes one variant; false where none is wanted.
 bool Recompiler::serve() {
+  discardSlow();
   Request *request = nullptr;
   {
     Guarded guarded(lock);
@@ -329,12 +357,22 @@ Outcome Recompiler::make(const Shape &shape, double secondsPerRun, bool isBackgr
   return outcome;
 }
 
+Outcome Recompiler::findCompiler() {
+  if (!compiler.empty())
+    return {};
+  if (settings.isInProcess) {
+    compiler = findCompilerLibrary(settings.library);
+    return {};
+  }
+  Outcome outcome = requireCompiler(getNamedCompiler(), compiler);
+  if (!outcome)
+    counting.store(false);
+  return outcome;
+}
+
 Outcome Recompiler::compile(const std::string &guard, bool isBackground, std::string &payload) {
-  if (compiler.empty())
-    if (Outcome outcome = requireCompiler(getNamedCompiler(), compiler); !outcome) {
-      counting.store(false);
-      return outcome;
-    }
+  if (Outcome outcome = findCompiler(); !outcome)
+    return outcome;
   double spent = static_cast<double>(compileNanoseconds.load()) * 1e-9;
   if (spent >= settings.maxSeconds) {
     counting.store(false);
@@ -351,7 +389,8 @@ Outcome Recompiler::compile(const std::string &guard, bool isBackground, std::st
     return {};
   int64_t start = nowNanoseconds();
   ProcessOptions options{std::min(kLongestCompile, settings.maxSeconds - spent), isBackground, avoided};
-  Outcome outcome = compileVariant(compiler, *session.model, guard, options, isStopping, payload);
+  Outcome outcome = settings.isInProcess ? compileInProcess(compiler, *session.model, guard, options, payload)
+                                         : compileVariant(compiler, *session.model, guard, options, isStopping, payload);
   int64_t took = nowNanoseconds() - start;
   compileNanoseconds.fetch_add(static_cast<uint64_t>(took));
   expectedCost.store(0.5 * (expectedCost.load() + static_cast<double>(took) * 1e-9));

@@ -20,6 +20,8 @@ struct RecompileSettings {
   double maxSeconds = 600;
   bool isChecked = false, hasCompiler = false, hasCache = false; ///< hasX: `compiler`, `cache` name it
   std::string compiler, cache;
+  bool isInProcess = false; ///< compilations run in this process, by `library`
+  std::string library;
   void (*event)(void *user, const onager_event *event) = nullptr;
   void *eventUser = nullptr;
 };
@@ -68,6 +70,8 @@ private:
   Guard makeGuard(const Shape &shape) const;
   Shape getShape(const Guard &guard) const;
   Outcome make(const Shape &shape, double secondsPerRun, bool isBackground);
+  Outcome findCompiler();
+  void discardSlow();
   Outcome compile(const std::string &guard, bool isBackground, std::string &payload);
   Outcome publish(const std::string &payload, double secondsPerRun, std::string &text);
   void makeRoom(uint64_t bytes);
@@ -77,7 +81,7 @@ private:
 
   Session &session;
   RecompileSettings settings;
-  std::string compiler, group, cacheFolder;
+  std::string compiler, group, cacheFolder; ///< compiler: the program or, in this process, the library
   VariantCache cache;
   ShapeCounter shapes;
   std::atomic<bool> counting{false}, isFrozen{false}, isStopping{false};
@@ -91,6 +95,7 @@ private:
   pid_t threadOwner = 0; ///< the process that has the thread; it does not survive a fork
   std::vector<Request *> requests;
   std::vector<Shape> failures; ///< shapes that are not tried again
+  std::vector<Guard> slow;     ///< of variants that were slower than the generic form: the cache need not keep them
   pthread_t thread{};
 };
 

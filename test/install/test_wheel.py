@@ -20,6 +20,9 @@ session = onager.InferenceSession(onager.compile(text, sys.argv[1]))
 print(session.run(None, {"x": np.array([1, 2, 3], np.float32)})[0].tolist())
 session.warm_up({"x": np.ones(3, np.float32)})
 print(session.stats()["compiled"], "variant")
+session = onager.InferenceSession(sys.argv[1], compiler_library="")
+session.warm_up({"x": np.ones(4, np.float32)})
+print(session.stats()["compiled"], "in this process")
 try:
     onager.compile(b"not a model", sys.argv[1])
 except onager.CompileError as error:
@@ -42,7 +45,7 @@ def test_wheel_holds_package_runtime_and_compiler(wheel):
     sources = {f"onager/{path.name}" for path in (ROOT / "python" / "onager").iterdir() if path.suffix in (".py", ".pyi", ".typed")}
     assert sources <= names
     binaries = {pathlib.PurePath(name).name.split(".")[0] for name in names - sources}
-    assert binaries == {"_runtime", "_compiler", "libonager-rt", "onager"}, names
+    assert binaries == {"_runtime", "_compiler", "libonager-rt", "libonager-specialize", "onager"}, names
 
 
 def test_wheel_works_in_a_fresh_environment(wheel, tmp_path):
@@ -59,4 +62,4 @@ def test_wheel_works_in_a_fresh_environment(wheel, tmp_path):
             (site / name).symlink_to(source)
     clean = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "LD_LIBRARY_PATH")} | {"ONAGER_CACHE_DIR": str(tmp_path / "cache")}
     output = run(environment / "bin" / "python", "-c", PROGRAM, tmp_path / "double.so", env=clean, cwd=tmp_path)
-    assert output.splitlines() == ["[2.0, 4.0, 6.0]", "1 variant", "refused with status 4"]
+    assert output.splitlines() == ["[2.0, 4.0, 6.0]", "1 variant", "1 in this process", "refused with status 4"]

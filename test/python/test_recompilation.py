@@ -88,6 +88,22 @@ def test_eager_sessions_make_variants_of_what_they_meet(artifact):
     assert stats["hits"] == 2 and stats["misses"] == 3 and stats["variants"] >= 2, stats
 
 
+@pytest.mark.parametrize("by", ["argument", "environment"])
+def test_variants_may_be_made_in_the_process_itself(artifact, monkeypatch, by):
+    # The compiler is in this process already, with ONNX's messages: the library must do without them.
+    monkeypatch.setenv("ONAGER_COMPILER", "/nowhere")
+    if by == "environment":
+        monkeypatch.setenv("ONAGER_COMPILER_LIBRARY", "")
+    generic = onager.InferenceSession(artifact, recompile="off")
+    session = onager.InferenceSession(artifact, threads=1, compiler_library="" if by == "argument" else None)
+    for batch, seq in [(1, 7), (3, 16)]:
+        feeds = make_feeds(batch, seq)
+        session.warm_up(feeds)
+        assert agree(session.run(None, feeds), generic.run(None, feeds))
+    assert session.stats()["compiled"] == 2 and session.stats()["misses"] == 0
+    assert onager.compile(make_model()), "the process can still compile"
+
+
 def test_later_sessions_load_what_earlier_ones_made(artifact, own_cache):
     first = onager.InferenceSession(artifact, recompile="lazy")
     first.warm_up(make_feeds(1, 8))

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <mutex>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -201,6 +202,80 @@ TEST(Recompile, AVariantOfAnotherModelIsRefused) {
   EXPECT_NE(special.warmUp(4), ONAGER_OK);
   EXPECT_NE(std::string(onager_last_error()).find("none of this model"), std::string::npos) << onager_last_error();
   EXPECT_EQ(special.run(4), 2);
+}
+
+TEST(Recompile, ASlowVariantLeavesTheSessionAndTheCache) {
+  // Without weights: a variant would look for them in the session's model.
+  std::string slow = compileModel(makeModel("(float[n,4] x) => (float[n,4] y)", "axis = Constant<value_ints = [2]>()\nshape = Constant<value_ints = [1, 1, 65536]>()\n"
+                                            "column = Unsqueeze(x, axis)\nmany = Expand(column, shape)\nmean = ReduceMean(many, axis)\nz = Squeeze(mean, axis)\ny = Add(z, x)"));
+  std::string compiler = writeCompiler(makeVariant(slow, "n=4", "slow.so")), folder = getFolder() + "/slow";
+  onager_recompilation settings = makeSettings(ONAGER_RECOMPILE_EAGER);
+  settings.compiler = compiler.c_str();
+  settings.cache = folder.c_str();
+  std::string path = compileScale(2);
+  auto countEntries = [&] {
+    long count = 0;
+    for (const auto &entry : std::filesystem::recursive_directory_iterator(folder))
+      count += entry.path().extension() == ".variant";
+    return count;
+  };
+  auto waitFor = [](auto isDone) {
+    for (int k = 0; k < 5000 && !isDone(); ++k)
+      usleep(2000);
+    return isDone();
+  };
+  {
+    Special special(path, settings);
+    EXPECT_EQ(special.run(4), 2);
+    ASSERT_TRUE(waitFor([&] { return special.stats().compiled == 1; })) << "eager: the first run is enough";
+    EXPECT_EQ(countEntries(), 1);
+    for (int k = 0; k < 40; ++k)
+      EXPECT_EQ(special.run(4), 2);
+    EXPECT_EQ(special.stats().variants, 0u);
+    EXPECT_EQ(special.events.lines, (std::vector<std::string>{"compiled n=4", "evicted n=4: it was slower than the generic form"}));
+    EXPECT_TRUE(waitFor([&] { return countEntries() == 0; }));
+    EXPECT_EQ(special.stats().compiled, 1u) << "it is not made again";
+  }
+  EXPECT_TRUE(Special(path, settings).events.lines.empty()) << "the next session starts without it";
+}
+
+TEST(Recompile, VariantsMayBeMadeInThisProcess) {
+  onager_recompilation settings = makeSettings(ONAGER_RECOMPILE_LAZY);
+  settings.compiler = "/nowhere";
+  settings.library = "";
+  Special special(compileScale(3), settings);
+  for (int64_t n : {5, 6})
+    ASSERT_EQ(special.warmUp(n), ONAGER_OK) << onager_last_error();
+  EXPECT_EQ(special.run(5) + special.run(6), 6);
+  EXPECT_EQ(special.stats().hits, 2u);
+  EXPECT_EQ(special.stats().compiled, 2u);
+}
+
+TEST(Recompile, BackgroundCompilationsOfThisProcessLeaveItsThreadsAlone) {
+  onager_recompilation settings = makeSettings(ONAGER_RECOMPILE_EAGER);
+  settings.library = "";
+  Special special(compileScale(3), settings);
+  for (int k = 0; k < 5000 && special.stats().compiled == 0; ++k) {
+    EXPECT_EQ(special.run(5), 3);
+    usleep(2000);
+  }
+  EXPECT_EQ(special.run(5), 3);
+  EXPECT_GT(special.stats().hits, 0u);
+  EXPECT_EQ(getpriority(PRIO_PROCESS, 0), 0);
+}
+
+TEST(Recompile, LibrariesThatAreNoCompilerAreSaid) {
+  auto expectFailure = [&](const std::string &library, const char *expected) {
+    onager_recompilation settings = makeSettings(ONAGER_RECOMPILE_LAZY);
+    settings.library = library.c_str();
+    Special special(compileScale(3), settings);
+    EXPECT_NE(special.warmUp(5), ONAGER_OK);
+    EXPECT_NE(std::string(onager_last_error()).find(expected), std::string::npos) << onager_last_error();
+    EXPECT_EQ(special.run(5), 3);
+    EXPECT_EQ(special.stats().failed, 1u);
+  };
+  expectFailure("/nowhere/lib.so", "cannot load the compiler's library: /nowhere/lib.so");
+  expectFailure("libm.so.6", "libm.so.6 is no library of the compiler: it lacks onager_specialize");
 }
 
 TEST(Recompile, AForkedChildMakesItsOwn) {
