@@ -98,6 +98,7 @@ typedef enum onager_event_kind {
   ONAGER_EVENT_EVICTED = 4   /* it made room for others, or was no faster */
 } onager_event_kind;
 
+/* What happened to a variant; valid during the call that tells of it. */
 typedef struct onager_event {
   uint32_t size;
   int32_t kind;

@@ -17,6 +17,7 @@
 extern "C" {
 #endif
 
+/* Dims of a tensor that an operator may read or write, at most. */
 #define ONAGER_MAX_RANK 16
 
 /* Types of attributes; the numbers are those of ONNX's AttributeProto.AttributeType. */

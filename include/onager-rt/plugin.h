@@ -22,6 +22,7 @@ typedef struct onager_specialization {
 /* Compiles a variant. Returns 0, or another number and one line in `message`, which has room for so many bytes. Any thread may call it. */
 typedef int32_t onager_specialize_function(const onager_specialization *job, char *message, uint64_t room);
 
+/* The name under which the library exports it. */
 #define ONAGER_SPECIALIZE_SYMBOL "onager_specialize"
 
 #ifdef __cplusplus
