@@ -6,9 +6,10 @@
 """
 from ._errors import CompileError
 from ._compile import compile
+from ._compress import compress
 from ._runtime import version as _version
 from ._operators import Node, TensorType, load_operators, register_operator
 from ._session import InferenceSession, NodeArg
 
-__all__ = ["CompileError", "InferenceSession", "Node", "NodeArg", "TensorType", "compile", "load_operators", "register_operator"]
+__all__ = ["CompileError", "InferenceSession", "Node", "NodeArg", "TensorType", "compile", "compress", "load_operators", "register_operator"]
 __version__ = _version()

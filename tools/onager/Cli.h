@@ -26,6 +26,7 @@ using Command = std::function<Status()>;
 Command addBench(CLI::App &app);
 Command addCache(CLI::App &app);
 Command addCompile(CLI::App &app);
+Command addCompress(CLI::App &app);
 Command addInspect(CLI::App &app);
 Command addOperators(CLI::App &app);
 Command addRespecialize(CLI::App &app);

@@ -128,6 +128,18 @@ std::vector<int64_t> InputArguments::bindSymbols(const rt::Manifest &manifest, c
   return symbols;
 }
 
+std::vector<Tensor> InputArguments::collectFolder(const rt::Manifest &manifest, const std::string &folder) {
+  InputArguments arguments;
+  arguments.folder = folder;
+  return arguments.collect(manifest);
+}
+
+std::vector<Tensor> InputArguments::collectRandom(const rt::Manifest &manifest, uint64_t index) const {
+  InputArguments arguments = *this;
+  arguments.seed += index;
+  return arguments.collect(manifest);
+}
+
 std::vector<Tensor> InputArguments::collect(const rt::Manifest &manifest) const {
   Slots slots(manifest.inputs.size());
   std::vector<bool> isRandom(slots.size(), !needsFiles && folder.empty());

@@ -21,6 +21,10 @@ public:
   /// Returns the inputs in the signature's order: those of --input, else those of the folder, else random ones where nothing was asked for
   /// and --input is not needed. Fails on inputs that nothing provides.
   std::vector<Tensor> collect(const rt::Manifest &manifest) const;
+  /// Returns the inputs of a folder, as --inputs reads it.
+  static std::vector<Tensor> collectFolder(const rt::Manifest &manifest, const std::string &folder);
+  /// Returns the random inputs that --dim and --seed ask for, other ones for each index.
+  std::vector<Tensor> collectRandom(const rt::Manifest &manifest, uint64_t index) const;
 
 private:
   using Slots = std::vector<std::pair<Tensor, bool>>; ///< for each input: the tensor and whether it is there

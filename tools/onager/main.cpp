@@ -53,6 +53,7 @@ int runMain(int argc, char **argv) {
     const char *name, *description;
     Command (*add)(CLI::App &);
   } table[] = {{"compile", "Compile a model", addCompile},
+               {"compress", "Quantise a model", addCompress},
                {"run", "Run a model once", addRun},
                {"bench", "Measure a model's speed", addBench},
                {"verify", "Compare a model with its reference form or with ONNX Runtime", addVerify},

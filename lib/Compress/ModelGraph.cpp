@@ -1,0 +1,221 @@
+// Reading, looking at and changing an ONNX model.
+#include "lib/Compress/ModelGraph.h"
+#include "lib/Import/Reader/ModelFile.h"
+#include <algorithm>
+#include <cstring>
+
+namespace onager::compress {
+
+int64_t getInt(const onnx::NodeProto &node, const std::string &name, int64_t otherwise) {
+  for (const onnx::AttributeProto &attribute : node.attribute())
+    if (attribute.name() == name)
+      return attribute.i();
+  return otherwise;
+}
+
+float getFloat(const onnx::NodeProto &node, const std::string &name, float otherwise) {
+  for (const onnx::AttributeProto &attribute : node.attribute())
+    if (attribute.name() == name)
+      return attribute.f();
+  return otherwise;
+}
+
+void setInt(onnx::NodeProto &node, const std::string &name, int64_t value) {
+  onnx::AttributeProto *attribute = node.add_attribute();
+  attribute->set_name(name);
+  attribute->set_type(onnx::AttributeProto::INT);
+  attribute->set_i(value);
+}
+
+/// Bytes of a tensor's elements in raw form.
+static uint64_t countRawBytes(const onnx::TensorProto &tensor) {
+  uint64_t count = 1;
+  for (int64_t extent : tensor.dims())
+    count *= static_cast<uint64_t>(extent);
+  switch (tensor.data_type()) {
+  case onnx::TensorProto::FLOAT:
+  case onnx::TensorProto::INT32:
+  case onnx::TensorProto::UINT32:
+    return count * 4;
+  case onnx::TensorProto::INT64:
+  case onnx::TensorProto::UINT64:
+  case onnx::TensorProto::DOUBLE:
+    return count * 8;
+  case onnx::TensorProto::FLOAT16:
+  case onnx::TensorProto::BFLOAT16:
+  case onnx::TensorProto::INT16:
+  case onnx::TensorProto::UINT16:
+    return count * 2;
+  case onnx::TensorProto::INT4:
+  case onnx::TensorProto::UINT4:
+    return (count + 1) / 2;
+  default:
+    return count;
+  }
+}
+
+bool ModelGraph::open(const std::string &path, std::string_view bytes, std::string &error) {
+  frontend::LoadedModel loaded;
+  if (!frontend::loadModel(path, llvm::StringRef(bytes.data(), bytes.size()), loaded, error))
+    return false;
+  uint64_t total = 0;
+  for (int k = 0; k < loaded.proto.graph().initializer_size(); ++k) {
+    onnx::TensorProto &tensor = *loaded.proto.mutable_graph()->mutable_initializer(k);
+    llvm::StringRef raw = loaded.rawData[k];
+    if (tensor.data_location() == onnx::TensorProto::EXTERNAL) {
+      if (!frontend::mapExternalData(loaded, tensor, countRawBytes(tensor), raw, error))
+        return false;
+      tensor.clear_external_data();
+      tensor.clear_data_location();
+    }
+    if (!raw.empty())
+      tensor.set_raw_data(raw.data(), raw.size());
+    total += tensor.ByteSizeLong();
+  }
+  if (total >= INT32_MAX) {
+    error = "the model's weights take " + std::to_string(total) + " bytes: a model that is compressed has less than 2 GiB";
+    return false;
+  }
+  model = std::move(loaded.proto);
+  index();
+  return true;
+}
+
+void ModelGraph::index() {
+  constants.clear();
+  producers.clear();
+  readers.clear();
+  for (const onnx::TensorProto &tensor : graph().initializer())
+    constants[tensor.name()] = &tensor;
+  // Initializers are constants among the inputs as well, as they are to the importer.
+  for (const onnx::ValueInfoProto &input : graph().input())
+    names.insert(input.name());
+  for (const onnx::NodeProto &node : graph().node()) {
+    names.insert(node.name());
+    for (const std::string &output : node.output()) {
+      producers[output] = &node;
+      names.insert(output);
+    }
+    if (node.op_type() == "Constant" && node.attribute_size() == 1 && node.attribute(0).name() == "value")
+      constants[node.output(0)] = &node.attribute(0).t();
+  }
+  for (const auto &[name, tensor] : constants)
+    names.insert(name);
+  indexReaders(graph());
+}
+
+void ModelGraph::indexReaders(const onnx::GraphProto &part) {
+  for (const onnx::NodeProto &node : part.node()) {
+    for (const std::string &input : node.input())
+      ++readers[input];
+    for (const onnx::AttributeProto &attribute : node.attribute()) {
+      if (attribute.has_g())
+        indexReaders(attribute.g());
+      for (const onnx::GraphProto &inner : attribute.graphs())
+        indexReaders(inner);
+    }
+  }
+  for (const onnx::ValueInfoProto &output : part.output())
+    ++readers[output.name()];
+}
+
+std::string ModelGraph::getQuantizeDomain() const {
+  for (const onnx::OperatorSetIdProto &set : model.opset_import())
+    if (set.domain().empty() || set.domain() == "ai.onnx")
+      return set.version() >= 13 ? "" : "com.microsoft";
+  return "com.microsoft";
+}
+
+void ModelGraph::useDomain(const std::string &domain, int64_t version) {
+  for (const onnx::OperatorSetIdProto &set : model.opset_import())
+    if (set.domain() == domain)
+      return;
+  onnx::OperatorSetIdProto *set = model.add_opset_import();
+  set->set_domain(domain);
+  set->set_version(version);
+}
+
+std::optional<Weights> ModelGraph::readWeights(const std::string &name) const {
+  auto found = constants.find(name);
+  if (found == constants.end() || found->second->data_type() != onnx::TensorProto::FLOAT)
+    return std::nullopt;
+  const onnx::TensorProto &tensor = *found->second;
+  Weights weights{{tensor.dims().begin(), tensor.dims().end()}, {tensor.float_data().begin(), tensor.float_data().end()}};
+  if (tensor.has_raw_data()) {
+    weights.values.resize(tensor.raw_data().size() / sizeof(float));
+    std::memcpy(weights.values.data(), tensor.raw_data().data(), weights.values.size() * sizeof(float));
+  }
+  uint64_t count = 1;
+  for (int64_t extent : weights.dims)
+    count *= static_cast<uint64_t>(extent);
+  return count == weights.values.size() ? std::optional(std::move(weights)) : std::nullopt;
+}
+
+uint64_t ModelGraph::countBytes(const std::string &name) const {
+  auto found = constants.find(name);
+  return found == constants.end() ? 0 : countRawBytes(*found->second);
+}
+
+const onnx::NodeProto *ModelGraph::findProducer(const std::string &name) const {
+  auto found = producers.find(name);
+  return found == producers.end() ? nullptr : found->second;
+}
+
+size_t ModelGraph::countReaders(const std::string &name) const {
+  auto found = readers.find(name);
+  return found == readers.end() ? 0 : found->second;
+}
+
+std::string ModelGraph::makeName(const std::string &base) {
+  std::string name = base;
+  for (int k = 1; !names.insert(name).second; ++k)
+    name = base + "_" + std::to_string(k);
+  return name;
+}
+
+std::string ModelGraph::addConstant(const std::string &base, const std::vector<int64_t> &dims, int32_t dtype, std::string bytes) {
+  onnx::TensorProto *tensor = graph().add_initializer();
+  tensor->set_name(makeName(base));
+  for (int64_t extent : dims)
+    tensor->add_dims(extent);
+  tensor->set_data_type(dtype);
+  tensor->set_raw_data(std::move(bytes));
+  return tensor->name();
+}
+
+void ModelGraph::setNodes(std::vector<onnx::NodeProto> nodes) {
+  graph().clear_node();
+  for (onnx::NodeProto &node : nodes)
+    *graph().add_node() = std::move(node);
+}
+
+void ModelGraph::clean() {
+  index();
+  auto *nodes = graph().mutable_node();
+  nodes->erase(std::remove_if(nodes->begin(), nodes->end(), [&](const onnx::NodeProto &node) { return node.op_type() == "Constant" && node.output_size() == 1 && !readers.count(node.output(0)); }),
+               nodes->end());
+  index();
+  auto isUnread = [&](const auto &tensor) { return !readers.count(tensor.name()); };
+  auto *initializers = graph().mutable_initializer();
+  std::set<std::string> dropped;
+  for (const onnx::TensorProto &tensor : *initializers)
+    if (isUnread(tensor))
+      dropped.insert(tensor.name());
+  initializers->erase(std::remove_if(initializers->begin(), initializers->end(), isUnread), initializers->end());
+  auto *inputs = graph().mutable_input();
+  inputs->erase(std::remove_if(inputs->begin(), inputs->end(), [&](const auto &input) { return dropped.count(input.name()); }), inputs->end());
+  index();
+}
+
+std::string ModelGraph::serializeWithOutputs(const std::vector<std::string> &more) const {
+  onnx::ModelProto copy = model;
+  std::set<std::string> present;
+  for (const onnx::ValueInfoProto &output : copy.graph().output())
+    present.insert(output.name());
+  for (const std::string &name : more)
+    if (present.insert(name).second)
+      copy.mutable_graph()->add_output()->set_name(name);
+  return copy.SerializeAsString();
+}
+
+} // namespace onager::compress

@@ -1,0 +1,76 @@
+// An ONNX model that is being rewritten: its nodes, constants and who reads what.
+#ifndef ONAGER_LIB_COMPRESS_MODELGRAPH_H
+#define ONAGER_LIB_COMPRESS_MODELGRAPH_H
+
+#include "onnx/onnx_pb.h"
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace onager::compress {
+
+/// A constant of f32, row-major.
+struct Weights {
+  std::vector<int64_t> dims;
+  std::vector<float> values;
+};
+
+/// A model with all of its weights in memory. Names refer to values of the main graph; nodes inside of branches, loops and functions stay as they are.
+class ModelGraph {
+public:
+  /// Reads a model from a file, or from bytes where the path is empty. False and a reason where it is none, or larger than ONNX's format can hold.
+  bool open(const std::string &path, std::string_view bytes, std::string &error);
+
+  onnx::GraphProto &graph() { return *model.mutable_graph(); }
+  const onnx::GraphProto &graph() const { return model.graph(); }
+  /// The domain whose QuantizeLinear and DequantizeLinear have axes in this model: "" from operator set 13 on, "com.microsoft" before.
+  std::string getQuantizeDomain() const;
+  /// Lets nodes use a domain.
+  void useDomain(const std::string &domain, int64_t version);
+
+  /// True where a value is an initializer or what a Constant node gives.
+  bool isConstant(const std::string &name) const { return constants.count(name); }
+  /// Reads a constant of f32; nothing where it has another type or is none.
+  std::optional<Weights> readWeights(const std::string &name) const;
+  /// The bytes that a constant takes in the model.
+  uint64_t countBytes(const std::string &name) const;
+  /// The node that computes a value; null for inputs and constants.
+  const onnx::NodeProto *findProducer(const std::string &name) const;
+  /// How often nodes of any depth, or the graph's outputs, read a value.
+  size_t countReaders(const std::string &name) const;
+
+  /// Adds a constant; the name begins with `base` and is returned.
+  std::string addConstant(const std::string &base, const std::vector<int64_t> &dims, int32_t dtype, std::string bytes);
+  /// A name that no value or node has.
+  std::string makeName(const std::string &base);
+  /// Puts other nodes in the place of the main graph's.
+  void setNodes(std::vector<onnx::NodeProto> nodes);
+  /// Drops constants that nobody reads any more, and looks at the graph anew.
+  void clean();
+
+  std::string serialize() const { return model.SerializeAsString(); }
+  /// The model with more outputs: values of the main graph.
+  std::string serializeWithOutputs(const std::vector<std::string> &names) const;
+
+private:
+  void index();
+  void indexReaders(const onnx::GraphProto &part);
+
+  onnx::ModelProto model;
+  std::map<std::string, const onnx::TensorProto *> constants;
+  std::map<std::string, const onnx::NodeProto *> producers;
+  std::map<std::string, size_t> readers;
+  std::set<std::string> names;
+};
+
+/// Returns an attribute, or its default.
+int64_t getInt(const onnx::NodeProto &node, const std::string &name, int64_t otherwise);
+float getFloat(const onnx::NodeProto &node, const std::string &name, float otherwise);
+void setInt(onnx::NodeProto &node, const std::string &name, int64_t value);
+
+} // namespace onager::compress
+
+#endif

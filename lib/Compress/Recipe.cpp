@@ -1,0 +1,154 @@
+// Deciding for layers, and recipes as text.
+#include "lib/Compress/Recipe.h"
+#include "lib/Compress/Layer.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+#include <cmath>
+
+namespace json = llvm::json;
+
+namespace onager::compress {
+
+static constexpr std::pair<const char *, Scheme> kSchemes[] = {{"keep", Scheme::keep}, {"int8", Scheme::int8}, {"int8-weights", Scheme::int8Weights}, {"int4", Scheme::int4}};
+static constexpr const char *kRoundings[] = {"rtn", "mse", "hqq"}, *kRanges[] = {"minmax", "percentile", "entropy", "mse"};
+
+const char *printScheme(Scheme scheme) {
+  for (const auto &[name, value] : kSchemes)
+    if (value == scheme)
+      return name;
+  llvm_unreachable("a scheme without a name");
+}
+
+bool readScheme(const std::string &name, Scheme &scheme) {
+  for (const auto &[known, value] : kSchemes)
+    if (name == known) {
+      scheme = value;
+      return true;
+    }
+  return false;
+}
+
+bool planRecipe(const ModelGraph &model, const Request &request, Recipe &recipe, std::string &error) {
+  recipe.range = request.range;
+  std::set<std::string> kept(request.kept.begin(), request.kept.end());
+  for (const onnx::NodeProto &node : model.graph().node()) {
+    std::optional<Layer> layer = findLayer(model, node);
+    if (!layer)
+      continue;
+    LayerRecipe entry{layer->name, node.op_type(), request.scheme, request.rounding, request.group, {}, model.countBytes(layer->weights), 0, 0};
+    entry.reason = kept.erase(layer->name) ? "asked for" : explainUnfit(*layer, request.scheme);
+    if (!entry.reason.empty())
+      entry.scheme = Scheme::keep;
+    recipe.layers.push_back(std::move(entry));
+  }
+  if (!kept.empty())
+    error = "the model has no layer '" + *kept.begin() + "' to keep";
+  else if (llvm::all_of(recipe.layers, [](const LayerRecipe &entry) { return entry.scheme == Scheme::keep; }))
+    error = recipe.layers.empty() ? "the model has no product or convolution with constant weights of float32" : "no layer can take the scheme: " + recipe.layers.front().reason;
+  return error.empty();
+}
+
+json::Value printRecipe(const Recipe &recipe) {
+  json::Array layers, activations;
+  for (const LayerRecipe &entry : recipe.layers) {
+    json::Object object{{"node", json::fixUTF8(entry.node)}, {"op", entry.op}, {"scheme", printScheme(entry.scheme)}};
+    if (entry.scheme != Scheme::keep)
+      object["rounding"] = kRoundings[static_cast<int>(entry.rounding)];
+    if (entry.scheme == Scheme::int8Weights || entry.scheme == Scheme::int4)
+      object["group"] = entry.group;
+    if (!entry.reason.empty())
+      object["reason"] = json::fixUTF8(entry.reason);
+    layers.push_back(std::move(object));
+  }
+  for (const auto &[name, activation] : recipe.activations)
+    activations.push_back(json::Object{{"value", json::fixUTF8(name)}, {"scale", static_cast<double>(activation.scale)}, {"zero_point", activation.zeroPoint}});
+  return json::Object{{"version", 1}, {"range", kRanges[static_cast<int>(recipe.range)]}, {"layers", std::move(layers)}, {"activations", std::move(activations)}};
+}
+
+namespace {
+
+/// Reads the parts of a recipe's text; the first thing that is wrong is kept.
+class Reader {
+public:
+  Reader(const ModelGraph &model, Recipe &recipe, std::string &error) : model(model), recipe(recipe), error(error) {}
+
+  bool read(const json::Object &root) {
+    const json::Array *layers = root.getArray("layers"), *activations = root.getArray("activations");
+    if (root.getInteger("version") != 1 || !layers || !activations || !readRangeMethod(root.getString("range").value_or("").str(), recipe.range))
+      return fail("expected version 1, range, layers and activations");
+    return llvm::all_of(*layers, [&](const json::Value &value) { return readLayer(value.getAsObject()); }) &&
+           llvm::all_of(*activations, [&](const json::Value &value) { return readActivation(value.getAsObject()); });
+  }
+
+private:
+  bool fail(const std::string &reason) {
+    error = "the recipe: " + reason;
+    return false;
+  }
+
+  std::optional<Layer> findNamed(const std::string &name) const {
+    for (const onnx::NodeProto &node : model.graph().node())
+      if (std::optional<Layer> layer = findLayer(model, node); layer && layer->name == name)
+        return layer;
+    return std::nullopt;
+  }
+
+  bool readLayer(const json::Object *object) {
+    if (!object || !object->getString("node"))
+      return fail("a layer without a node");
+    LayerRecipe entry;
+    entry.node = object->getString("node")->str();
+    std::optional<Layer> layer = findNamed(entry.node);
+    if (!layer)
+      return fail("the model has no layer '" + entry.node + "'");
+    entry.op = layer->node->op_type();
+    entry.bytesBefore = model.countBytes(layer->weights);
+    entry.reason = object->getString("reason").value_or("").str();
+    std::string scheme = object->getString("scheme").value_or("").str(), rounding = object->getString("rounding").value_or("rtn").str();
+    entry.group = object->getInteger("group").value_or(32);
+    if (!readScheme(scheme, entry.scheme))
+      return fail("layer '" + entry.node + "': unknown scheme '" + scheme + "'");
+    if (!readRoundingMethod(rounding, entry.rounding))
+      return fail("layer '" + entry.node + "': unknown rounding '" + rounding + "'");
+    if (entry.rounding == RoundingMethod::hqq && entry.scheme != Scheme::int4)
+      return fail("layer '" + entry.node + "': hqq is for int4");
+    if (!isGroup(entry.group))
+      return fail("layer '" + entry.node + "': expected a group of 16, 32, 64, 128 or 256, found " + std::to_string(entry.group));
+    if (std::string unfit = explainUnfit(*layer, entry.scheme); entry.scheme != Scheme::keep && !unfit.empty())
+      return fail("layer '" + entry.node + "': " + unfit);
+    recipe.layers.push_back(std::move(entry));
+    return true;
+  }
+
+  bool readActivation(const json::Object *object) {
+    std::optional<llvm::StringRef> name = object ? object->getString("value") : std::nullopt;
+    std::optional<double> scale = object ? object->getNumber("scale") : std::nullopt;
+    std::optional<int64_t> zero = object ? object->getInteger("zero_point") : std::nullopt;
+    if (!name || !scale || !zero || !std::isnormal(static_cast<float>(*scale)) || *scale <= 0 || *zero < 0 || *zero > 255)
+      return fail("an activation without value, scale above 0 or zero_point from 0 to 255");
+    if (!model.countReaders(name->str()))
+      return fail("the model has no value '" + name->str() + "'");
+    recipe.activations[name->str()] = {static_cast<float>(*scale), static_cast<int>(*zero)};
+    return true;
+  }
+
+  const ModelGraph &model;
+  Recipe &recipe;
+  std::string &error;
+};
+
+} // namespace
+
+bool readRecipe(const std::string &text, const ModelGraph &model, Recipe &recipe, std::string &error) {
+  llvm::Expected<json::Value> value = json::parse(text);
+  if (!value) {
+    error = "the recipe: " + llvm::toString(value.takeError());
+    return false;
+  }
+  if (const json::Object *root = value->getAsObject())
+    return Reader(model, recipe, error).read(*root);
+  error = "the recipe: expected an object";
+  return false;
+}
+
+} // namespace onager::compress

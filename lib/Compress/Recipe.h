@@ -1,0 +1,67 @@
+// What becomes of each layer of a model. Text form, which can be edited and gives the same bits when it is applied again:
+//
+//   {"version": 1, "range": "mse",
+//    "layers": [{"node": NAME, "op": "Conv", "scheme": "keep" | "int8" | "int8-weights" | "int4", "rounding": "rtn" | "mse" | "hqq", "group": N, "reason": TEXT}, ...],
+//    "activations": [{"value": NAME, "scale": NUMBER, "zero_point": 0 .. 255}, ...]}
+#ifndef ONAGER_LIB_COMPRESS_RECIPE_H
+#define ONAGER_LIB_COMPRESS_RECIPE_H
+
+#include "lib/Compress/Histogram.h"
+#include "lib/Compress/ModelGraph.h"
+#include "lib/Compress/Rounding.h"
+#include "llvm/Support/JSON.h"
+
+namespace onager::compress {
+
+enum class Scheme {
+  keep,         ///< as it is
+  int8,         ///< weights and activations of 8 bits, scales of activations fixed beforehand
+  int8Weights,  ///< weights of 8 bits in groups, activations of f32
+  int4          ///< weights of 4 bits in groups, activations of f32
+};
+
+const char *printScheme(Scheme scheme);
+bool readScheme(const std::string &name, Scheme &scheme);
+
+/// What becomes of one layer, and what came of it.
+struct LayerRecipe {
+  std::string node, op;
+  Scheme scheme = Scheme::keep;
+  RoundingMethod rounding = RoundingMethod::rtn;
+  int64_t group = 32;
+  std::string reason;          ///< why it is kept
+  uint64_t bytesBefore = 0, bytesAfter = 0;
+  double weightSqnr = 0;       ///< signal to noise of the rounded weights, in dB
+};
+
+/// Scale and zero point of a value of 8 bits, 0 .. 255.
+struct Activation {
+  float scale = 1;
+  int zeroPoint = 0;
+};
+
+struct Recipe {
+  RangeMethod range = RangeMethod::mse;
+  std::vector<LayerRecipe> layers;                 ///< in the graph's order
+  std::map<std::string, Activation> activations;
+};
+
+/// What is asked for by those who have no recipe.
+struct Request {
+  Scheme scheme = Scheme::int8;
+  RoundingMethod rounding = RoundingMethod::rtn;
+  int64_t group = 32;
+  RangeMethod range = RangeMethod::mse;
+  std::vector<std::string> kept; ///< names of nodes
+};
+
+/// Lists the model's layers, products and convolutions with constant weights of f32, and decides for each. False and a reason where `kept` names none of them.
+bool planRecipe(const ModelGraph &model, const Request &request, Recipe &recipe, std::string &error);
+
+llvm::json::Value printRecipe(const Recipe &recipe);
+/// Reads a recipe for a model. False and a reason where the text is none, or names nodes or values that the model lacks.
+bool readRecipe(const std::string &text, const ModelGraph &model, Recipe &recipe, std::string &error);
+
+} // namespace onager::compress
+
+#endif

@@ -1,0 +1,33 @@
+// Weights as small integers.
+#ifndef ONAGER_LIB_COMPRESS_ROUNDING_H
+#define ONAGER_LIB_COMPRESS_ROUNDING_H
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace onager::compress {
+
+/// How scales and zero points are chosen: the range as it is; the one with the smallest squared error; half-quadratic quantisation (HQQ, Badri and Shaji 2023),
+/// which lets few weights be far off for the sake of the many, and is for 4 bits.
+enum class RoundingMethod { rtn, mse, hqq };
+
+/// Reads a method's name; false for others.
+bool readRoundingMethod(const std::string &name, RoundingMethod &method);
+
+/// One group of weights: each stands for scale * (integer - zero), with integers from 0 to 2^bits - 1.
+struct RoundedGroup {
+  float scale = 1, zero = 0;
+  std::vector<uint8_t> integers;
+};
+
+/// Rounds a group. Zero points are integers, but for HQQ's.
+RoundedGroup roundGroup(const float *weights, size_t count, int bits, RoundingMethod method);
+
+/// Rounds a channel to -127 .. 127 around 0 and returns the scale.
+float roundChannel(const float *weights, size_t count, size_t stride, RoundingMethod method, int8_t *integers);
+
+} // namespace onager::compress
+
+#endif

@@ -1,0 +1,78 @@
+"""Quantising models by the command line's `compress`."""
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ._errors import CompileError
+
+Data = "str | os.PathLike[str] | Iterable[Mapping[str, ArrayLike]] | None"
+
+
+def find_tool() -> str:
+    """Returns the path of the command line: what ONAGER_COMPILER names, in the wheel, in the build tree, on PATH."""
+    folder = pathlib.Path(__file__).resolve().parent
+    built = pathlib.Path(os.path.abspath(__file__)).parent.parent.parent / "bin" / "onager"
+    for path in (os.environ.get("ONAGER_COMPILER"), folder / "bin" / "onager", built):
+        if path and os.access(path, os.X_OK):
+            return str(path)
+    return "onager"
+
+
+def compress(model: str | os.PathLike[str] | bytes, data: Data = None, output: str | os.PathLike[str] | None = None, *, quantize: str | None = None,
+             recipe: Mapping | str | os.PathLike[str] | None = None, **options: object) -> dict:
+    """Quantises an ONNX model and returns the report: sizes, errors on held-out samples, seconds of a run; its `recipe` is what was decided for each layer.
+
+    `data` is a folder of samples, `random:N`, or an iterable of feeds, of which each fifth is held out. `output` is where the model goes: ONNX where it ends in
+    .onnx, else compiled. `quantize` is int8, int8-weights or int4; a `recipe` of an earlier report, or its file, does the same again. Other options are those of
+    the command line: range, rounding, group, keep (a list), threads.
+
+    Raises CompileError for models, data and options that cannot be used.
+    """
+    with tempfile.TemporaryDirectory(prefix="onager-") as folder:
+        place = pathlib.Path(folder)
+        words = [find_tool(), "compress", _provide_model(model, place), "--json", "--write-recipe", str(place / "recipe.json")]
+        words += ["-o", os.fspath(output) if output is not None else str(place / "model.onnx")]
+        if quantize:
+            words += ["--quantize", quantize]
+        if recipe is not None:
+            words += ["--recipe", _provide_recipe(recipe, place)]
+        if data is not None:
+            words += ["--calibrate", _provide_data(data, place / "data")]
+        for name, value in options.items():
+            for one in value if isinstance(value, (list, tuple)) else [value]:
+                words += ["--" + name.replace("_", "-"), str(one)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise CompileError(done.stderr.strip().removeprefix("onager: error: "), done.returncode)
+        return json.loads(done.stdout) | {"recipe": json.loads((place / "recipe.json").read_text(encoding="utf-8"))}
+
+
+def _provide_model(model: str | os.PathLike[str] | bytes, place: pathlib.Path) -> str:
+    if not isinstance(model, bytes):
+        return os.fspath(model)
+    (place / "plain.onnx").write_bytes(model)
+    return str(place / "plain.onnx")
+
+
+def _provide_recipe(recipe: Mapping | str | os.PathLike[str], place: pathlib.Path) -> str:
+    if not isinstance(recipe, Mapping):
+        return os.fspath(recipe)
+    (place / "given.json").write_text(json.dumps(recipe), encoding="utf-8")
+    return str(place / "given.json")
+
+
+def _provide_data(data: Data, place: pathlib.Path) -> str:
+    if isinstance(data, (str, os.PathLike)):
+        return os.fspath(data)
+    place.mkdir()
+    for k, feeds in enumerate(data):
+        np.savez(place / f"{k:08}.npz", **{name: np.asarray(value) for name, value in feeds.items()})
+    return str(place)

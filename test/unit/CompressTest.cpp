@@ -1,0 +1,167 @@
+// Ranges from histograms, and weights as small integers.
+#include "lib/Compress/Histogram.h"
+#include "lib/Compress/Rounding.h"
+#include <cmath>
+#include <gtest/gtest.h>
+#include <random>
+
+using namespace onager::compress;
+
+namespace {
+
+std::vector<float> draw(size_t count, uint32_t seed) {
+  std::mt19937 engine(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(count);
+  for (float &value : values)
+    value = normal(engine);
+  return values;
+}
+
+Range choose(const std::vector<float> &values, RangeMethod method) {
+  Histogram histogram;
+  histogram.add(values.data(), values.size());
+  return histogram.choose(method);
+}
+
+/// The mean squared error of 256 steps.
+double measure(const std::vector<float> &values, Range range) {
+  double step = (range.most - range.least) / 255, zero = std::nearbyint(-range.least / step), sum = 0;
+  for (float value : values) {
+    double level = std::clamp(std::nearbyint(value / step) + zero, 0.0, 255.0);
+    sum += std::pow(value - (level - zero) * step, 2);
+  }
+  return sum / static_cast<double>(values.size());
+}
+
+double measure(const std::vector<float> &weights, const RoundedGroup &group) {
+  double sum = 0;
+  for (size_t k = 0; k < weights.size(); ++k)
+    sum += std::pow(weights[k] - group.scale * (static_cast<float>(group.integers[k]) - group.zero), 2);
+  return sum;
+}
+
+constexpr RangeMethod kMethods[] = {RangeMethod::minmax, RangeMethod::percentile, RangeMethod::entropy, RangeMethod::mse};
+
+} // namespace
+
+TEST(Histogram, MinmaxIsWhatWasSeen) {
+  Range range = choose({-1.5f, 0.25f, 7}, RangeMethod::minmax);
+  EXPECT_EQ(range.least, -1.5);
+  EXPECT_EQ(range.most, 7);
+}
+
+TEST(Histogram, ZeroLiesInEveryRange) {
+  for (RangeMethod method : kMethods) {
+    Range above = choose({3, 4, 5}, method), below = choose({-3, -4, -5}, method);
+    EXPECT_EQ(above.least, 0);
+    EXPECT_GT(above.most, 0);
+    EXPECT_EQ(below.most, 0);
+    EXPECT_LT(below.least, 0);
+  }
+}
+
+TEST(Histogram, OutliersAreCutOffByAllMethodsButMinmax) {
+  std::vector<float> values = draw(100000, 1);
+  values[17] = 400;
+  EXPECT_EQ(choose(values, RangeMethod::minmax).most, 400);
+  for (RangeMethod method : {RangeMethod::percentile, RangeMethod::entropy, RangeMethod::mse})
+    EXPECT_LT(choose(values, method).most, 390) << static_cast<int>(method);
+}
+
+TEST(Histogram, TheSmallestErrorIsNoLargerThanThatOfOtherRanges) {
+  for (uint32_t seed = 0; seed < 8; ++seed) {
+    std::vector<float> values = draw(20000, seed);
+    if (seed % 2)
+      for (float &value : values)
+        value = std::max(0.0f, value * value * value);
+    double smallest = measure(values, choose(values, RangeMethod::mse));
+    for (RangeMethod method : kMethods)
+      EXPECT_LE(smallest, 1.02 * measure(values, choose(values, method))) << "seed " << seed << ", method " << static_cast<int>(method);
+  }
+}
+
+TEST(Histogram, PartsOfDataGiveWhatTheWholeGives) {
+  std::vector<float> values = draw(30000, 3);
+  for (size_t k = 0; k < values.size(); ++k)
+    values[k] *= 1 + static_cast<float>(k) / 1000; // grows, so that bins are merged on the way
+  Histogram parts;
+  for (size_t k = 0; k < values.size(); k += 1000)
+    parts.add(values.data() + k, 1000);
+  for (RangeMethod method : kMethods) {
+    Range whole = choose(values, method), found = parts.choose(method);
+    EXPECT_NEAR(found.most, whole.most, 0.06 * whole.most) << static_cast<int>(method);
+    EXPECT_NEAR(found.least, whole.least, -0.06 * whole.least) << static_cast<int>(method);
+  }
+}
+
+TEST(Histogram, WhatIsNotFiniteCountsForNothing) {
+  for (RangeMethod method : kMethods) {
+    Range range = choose({NAN, INFINITY, -INFINITY, 2, -1}, method);
+    EXPECT_TRUE(std::isfinite(range.least) && std::isfinite(range.most));
+    EXPECT_GT(range.most, 1);
+  }
+  Histogram none;
+  float value = NAN;
+  none.add(&value, 1);
+  EXPECT_TRUE(none.isEmpty());
+}
+
+TEST(Histogram, ZerosAloneAreARangeOfNothing) {
+  for (RangeMethod method : kMethods) {
+    Range range = choose({0, 0, 0}, method);
+    EXPECT_EQ(range.least, 0);
+    EXPECT_EQ(range.most, 0);
+  }
+}
+
+TEST(Rounding, GroupsAreWithinHalfAStep) {
+  for (int bits : {4, 8}) {
+    std::vector<float> weights = draw(64, 5);
+    RoundedGroup group = roundGroup(weights.data(), weights.size(), bits, RoundingMethod::rtn);
+    for (size_t k = 0; k < weights.size(); ++k) {
+      EXPECT_LT(group.integers[k], 1 << bits);
+      // The zero point is rounded as well, which moves the ends by half a step more.
+      EXPECT_LE(std::abs(weights[k] - group.scale * (static_cast<float>(group.integers[k]) - group.zero)), 1.001f * group.scale);
+    }
+  }
+}
+
+TEST(Rounding, ClippedRangesHaveNoLargerError) {
+  for (uint32_t seed = 0; seed < 20; ++seed) {
+    std::vector<float> weights = draw(32, seed);
+    double plain = measure(weights, roundGroup(weights.data(), 32, 4, RoundingMethod::rtn)), clipped = measure(weights, roundGroup(weights.data(), 32, 4, RoundingMethod::mse));
+    EXPECT_LE(clipped, plain) << "seed " << seed;
+  }
+}
+
+TEST(Rounding, HalfQuadraticForgivesFewForTheSakeOfMany) {
+  double plain = 0, refined = 0;
+  for (uint32_t seed = 0; seed < 50; ++seed) {
+    std::vector<float> weights = draw(64, seed);
+    for (auto [method, sum] : {std::pair(RoundingMethod::rtn, &plain), {RoundingMethod::hqq, &refined}}) {
+      RoundedGroup group = roundGroup(weights.data(), 64, 4, method);
+      for (size_t k = 0; k < 64; ++k)
+        *sum += std::pow(std::abs(weights[k] - group.scale * (static_cast<float>(group.integers[k]) - group.zero)), 0.7);
+    }
+  }
+  EXPECT_LT(refined, plain);
+}
+
+TEST(Rounding, ChannelsLieBesideEachOtherOrApart) {
+  std::vector<float> weights{1, 10, -2, 20, 4, -40};
+  std::vector<int8_t> integers(6);
+  EXPECT_FLOAT_EQ(roundChannel(weights.data(), 3, 2, RoundingMethod::rtn, integers.data()), 4 / 127.0f);
+  EXPECT_FLOAT_EQ(roundChannel(weights.data() + 1, 3, 2, RoundingMethod::rtn, integers.data() + 1), 40 / 127.0f);
+  EXPECT_EQ(integers, (std::vector<int8_t>{32, 32, -64, 64, 127, -127}));
+}
+
+TEST(Rounding, NothingButZerosStaysZero) {
+  std::vector<float> weights(32);
+  std::vector<int8_t> integers(32, 5);
+  for (RoundingMethod method : {RoundingMethod::rtn, RoundingMethod::mse, RoundingMethod::hqq}) {
+    EXPECT_EQ(measure(weights, roundGroup(weights.data(), 32, 4, method)), 0);
+    EXPECT_EQ(roundChannel(weights.data(), 32, 1, method, integers.data()), 1);
+    EXPECT_EQ(integers[31], 0);
+  }
+}

@@ -1,0 +1,144 @@
+// Comparing and timing a plain and a compressed model, and telling of it.
+#include "CompressReport.h"
+#include "Session.h"
+#include "llvm/Support/FormatVariadic.h"
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+namespace json = llvm::json;
+
+namespace onager::cli {
+
+namespace {
+
+/// Sums over the elements of one output.
+struct ErrorSums {
+  long double product = 0, plain = 0, compressed = 0, noise = 0, distance = 0, most = 0;
+  size_t elements = 0, rows = 0, agreeing = 0;
+
+  void add(const Tensor &found, const Tensor &expected) {
+    auto width = static_cast<size_t>(expected.dims.empty() ? 1 : std::max<int64_t>(expected.dims.back(), 1));
+    for (size_t begin = 0; begin + width <= expected.size(); begin += width) {
+      size_t bestFound = begin, bestExpected = begin;
+      for (size_t k = begin; k < begin + width; ++k) {
+        long double a = getElement(found, k), b = getElement(expected, k), gap = std::abs(a - b);
+        product += a * b;
+        plain += b * b;
+        compressed += a * a;
+        noise += gap * gap;
+        distance += gap;
+        most = std::max(most, gap);
+        bestFound = a > getElement(found, bestFound) ? k : bestFound;
+        bestExpected = b > getElement(expected, bestExpected) ? k : bestExpected;
+      }
+      ++rows;
+      agreeing += bestFound == bestExpected;
+    }
+    elements += expected.size();
+  }
+
+  OutputError finish(const std::string &name) const {
+    OutputError error{name};
+    error.cosine = plain > 0 && compressed > 0 ? static_cast<double>(product / std::sqrt(plain * compressed)) : plain == compressed;
+    error.sqnr = noise > 0 && plain > 0 ? static_cast<double>(10 * std::log10(plain / noise)) : 200;
+    error.most = static_cast<double>(most);
+    error.mean = elements ? static_cast<double>(distance / static_cast<long double>(elements)) : 0;
+    error.agreement = rows ? static_cast<double>(agreeing) / static_cast<double>(rows) : 1;
+    return error;
+  }
+};
+
+double timeRun(Session &session) {
+  auto start = std::chrono::steady_clock::now();
+  session.run();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double findMedian(std::vector<double> seconds) {
+  std::nth_element(seconds.begin(), seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2), seconds.end());
+  return seconds[seconds.size() / 2];
+}
+
+} // namespace
+
+std::vector<OutputError> compareModels(const Artifact &plain, const Artifact &compressed, const Samples &samples, const std::vector<size_t> &chosen, int threads) {
+  Session first(plain.path, threads), second(compressed.path, threads);
+  rt::Manifest manifest = readManifest(plain.path);
+  std::vector<ErrorSums> sums(manifest.outputs.size());
+  for (size_t index : chosen) {
+    showProgress("held-out sample " + std::to_string(index + 1));
+    std::vector<Tensor> inputs = samples.load(index, manifest);
+    first.bind(inputs);
+    second.bind(inputs);
+    first.run();
+    second.run();
+    std::vector<Tensor> expected = first.copyOutputs(), found = second.copyOutputs();
+    for (size_t k = 0; k < sums.size(); ++k)
+      if (expected[k].texts.empty() && found[k].dims == expected[k].dims)
+        sums[k].add(found[k], expected[k]);
+  }
+  std::vector<OutputError> errors;
+  for (size_t k = 0; k < sums.size(); ++k)
+    errors.push_back(sums[k].finish(manifest.outputs[k].name));
+  return errors;
+}
+
+Speed measureSpeed(const Artifact &plain, const Artifact &compressed, const Samples &samples, int threads) {
+  Session first(plain.path, threads), second(compressed.path, threads);
+  std::vector<Tensor> inputs = samples.load(0, readManifest(plain.path));
+  first.bind(inputs);
+  second.bind(inputs);
+  timeRun(first);
+  timeRun(second);
+  std::vector<double> before, after;
+  // A second at most, and never less than three runs each.
+  for (double spent = 0; before.size() < 3 || (before.size() < 101 && spent < 1);) {
+    before.push_back(timeRun(first));
+    after.push_back(timeRun(second));
+    spent += before.back() + after.back();
+  }
+  return {findMedian(before), findMedian(after)};
+}
+
+json::Value printReport(const CompressReport &report) {
+  json::Array layers, errors, notes;
+  for (const compress::LayerRecipe &layer : report.recipe.layers) {
+    json::Object object{{"node", json::fixUTF8(layer.node)}, {"op", layer.op}, {"scheme", printScheme(layer.scheme)}, {"bytes_before", static_cast<int64_t>(layer.bytesBefore)}};
+    if (layer.scheme == compress::Scheme::keep)
+      object["reason"] = json::fixUTF8(layer.reason);
+    else {
+      object["bytes_after"] = static_cast<int64_t>(layer.bytesAfter);
+      object["weight_sqnr"] = layer.weightSqnr;
+    }
+    layers.push_back(std::move(object));
+  }
+  for (const OutputError &error : report.errors)
+    errors.push_back(json::Object{{"output", json::fixUTF8(error.name)}, {"cosine", error.cosine}, {"sqnr", error.sqnr}, {"max_error", error.most}, {"mean_error", error.mean},
+                                  {"top1_agreement", error.agreement}});
+  for (const std::string &note : report.notes)
+    notes.push_back(json::fixUTF8(note));
+  return json::Object{{"bytes_before", static_cast<int64_t>(report.bytesBefore)}, {"bytes_after", static_cast<int64_t>(report.bytesAfter)},
+                      {"calibration_samples", static_cast<int64_t>(report.calibrationSamples)}, {"held_out_samples", static_cast<int64_t>(report.heldOutSamples)},
+                      {"layers", std::move(layers)}, {"held_out", std::move(errors)},
+                      {"seconds", json::Object{{"plain", report.speed.plain}, {"compressed", report.speed.compressed}}}, {"notes", std::move(notes)}};
+}
+
+std::string describeReport(const CompressReport &report) {
+  size_t done = static_cast<size_t>(std::count_if(report.recipe.layers.begin(), report.recipe.layers.end(), [](const auto &layer) { return layer.scheme != compress::Scheme::keep; }));
+  std::string text = llvm::formatv("{0} of {1} layers compressed, model {2} -> {3} bytes ({4:F2}x)\n", done, report.recipe.layers.size(), report.bytesBefore, report.bytesAfter,
+                                   static_cast<double>(report.bytesBefore) / static_cast<double>(std::max<uint64_t>(report.bytesAfter, 1)));
+  for (const compress::LayerRecipe &layer : report.recipe.layers)
+    if (layer.scheme == compress::Scheme::keep)
+      text += llvm::formatv("kept: {0} ({1}): {2}\n", layer.node, layer.op, layer.reason);
+  for (const OutputError &error : report.errors)
+    text += llvm::formatv("{0}: cosine {1:F6}, SQNR {2:F1} dB, max error {3:E2}, mean error {4:E2}, top-1 agreement {5:F2} %\n", error.name, error.cosine, error.sqnr, error.most,
+                          error.mean, 100 * error.agreement);
+  if (report.speed.compressed > 0)
+    text += llvm::formatv("run: {0:F3} -> {1:F3} ms ({2:F2}x)\n", report.speed.plain * 1e3, report.speed.compressed * 1e3, report.speed.plain / report.speed.compressed);
+  for (const std::string &note : report.notes)
+    text += "note: " + note + "\n";
+  return text;
+}
+
+} // namespace onager::cli
