@@ -24,6 +24,9 @@ public:
   /// Reads a model from a file, or from bytes where the path is empty. False and a reason where it is none, or larger than ONNX's format can hold.
   bool open(const std::string &path, std::string_view bytes, std::string &error);
 
+  /// Brings a model of an operator set below 10 to 13 by ONNX's converter. False where that cannot; the model is then as it was.
+  bool upgrade();
+
   onnx::GraphProto &graph() { return *model.mutable_graph(); }
   const onnx::GraphProto &graph() const { return model.graph(); }
   /// The domain whose QuantizeLinear and DequantizeLinear have axes in this model: "" from operator set 13 on, "com.microsoft" before.

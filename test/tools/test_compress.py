@@ -93,7 +93,7 @@ def test_int8_is_standard_and_near(network, samples, tmp_path):
     assert error["output"] == "y" and error["sqnr"] > 25 and error["cosine"] > 0.998 and error["top1_agreement"] > 0.8
 
 
-@pytest.mark.parametrize("opset", [11, 13, 21])
+@pytest.mark.parametrize("opset", [8, 11, 13, 21])
 def test_int8_of_older_and_newer_operator_sets(samples, tmp_path, opset):
     onnx.save(make_network(opset), tmp_path / "network.onnx")
     compress(tmp_path / "network.onnx", tmp_path / "small.onnx", "--quantize", "int8", "--calibrate", samples)

@@ -69,6 +69,8 @@ void Compression::open() {
   std::string error;
   check(model.open(source.path, source.bytes, error), Status::badFile, error);
   report.bytesBefore = model.serialize().size();
+  if (!model.upgrade())
+    report.notes.push_back("ONNX's converter cannot bring the model to operator set 13: ONNX Runtime may lack kernels for it");
 }
 
 void Compression::plan() {
