@@ -59,7 +59,7 @@ WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options) {
   case Hero::depthwise:
     return options.exact ? getMapWork(unit, options.exact) : getDepthwiseWork(unit, options);
   case Hero::pool:
-    return options.exact ? getMapWork(unit, options.exact) : getPoolWork(unit);
+    return options.exact ? getMapWork(unit, options.exact) : getPoolWork(unit, options);
   default:
     return getMapWork(unit, options.exact);
   }

@@ -231,7 +231,7 @@ WorkInfo getConvWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getWinogradWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getPackedConvWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getDepthwiseWork(kernel::UnitOp unit, const EmitOptions &options);
-WorkInfo getPoolWork(kernel::UnitOp unit);
+WorkInfo getPoolWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getInt8ConvWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getInt8DepthwiseWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getInt8GemmWork(kernel::UnitOp unit, const EmitOptions &options);
