@@ -14,6 +14,8 @@ static constexpr int64_t kLanes = kernel::kPanelWidth;
 static constexpr int64_t kMostRows = 8, kMostSteps = 112, kRowsOfUnknown = 4;
 /// Floats of results that stay in the first-level cache until the epilogue has taken them.
 static constexpr int64_t kBlockFloats = 4096;
+/// Groups of a block, at least: so many that the last block of a band has a full one.
+static constexpr int64_t kFewestGroups = 2;
 /// Bands of a plane, rows of one at least, and pixels of planes that have one: products with packed filters share such planes out by channels.
 static constexpr int64_t kBands = 4, kFewestBandRows = 4, kMostPixelsUnbanded = 400;
 /// Groups and vectors of columns that are unrolled, so that masks and lines outside of the plane are known.
@@ -42,7 +44,7 @@ int64_t SweepShape::getGroupRows() const {
 int64_t SweepShape::getBlockRows() const {
   int64_t group = getGroupRows();
   std::optional<int64_t> width = graph::getConstant(columns);
-  return width ? std::max<int64_t>(kBlockFloats / (std::max<int64_t>(*width, 1) * group), 1) * group : 2 * group;
+  return width ? std::max<int64_t>(kBlockFloats / (std::max<int64_t>(*width, 1) * group), kFewestGroups) * group : kFewestGroups * group;
 }
 
 WindowSweep::WindowSweep(UnitEmitter &e, const SweepShape &shape, Value paddingLine, double padding)
@@ -219,9 +221,9 @@ void WindowSweep::emitGroups(Value row, Value count, Value target) {
   e.ifElse(e.compare("sge", count, e.i64(rows)), emitFull, emitSingle);
 }
 
-void WindowSweep::emit(Value plane, Value band, Value block, Value start, Combine step, function_ref<void(Value, Value)> take) {
-  input = plane, init = start, combine = step;
+void WindowSweep::emit(Value plane, Value band, Value block, Value start, Combine step, Take take) {
   if (s.isUnrolled()) {
+    input = plane, init = start, combine = step;
     int64_t height = *graph::getConstant(s.rows), rows = s.getGroupRows();
     for (int64_t row = 0; row < height; row += rows) {
       int64_t first = std::min(row, height - rows);
@@ -229,9 +231,17 @@ void WindowSweep::emit(Value plane, Value band, Value block, Value start, Combin
     }
     return take(e.i64(0), e.i64(height));
   }
-  Value first = getFirstRow(band), end = getFirstRow(e.add(band, e.i64(1)));
-  e.forEach(first, end, s.getBlockRows(), [&](Value row) {
-    Value count = e.minSigned(e.i64(s.getBlockRows()), e.sub(end, row));
+  emitRows(plane, getFirstRow(band), getFirstRow(e.add(band, e.i64(1))), block, start, step, take);
+}
+
+void WindowSweep::emitRows(Value plane, Value first, Value end, Value block, Value start, Combine step, Take take) {
+  input = plane, init = start, combine = step;
+  int64_t group = s.getGroupRows();
+  Value rows = e.sub(end, first), groups = e.floorDiv(e.add(rows, e.i64(group - 1)), e.i64(group));
+  Value blocks = e.floorDiv(e.add(groups, e.i64(s.getBlockRows() / group - 1)), e.i64(s.getBlockRows() / group));
+  auto startOf = [&](Value number) { return e.minSigned(e.mul(e.floorDiv(e.mul(groups, number), blocks), e.i64(group)), rows); };
+  e.forEach(e.i64(0), blocks, 1, [&](Value number) {
+    Value start = startOf(number), row = e.add(first, start), count = e.sub(startOf(e.add(number, e.i64(1))), start);
     emitGroups(row, count, block);
     take(row, count);
   });

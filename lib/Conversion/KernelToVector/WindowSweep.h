@@ -40,8 +40,10 @@ public:
 
   /// Computes the results of one band of the plane at `input`, in blocks of rows: for each result, `init` combined with the elements under its window, taps
   /// in row-major order. `take` gets the first row and the rows of each block, which lies densely at `block`. Reads no element outside of the plane.
-  void emit(mlir::Value input, mlir::Value band, mlir::Value block, mlir::Value init, Combine combine,
-            llvm::function_ref<void(mlir::Value row, mlir::Value rows)> take);
+  using Take = llvm::function_ref<void(mlir::Value row, mlir::Value rows)>;
+  void emit(mlir::Value input, mlir::Value band, mlir::Value block, mlir::Value init, Combine combine, Take take);
+  /// As `emit` for the rows [first, end). Reads no other lines of the plane than those under their windows.
+  void emitRows(mlir::Value input, mlir::Value first, mlir::Value end, mlir::Value block, mlir::Value init, Combine combine, Take take);
 
 private:
   /// One line of the plane; `row` where it is known.
