@@ -39,12 +39,13 @@ struct SeparableShape {
   AffineExpr getPlaneFloats() const { return pitch * blockChannels; }
 };
 
-/// Chooses bands whose panels and planes take half of the second-level cache, and room for the pixels under one.
+/// Chooses bands whose panels and planes fit into the second-level cache, and room for the pixels under one.
 void chooseBands(SeparableShape &s, const TargetInfo &target) {
   const Windows &w = s.sweep.windows;
-  int64_t most = std::max<int64_t>(target.l2Bytes / 4 * 3 / ((s.depth + s.blockChannels) * 4), s.width), fewest = s.blocks == 1 ? 2 : 1;
+  int64_t most = std::max<int64_t>(target.l2Bytes / ((s.depth + s.blockChannels) * 4), s.width);
   AffineExpr pixels = s.sweep.inRows * s.sweep.inColumns;
-  s.bands = pixels.floorDiv(most) + fewest;
+  // Where blocks cannot be shared out, bands are, between two threads at least.
+  s.bands = s.blocks == 1 ? (pixels.floorDiv(2 * most) + 1) * 2 : pixels.floorDiv(most) + 1;
   // Windows of rows / bands + 1 rows of results span at most this many lines more than lines / bands; the sum of the first two is above -span.
   int64_t span = (w.kernel[0] - 1) * w.dilations[0] + 1;
   AffineExpr overlap = s.sweep.rows * w.strides[0] - s.sweep.inRows + 2 * span;
