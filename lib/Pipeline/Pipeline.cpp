@@ -122,8 +122,11 @@ bool Pipeline::formUnits(bool exact) {
     ConvertGraphToKernelOptions conversion;
     conversion.fuse = !exact;
     passes.addPass(createConvertGraphToKernel(conversion));
-    if (!exact)
+    if (!exact) {
       passes.addNestedPass<kernel::UnitOp>(kernel::createKernelCollapseDims());
+      // While each unit has one launch.
+      passes.addPass(kernel::createKernelFuseDepthwise({target.vectorBytes, makeEmitOptions(exact, target.vectorBytes).target.l2Bytes}));
+    }
     passes.addPass(kernel::createKernelDeduplicateUnits());
     KernelAnnotateWorkOptions work;
     work.exact = exact;

@@ -23,6 +23,27 @@ def KernelCollapseDims : Pass<"kernel-collapse-dims", "::onager::kernel::UnitOp"
   let statistics = [Statistic<"numCollapsed", "collapsed", "units whose rank fell">];
 }
 
+def KernelFuseDepthwise : Pass<"kernel-fuse-depthwise", "::mlir::ModuleOp"> {
+  let summary = "Computes a pointwise convolution and the depthwise one behind it band by band, in one unit";
+  let description = [{
+    Where the planes that a pointwise convolution writes are read by a depthwise convolution alone, and do not fit into the second-level cache or are of
+    unknown size, both units become one: its shares compute the channels of a band of rows, and slide windows over them while they are in the cache
+    (rationale: planes that leave it take longer to write and to read than to compute). Rows at the borders of bands are computed twice. Does nothing
+    where the pointwise convolution has more than 128 input channels (bands would be low) or less than 16 output channels, or its epilogue reads planes, where windows have more than 25
+    taps or step by more than two columns, or where vectors have less than 64 bytes. Results do not change. Units must belong to one launch each.
+
+    ```mlir
+    %0 = kernel.launch @unit0(%x, %w) : (tensor<1x16x112x112xf32>, tensor<96x16x1x1xf32>) -> tensor<1x96x112x112xf32>
+    %1 = kernel.launch @unit1(%0, %v) : (tensor<1x96x112x112xf32>, tensor<96x1x3x3xf32>) -> tensor<1x96x56x56xf32>
+    // becomes
+    %1 = kernel.launch @unit1(%x, %w, %v) : (tensor<1x16x112x112xf32>, tensor<96x16x1x1xf32>, tensor<96x1x3x3xf32>) -> tensor<1x96x56x56xf32>
+    ```
+  }];
+  let options = [Option<"vectorBytes", "vector-bytes", "unsigned", /*default=*/"64", "Bytes of the target's vector registers">,
+                 Option<"cacheBytes", "cache-bytes", "int64_t", /*default=*/"1 << 20", "Bytes of the second-level cache">];
+  let statistics = [Statistic<"numFused", "fused", "depthwise convolutions that share a unit with a pointwise one">];
+}
+
 def KernelDeduplicateUnits : Pass<"kernel-deduplicate-units", "::mlir::ModuleOp"> {
   let summary = "Lets launches of structurally equal units share one";
   let description = [{

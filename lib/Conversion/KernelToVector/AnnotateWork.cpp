@@ -58,8 +58,10 @@ WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options) {
     return getAmxGemmWork(unit);
   case Hero::depthwise:
     return options.exact ? getMapWork(unit, options.exact) : getDepthwiseWork(unit, options);
+  case Hero::pointwise_depthwise:
+    return getPointwiseDepthwiseWork(unit, options);
   case Hero::pool:
-    return options.exact ? getMapWork(unit, options.exact) : getPoolWork(unit);
+    return options.exact ? getMapWork(unit, options.exact) : getPoolWork(unit, options);
   default:
     return getMapWork(unit, options.exact);
   }

@@ -59,6 +59,8 @@ static void emitBody(UnitEmitter &e) {
     return emitAmxGemm(e);
   case Hero::depthwise:
     return e.options.exact ? emitMap(e) : emitDepthwise(e);
+  case Hero::pointwise_depthwise:
+    return emitPointwiseDepthwise(e);
   case Hero::pool:
     return e.options.exact ? emitMap(e) : emitPool(e);
   default:

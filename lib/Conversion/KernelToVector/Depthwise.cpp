@@ -1,9 +1,12 @@
 // Depthwise convolution over one or two spatial dims: each output channel reads one input channel.
 //
-// Work items: (image, output channel). The input plane is copied into scratch with its padding (Plane.h), windows are summed into a block of rows
-// in scratch, from which the epilogue takes them.
+// Work items: (image, band of rows, output channel): threads write and read the same parts of planes as in convolutions before and behind, which share pixels out.
+// Windows are summed where the plane lies (WindowSweep.h), into a block of rows in scratch, from which the epilogue takes them.
+//   scratch := line of padding, block of result rows
+// Other steps and registers: the input plane is copied into scratch with its padding (Plane.h); a plane has one band.
 //   scratch := padded plane, slack, block of result rows
 #include "lib/Conversion/KernelToVector/Plane.h"
+#include "lib/Conversion/KernelToVector/WindowSweep.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -40,10 +43,45 @@ std::pair<Value, Value> getPads(UnitEmitter &e, AffineMap pads) {
   return {pads.getNumResults() == 1 ? e.i64(0) : e.extent(pads.getResult(0)), last};
 }
 
-} // namespace
+SweepShape getSweep(DepthwiseShape s) {
+  auto [inRows, inColumns] = getPlaneDims(ArrayRef(s.x).drop_front(2));
+  auto [rows, columns] = getPlaneDims(s.spatial);
+  ArrayRef<AffineExpr> pads = s.op.getPads().getResults();
+  return {s.windows, inRows, inColumns, rows, columns, pads.size() == 1 ? pads[0] * 0 : pads[0], pads.back()};
+}
 
-void emitDepthwise(UnitEmitter &e) {
-  DepthwiseShape s = getShape(e.unit);
+/// The channel of x that an output channel of an image reads.
+Value getInput(UnitEmitter &e, DepthwiseShape s, Value image, Value channel) {
+  auto [rows, columns] = getPlaneDims(ArrayRef(s.x).drop_front(2));
+  Value perChannel = e.floorDiv(e.extent(s.out[1]), e.i64(s.op.getGroup()));
+  Value plane = e.add(e.mul(image, e.extent(s.x[1])), e.floorDiv(channel, perChannel));
+  return e.address(e.b.getF32Type(), e.getBuffer(s.op.getX()), e.mul(plane, e.mul(e.extent(rows), e.extent(columns))));
+}
+
+SmallVector<Value> loadWeights(UnitEmitter &e, DepthwiseShape s, Value channel) {
+  SmallVector<Value> weights;
+  for (int64_t tap = 0; tap < s.windows.getTaps(); ++tap)
+    weights.push_back(splat(e, e.load(e.b.getF32Type(), e.getBuffer(s.op.getFilter()), e.add(e.mul(channel, e.i64(s.windows.getTaps())), e.i64(tap)), true)));
+  return weights;
+}
+
+void emitInPlace(UnitEmitter &e, DepthwiseShape s) {
+  Value line = e.getScratch();
+  SweepShape shape = getSweep(s);
+  Value block = e.address(e.b.getF32Type(), line, e.extent(shape.getPaddingFloats())), zero = splat(e, e.constant(e.b.getF32Type(), 0));
+  WindowSweep sweep(e, shape, line, 0);
+  AffineExpr bands = getAffineConstantExpr(shape.getBands(), e.b.getContext());
+  forRows(e, {s.out[0], bands, s.out[1]}, e.begin, e.end, [&](ArrayRef<Value> item, Value) {
+    Value image = item[0], channel = item[2];
+    SmallVector<Value> weights = loadWeights(e, s, channel);
+    auto step = [&](Value sum, Value x, int64_t tap) -> Value { return vector::FMAOp::create(e.b, x, weights[tap], sum); };
+    sweep.emit(getInput(e, s, image, channel), item[1], block, zero, step, [&](Value row, Value rows) {
+      emitPlaneEpilogue(e, s.op.getResult(), {image, channel}, row, rows, block, [](Value value, Value) { return value; });
+    });
+  });
+}
+
+void emitPadded(UnitEmitter &e, DepthwiseShape s) {
   PlaneEmitter planes(e);
   Type f32 = e.b.getF32Type();
   Value zero = e.constant(f32, 0), scratch = e.getScratch();
@@ -52,17 +90,12 @@ void emitDepthwise(UnitEmitter &e) {
   Plane padded{scratch, e.extent(s.paddedRows), e.extent(s.paddedColumns), e.extent(s.paddedColumns)};
   Value block = e.address(f32, scratch, e.extent(s.getPlaneFloats()));
   Value rows = e.extent(height), columns = e.extent(width), step = e.extent(s.blockRows);
-  Value inputSize = e.mul(e.extent(inputRows), e.extent(inputColumns)), filter = e.getBuffer(s.op.getFilter());
-  Value perChannel = e.floorDiv(e.extent(s.out[1]), e.i64(s.op.getGroup()));
   auto [top, left] = getPads(e, s.op.getPads());
   planes.fill(scratch, e.extent(s.getPlaneFloats()), zero);
   forRows(e, {s.out[0], s.out[1]}, e.begin, e.end, [&](ArrayRef<Value> plane, Value) {
-    Value channel = e.add(e.mul(plane[0], e.extent(s.x[1])), e.floorDiv(plane[1], perChannel));
-    Plane input{e.address(f32, e.getBuffer(s.op.getX()), e.mul(channel, inputSize)), e.extent(inputRows), e.extent(inputColumns), e.extent(inputColumns)};
+    Plane input{getInput(e, s, plane[0], plane[1]), e.extent(inputRows), e.extent(inputColumns), e.extent(inputColumns)};
     planes.copyInside(input, padded, top, left);
-    SmallVector<Value> weights;
-    for (int64_t tap = 0; tap < s.windows.getTaps(); ++tap)
-      weights.push_back(splat(e, e.load(f32, filter, e.add(e.mul(plane[1], e.i64(s.windows.getTaps())), e.i64(tap)), true)));
+    SmallVector<Value> weights = loadWeights(e, s, plane[1]);
     Value blocks = e.floorDiv(e.add(rows, e.sub(step, e.i64(1))), step);
     e.forEach(e.i64(0), blocks, 1, [&](Value number) {
       Value row = e.mul(number, step), count = e.minSigned(step, e.sub(rows, row));
@@ -75,10 +108,20 @@ void emitDepthwise(UnitEmitter &e) {
   });
 }
 
-WorkInfo getDepthwiseWork(kernel::UnitOp unit, const EmitOptions &) {
+} // namespace
+
+void emitDepthwise(UnitEmitter &e) {
+  DepthwiseShape s = getShape(e.unit);
+  canSweep(s.windows, e.options.target) ? emitInPlace(e, s) : emitPadded(e, s);
+}
+
+WorkInfo getDepthwiseWork(kernel::UnitOp unit, const EmitOptions &options) {
   DepthwiseShape s = getShape(unit);
-  AffineExpr floats = s.getPlaneFloats() + s.blockRows * getPlaneDims(s.spatial).second;
-  return {s.out[0] * s.out[1], graph::getNumElements(unit.getContext(), s.out) * s.windows.getTaps(), floats * 4};
+  AffineExpr items = s.out[0] * s.out[1], operations = graph::getNumElements(unit.getContext(), s.out) * s.windows.getTaps();
+  if (!canSweep(s.windows, options.target))
+    return {items, operations, (s.getPlaneFloats() + s.blockRows * getPlaneDims(s.spatial).second) * 4};
+  SweepShape sweep = getSweep(s);
+  return {items * sweep.getBands(), operations, (sweep.getPaddingFloats() + sweep.columns * sweep.getBlockRows()) * 4};
 }
 
 } // namespace onager

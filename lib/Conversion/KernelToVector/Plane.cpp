@@ -1,5 +1,6 @@
 // Sliding windows over planes; see Plane.h. Four rows of results are computed at once, so that a loaded vector serves several windows.
 #include "lib/Conversion/KernelToVector/Plane.h"
+#include "llvm/ADT/SetVector.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -165,12 +166,12 @@ bool walksPixelsAsOne(kernel::UnitOp unit, Value result, ArrayRef<Value> inputs)
   bool isPoint = llvm::all_of(spatial, [](AffineExpr dim) { return graph::isConstant(dim, 1); });
   if (graph::isConstant(spatial.back(), 1) && !isPoint)
     return false;
-  SmallVector<Value> tensors(unit.getBody().getArguments());
-  for (Operation &op : unit.getBody().front().without_terminator())
-    if (&op != result.getDefiningOp())
-      tensors.append(op.result_begin(), op.result_end());
+  llvm::SetVector<Value> tensors(unit.getBody().front().getTerminator()->operand_begin(), unit.getBody().front().getTerminator()->operand_end());
+  for (size_t k = 0; k < tensors.size(); ++k)
+    if (Operation *op = tensors[k].getDefiningOp(); op && tensors[k] != result)
+      tensors.insert(op->operand_begin(), op->operand_end());
   return llvm::all_of(tensors, [&](Value tensor) {
-    if (llvm::is_contained(inputs, tensor))
+    if (tensor == result || llvm::is_contained(inputs, tensor))
       return true;
     graph::Dims dims = graph::getDims(tensor);
     ArrayRef<AffineExpr> tail = ArrayRef(dims).take_back(std::min(dims.size(), spatial.size()));

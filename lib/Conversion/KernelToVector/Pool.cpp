@@ -1,10 +1,13 @@
 // Largest and average values and norms of windows over one or two spatial dims, in f32.
 //
-// Work items: (image, channel). The input plane is copied into scratch with its padding (Plane.h). Large windows are reduced along the columns first, then
-// along the rows; both orders give the same largest value, and sums in one order for every element.
+// Largest values of small windows. Work items: (image, band of rows, channel); windows are read where the plane lies (WindowSweep.h).
+//   scratch := line of padding, block of result rows
+// Others. Work items: (image, channel). The input plane is copied into scratch with its padding (Plane.h). Large windows are reduced along the columns first,
+// then along the rows; both orders give the same largest value, and sums in one order for every element.
 // Averages divide by the elements that count, which a plane of ones, reduced likewise once per share, tells.
 //   scratch := padded plane, slack, plane reduced along columns, slack, block of result rows, counts
 #include "lib/Conversion/KernelToVector/Plane.h"
+#include "lib/Conversion/KernelToVector/WindowSweep.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include <limits>
@@ -42,6 +45,31 @@ PoolShape getShape(kernel::UnitOp unit) {
   s.isAverage = s.op.getKind() == graph::PoolKind::average;
   s.isNorm = s.op.getKind() == graph::PoolKind::lp;
   return s;
+}
+
+bool isSwept(PoolShape s, const TargetInfo &target) { return canSweep(s.windows, target) && !s.isSeparated && s.op.getKind() == graph::PoolKind::max; }
+
+SweepShape getSweep(PoolShape s) {
+  auto [inRows, inColumns] = getPlaneDims(ArrayRef(s.x).drop_front(2));
+  ArrayRef<AffineExpr> pads = s.op.getPads().getResults();
+  return {s.windows, inRows, inColumns, s.rows, s.columns, pads.size() == 1 ? pads[0] * 0 : pads[0], pads.back()};
+}
+
+void emitInPlace(UnitEmitter &e, PoolShape s) {
+  SweepShape shape = getSweep(s);
+  constexpr double lowest = -std::numeric_limits<double>::infinity();
+  Value line = e.getScratch(), block = e.address(e.b.getF32Type(), line, e.extent(shape.getPaddingFloats())), init = splat(e, e.constant(e.b.getF32Type(), lowest));
+  WindowSweep sweep(e, shape, line, lowest);
+  Value inputSize = e.mul(e.extent(shape.inRows), e.extent(shape.inColumns));
+  AffineExpr bands = getAffineConstantExpr(shape.getBands(), e.b.getContext());
+  forRows(e, {s.out[0], bands, s.out[1]}, e.begin, e.end, [&](ArrayRef<Value> item, Value) {
+    Value plane = e.add(e.mul(item[0], e.extent(s.x[1])), item[2]);
+    Value input = e.address(e.b.getF32Type(), e.getBuffer(s.op.getX()), e.mul(plane, inputSize));
+    auto step = [&](Value most, Value x, int64_t) -> Value { return arith::MaximumFOp::create(e.b, most, x); };
+    sweep.emit(input, item[1], block, init, step, [&](Value row, Value rows) {
+      emitPlaneEpilogue(e, s.op.getResult(), {item[0], item[2]}, row, rows, block, [](Value value, Value) { return value; });
+    });
+  });
 }
 
 struct PoolEmitter {
@@ -135,12 +163,20 @@ struct PoolEmitter {
 
 } // namespace
 
-void emitPool(UnitEmitter &e) { PoolEmitter(e, getShape(e.unit)).emit(); }
+void emitPool(UnitEmitter &e) {
+  PoolShape s = getShape(e.unit);
+  isSwept(s, e.options.target) ? emitInPlace(e, s) : PoolEmitter(e, s).emit();
+}
 
-WorkInfo getPoolWork(kernel::UnitOp unit) {
+WorkInfo getPoolWork(kernel::UnitOp unit, const EmitOptions &options) {
   PoolShape s = getShape(unit);
+  AffineExpr items = s.out[0] * s.out[1], operations = graph::getNumElements(unit.getContext(), s.out) * s.windows.getTaps();
+  if (isSwept(s, options.target)) {
+    SweepShape sweep = getSweep(s);
+    return {items * sweep.getBands(), operations, (sweep.getPaddingFloats() + s.columns * sweep.getBlockRows()) * 4};
+  }
   AffineExpr floats = s.getPaddedFloats() + s.getReducedFloats() + s.getResultFloats() * (s.isAverage ? 2 : 1);
-  return {s.out[0] * s.out[1], graph::getNumElements(unit.getContext(), s.out) * s.windows.getTaps(), floats * 4};
+  return {items, operations, floats * 4};
 }
 
 } // namespace onager

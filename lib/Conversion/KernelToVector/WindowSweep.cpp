@@ -1,0 +1,250 @@
+// Windows over planes without padding; see WindowSweep.h.
+#include "lib/Conversion/KernelToVector/WindowSweep.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace onager {
+
+static constexpr int64_t kLanes = kernel::kPanelWidth;
+/// Rows of a group, and multiply-adds of a tile that are unrolled, at most; rows of a group in a plane of unknown height.
+static constexpr int64_t kMostRows = 8, kMostSteps = 112, kRowsOfUnknown = 4;
+/// Floats of results that stay in the first-level cache until the epilogue has taken them.
+static constexpr int64_t kBlockFloats = 4096;
+/// Groups of a block, at least: so many that the last block of a band has a full one.
+static constexpr int64_t kFewestGroups = 2;
+/// Bands of a plane, rows of one at least, and pixels of planes that have one: products with packed filters share such planes out by channels.
+static constexpr int64_t kBands = 4, kFewestBandRows = 4, kMostPixelsUnbanded = 400;
+/// Groups and vectors of columns that are unrolled, so that masks and lines outside of the plane are known.
+static constexpr int64_t kUnrolledGroups = 2, kUnrolledVectors = 2;
+
+bool canSweep(const Windows &windows, const TargetInfo &target) { return target.vectorBytes / 4 == kLanes && windows.strides[1] <= 2; }
+
+int64_t SweepShape::getBands() const {
+  std::optional<int64_t> height = graph::getConstant(rows), width = graph::getConstant(columns);
+  if (!height)
+    return kBands;
+  if (width && *height * *width <= kMostPixelsUnbanded)
+    return 1;
+  return std::clamp<int64_t>(*height / kFewestBandRows, 1, kBands);
+}
+
+int64_t SweepShape::getGroupRows() const {
+  int64_t most = std::clamp<int64_t>(kMostSteps / windows.getTaps(), 1, kMostRows);
+  std::optional<int64_t> height = graph::getConstant(rows);
+  if (!height)
+    return std::min(most, kRowsOfUnknown);
+  int64_t bandRows = std::max<int64_t>(*height / getBands(), 1);
+  return llvm::divideCeil(bandRows, llvm::divideCeil(bandRows, most));
+}
+
+int64_t SweepShape::getBlockRows() const {
+  int64_t group = getGroupRows();
+  std::optional<int64_t> width = graph::getConstant(columns);
+  return width ? std::max<int64_t>(kBlockFloats / (std::max<int64_t>(*width, 1) * group), kFewestGroups) * group : kFewestGroups * group;
+}
+
+WindowSweep::WindowSweep(UnitEmitter &e, const SweepShape &shape, Value paddingLine, double padding)
+    : e(e), s(shape), lanes(VectorType::get({kLanes}, e.b.getF32Type())), paddingLine(paddingLine) {
+  Value number = e.constant(e.b.getF32Type(), padding);
+  this->padding = splat(e, number);
+  PlaneEmitter(e).fill(paddingLine, e.extent(s.getPaddingFloats()), number);
+}
+
+bool SweepShape::isUnrolled() const {
+  std::optional<int64_t> height = graph::getConstant(rows);
+  bool isKnown = height && graph::getConstant(inRows) && graph::getConstant(top);
+  return isKnown && getBands() == 1 && *height <= std::min(kUnrolledGroups * getGroupRows(), getBlockRows());
+}
+
+Value WindowSweep::getFirstRow(Value band) { return e.floorDiv(e.mul(band, e.extent(s.rows)), e.i64(s.getBands())); }
+
+/// The first column of the plane that the windows of results from `column` on read.
+Value WindowSweep::getFirstColumn(Value column) { return e.sub(e.mul(column, e.i64(s.windows.strides[1])), e.extent(s.left)); }
+
+/// Floats behind a tile's first column that are read in a line without masks.
+int64_t WindowSweep::getReach() const {
+  int64_t last = (s.windows.kernel[1] - 1) * s.windows.dilations[1];
+  return s.windows.strides[1] == 1 ? last + kLanes : last / 2 * 2 + 2 * kLanes;
+}
+
+/// Lanes k with 0 <= first + k < count.
+Value WindowSweep::getMask(Value first, Value count) {
+  IntegerType i32 = e.b.getI32Type();
+  auto narrow = [&](Value x) { return splat(e, arith::TruncIOp::create(e.b, i32, x)); };
+  return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, arith::AddIOp::create(e.b, getLaneNumbers(e, i32), narrow(first)), narrow(count));
+}
+
+/// True for a line that is known to be padding.
+bool WindowSweep::isOutside(std::optional<int64_t> row) const {
+  std::optional<int64_t> height = graph::getConstant(s.inRows);
+  return row && (*row < 0 || (height && *row >= *height));
+}
+
+/// The lines under a group's windows.
+SmallVector<WindowSweep::Line> WindowSweep::getLines(Value row, int64_t rows, bool isInside) {
+  Type f32 = e.b.getF32Type();
+  SmallVector<Line> lines;
+  Value first = e.sub(e.mul(row, e.i64(s.windows.strides[0])), e.extent(s.top)), height = e.extent(s.inRows), pitch = e.extent(s.inColumns);
+  Value start = e.address(f32, input, e.mul(first, pitch));
+  for (int64_t number = 0; number < getSpan(rows); ++number) {
+    Value place = e.add(first, e.i64(number));
+    Line line{e.address(f32, start, e.mul(e.i64(number), pitch)), getConstantIntValue(place)};
+    if (!isInside && !(line.row && getConstantIntValue(height)))
+      line.base = arith::SelectOp::create(e.b, e.compare("ult", place, height), line.base, paddingLine);
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+/// True where the 16 floats at this offset cannot be read as they are: some lie outside of the plane, or in another line and are used.
+bool WindowSweep::needsMask(const Line &line, const Tile &tile, int64_t offset) const {
+  if (tile.isInside)
+    return false;
+  std::optional<int64_t> column = getConstantIntValue(tile.column), left = graph::getConstant(s.left), width = graph::getConstant(s.inColumns);
+  std::optional<int64_t> columns = graph::getConstant(s.columns), height = graph::getConstant(s.inRows);
+  if (!column || !left || !width || !columns)
+    return true;
+  int64_t first = *column * s.windows.strides[1] - *left + offset;
+  if (first >= 0 && first + kLanes <= *width)
+    return false;
+  // Lanes behind those of the last result may hold anything that can be read.
+  int64_t last = (*columns - 1) * s.windows.strides[1] - *left + (s.windows.kernel[1] - 1) * s.windows.dilations[1];
+  bool hasUnused = first >= 0 && std::min(last + 1, first + kLanes) <= *width;
+  return !hasUnused || !line.row || !height || *line.row * *width + first + kLanes > *height * *width;
+}
+
+/// 16 floats of a line, from `offset` columns behind the first that the tile's windows read.
+Value WindowSweep::loadLanes(const Line &line, const Tile &tile, int64_t offset) {
+  Value &vector = vectors[offset];
+  if (vector)
+    return vector;
+  Value first = e.add(getFirstColumn(tile.column), e.i64(offset));
+  Value place = e.address(e.b.getF32Type(), line.base, first);
+  if (!needsMask(line, tile, offset))
+    return vector = LLVM::LoadOp::create(e.b, lanes, place, 4);
+  Value &mask = masks[offset];
+  if (!mask)
+    mask = getMask(first, e.extent(s.inColumns));
+  return vector = LLVM::MaskedLoadOp::create(e.b, lanes, place, mask, padding, 4u);
+}
+
+/// What a tap `offset` columns behind the first reads for 16 results.
+Value WindowSweep::load(const Line &line, const Tile &tile, int64_t offset) {
+  if (s.windows.strides[1] == 1)
+    return loadLanes(line, tile, offset);
+  // An odd tap takes the odd lanes of the pair of vectors whose even lanes serve the tap before it.
+  int64_t odd = offset % 2, base = offset - odd;
+  Value low = loadLanes(line, tile, base), high = loadLanes(line, tile, base + kLanes);
+  SmallVector<int64_t> taken;
+  for (int64_t k = 0; k < kLanes; ++k)
+    taken.push_back(2 * k + odd);
+  return vector::ShuffleOp::create(e.b, low, high, taken);
+}
+
+void WindowSweep::emitTile(ArrayRef<Line> lines, const Tile &tile, Value target) {
+  const Windows &w = s.windows;
+  SmallVector<Value> sums(tile.rows, init);
+  masks.clear();
+  for (auto [number, line] : llvm::enumerate(lines)) {
+    vectors.clear();
+    if (isOutside(line.row))
+      continue;
+    for (int64_t k = 0; k < w.kernel[1]; ++k) {
+      Value x;
+      for (int64_t r = 0; r < tile.rows; ++r) {
+        int64_t offset = static_cast<int64_t>(number) - r * w.strides[0];
+        if (offset < 0 || offset % w.dilations[0] || offset / w.dilations[0] >= w.kernel[0])
+          continue;
+        if (!x)
+          x = load(line, tile, k * w.dilations[1]);
+        sums[r] = combine(sums[r], x, offset / w.dilations[0] * w.kernel[1] + k);
+      }
+    }
+  }
+  storeTile(sums, tile, target);
+}
+
+void WindowSweep::storeTile(ValueRange sums, const Tile &tile, Value target) {
+  Value left = e.sub(e.extent(s.columns), tile.column), mask;
+  std::optional<int64_t> known = getConstantIntValue(left);
+  if (!tile.isInside && (!known || *known < kLanes))
+    mask = getMask(e.i64(0), left);
+  for (auto [r, sum] : llvm::enumerate(sums)) {
+    Value to = e.address(e.b.getF32Type(), target, e.add(e.mul(e.i64(r), e.extent(s.columns)), tile.column));
+    if (mask)
+      LLVM::MaskedStoreOp::create(e.b, sum, to, mask, 4u);
+    else
+      LLVM::StoreOp::create(e.b, sum, to, 4);
+  }
+}
+
+void WindowSweep::emitColumns(ArrayRef<Line> lines, int64_t rows, Value target) {
+  Value columns = e.extent(s.columns);
+  if (std::optional<int64_t> known = graph::getConstant(s.columns); known && *known <= kUnrolledVectors * kLanes) {
+    for (int64_t column = 0; column < *known; column += kLanes)
+      emitTile(lines, {e.i64(column), rows, false}, target);
+    return;
+  }
+  e.forEach(e.i64(0), columns, kLanes, [&](Value column) {
+    Value first = getFirstColumn(column), end = e.add(first, e.i64(getReach()));
+    Value reads = arith::AndIOp::create(e.b, e.compare("sge", first, e.i64(0)), e.compare("sle", end, e.extent(s.inColumns)));
+    Value isInside = arith::AndIOp::create(e.b, reads, e.compare("sle", e.add(column, e.i64(kLanes)), columns));
+    e.ifElse(isInside, [&] { emitTile(lines, {column, rows, true}, target); }, [&] { emitTile(lines, {column, rows, false}, target); });
+  });
+}
+
+void WindowSweep::emitGroup(Value row, int64_t rows, Value target) {
+  if (s.isUnrolled())
+    return emitColumns(getLines(row, rows, false), rows, target);
+  Value first = e.sub(e.mul(row, e.i64(s.windows.strides[0])), e.extent(s.top)), end = e.add(first, e.i64(getSpan(rows)));
+  Value isInside = arith::AndIOp::create(e.b, e.compare("sge", first, e.i64(0)), e.compare("sle", end, e.extent(s.inRows)));
+  auto emitLines = [&](bool inside) { emitColumns(getLines(row, rows, inside), rows, target); };
+  e.ifElse(isInside, [&] { emitLines(true); }, [&] { emitLines(false); });
+}
+
+/// Computes rows [row, row + count); the last group ends with them, and repeats rows of the one before it.
+void WindowSweep::emitGroups(Value row, Value count, Value target) {
+  int64_t rows = s.getGroupRows();
+  auto at = [&](Value number) { return e.address(e.b.getF32Type(), target, e.mul(number, e.extent(s.columns))); };
+  auto emitFull = [&] {
+    Value last = e.sub(count, e.i64(rows));
+    e.forEach(e.i64(0), count, rows, [&](Value number) {
+      Value start = e.minSigned(number, last);
+      emitGroup(e.add(row, start), rows, at(start));
+    });
+  };
+  auto emitSingle = [&] { e.forEach(e.i64(0), count, 1, [&](Value number) { emitGroup(e.add(row, number), 1, at(number)); }); };
+  e.ifElse(e.compare("sge", count, e.i64(rows)), emitFull, emitSingle);
+}
+
+void WindowSweep::emit(Value plane, Value band, Value block, Value start, Combine step, Take take) {
+  if (s.isUnrolled()) {
+    input = plane, init = start, combine = step;
+    int64_t height = *graph::getConstant(s.rows), rows = s.getGroupRows();
+    for (int64_t row = 0; row < height; row += rows) {
+      int64_t first = std::min(row, height - rows);
+      emitGroup(e.i64(first), rows, e.address(e.b.getF32Type(), block, e.mul(e.i64(first), e.extent(s.columns))));
+    }
+    return take(e.i64(0), e.i64(height));
+  }
+  emitRows(plane, getFirstRow(band), getFirstRow(e.add(band, e.i64(1))), block, start, step, take);
+}
+
+void WindowSweep::emitRows(Value plane, Value first, Value end, Value block, Value start, Combine step, Take take) {
+  input = plane, init = start, combine = step;
+  int64_t group = s.getGroupRows();
+  Value rows = e.sub(end, first), groups = e.floorDiv(e.add(rows, e.i64(group - 1)), e.i64(group));
+  Value blocks = e.floorDiv(e.add(groups, e.i64(s.getBlockRows() / group - 1)), e.i64(s.getBlockRows() / group));
+  auto startOf = [&](Value number) { return e.minSigned(e.mul(e.floorDiv(e.mul(groups, number), blocks), e.i64(group)), rows); };
+  e.forEach(e.i64(0), blocks, 1, [&](Value number) {
+    Value start = startOf(number), row = e.add(first, start), count = e.sub(startOf(e.add(number, e.i64(1))), start);
+    emitGroups(row, count, block);
+    take(row, count);
+  });
+}
+
+} // namespace onager

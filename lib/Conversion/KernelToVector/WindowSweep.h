@@ -1,0 +1,86 @@
+// Windows that slide over a plane of f32 where it lies: no padded copy of it is made.
+//
+// Rows of results are computed in groups, so that a loaded vector serves several windows. Vectors of columns whose windows lie inside of the plane are
+// read as they are; others are read under masks. Lines above and below of the plane are read from a line of padding.
+//   windows of 3 columns, 20 columns in the plane:   -1 |0 ............... 15| 16 .. 19|        first vector: masked on the left
+//                                                                                             second vector: masked on the right
+#ifndef ONAGER_CONVERSION_KERNELTOVECTOR_WINDOWSWEEP_H
+#define ONAGER_CONVERSION_KERNELTOVECTOR_WINDOWSWEEP_H
+
+#include "lib/Conversion/KernelToVector/Plane.h"
+
+namespace onager {
+
+/// Extents of a plane and of the results of windows over it, and what both say about the shape of the loops.
+struct SweepShape {
+  Windows windows;
+  mlir::AffineExpr inRows, inColumns, rows, columns;
+  mlir::AffineExpr top, left; ///< padding before the first row and column
+
+  /// Parts of a plane that are work items of their own: planes of few pixels have one.
+  int64_t getBands() const;
+  /// Rows of results that are computed at once, and those of a block.
+  int64_t getGroupRows() const;
+  int64_t getBlockRows() const;
+  /// True where all rows are computed by code of their own: few groups, of which it is known what they read.
+  bool isUnrolled() const;
+  /// Floats of a line of padding.
+  mlir::AffineExpr getPaddingFloats() const { return inColumns; }
+};
+
+/// True where windows can be read without a padded copy of the plane: vectors that fill a register, steps of one or two columns.
+bool canSweep(const Windows &windows, const TargetInfo &target);
+
+class WindowSweep {
+public:
+  using Combine = PlaneEmitter::Combine;
+
+  /// `paddingLine` has room for `getPaddingFloats` floats, which are set to `padding`: what leaves every sum as it is.
+  WindowSweep(UnitEmitter &e, const SweepShape &shape, mlir::Value paddingLine, double padding);
+
+  /// Computes the results of one band of the plane at `input`, in blocks of rows: for each result, `init` combined with the elements under its window, taps
+  /// in row-major order. `take` gets the first row and the rows of each block, which lies densely at `block`. Reads no element outside of the plane.
+  using Take = llvm::function_ref<void(mlir::Value row, mlir::Value rows)>;
+  void emit(mlir::Value input, mlir::Value band, mlir::Value block, mlir::Value init, Combine combine, Take take);
+  /// As `emit` for the rows [first, end). Reads no other lines of the plane than those under their windows.
+  void emitRows(mlir::Value input, mlir::Value first, mlir::Value end, mlir::Value block, mlir::Value init, Combine combine, Take take);
+
+private:
+  /// One line of the plane; `row` where it is known.
+  struct Line {
+    mlir::Value base;
+    std::optional<int64_t> row;
+  };
+  /// A register tile: results of `rows` rows, 16 columns from `column` on.
+  struct Tile {
+    mlir::Value column;
+    int64_t rows;
+    bool isInside;
+  };
+  int64_t getSpan(int64_t rows) const { return (rows - 1) * s.windows.strides[0] + (s.windows.kernel[0] - 1) * s.windows.dilations[0] + 1; }
+  int64_t getReach() const;
+  bool isOutside(std::optional<int64_t> row) const;
+  bool needsMask(const Line &line, const Tile &tile, int64_t offset) const;
+  mlir::Value getMask(mlir::Value first, mlir::Value count);
+  mlir::Value getFirstRow(mlir::Value band);
+  mlir::Value getFirstColumn(mlir::Value column);
+  llvm::SmallVector<Line> getLines(mlir::Value row, int64_t rows, bool isInside);
+  void emitGroups(mlir::Value row, mlir::Value count, mlir::Value target);
+  void emitGroup(mlir::Value row, int64_t rows, mlir::Value target);
+  void emitColumns(llvm::ArrayRef<Line> lines, int64_t rows, mlir::Value target);
+  void emitTile(llvm::ArrayRef<Line> lines, const Tile &tile, mlir::Value target);
+  void storeTile(mlir::ValueRange sums, const Tile &tile, mlir::Value target);
+  mlir::Value load(const Line &line, const Tile &tile, int64_t offset);
+  mlir::Value loadLanes(const Line &line, const Tile &tile, int64_t offset);
+
+  UnitEmitter &e;
+  SweepShape s;
+  mlir::VectorType lanes;
+  mlir::Value paddingLine, padding, input, init;
+  Combine combine = nullptr;
+  std::map<int64_t, mlir::Value> masks, vectors; ///< of the tile, and of one of its lines, by offset from the first column under it
+};
+
+} // namespace onager
+
+#endif
