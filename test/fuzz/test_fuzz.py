@@ -1,4 +1,4 @@
-"""A short run of random graphs against ONNX Runtime and -O0; `test/fuzz/run.py --minutes 60` is a long one.
+"""A short run of random graphs against ONNX Runtime; `test/fuzz/run.py --minutes 60` is a long one.
 
 Every difference that a run has found is a test of its own below, named after what it was.
 """
