@@ -162,7 +162,8 @@ SmallVector<char, 0> emitObject(Module &module, const Target &target, int level)
   SmallVector<char, 0> object;
   raw_svector_ostream out(object);
   legacy::PassManager passes;
-  if (machine->addPassesToEmitFile(passes, out, nullptr, CodeGenFileType::ObjectFile))
+  // The translation has verified the module.
+  if (machine->addPassesToEmitFile(passes, out, nullptr, CodeGenFileType::ObjectFile, /*DisableVerify=*/true))
     return {};
   passes.run(module);
   return object;
