@@ -39,6 +39,14 @@ def test_convolution_by_one_number():
     _expect_same("(float[5,1,21] x) => (float y) <float[1,1,1] w = {0.5}> { a = Conv(x, w)\n y = Relu(a) }", x=_numbers(5, 1, 21))
 
 
+def test_epilogue_that_reads_the_input_of_its_windows():
+    """An input of the windows was no concern of how pixels are numbered, though what follows read it along another width."""
+    more = "pads = [0, 2, 1, 2], strides = [1, 2]"
+    for op in (f"MaxPool<kernel_shape = [2, 3], {more}>(x)", f"AveragePool<kernel_shape = [2, 3], {more}>(x)", f"Conv<group = 3, {more}>(x, w)", f"Conv<{more}>(x, v)"):
+        _expect_same(f"(float[8,3,3,1] x, float[3,1,2,3] w, float[3,3,2,3] v) => (float y) {{ a = {op}\n y = Max(a, x) }}",
+                     x=_numbers(8, 3, 3, 1), w=_numbers(3, 1, 2, 3), v=_numbers(3, 3, 2, 3))
+
+
 def test_slice_backwards_over_nothing():
     """The first of no elements was one."""
     _expect_same("(float[0,5] x) => (float y) <int64[1] start = {-1}, int64[1] end = {-1}, int64[1] axis = {0}, int64[1] step = {-2}> "

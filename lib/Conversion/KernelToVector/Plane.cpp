@@ -169,8 +169,10 @@ bool walksPixelsAsOne(kernel::UnitOp unit, Value result, ArrayRef<Value> inputs)
   for (Operation &op : unit.getBody().front().without_terminator())
     if (&op != result.getDefiningOp())
       tensors.append(op.result_begin(), op.result_end());
+  auto isReadByHeroAlone = [&](Operation *user) { return user == result.getDefiningOp(); };
   return llvm::all_of(tensors, [&](Value tensor) {
-    if (llvm::is_contained(inputs, tensor))
+    // What follows the hero may read its inputs, too.
+    if (llvm::is_contained(inputs, tensor) && llvm::all_of(tensor.getUsers(), isReadByHeroAlone))
       return true;
     graph::Dims dims = graph::getDims(tensor);
     ArrayRef<AffineExpr> tail = ArrayRef(dims).take_back(std::min(dims.size(), spatial.size()));

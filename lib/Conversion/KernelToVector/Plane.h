@@ -70,7 +70,7 @@ void emitPlaneEpilogue(UnitEmitter &e, mlir::Value result, llvm::ArrayRef<mlir::
 /// As emitPlaneEpilogue for the `columns` columns from `column` on, whose rows lie `pitch` floats apart in `values`.
 void emitBlockEpilogue(UnitEmitter &e, mlir::Value result, llvm::ArrayRef<mlir::Value> plane, mlir::Value row, mlir::Value rows, mlir::Value column,
                        mlir::Value columns, mlir::Value values, int64_t pitch);
-/// True where every tensor of the unit but `inputs` has all spatial dims of `result` or none: its pixels can be walked as one dim.
+/// True where every tensor of the unit but those of `inputs` that `result`'s operation alone reads has all spatial dims of `result` or none: its pixels can be walked as one dim.
 bool walksPixelsAsOne(kernel::UnitOp unit, mlir::Value result, llvm::ArrayRef<mlir::Value> inputs);
 /// Index of a pixel of [N, C, spatial...]; the pixel is one number, which stands in the last dim where `asOne`.
 UnitEmitter::Index getPixelIndex(UnitEmitter &e, llvm::ArrayRef<mlir::Value> plane, mlir::Value pixel, llvm::ArrayRef<mlir::AffineExpr> spatial, bool asOne);
