@@ -80,6 +80,19 @@ def test_scores_of_support_vectors_are_floats():
     np.testing.assert_allclose(found[1], reference[1], rtol=1e-5)
 
 
+def test_windows_of_integers_are_cut_after_f32():
+    """The middle of a window is 1 in f64, in which the reference and ONNX Runtime compute; in f32, as in the schema's body, it is 0.99999994."""
+    import onager
+    import onnxruntime
+
+    inputs = {"n": np.array(3, np.int32)}
+    model = _model("BlackmanWindow", inputs, 17, periodic=0, output_datatype=int(onnx.TensorProto.INT32))
+    found, other = (session.run(None, inputs)[0] for session in (onager.InferenceSession(model.SerializeToString()), onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])))
+    (reference,) = ReferenceEvaluator(model).run(None, inputs)
+    middle = np.float32(0.42) - np.float32(-1) * np.float32(0.5) + np.float32(0.08)
+    assert found.tolist() == [0, int(middle), 0] == [0, 0, 0] and reference.tolist() == other.tolist() == [0, 1, 0]
+
+
 def test_beta_of_version_6():
     one = np.ones((1, 1), np.float32)
     (found,), (reference,) = _both("Gemm", {"a": one, "b": one, "c": one}, 6, alpha=1.0, beta=5.0)
