@@ -38,7 +38,8 @@ def prepare(target: str, folder: pathlib.Path, isSanitized: bool) -> dict:
         write_seeds(target, folder / "corpus" / target, models)
     (folder / "crashes" / target).mkdir(parents=True, exist_ok=True)
     # LLVM, which is not instrumented, poisons memory that it gives out again; sanitized models poison what lies around their values.
-    options = SANITIZERS["ASAN_OPTIONS"] + f":allow_user_poisoning={int(target == 'calls')}"
+    # Readers of images leave by jumps, behind each of which AddressSanitizer looks through all frames that it keeps.
+    options = SANITIZERS["ASAN_OPTIONS"] + f":allow_user_poisoning={int(target == 'calls')}:detect_stack_use_after_return={int(target != 'images')}"
     return os.environ | SANITIZERS | {"ASAN_OPTIONS": options, "ONAGER_FUZZ_MODELS": str(models)}
 
 

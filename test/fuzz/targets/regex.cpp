@@ -4,8 +4,8 @@
 
 using namespace onager::frontend;
 
-/// A hundredth of what models may take: the code is the same, and inputs are many more.
-static constexpr size_t kMostSteps = kMostRegexSteps / 100;
+/// A thousandth of what models may take: the code is the same, and inputs are many more.
+static constexpr size_t kMostSteps = kMostRegexSteps / 1000;
 
 static void expect(bool holds) {
   if (!holds)
