@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from fuzz import movement, windows
+from fuzz import movement, patterns, windows
 from fuzz.graphs import LARGEST, Graph, Value
 
 # name: the largest magnitude of the result for one of the operand, and what the operand may be
@@ -168,4 +168,4 @@ def normalize(g: Graph) -> None:
 
 
 OPERATORS = [smooth, smooth, exact_unary, jump, root, binary, binary, binary, extreme, divide, integer, compare, logic, where, cast, softmax, reduce, reduce,
-             argument, cumulate, normalize] + movement.OPERATORS + windows.OPERATORS
+             argument, cumulate, normalize] + movement.OPERATORS + windows.OPERATORS + patterns.OPERATORS
