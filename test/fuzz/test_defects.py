@@ -6,6 +6,7 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 from fuzz import schemas
+from fuzz.compare import run_reference
 from fuzz.defects import DEFECTS
 
 
@@ -78,6 +79,20 @@ def test_scores_of_support_vectors_are_floats():
     found, reference = _both("SVMClassifier", {"x": np.array([[1.0, 2.0]])}, 1, outputs=2, domain="ai.onnx.ml", **attributes)
     assert found[1].dtype == np.float32 and reference[1].dtype == np.float64
     np.testing.assert_allclose(found[1], reference[1], rtol=1e-5)
+
+
+def test_casts_to_half_precision_round():
+    """-2.9996 is -3 in f16; ONNX Runtime, which has no Ceil of f16, drops the cast before it."""
+    import onager
+
+    x = np.array([-2.9996], np.float32)
+    nodes = [helper.make_node("Cast", ["x"], ["h"], to=onnx.TensorProto.FLOAT16), helper.make_node("Ceil", ["h"], ["y"])]
+    graph = helper.make_graph(nodes, "defect", [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])], [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT16, [1])])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    data = model.SerializeToString()
+    found = [onager.InferenceSession(data, opt_level=level).run(None, {"x": x})[0].tolist() for level in (0, 3)]
+    assert found == [[-3], [-3]] and ReferenceEvaluator(model).run(None, {"x": x})[0].tolist() == [-3]
+    assert run_reference(data, {"x": x})[0].tolist() == [-2]
 
 
 def test_windows_of_integers_are_cut_after_f32():
