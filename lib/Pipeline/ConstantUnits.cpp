@@ -22,7 +22,7 @@ static int64_t sizeOf(Type type) {
   return tensor.getNumElements() * graph::getElementBytes(tensor.getElementType());
 }
 
-bool ConstantUnits::compile(ModuleOp module, unsigned vectorBytes, const llvm::StringSet<> *needed, std::string &error) {
+bool ConstantUnits::compile(ModuleOp module, unsigned vectorBytes, int optLevel, const llvm::StringSet<> *needed, std::string &error) {
   llvm::StringSet<> constant, runtime;
   module.walk([&](kernel::LaunchOp launch) { (launch->hasAttr("constant") ? constant : runtime).insert(launch.getUnit()); });
   units = ModuleOp::create(module.getLoc());
@@ -66,8 +66,9 @@ bool ConstantUnits::compile(ModuleOp module, unsigned vectorBytes, const llvm::S
   for (llvm::Function &function : *code)
     if (items.count(function.getName()))
       function.setLinkage(llvm::GlobalValue::ExternalLinkage);
-  optimize(*code, host, 2);
-  llvm::SmallVector<char, 0> object = emitObject(*code, host);
+  int level = optLevel == 1 ? 1 : 2;
+  optimize(*code, host, level);
+  llvm::SmallVector<char, 0> object = emitObject(*code, host, level);
   auto created = llvm::orc::LLJITBuilder().create();
   if (!created) {
     error = llvm::toString(created.takeError());

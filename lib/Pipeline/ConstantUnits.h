@@ -23,7 +23,7 @@ public:
   ~ConstantUnits();
   /// Takes the units that only constant launches use out of a planned module and compiles them for this machine. `vectorBytes` is what their
   /// work was counted for: that of the artifact's target. `needed`: the only units that will be run; null for all.
-  bool compile(mlir::ModuleOp module, unsigned vectorBytes, const llvm::StringSet<> *needed, std::string &error);
+  bool compile(mlir::ModuleOp module, unsigned vectorBytes, int optLevel, const llvm::StringSet<> *needed, std::string &error);
   /// Streams the stored weights in order of their offsets. REQUIRES: compile succeeded and the driver laid out the weights.
   bool stream(mlir::ArrayAttr weights, llvm::ArrayRef<int64_t> offsets, llvm::function_ref<bool(llvm::ArrayRef<char>)> sink, std::string &error);
 

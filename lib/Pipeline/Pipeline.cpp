@@ -199,7 +199,7 @@ bool Pipeline::planBuffers(const RecipeTable *generic, ArrayRef<char> section) {
     return false;
   std::string error;
   constants = std::make_unique<ConstantUnits>();
-  bool isCompiled = timeStage("constants", [&] { return constants->compile(*module, target.vectorBytes, generic ? &needed : nullptr, error); });
+  bool isCompiled = timeStage("constants", [&] { return constants->compile(*module, target.vectorBytes, options.optLevel, generic ? &needed : nullptr, error); });
   return isCompiled || fail(Status::internal, error);
 }
 
@@ -254,7 +254,7 @@ bool Pipeline::emitForm(const std::string &main, Form &form) {
     if (options.emit == "llvm")
       llvm::raw_string_ostream(result.text) << *code;
     else
-      form.object = emitObject(*code, target);
+      form.object = emitObject(*code, target, options.optLevel);
     return true;
   });
   if (!isTranslated)

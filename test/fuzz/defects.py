@@ -28,6 +28,8 @@ DEFECTS = [
     Defect(REFERENCE, "SequenceInsert", "position n of n elements is behind the last by the text; it is taken modulo n"),
     Defect(RUNTIME, "ReduceLogSumExp", "the logarithm of the sum of e^x by the text; of integers it cuts each e^(x - largest), which leaves the largest and its count",
            lambda version, types: "int" in types["T"]),
+    *(Defect(judge, "BlackmanWindow", "the schema's body computes in f32; f64 gives 1 where that gives 0.99999994, which integers are cut to 0 from",
+             lambda version, types: "int" in types["T2"]) for judge in (REFERENCE, RUNTIME)),
     Defect(REFERENCE, "SVMClassifier", "scores are tensor(float) by the schema; they have the type of the input"),
 ]
 

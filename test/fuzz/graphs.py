@@ -84,13 +84,23 @@ class Graph:
 
     def node(self, op: str, inputs, *results: Value, **attributes) -> Value:
         """Adds a node with the given results (named here) and puts them into the pool; returns the first."""
+        first, named = self._add(op, inputs, results, attributes)
+        for value in named:
+            self.pool.append(self.squash(value))
+        return first
+
+    def inner(self, op: str, inputs, result: Value, **attributes) -> Value:
+        """Adds a node inside of a pattern: mostly, nobody else reads its result."""
+        if self.draw.random() < 0.05:
+            return self.node(op, inputs, result, **attributes)
+        return self._add(op, inputs, [result], attributes)[0]
+
+    def _add(self, op: str, inputs, results, attributes: dict) -> tuple[Value, list[Value]]:
         named = [dataclasses.replace(result, name=self.fresh("v")) for result in results]
         self.nodes.append(helper.make_node(op, [value.name if value else "" for value in inputs], [value.name for value in named],
                                            name=self.fresh(op.lower() + "_"), **attributes))
         self.read.update(value.name for value in inputs if value)
-        for value in named:
-            self.pool.append(self.squash(value))
-        return named[0]
+        return named[0], named
 
     def squash(self, value: Value) -> Value:
         """Brings a float that may be large back between -1 and 1."""
@@ -113,8 +123,10 @@ class Graph:
         unique = list({value.name: value for value in outputs if all(value.name != given.name for given in self.inputs)}.values())
         symbols: dict[int, str] = {}
 
+        fixed = self.draw.choice((0.3, 0.6, 0.6, 1))
+
         def dim(extent: int):
-            if self.draw.random() < 0.6:
+            if self.draw.random() < fixed:
                 return extent
             return symbols.setdefault(extent, f"n{extent}") if self.draw.random() < 0.7 else self.fresh("s")
 

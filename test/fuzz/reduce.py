@@ -8,24 +8,20 @@ from support.workers import run_tasks
 
 
 def judge(task) -> tuple[str, str]:
-    """Compares (model, inputs) in a worker process."""
-    data, feeds = task
-    return compare(data, dict(feeds))
+    """Compares a candidate in a worker process."""
+    return compare(task.data, dict(task.feeds), task.forms)
 
 
 class Candidate:
-    """A model with its inputs; hashable, so that it can be a task."""
+    """A model with its inputs and the forms to compare; hashable, so that it can be a task."""
 
-    def __init__(self, data: bytes, feeds: dict):
-        self.data, self.feeds = data, feeds
-
-    def __iter__(self):
-        return iter((self.data, self.feeds))
+    def __init__(self, data: bytes, feeds: dict, forms: tuple):
+        self.data, self.feeds, self.forms = data, feeds, forms
 
 
-def verdict(data: bytes, feeds: dict) -> tuple[str, str]:
+def verdict(data: bytes, feeds: dict, forms: tuple) -> tuple[str, str]:
     """Compares in a worker, so that a crash is a verdict, too."""
-    (result,) = run_tasks(judge, [Candidate(data, feeds)], seconds=60, workers=1, keep=True).values()
+    (result,) = run_tasks(judge, [Candidate(data, feeds, forms)], seconds=60, workers=1, keep=True).values()
     return result
 
 
@@ -78,14 +74,14 @@ def _cut(data: bytes, feeds: dict, name: str, value: np.ndarray) -> tuple[bytes,
     return model.SerializeToString(), {key: array for key, array in (feeds | {name: value}).items() if key in given}
 
 
-def shrink(data: bytes, feeds: dict) -> tuple[bytes, dict, str]:
+def shrink(data: bytes, feeds: dict, forms: tuple) -> tuple[bytes, dict, str]:
     """Returns a smaller model with its inputs, and how it differs."""
-    kind, reason = verdict(data, feeds)
+    kind, reason = verdict(data, feeds, forms)
     values = _compute_all(data, feeds)
 
     def attempt(smaller: bytes, given: dict) -> bool:
         nonlocal data, feeds, kind, reason
-        found = verdict(smaller, given)
+        found = verdict(smaller, given, forms)
         if found[0] != kind:
             return False
         data, feeds, reason = smaller, given, found[1]

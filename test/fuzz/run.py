@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Compares random graphs with ONNX Runtime and with -O0 until told to stop, shrinks what differs and keeps it in build/fuzz.
+"""Compares random graphs with ONNX Runtime until told to stop, shrinks what differs and keeps it in build/fuzz.
 
 Usage: test/fuzz/run.py [--seed N] [--count N] [--minutes M] [--no-shrink]
 
+Each graph is compiled once, at -O1 for a level of processors that its seed draws; every sixteenth at -O0 and at -O3.
 Graph N of a run has the seed N of the start plus its number, so that one graph is repeated by --seed S --count 1. Counts of each verdict and the
 next seed are kept in graphs.json in the folder ONAGER_FUZZ_DIR (build/fuzz), and a run without a seed goes on there. Run it by the Python of build/venv.
 """
@@ -17,7 +18,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from fuzz.compare import compare  # noqa: E402  (the folder above is on the path now)
+from fuzz.compare import compare, draw_forms  # noqa: E402  (the folder above is on the path now)
 from fuzz.graphs import make_graph  # noqa: E402
 from support.places import BUILD  # noqa: E402
 from support.workers import run_tasks  # noqa: E402
@@ -29,7 +30,7 @@ FOLDER = pathlib.Path(os.environ.get("ONAGER_FUZZ_DIR", BUILD / "fuzz"))
 def try_seed(seed: int) -> tuple[str, str]:
     """Makes, runs and compares the graph of a seed."""
     model, feeds = make_graph(seed)
-    return compare(model.SerializeToString(), feeds)
+    return compare(model.SerializeToString(), feeds, draw_forms(seed))
 
 
 def explain(seed: int, result: tuple[str, str], shrinks: bool) -> str:
@@ -40,7 +41,7 @@ def explain(seed: int, result: tuple[str, str], shrinks: bool) -> str:
     if not shrinks:
         return text
     model, feeds = make_graph(seed)
-    data, feeds, reason = shrink(model.SerializeToString(), feeds)
+    data, feeds, reason = shrink(model.SerializeToString(), feeds, draw_forms(seed))
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / f"{seed}.onnx").write_bytes(data)
     (FOLDER / f"{seed}.inputs.pickle").write_bytes(pickle.dumps(feeds))

@@ -23,7 +23,7 @@ from support.places import BUILD  # noqa: E402
 TARGETS = ("model", "artifact", "cache", "calls", "formats", "images", "regex")
 SLICE = 60
 # No input is longer, takes more seconds, or more memory: what reading costs must follow from what is read.
-LIMITS = {"model": (16384, 10), "artifact": (49152, 5), "cache": (4096, 5), "calls": (512, 5), "formats": (4096, 5), "images": (4096, 20), "regex": (256, 5)}
+LIMITS = {"model": (16384, 10), "artifact": (49152, 5), "cache": (4096, 5), "calls": (512, 5), "formats": (4096, 5), "images": (4096, 20), "regex": (64, 5)}
 MEGABYTES = 2048
 # As scripts/sanitize.sh has them; of LLVM's and protobuf's tables that stay, LeakSanitizer knows nothing.
 SANITIZERS = {"ASAN_OPTIONS": "detect_container_overflow=0:alloc_dealloc_mismatch=0:detect_odr_violation=0:allocator_may_return_null=1",
@@ -38,7 +38,8 @@ def prepare(target: str, folder: pathlib.Path, isSanitized: bool) -> dict:
         write_seeds(target, folder / "corpus" / target, models)
     (folder / "crashes" / target).mkdir(parents=True, exist_ok=True)
     # LLVM, which is not instrumented, poisons memory that it gives out again; sanitized models poison what lies around their values.
-    options = SANITIZERS["ASAN_OPTIONS"] + f":allow_user_poisoning={int(target == 'calls')}"
+    # Readers of images leave by jumps, behind each of which AddressSanitizer looks through all frames that it keeps.
+    options = SANITIZERS["ASAN_OPTIONS"] + f":allow_user_poisoning={int(target == 'calls')}:detect_stack_use_after_return={int(target != 'images')}"
     return os.environ | SANITIZERS | {"ASAN_OPTIONS": options, "ONAGER_FUZZ_MODELS": str(models)}
 
 

@@ -12,9 +12,13 @@ def _window(draw):
     place = 2 * np.pi * np.arange(size) / (size - (0 if node.attributes["periodic"] else 1))
     y = {"HannWindow": 0.5 - 0.5 * np.cos(place), "HammingWindow": 25 / 46 - 21 / 46 * np.cos(place),
          "BlackmanWindow": 0.42 - 0.5 * np.cos(place) + 0.08 * np.cos(2 * place)}[draw.name]
-    # Numbers near an integer are cut to either neighbour.
     kind = draw.kind(0, output=True)
-    node.wanted, node.loose = None if kind.kind in "iu" else [y.astype(kind)], (0.01, 1e-3)
+    if kind.kind in "iu":
+        # The schema's body computes in f32: numbers near an integer are cut to either neighbour.
+        either = np.stack([np.trunc(y - 1e-6), np.trunc(y + 1e-6)]).astype(kind)
+        node.check = lambda found: "" if found[0].dtype == kind and found[0].shape == y.shape and (found[0] == either).any(0).all() else f"{found[0]}, expected of {either.tolist()}"
+    else:
+        node.wanted, node.loose = [y.astype(kind)], (0.01, 1e-3)
     return node
 
 

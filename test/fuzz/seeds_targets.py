@@ -10,7 +10,7 @@ import onnx.parser
 from PIL import Image
 from onnx import numpy_helper
 
-from support.places import ROOT
+from support.places import ONAGER, ROOT
 from support.samples import make_samples, parse
 from support.tool import run_onager
 
@@ -92,11 +92,11 @@ def _find_manifest(artifact: bytes) -> bytes:
 
 
 def compile_called(folder: pathlib.Path, sanitize: bool) -> None:
-    """Compiles the models whose sessions are called, once."""
+    """Compiles the models whose sessions are called, once for each build of the compiler."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in CALLED.items():
         path = folder / f"{name}.so"
-        if not path.exists():
+        if not path.exists() or path.stat().st_mtime < ONAGER.stat().st_mtime:
             found = run_onager("compile", "-", "-o", path, *(["--sanitize"] if sanitize else []), input=parse(text).SerializeToString())
             assert found.returncode == 0, found.stderr
 

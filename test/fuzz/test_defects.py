@@ -6,6 +6,7 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 from fuzz import schemas
+from fuzz.compare import run_reference
 from fuzz.defects import DEFECTS
 
 
@@ -78,6 +79,33 @@ def test_scores_of_support_vectors_are_floats():
     found, reference = _both("SVMClassifier", {"x": np.array([[1.0, 2.0]])}, 1, outputs=2, domain="ai.onnx.ml", **attributes)
     assert found[1].dtype == np.float32 and reference[1].dtype == np.float64
     np.testing.assert_allclose(found[1], reference[1], rtol=1e-5)
+
+
+def test_casts_to_half_precision_round():
+    """-2.9996 is -3 in f16; ONNX Runtime, which has no Ceil of f16, drops the cast before it."""
+    import onager
+
+    x = np.array([-2.9996], np.float32)
+    nodes = [helper.make_node("Cast", ["x"], ["h"], to=onnx.TensorProto.FLOAT16), helper.make_node("Ceil", ["h"], ["y"])]
+    graph = helper.make_graph(nodes, "defect", [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])], [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT16, [1])])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    data = model.SerializeToString()
+    found = [onager.InferenceSession(data, opt_level=level).run(None, {"x": x})[0].tolist() for level in (0, 3)]
+    assert found == [[-3], [-3]] and ReferenceEvaluator(model).run(None, {"x": x})[0].tolist() == [-3]
+    assert run_reference(data, {"x": x})[0].tolist() == [-2]
+
+
+def test_windows_of_integers_are_cut_after_f32():
+    """The middle of a window is 1 in f64, in which the reference and ONNX Runtime compute; in f32, as in the schema's body, it is 0.99999994."""
+    import onager
+    import onnxruntime
+
+    inputs = {"n": np.array(3, np.int32)}
+    model = _model("BlackmanWindow", inputs, 17, periodic=0, output_datatype=int(onnx.TensorProto.INT32))
+    found, other = (session.run(None, inputs)[0] for session in (onager.InferenceSession(model.SerializeToString()), onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])))
+    (reference,) = ReferenceEvaluator(model).run(None, inputs)
+    middle = np.float32(0.42) - np.float32(-1) * np.float32(0.5) + np.float32(0.08)
+    assert found.tolist() == [0, int(middle), 0] == [0, 0, 0] and reference.tolist() == other.tolist() == [0, 1, 0]
 
 
 def test_beta_of_version_6():

@@ -1,4 +1,4 @@
-"""A short run of random graphs against ONNX Runtime and -O0; `test/fuzz/run.py --minutes 60` is a long one.
+"""A short run of random graphs against ONNX Runtime; `test/fuzz/run.py --minutes 60` is a long one.
 
 Every difference that a run has found is a test of its own below, named after what it was.
 """
@@ -37,6 +37,14 @@ def _numbers(*shape) -> np.ndarray:
 def test_convolution_by_one_number():
     """A filter of one element was taken for a scalar that units keep inside."""
     _expect_same("(float[5,1,21] x) => (float y) <float[1,1,1] w = {0.5}> { a = Conv(x, w)\n y = Relu(a) }", x=_numbers(5, 1, 21))
+
+
+def test_epilogue_that_reads_the_input_of_its_windows():
+    """An input of the windows was no concern of how pixels are numbered, though what follows read it along another width."""
+    more = "pads = [0, 2, 1, 2], strides = [1, 2]"
+    for op in (f"MaxPool<kernel_shape = [2, 3], {more}>(x)", f"AveragePool<kernel_shape = [2, 3], {more}>(x)", f"Conv<group = 3, {more}>(x, w)", f"Conv<{more}>(x, v)"):
+        _expect_same(f"(float[8,3,3,1] x, float[3,1,2,3] w, float[3,3,2,3] v) => (float y) {{ a = {op}\n y = Max(a, x) }}",
+                     x=_numbers(8, 3, 3, 1), w=_numbers(3, 1, 2, 3), v=_numbers(3, 3, 2, 3))
 
 
 def test_slice_backwards_over_nothing():

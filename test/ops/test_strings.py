@@ -43,7 +43,7 @@ def _words(random, *shape):
     return random.choice(np.array(WORDS, object), shape)
 
 
-PATTERNS = ["a*b", "(a|b)+", "[^-]*", r"\w+", r"\W*", r".*\bend\b.*", r"^the$|x--?y", "日本.語", r"[a-zß]{2,6}.*", r"(\S+|\s)*", "", "(?:na|ÄÖ).*", r"\x{df}|[[:alpha:]]+", r"a\.b|-+", "[日-本]+.*", "(ab?){1,3}"]
+PATTERNS = ["a*b", "(a|b)+", "[^-]*", r"\w+", r"\W*", r".*\bend\b.*", r"^the$|x--?y", "日本.語", r"[a-zß]{2,6}.*", r"(\S+|\s)*", "", "(?:na|ÄÖ).*", r"\x{df}|[[:alpha:]]+", r"a\.b|-+", "[日-本]+.*", "(ab?){1,3}", "(|){3}a*(()*|){2}b{0}"]
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -54,6 +54,12 @@ def test_full_match(pattern, random, tmp_path):
     # Python's classes are of Unicode unless told otherwise, and it writes two things in another way.
     known = re.compile(pattern.replace(r"\x{df}", "ß").replace("[[:alpha:]]", "[A-Za-z]"), re.ASCII)
     assert found.tolist() == [known.fullmatch(text) is not None for text in x]
+
+
+def test_repetitions_of_nothing_are_nothing(tmp_path):
+    x = np.array(["", "a", "aa", "ab"], object)
+    _, (found,) = _run(tmp_path, "RegexFullMatch", {"x": x}, [TensorProto.BOOL], pattern="(((){1000}){1000}){1000}a*(|)*b{0}")
+    assert found.tolist() == [True, True, True, False]
 
 
 def test_concat_broadcasts(random, tmp_path):

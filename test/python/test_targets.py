@@ -68,10 +68,11 @@ OPERATIONS = {
 }
 
 
+@pytest.mark.parametrize("options", [{"target": "portable"}, {"opt_level": 1, "target": "portable"}, {"opt_level": 1}], ids=["portable", "portable at O1", "native at O1"])
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_portable_code_agrees_with_the_reference_form(name):
+def test_code_agrees_with_the_reference_form(name, options):
     model = make_text(*OPERATIONS[name])
-    portable, reference = onager.InferenceSession(model, target="portable"), onager.InferenceSession(model, opt_level=0)
+    session, reference = onager.InferenceSession(model, **options), onager.InferenceSession(model, opt_level=0)
     generator = np.random.default_rng(5)
     feeds = {node.name: generator.standard_normal([3 if dim == "n" else dim for dim in node.shape]).astype(TYPES[node.type[7:-1]]) for node in reference.get_inputs()}
-    np.testing.assert_allclose(portable.run(None, feeds)[0], reference.run(None, feeds)[0], rtol=2e-5, atol=2e-6)
+    np.testing.assert_allclose(session.run(None, feeds)[0], reference.run(None, feeds)[0], rtol=2e-5, atol=2e-6)

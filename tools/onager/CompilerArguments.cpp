@@ -26,7 +26,7 @@ static std::string describeStages() {
 
 void CompilerArguments::addCommon(CLI::App &app) {
   addValue(app, pairs, "--target", "target", "CPU", "native (default), x86-64-v2, x86-64-v3, x86-64-v4, or portable: code for all three in one file");
-  addValue(app, pairs, "-O,--opt-level", "opt-level", "LEVEL", "0 (reference form) to 3 (default)");
+  addValue(app, pairs, "-O,--opt-level", "opt-level", "LEVEL", "0: the reference form; 1: as 3 by LLVM's quickest code generation, compiled in a quarter of the time; 2, 3 (default)");
   app.add_flag_callback("--sanitize", [this] { pairs.emplace_back("sanitize", "true"); }, "Check every access of the code with AddressSanitizer; slow");
   // Loaded while the command line is read: compiled models need them, too.
   auto load = [](const std::vector<std::string> &paths) {

@@ -109,7 +109,7 @@ struct ConvEmitter {
     f32s = VectorType::get({kLanes}, e.b.getF32Type());
     tile = e.stackBuffer(e.b.getF32Type(), getTileRows(e.options.target) * s.width);
     scratch = e.getScratch();
-    asOne = walksPixelsAsOne(e.unit, s.op.getResult(), {s.op.getX(), s.op.getFilter()});
+    asOne = walksPixelsAsOne(e.unit, s.op.getResult());
   }
 
   /// Fills whole panels of a plain convolution, plane by plane.

@@ -133,7 +133,7 @@ struct Int8ConvEmitter {
     panels = bytes(planes, e.extent(s.getInputBytes()));
     buffer = bytes(panels, e.mul(e.extent(s.getRunTiles()), e.i64(s.getPanelBytes())));
     isSigned = cast<RankedTensorType>(s.op.getX().getType()).getElementType().isSignlessInteger();
-    asOne = walksPixelsAsOne(e.unit, s.op.getResult(), SmallVector<Value>(s.op->getOperands()));
+    asOne = walksPixelsAsOne(e.unit, s.op.getResult());
   }
 
   Value bytes(Value base, Value offset) { return getByteAddress(e, base, offset); }

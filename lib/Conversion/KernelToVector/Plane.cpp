@@ -159,19 +159,20 @@ void PlaneEmitter::reduceWindows(const Plane &source, const Plane &target, const
   e.forEach(full, target.rows, 1, [&](Value row) { emitRows(source, target, w, init, combine, row, 1); });
 }
 
-bool walksPixelsAsOne(kernel::UnitOp unit, Value result, ArrayRef<Value> inputs) {
+bool walksPixelsAsOne(kernel::UnitOp unit, Value result) {
   graph::Dims out = graph::getDims(result);
   ArrayRef<AffineExpr> spatial = ArrayRef(out).drop_front(2);
   // The pixel stands in for the last dim's index, which nobody reads where that dim has extent 1.
   bool isPoint = llvm::all_of(spatial, [](AffineExpr dim) { return graph::isConstant(dim, 1); });
   if (graph::isConstant(spatial.back(), 1) && !isPoint)
     return false;
+  // What is read behind the hero, its own inputs where the epilogue reads them again.
   llvm::SetVector<Value> tensors(unit.getBody().front().getTerminator()->operand_begin(), unit.getBody().front().getTerminator()->operand_end());
   for (size_t k = 0; k < tensors.size(); ++k)
     if (Operation *op = tensors[k].getDefiningOp(); op && tensors[k] != result)
       tensors.insert(op->operand_begin(), op->operand_end());
   return llvm::all_of(tensors, [&](Value tensor) {
-    if (tensor == result || llvm::is_contained(inputs, tensor))
+    if (tensor == result)
       return true;
     graph::Dims dims = graph::getDims(tensor);
     ArrayRef<AffineExpr> tail = ArrayRef(dims).take_back(std::min(dims.size(), spatial.size()));
@@ -209,7 +210,7 @@ static void emitRun(UnitEmitter &e, Value result, ArrayRef<Value> plane, Value f
   });
 }
 
-static bool walksAsOne(UnitEmitter &e, Value result) { return walksPixelsAsOne(e.unit, result, SmallVector<Value>(result.getDefiningOp()->getOperands())); }
+static bool walksAsOne(UnitEmitter &e, Value result) { return walksPixelsAsOne(e.unit, result); }
 
 void emitPlaneEpilogue(UnitEmitter &e, Value result, ArrayRef<Value> plane, Value row, Value rows, Value values, Finish finish) {
   Value columns = e.extent(graph::getDims(result).back());

@@ -70,8 +70,8 @@ void emitPlaneEpilogue(UnitEmitter &e, mlir::Value result, llvm::ArrayRef<mlir::
 /// As emitPlaneEpilogue for the `columns` columns from `column` on, whose rows lie `pitch` floats apart in `values`.
 void emitBlockEpilogue(UnitEmitter &e, mlir::Value result, llvm::ArrayRef<mlir::Value> plane, mlir::Value row, mlir::Value rows, mlir::Value column,
                        mlir::Value columns, mlir::Value values, int64_t pitch);
-/// True where every tensor that the results are computed from behind `result`, but `inputs`, has all spatial dims of `result` or none: its pixels can be walked as one dim.
-bool walksPixelsAsOne(kernel::UnitOp unit, mlir::Value result, llvm::ArrayRef<mlir::Value> inputs);
+/// True where every tensor that the results are computed from behind `result` has all spatial dims of `result` or none: its pixels can be walked as one dim.
+bool walksPixelsAsOne(kernel::UnitOp unit, mlir::Value result);
 /// Index of a pixel of [N, C, spatial...]; the pixel is one number, which stands in the last dim where `asOne`.
 UnitEmitter::Index getPixelIndex(UnitEmitter &e, llvm::ArrayRef<mlir::Value> plane, mlir::Value pixel, llvm::ArrayRef<mlir::AffineExpr> spatial, bool asOne);
 

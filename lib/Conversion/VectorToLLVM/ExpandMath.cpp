@@ -1,18 +1,12 @@
 // Math functions of f32 -> arithmetic. Test: expand-math.mlir
 #include "lib/Conversion/VectorToLLVM/MathFunctions.h"
 #include "lib/Conversion/VectorToLLVM/VectorToLLVM.h"
-#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
-#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
-#include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVMPass.h"
-#include "mlir/Conversion/IndexToLLVM/IndexToLLVM.h"
-#include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
 #include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
 #include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
-#include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
-#include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVMPass.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -48,9 +42,21 @@ struct ExpandMath : impl::ExpandMathBase<ExpandMath> {
       op->getResult(0).replaceAllUsesWith(expandFunction(b, op));
       op->erase();
     }
+    return approximate(function);
+  }
+
+  /// Upstream's polynomials, for the operations that are left; those around them are no concern of the pass.
+  static LogicalResult approximate(func::FuncOp function) {
+    SmallVector<Operation *> left;
+    function.walk([&](Operation *op) {
+      if (isa<math::MathDialect>(op->getDialect()))
+        left.push_back(op);
+    });
+    if (left.empty())
+      return success();
     RewritePatternSet patterns(function.getContext());
     populateMathPolynomialApproximationPatterns(patterns);
-    return applyPatternsGreedily(function, std::move(patterns));
+    return applyOpPatternsGreedily(left, std::move(patterns), GreedyRewriteConfig().setStrictness(GreedyRewriteStrictness::ExistingAndNewOps));
   }
 };
 } // namespace
@@ -60,13 +66,7 @@ void addVectorToLLVM(OpPassManager &passes) {
   passes.addNestedPass<func::FuncOp>(createCSEPass());
   passes.addPass(arith::createArithExpandOpsPass());
   passes.addPass(createSCFToControlFlowPass());
-  passes.addPass(createConvertVectorToLLVMPass());
-  passes.addPass(createConvertMathToLLVMPass());
-  passes.addPass(createArithToLLVMConversionPass());
-  passes.addPass(createConvertIndexToLLVMPass());
-  passes.addPass(createConvertFuncToLLVMPass());
-  passes.addPass(createConvertControlFlowToLLVMPass());
-  passes.addPass(createUBToLLVMConversionPass());
+  passes.addPass(createConvertArithmeticToLLVM());
   passes.addPass(createReconcileUnrealizedCastsPass());
 }
 

@@ -39,6 +39,23 @@ def ExpandMath : Pass<"expand-math", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
 }
 
+def ConvertArithmeticToLLVM : Pass<"convert-arithmetic-to-llvm", "::mlir::ModuleOp"> {
+  let summary = "Converts functions, branches, scalars and vectors to the LLVM dialect";
+  let description = [{
+    Takes upstream's conversions of the dialects arith, cf, func, index, math, ub and vector together: one walk over a module instead of seven, without
+    casts between them. Must hold before: vectors have one dim, structured control flow is gone, `arith` operations that LLVM does not have are expanded.
+    Afterwards the LLVM dialect is left, and casts between index and i64 that `reconcile-unrealized-casts` cancels.
+
+    ```mlir
+    %0 = arith.addf %x, %y : vector<8xf32>
+    // becomes
+    %0 = llvm.fadd %x, %y : vector<8xf32>
+    ```
+    Does nothing to operations of the LLVM dialect. Does not change numbers.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
 def VerifyLLVM : Pass<"verify-llvm"> {
   let summary = "Checks what the llvm stage promises to code generation";
   let description = [{

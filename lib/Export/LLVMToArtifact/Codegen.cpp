@@ -17,7 +17,10 @@
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
+#include "llvm/Transforms/IPO/GlobalDCE.h"
 #include "llvm/Transforms/Instrumentation/AddressSanitizer.h"
+#include "llvm/Transforms/Scalar/EarlyCSE.h"
+#include "llvm/Transforms/Scalar/SimplifyCFG.h"
 
 using namespace llvm;
 
@@ -63,7 +66,7 @@ static void skipVariableTracking() {
     found->second->addOccurrence(0, found->first, "false");
 }
 
-static std::unique_ptr<TargetMachine> createMachine(const Target &target) {
+static std::unique_ptr<TargetMachine> createMachine(const Target &target, CodeGenOptLevel level = CodeGenOptLevel::Default) {
   static bool ready = [] {
     InitializeNativeTarget();
     InitializeNativeTargetAsmPrinter();
@@ -75,7 +78,7 @@ static std::unique_ptr<TargetMachine> createMachine(const Target &target) {
   std::string error;
   const llvm::Target *backend = TargetRegistry::lookupTarget(triple, error);
   TargetOptions options;
-  return std::unique_ptr<TargetMachine>(backend->createTargetMachine(triple, target.cpu, target.features, options, Reloc::PIC_, std::nullopt, CodeGenOptLevel::Default));
+  return std::unique_ptr<TargetMachine>(backend->createTargetMachine(triple, target.cpu, target.features, options, Reloc::PIC_, std::nullopt, level));
 }
 
 static bool isSanitized(const Target &target) { return is_contained(target.required, rt::kSanitizerFeature); }
@@ -119,6 +122,18 @@ std::unique_ptr<Module> translateToLLVMIR(mlir::ModuleOp module, LLVMContext &co
   return result;
 }
 
+/// What saves the code generator more time than it takes. Stages before leave values in registers already, and nothing that must be inlined; intrinsics
+/// that the generator does not know (masked loads of some targets, sums of vectors) it expands by itself.
+static ModulePassManager makeShortPipeline() {
+  ModulePassManager passes;
+  FunctionPassManager functions;
+  functions.addPass(EarlyCSEPass());
+  functions.addPass(SimplifyCFGPass());
+  passes.addPass(GlobalDCEPass());
+  passes.addPass(createModuleToFunctionPassAdaptor(std::move(functions)));
+  return passes;
+}
+
 void optimize(Module &module, const Target &target, int level) {
   std::unique_ptr<TargetMachine> machine = createMachine(target);
   PipelineTuningOptions tuning;
@@ -136,7 +151,7 @@ void optimize(Module &module, const Target &target, int level) {
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, components, modules);
-  ModulePassManager passes = builder.buildPerModuleDefaultPipeline(level > 0 ? OptimizationLevel::O2 : OptimizationLevel::O1);
+  ModulePassManager passes = level == 1 ? makeShortPipeline() : builder.buildPerModuleDefaultPipeline(level > 0 ? OptimizationLevel::O2 : OptimizationLevel::O1);
   if (isSanitized(target)) {
     // Constants keep their layout and need no constructor; what is left are checks before accesses and red zones around stack buffers.
     for (GlobalVariable &global : module.globals()) {
@@ -151,12 +166,13 @@ void optimize(Module &module, const Target &target, int level) {
   passes.run(module, modules);
 }
 
-SmallVector<char, 0> emitObject(Module &module, const Target &target) {
-  std::unique_ptr<TargetMachine> machine = createMachine(target);
+SmallVector<char, 0> emitObject(Module &module, const Target &target, int level) {
+  std::unique_ptr<TargetMachine> machine = createMachine(target, level == 1 ? CodeGenOptLevel::None : CodeGenOptLevel::Default);
   SmallVector<char, 0> object;
   raw_svector_ostream out(object);
   legacy::PassManager passes;
-  if (machine->addPassesToEmitFile(passes, out, nullptr, CodeGenFileType::ObjectFile))
+  // The translation has verified the module.
+  if (machine->addPassesToEmitFile(passes, out, nullptr, CodeGenFileType::ObjectFile, /*DisableVerify=*/true))
     return {};
   passes.run(module);
   return object;
@@ -245,7 +261,7 @@ SmallVector<char, 0> emitModel(StringRef name, const ModelDescription &model, co
                                              first->getOperand(4), weights, builder.addTable(levels, name + "_levels"), builder.number(builder.i64, levels.size()),
                                              builder.addBytes(model.generic, name + "_generic"), builder.number(builder.i64, model.generic.size())});
   new GlobalVariable(module, value->getType(), true, GlobalValue::ExternalLinkage, value, name + "_model");
-  return emitObject(module, target);
+  return emitObject(module, target, 1);
 }
 
 } // namespace onager

@@ -13,10 +13,10 @@ namespace onager {
 
 /// Translates a module of the LLVM dialect to LLVM IR for the target. Null after an error was reported.
 std::unique_ptr<llvm::Module> translateToLLVMIR(mlir::ModuleOp module, llvm::LLVMContext &context, const Target &target);
-/// Runs LLVM's passes: `level` 0 keeps scalar code, 1 to 3 vectorise.
+/// Runs LLVM's passes: `level` 0 keeps scalar code, 1 only removes what is there twice, 2 and 3 vectorise.
 void optimize(llvm::Module &module, const Target &target, int level);
-/// Emits an ELF object.
-llvm::SmallVector<char, 0> emitObject(llvm::Module &module, const Target &target);
+/// Emits an ELF object; at `level` 1 by the code generator that takes the least time.
+llvm::SmallVector<char, 0> emitObject(llvm::Module &module, const Target &target, int level);
 /// Gives the driver a name under which the other objects of an artifact find it.
 void exportMain(llvm::Module &module, const std::string &name);
 

@@ -31,11 +31,14 @@ struct Automaton {
   std::vector<int32_t> accepting;       ///< [states]: 1 where a word may end; [states][3], before the same three, of one that is searched for
 };
 
-/// Compiles an expression that must match a whole text (subset construction); false and a reason for more than 10,000 states.
-bool compileRegex(const RegexNode &root, Automaton &automaton, std::string &error);
+/// Edges that may be looked at while an automaton is made: less than half a second.
+constexpr size_t kMostRegexSteps = 20000000;
+
+/// Compiles an expression that must match a whole text (subset construction); false and a reason for more than 10,000 states or `mostSteps`.
+bool compileRegex(const RegexNode &root, Automaton &automaton, std::string &error, size_t mostSteps = kMostRegexSteps);
 
 /// The same for an expression that may match a part of a text, found by where it stands.
-bool compileSearch(const RegexNode &root, Automaton &automaton, std::string &error);
+bool compileSearch(const RegexNode &root, Automaton &automaton, std::string &error, size_t mostSteps = kMostRegexSteps);
 
 } // namespace onager::frontend
 

@@ -12,9 +12,10 @@ namespace onager::frontend {
 namespace {
 
 constexpr size_t kMostStates = 10000;
-constexpr size_t kMostEdges = 200000;
-/// Edges that may be looked at while subsets are found, less than half a second; and what putting a state in its order counts for.
-constexpr size_t kMostSteps = 20000000, kSortSteps = 8;
+/// Steps that one state or edge counts for while there are no subsets yet.
+constexpr size_t kPartSteps = 50;
+/// What putting a state in its order counts for, in steps.
+constexpr size_t kSortSteps = 8;
 
 /// What stands on a side of a place in a text.
 enum Side { border, word, other };
@@ -28,6 +29,8 @@ struct Edge {
 
 class Network {
 public:
+  explicit Network(size_t mostParts) : mostParts(mostParts) {}
+
   std::vector<std::vector<Edge>> edges;
   size_t edgeCount = 0;
   bool hasConditions = false;
@@ -41,7 +44,7 @@ public:
     ++edgeCount;
   }
   void link(int from, int to) { connect(from, {Edge::always, 0, 0, RegexNode::empty, to}); }
-  bool isTooLarge() const { return edgeCount > kMostEdges; }
+  bool isTooLarge() const { return edges.size() + edgeCount > mostParts; }
 
   /// Adds a tree behind a state and returns the state behind the tree.
   int add(const RegexNode &node, int from) {
@@ -74,8 +77,10 @@ public:
   }
 
 private:
+  size_t mostParts;
+
   int addRepeat(const RegexNode &node, int from) {
-    for (int k = 0; k < node.least; ++k)
+    for (int k = 0; k < node.least && !isTooLarge(); ++k)
       from = add(node.parts[0], from);
     int end = addState();
     if (node.most < 0) {
@@ -195,7 +200,7 @@ std::vector<int> classify(const Network &network, Automaton &automaton) {
 /// The subset construction, from the borders of texts or from all places.
 class Builder {
 public:
-  Builder(Automaton &automaton, bool isSearched) : automaton(automaton), isSearched(isSearched) {}
+  Builder(Automaton &automaton, bool isSearched, size_t mostSteps) : automaton(automaton), isSearched(isSearched), mostSteps(mostSteps), network(mostSteps / kPartSteps) {}
 
   bool build(const RegexNode &root, std::string &error) {
     int first = network.addState();
@@ -211,7 +216,7 @@ public:
       automaton.starts[k] = number({States{first}, sides[k]});
     for (size_t k = 0; k < subsets.size(); ++k) {
       addRow(k);
-      if (subsets.size() > kMostStates || steps > kMostSteps) {
+      if (subsets.size() > kMostStates || steps > mostSteps) {
         error = subsets.size() > kMostStates ? "the expression needs more than 10,000 states" : "the expression is too large";
         return false;
       }
@@ -276,7 +281,7 @@ private:
     for (Side side : {word, other})
       for (int state : side == word ? beforeWord : beforeOther)
         for (const Edge &edge : network.edges[static_cast<size_t>(state)]) {
-          if (++steps > kMostSteps)
+          if (++steps > mostSteps)
             return next;
           if (edge.kind != Edge::bytes)
             continue;
@@ -292,6 +297,7 @@ private:
 
   Automaton &automaton;
   bool isSearched;
+  size_t mostSteps;
   Network network;
   Collector reached{0};
   int last = 0;
@@ -303,8 +309,12 @@ private:
 
 } // namespace
 
-bool compileRegex(const RegexNode &root, Automaton &automaton, std::string &error) { return Builder(automaton, /*isSearched=*/false).build(root, error); }
+bool compileRegex(const RegexNode &root, Automaton &automaton, std::string &error, size_t mostSteps) {
+  return Builder(automaton, /*isSearched=*/false, mostSteps).build(root, error);
+}
 
-bool compileSearch(const RegexNode &root, Automaton &automaton, std::string &error) { return Builder(automaton, /*isSearched=*/true).build(root, error); }
+bool compileSearch(const RegexNode &root, Automaton &automaton, std::string &error, size_t mostSteps) {
+  return Builder(automaton, /*isSearched=*/true, mostSteps).build(root, error);
+}
 
 } // namespace onager::frontend

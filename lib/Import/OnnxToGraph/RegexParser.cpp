@@ -3,6 +3,7 @@
 //   choice := sequence ('|' sequence)*       repeat := atom ('*' | '+' | '?' | '{' n [',' [m]] '}')* ['?']
 //   sequence := repeat*                      atom := '(' choice ')' | '[' class ']' | '.' | '^' | '$' | '\' escape | character
 #include "lib/Import/OnnxToGraph/Regex.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/ConvertUTF.h"
@@ -99,16 +100,22 @@ private:
       node.parts.push_back(parseSequence());
     while (take('|'));
     --depth;
-    return node.parts.size() == 1 ? RegexNode(node.parts[0]) : node;
+    if (llvm::all_of(node.parts, isEmpty))
+      return {};
+    return node.parts.size() == 1 ? RegexNode(std::move(node.parts[0])) : node;
   }
 
   RegexNode parseSequence() {
     RegexNode node;
     node.kind = RegexNode::sequence;
     while (!rest.empty() && rest[0] != '|' && rest[0] != ')')
-      node.parts.push_back(parseRepeat());
-    return node;
+      if (RegexNode part = parseRepeat(); !isEmpty(part))
+        node.parts.push_back(std::move(part));
+    return node.parts.empty() ? RegexNode() : node;
   }
+
+  /// True for a tree that matches nothing but the empty word. No other tree has such a part, so that each adds to an automaton's size.
+  static bool isEmpty(const RegexNode &node) { return node.kind == RegexNode::empty; }
 
   RegexNode parseRepeat() {
     RegexNode node = parseAtom();
@@ -116,12 +123,10 @@ private:
     for (int stacked = 0; takeCount(least, most);) {
       if (++stacked > kMostStacked)
         fail("too many repetitions of one another");
-      RegexNode repeated;
-      repeated.kind = RegexNode::repeat;
-      repeated.least = least;
-      repeated.most = most;
-      repeated.parts.push_back(std::move(node));
-      node = std::move(repeated);
+      if (isEmpty(node) || most == 0)
+        node = {};
+      else
+        node = makeRepeat(std::move(node), least, most);
       take('?'); // as few as possible: the same words
     }
     return node;
@@ -159,6 +164,15 @@ private:
     RegexNode node;
     node.kind = RegexNode::characters;
     node.ranges = sortRanges(std::move(ranges));
+    return node;
+  }
+
+  static RegexNode makeRepeat(RegexNode part, int least, int most) {
+    RegexNode node;
+    node.kind = RegexNode::repeat;
+    node.least = least;
+    node.most = most;
+    node.parts.push_back(std::move(part));
     return node;
   }
 

@@ -27,8 +27,17 @@ AffineExpr scaleExtent(AffineExpr extent, float scale) {
   return normalize((extent * static_cast<int64_t>(static_cast<double>(scale) * kOne)).floorDiv(kOne));
 }
 
+/// Extents times scales beyond this are no sizes of tensors.
+constexpr double kMostExtent = double(int64_t(1) << 48);
+
 AffineExpr applyScale(Emitter &e, AffineExpr extent, double scale) {
   std::optional<int64_t> known = graph::getConstant(extent);
+  if (!(std::abs(scale) * static_cast<double>(known.value_or(1)) < kMostExtent)) {
+    e.fail("a dim times its scale, " + Twine(std::to_string(scale)) + ", is no size");
+    return extent;
+  }
+  if (scale <= 0)
+    return e.number(0);
   if (!known)
     return scaleExtent(extent, static_cast<float>(scale));
   return e.number(static_cast<int64_t>(std::floor(static_cast<float>(*known) * static_cast<float>(scale))));
@@ -139,6 +148,8 @@ double kernelAt(ResizeMode mode, double a, double t) {
 
 /// Weights of an antialiased resampling of one dim: the kernel is stretched by the scale where that shrinks.
 std::vector<double> makeWeights(Node &node, ResizeMode mode, StringRef kind, double scale, int64_t in, int64_t out) {
+  if (!in || !out)
+    return {};
   double a = node.getFloat("cubic_coeff_a", -0.75), stretch = std::min(scale, 1.0);
   bool isExcluding = node.getInt("exclude_outside", 0) != 0;
   auto reach = static_cast<int64_t>(std::floor(-(mode == ResizeMode::linear ? 1 : 2) / stretch)) + 1;
@@ -207,7 +218,8 @@ Value computeWeights(Node &node, Value &x, ResizeMode mode, StringRef kind, Valu
   Exprs margin = e.contentsOrBind(e.reshape(e.cast(reach, e.i64()), {}));
   if (e.hasFailed())
     return {};
-  AffineExpr apart = e.maxOf(margin[0], e.number(0)), padded = normalize(in + apart * 2);
+  // Nothing has no edge.
+  AffineExpr apart = e.selectEqual(in, e.number(0), e.number(0), e.maxOf(margin[0], e.number(0))), padded = normalize(in + apart * 2);
   Exprs around(static_cast<size_t>(Emitter::rankOf(x)), e.number(0));
   around[static_cast<size_t>(axis)] = apart;
   x = e.pad(x, around, around, e.scalar(0, element), PadMode::edge);
@@ -235,6 +247,7 @@ Value resizeWithMatrices(Node &node, const ResizePlan &plan, ResizeMode mode, St
     std::optional<int64_t> in = graph::getConstant(Emitter::dimsOf(x)[axis]), out = graph::getConstant(plan.dims[axis]);
     if (areEqual(Emitter::dimsOf(x)[axis], plan.dims[axis]) && (!scales || (*scales)[static_cast<size_t>(axis)] == 1))
       continue;
+    e.require(e.selectEqual(Emitter::dimsOf(x)[axis], e.number(0), plan.dims[axis], e.number(0)), e.number(0), "a dim without elements cannot be resized to some");
     Value matrix;
     if (in && out && scales && *in * *out <= kMostWeights) {
       std::vector<double> weights = makeWeights(node, mode, kind, (*scales)[static_cast<size_t>(axis)], *in, *out);
