@@ -43,9 +43,10 @@ def test_save_temps(tmp_path):
     done = subprocess.run([ONAGER, "compile", "net.onnx", "-o", "net.so", "--save-temps=temps"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in (tmp_path / "temps").iterdir())
-    assert names == ["0-import.mlir", "1-graph.mlir", "2-kernel.mlir", "3-plan.mlir", "4-vector.mlir", "5-llvm.mlir", "6-translated.ll", "7-optimized.ll", "8-code.o"]
+    assert names == ["0-import.mlir", "1-graph.mlir", "2-inputs.mlir", "3-kernel.mlir", "4-plan.mlir", "5-vector.mlir", "6-llvm.mlir", "7-translated.ll",
+                     "8-optimized.ll", "9-code.o"]
     assert "graph.tanh" in (tmp_path / "temps/0-import.mlir").read_text()
-    assert (tmp_path / "temps/8-code.o").read_bytes()[:4] == b"\x7fELF"
+    assert (tmp_path / "temps/9-code.o").read_bytes()[:4] == b"\x7fELF"
     (tmp_path / "file").write_text("")
     done = subprocess.run([ONAGER, "compile", "net.onnx", "-o", "net.so", "--save-temps=file/below"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 4 and "cannot write" in done.stderr
