@@ -17,6 +17,9 @@ ByteFlow findByteFlow(const ModelGraph &model, const Recipe &recipe);
 /// Rewrites the model and fills in what came of each layer. False and a reason where a value that becomes bytes has no scale.
 bool applyRecipe(ModelGraph &model, Recipe &recipe, std::string &error);
 
+/// The weights of a product as [outputs, terms].
+std::vector<float> readRows(const ModelGraph &model, const Layer &layer, size_t &outputs, size_t &terms);
+
 /// How a layer with the scheme int4 or int8-weights is multiplied: com.microsoft's MatMulNBits.
 std::vector<onnx::NodeProto> makeBlockProduct(ModelGraph &model, const Layer &layer, LayerRecipe &entry);
 

@@ -16,19 +16,6 @@ struct Blocks {
   std::vector<float> scales, zeros;
 };
 
-/// Weights as [outputs, terms].
-std::vector<float> transposeWeights(const Weights &weights, bool isTransposed, size_t &outputs, size_t &terms) {
-  outputs = static_cast<size_t>(weights.dims[isTransposed ? 0 : 1]);
-  terms = static_cast<size_t>(weights.dims[isTransposed ? 1 : 0]);
-  if (isTransposed)
-    return weights.values;
-  std::vector<float> rows(weights.values.size());
-  for (size_t k = 0; k < terms; ++k)
-    for (size_t n = 0; n < outputs; ++n)
-      rows[n * terms + k] = weights.values[k * outputs + n];
-  return rows;
-}
-
 /// Appends integers of a group, which is filled up with zero points.
 void packGroup(const RoundedGroup &group, size_t size, int bits, std::string &out) {
   auto get = [&](size_t k) { return k < group.integers.size() ? group.integers[k] : uint8_t(0); };
@@ -46,6 +33,20 @@ void packZeros(const std::vector<float> &zeros, size_t first, int bits, std::str
 
 } // namespace
 
+std::vector<float> readRows(const ModelGraph &model, const Layer &layer, size_t &outputs, size_t &terms) {
+  Weights weights = *model.readWeights(layer.weights);
+  bool isTransposed = layer.channelAxis == 0;
+  outputs = static_cast<size_t>(weights.dims[isTransposed ? 0 : 1]);
+  terms = static_cast<size_t>(weights.dims[isTransposed ? 1 : 0]);
+  if (isTransposed)
+    return weights.values;
+  std::vector<float> rows(weights.values.size());
+  for (size_t k = 0; k < terms; ++k)
+    for (size_t n = 0; n < outputs; ++n)
+      rows[n * terms + k] = weights.values[k * outputs + n];
+  return rows;
+}
+
 /// The bias of a Gemm: MatMulNBits has one of one dim alone, so that it is added behind.
 static onnx::NodeProto makeBias(const Layer &layer, const std::string &product) {
   onnx::NodeProto add;
@@ -60,14 +61,14 @@ static onnx::NodeProto makeBias(const Layer &layer, const std::string &product) 
 std::vector<onnx::NodeProto> makeBlockProduct(ModelGraph &model, const Layer &layer, LayerRecipe &entry) {
   const int bits = entry.scheme == Scheme::int4 ? 4 : 8;
   size_t outputs, terms, size = static_cast<size_t>(entry.group);
-  std::vector<float> rows = transposeWeights(*model.readWeights(layer.weights), layer.channelAxis == 0, outputs, terms), rounded(rows.size());
+  std::vector<float> rows = readRows(model, layer, outputs, terms), rounded(rows.size());
   size_t groups = (terms + size - 1) / size;
   Blocks blocks;
   for (size_t n = 0; n < outputs; ++n) {
     size_t first = blocks.zeros.size();
     for (size_t g = 0; g < groups; ++g) {
       size_t begin = n * terms + g * size, count = std::min(size, terms - g * size);
-      RoundedGroup group = roundGroup(rows.data() + begin, count, bits, entry.rounding);
+      RoundedGroup group = entry.groups.empty() ? roundGroup(rows.data() + begin, count, bits, entry.rounding) : entry.groups[n * groups + g];
       packGroup(group, size, bits, blocks.weights);
       blocks.scales.push_back(group.scale);
       blocks.zeros.push_back(group.zero);

@@ -218,4 +218,34 @@ std::string ModelGraph::serializeWithOutputs(const std::vector<std::string> &mor
   return copy.SerializeAsString();
 }
 
+std::string ModelGraph::serializeWithGrams(const std::vector<std::pair<std::string, int64_t>> &values) const {
+  onnx::ModelProto copy = model;
+  auto addNode = [&](const char *op, std::initializer_list<std::string> inputs, const std::string &output) {
+    onnx::NodeProto *node = copy.mutable_graph()->add_node();
+    node->set_op_type(op);
+    for (const std::string &input : inputs)
+      node->add_input(input);
+    node->add_output(output);
+    return node;
+  };
+  for (const auto &[value, terms] : values) {
+    std::string gram = makeGramName(value), shape = gram + " shape", rows = gram + " rows", zero = gram + " zero";
+    onnx::TensorProto *extents = copy.mutable_graph()->add_initializer();
+    extents->set_name(shape);
+    extents->set_data_type(onnx::TensorProto::INT64);
+    extents->add_dims(2);
+    extents->add_int64_data(-1);
+    extents->add_int64_data(terms);
+    onnx::TensorProto *nothing = copy.mutable_graph()->add_initializer();
+    nothing->set_name(zero);
+    nothing->set_data_type(onnx::TensorProto::FLOAT);
+    nothing->add_float_data(0);
+    addNode("Reshape", {value, shape}, rows);
+    // Operator sets before 11 want the third operand.
+    setInt(*addNode("Gemm", {rows, rows, zero}, gram), "transA", 1);
+    copy.mutable_graph()->add_output()->set_name(gram);
+  }
+  return copy.SerializeAsString();
+}
+
 } // namespace onager::compress

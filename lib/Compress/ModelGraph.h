@@ -57,6 +57,9 @@ public:
   std::string serialize() const { return model.SerializeAsString(); }
   /// The model with more outputs: values of the main graph.
   std::string serializeWithOutputs(const std::vector<std::string> &names) const;
+  /// The model with one more output for each value, X^T X of its rows of so many elements, by the names that makeGramName gives.
+  std::string serializeWithGrams(const std::vector<std::pair<std::string, int64_t>> &values) const;
+  static std::string makeGramName(const std::string &value) { return "gram of " + value; }
 
 private:
   void index();

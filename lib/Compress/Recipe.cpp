@@ -10,7 +10,7 @@ namespace json = llvm::json;
 namespace onager::compress {
 
 static constexpr std::pair<const char *, Scheme> kSchemes[] = {{"keep", Scheme::keep}, {"int8", Scheme::int8}, {"int8-weights", Scheme::int8Weights}, {"int4", Scheme::int4}};
-static constexpr const char *kRoundings[] = {"rtn", "mse", "hqq"}, *kRanges[] = {"minmax", "percentile", "entropy", "mse"};
+static constexpr const char *kRoundings[] = {"rtn", "mse", "hqq", "gptq"}, *kRanges[] = {"minmax", "percentile", "entropy", "mse"};
 
 const char *printScheme(Scheme scheme) {
   for (const auto &[name, value] : kSchemes)
@@ -28,6 +28,14 @@ bool readScheme(const std::string &name, Scheme &scheme) {
   return false;
 }
 
+std::string explainUnfit(Scheme scheme, RoundingMethod rounding) {
+  if (rounding == RoundingMethod::hqq && scheme != Scheme::int4)
+    return "hqq is for int4";
+  if (rounding == RoundingMethod::gptq && scheme != Scheme::int4 && scheme != Scheme::int8Weights)
+    return "gptq is for int4 and int8-weights";
+  return {};
+}
+
 bool planRecipe(const ModelGraph &model, const Request &request, Recipe &recipe, std::string &error) {
   recipe.range = request.range;
   std::set<std::string> kept(request.kept.begin(), request.kept.end());
@@ -35,7 +43,7 @@ bool planRecipe(const ModelGraph &model, const Request &request, Recipe &recipe,
     std::optional<Layer> layer = findLayer(model, node);
     if (!layer)
       continue;
-    LayerRecipe entry{layer->name, node.op_type(), request.scheme, request.rounding, request.group, {}, model.countBytes(layer->weights), 0, 0};
+    LayerRecipe entry{layer->name, node.op_type(), request.scheme, request.rounding, request.group, {}, model.countBytes(layer->weights), 0, {}, 0};
     entry.reason = kept.erase(layer->name) ? "asked for" : explainUnfit(*layer, request.scheme);
     if (!entry.reason.empty())
       entry.scheme = Scheme::keep;
@@ -110,8 +118,8 @@ private:
       return fail("layer '" + entry.node + "': unknown scheme '" + scheme + "'");
     if (!readRoundingMethod(rounding, entry.rounding))
       return fail("layer '" + entry.node + "': unknown rounding '" + rounding + "'");
-    if (entry.rounding == RoundingMethod::hqq && entry.scheme != Scheme::int4)
-      return fail("layer '" + entry.node + "': hqq is for int4");
+    if (std::string unfit = explainUnfit(entry.scheme, entry.rounding); !unfit.empty())
+      return fail("layer '" + entry.node + "': " + unfit);
     if (!isGroup(entry.group))
       return fail("layer '" + entry.node + "': expected a group of 16, 32, 64, 128 or 256, found " + std::to_string(entry.group));
     if (std::string unfit = explainUnfit(*layer, entry.scheme); entry.scheme != Scheme::keep && !unfit.empty())

@@ -1,7 +1,7 @@
 // What becomes of each layer of a model. Text form, which can be edited and gives the same bits when it is applied again:
 //
 //   {"version": 1, "range": "mse",
-//    "layers": [{"node": NAME, "op": "Conv", "scheme": "keep" | "int8" | "int8-weights" | "int4", "rounding": "rtn" | "mse" | "hqq", "group": N, "reason": TEXT}, ...],
+//    "layers": [{"node": NAME, "op": "Conv", "scheme": "keep" | "int8" | "int8-weights" | "int4", "rounding": "rtn" | "mse" | "hqq" | "gptq", "group": N, "reason": TEXT}, ...],
 //    "activations": [{"value": NAME, "scale": NUMBER, "zero_point": 0 .. 255}, ...]}
 #ifndef ONAGER_LIB_COMPRESS_RECIPE_H
 #define ONAGER_LIB_COMPRESS_RECIPE_H
@@ -31,6 +31,7 @@ struct LayerRecipe {
   int64_t group = 32;
   std::string reason;          ///< why it is kept
   uint64_t bytesBefore = 0, bytesAfter = 0;
+  std::vector<RoundedGroup> groups; ///< of gptq, whose integers need data: output by output
   double weightSqnr = 0;       ///< signal to noise of the rounded weights, in dB
 };
 
@@ -45,6 +46,9 @@ struct Recipe {
   std::vector<LayerRecipe> layers;                 ///< in the graph's order
   std::map<std::string, Activation> activations;
 };
+
+/// Says why a scheme's weights cannot be rounded so; "" where they can.
+std::string explainUnfit(Scheme scheme, RoundingMethod rounding);
 
 /// What is asked for by those who have no recipe.
 struct Request {

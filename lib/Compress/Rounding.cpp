@@ -6,7 +6,7 @@
 namespace onager::compress {
 
 bool readRoundingMethod(const std::string &name, RoundingMethod &method) {
-  static const std::pair<const char *, RoundingMethod> names[] = {{"rtn", RoundingMethod::rtn}, {"mse", RoundingMethod::mse}, {"hqq", RoundingMethod::hqq}};
+  static const std::pair<const char *, RoundingMethod> names[] = {{"rtn", RoundingMethod::rtn}, {"mse", RoundingMethod::mse}, {"hqq", RoundingMethod::hqq}, {"gptq", RoundingMethod::gptq}};
   for (const auto &[known, value] : names)
     if (name == known) {
       method = value;

@@ -10,8 +10,9 @@
 namespace onager::compress {
 
 /// How scales and zero points are chosen: the range as it is; the one with the smallest squared error; half-quadratic quantisation (HQQ, Badri and Shaji 2023),
-/// which lets few weights be far off for the sake of the many, and is for 4 bits.
-enum class RoundingMethod { rtn, mse, hqq };
+/// which lets few weights be far off for the sake of the many, and is for 4 bits;
+/// GPTQ, which needs to know the inputs (Gptq.h).
+enum class RoundingMethod { rtn, mse, hqq, gptq };
 
 /// Reads a method's name; false for others.
 bool readRoundingMethod(const std::string &name, RoundingMethod &method);

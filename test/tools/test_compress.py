@@ -131,6 +131,28 @@ def test_weights_of_few_bits(tmp_path, terms, scheme, rounding, least):
     assert np.allclose(found, other, rtol=1e-3, atol=1e-3 * np.abs(plain).max())
 
 
+@pytest.mark.parametrize(("scheme", "terms", "gain"), [("int4", 64, 1.5), ("int4", 70, 1.5), ("int8-weights", 64, 1.0)])
+def test_gptq_makes_up_for_errors_by_what_inputs_look_like(tmp_path, scheme, terms, gain):
+    onnx.save(make_products(terms), tmp_path / "plain.onnx")
+    random = np.random.default_rng(terms)
+    mixing = random.standard_normal((8, terms))  # few directions: there is much to make up by
+
+    def draw_rows(count: int) -> np.ndarray:
+        return (random.standard_normal((count, 8)) @ mixing + 0.3 * random.standard_normal((count, terms))).astype(np.float32)
+
+    (tmp_path / "data").mkdir()
+    for k in range(10):
+        np.save(tmp_path / "data" / f"{k}.npy", draw_rows(64))
+    x, sqnr = draw_rows(200), {}
+    plain = run_onnxruntime(tmp_path / "plain.onnx", x)
+    for rounding in ("mse", "gptq"):
+        compress(tmp_path / "plain.onnx", tmp_path / "small.onnx", "--quantize", scheme, "--rounding", rounding, "--group", 32, "--calibrate", tmp_path / "data")
+        found = onager.InferenceSession(tmp_path / "small.onnx").run(None, {"x": x})[0]
+        assert measure_sqnr(found, run_onnxruntime(tmp_path / "small.onnx", x)) > 60, "both read the same integers"
+        sqnr[rounding] = measure_sqnr(found, plain)
+    assert sqnr["gptq"] > sqnr["mse"] + gain, sqnr
+
+
 def test_recipes_give_the_same_bits_and_may_be_edited(network, samples, tmp_path):
     recipe, again, edited = tmp_path / "recipe.json", tmp_path / "again.json", tmp_path / "edited.json"
     compress(network, tmp_path / "first.onnx", "--quantize", "int8", "--calibrate", samples, "--keep", "first", "--write-recipe", recipe)
@@ -190,7 +212,8 @@ def test_what_cannot_be_compressed_is_said(network, samples, tmp_path):
                                   (["--quantize", "int8", "--calibrate", tmp_path / "nowhere"], 4, "nowhere"), (["--quantize", "int8", "--calibrate", tmp_path / "empty"], 4, "holds no samples"),
                                   (["--quantize", "int8", "--calibrate", tmp_path / "bad"], 4, "holds no input 'x'"), (["--quantize", "int8", "--calibrate", "random:x"], 2, "random:N"),
                                   (["--quantize", "int8", "--calibrate", samples, "--keep", "nobody"], 3, "no layer 'nobody'"),
-                                  (["--quantize", "int8", "--calibrate", samples, "--rounding", "hqq"], 2, "hqq is for int4"),
+                                  (["--quantize", "int8", "--calibrate", samples, "--rounding", "hqq"], 2, "hqq is for int4"), (["--quantize", "int8", "--calibrate", samples, "--rounding", "gptq"], 2, "gptq is for int4"),
+                                  (["--quantize", "int4", "--rounding", "gptq", "--keep", "head"], 2, "gptq needs data"),
                                   (["--quantize", "int4", "--group", "20"], 2, "20"), (["--recipe", broken], 4, "the recipe"), (["--recipe", other], 4, "no layer 'nobody'"),
                                   (["--recipe", unknown], 4, "unknown scheme 'int3'"), (["--recipe", unknown, "--quantize", "int8"], 2, "excludes")]:
         expect_error(run_onager("compress", network, "-o", kept, *options), status, said)

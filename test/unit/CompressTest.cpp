@@ -1,4 +1,5 @@
 // Ranges from histograms, and weights as small integers.
+#include "lib/Compress/Gptq.h"
 #include "lib/Compress/Histogram.h"
 #include "lib/Compress/Rounding.h"
 #include <cmath>
@@ -164,4 +165,55 @@ TEST(Rounding, NothingButZerosStaysZero) {
     EXPECT_EQ(roundChannel(weights.data(), 32, 1, method, integers.data()), 1);
     EXPECT_EQ(integers[31], 0);
   }
+}
+
+TEST(Gptq, InputsThatAreIndependentLeaveTheRoundingAsItIs) {
+  std::vector<float> weights = draw(4 * 64, 1);
+  Gram gram;
+  std::vector<float> identity(64 * 64);
+  for (size_t k = 0; k < 64; ++k)
+    identity[k * 64 + k] = 1;
+  gram.add(identity.data(), identity.size());
+  std::vector<RoundedGroup> groups = roundByGram(weights, 4, gram, 32, 4);
+  ASSERT_EQ(groups.size(), 8u);
+  for (size_t g = 0; g < groups.size(); ++g)
+    EXPECT_EQ(groups[g].integers, roundGroup(weights.data() + g * 32, 32, 4, RoundingMethod::mse).integers);
+}
+
+TEST(Gptq, ProductsOfInputsThatDependComeNearer) {
+  constexpr size_t kTerms = 96, kRows = 400;
+  std::vector<float> weights = draw(kTerms, 2), inputs = draw(kRows * kTerms, 3), product(kTerms * kTerms);
+  for (size_t r = 0; r < kRows; ++r)
+    for (size_t k = 1; k < kTerms; ++k)
+      inputs[r * kTerms + k] = 0.8f * inputs[r * kTerms + k - 1] + 0.6f * inputs[r * kTerms + k];
+  for (size_t r = 0; r < kRows; ++r)
+    for (size_t a = 0; a < kTerms; ++a)
+      for (size_t b = 0; b < kTerms; ++b)
+        product[a * kTerms + b] += inputs[r * kTerms + a] * inputs[r * kTerms + b];
+  Gram gram;
+  gram.add(product.data(), product.size());
+  auto measureOutputs = [&](const std::vector<RoundedGroup> &groups) {
+    double sum = 0;
+    for (size_t r = 0; r < kRows; ++r) {
+      double error = 0;
+      for (size_t k = 0; k < kTerms; ++k) {
+        const RoundedGroup &group = groups[k / 32];
+        error += inputs[r * kTerms + k] * (weights[k] - group.scale * (static_cast<float>(group.integers[k % 32]) - group.zero));
+      }
+      sum += error * error;
+    }
+    return sum;
+  };
+  std::vector<RoundedGroup> plain;
+  for (size_t g = 0; g < kTerms / 32; ++g)
+    plain.push_back(roundGroup(weights.data() + g * 32, 32, 4, RoundingMethod::mse));
+  EXPECT_LT(measureOutputs(roundByGram(weights, 1, gram, 32, 4)), 0.5 * measureOutputs(plain));
+}
+
+TEST(Gptq, InputsThatWereAlwaysZeroAreNoDivision) {
+  std::vector<float> weights = draw(32, 4), nothing(32 * 32);
+  Gram gram;
+  gram.add(nothing.data(), nothing.size());
+  for (const RoundedGroup &group : roundByGram(weights, 1, gram, 16, 4))
+    EXPECT_TRUE(std::isfinite(group.scale) && group.integers.size() == 16);
 }

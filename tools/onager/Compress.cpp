@@ -2,6 +2,7 @@
 #include "CompressReport.h"
 #include "Session.h"
 #include "lib/Compress/Apply.h"
+#include "lib/Compress/Gptq.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/ADT/StringRef.h"
 #include <CLI/CLI.hpp>
@@ -38,6 +39,9 @@ private:
   void plan();
   Split split() const;
   void calibrate(const Split &parts);
+  void roundByData(const Split &parts);
+  void roundChunk(const Split &parts, const std::vector<compress::Layer> &layers);
+  compress::LayerRecipe *findByData(const std::string &name);
   void judge(const Split &parts, const std::string &compressed);
   void writeModel(const std::string &compressed) const;
 
@@ -84,7 +88,8 @@ void Compression::plan() {
   // Few bits need care: ranges that fit the many weights rather than the largest.
   std::string rounding = arguments.rounding.empty() ? (request.scheme == compress::Scheme::int4 ? "mse" : "rtn") : arguments.rounding;
   compress::readRoundingMethod(rounding, request.rounding);
-  check(request.scheme == compress::Scheme::int4 || rounding != "hqq", Status::badOption, "option 'rounding': hqq is for int4");
+  if (std::string unfit = compress::explainUnfit(request.scheme, request.rounding); !unfit.empty())
+    throw Failure(Status::badOption, "option 'rounding': " + unfit);
   compress::readRangeMethod(arguments.range, request.range);
   request.group = arguments.group;
   request.kept = arguments.kept;
@@ -142,6 +147,68 @@ void Compression::calibrate(const Split &parts) {
   report.calibrationSamples = parts.calibration.size();
 }
 
+/// Layers of gptq are rounded a few at a time: the Gram matrices of a large model would not fit into memory together.
+void Compression::roundByData(const Split &parts) {
+  constexpr uint64_t kMostBytes = uint64_t(128) << 20;
+  std::vector<compress::Layer> chunk;
+  uint64_t bytes = 0;
+  for (const onnx::NodeProto &node : model.graph().node()) {
+    std::optional<compress::Layer> layer = compress::findLayer(model, node);
+    if (!layer || !findByData(layer->name))
+      continue;
+    check(samples != nullptr, Status::badOption, "gptq needs data: --calibrate DIR");
+    auto terms = static_cast<uint64_t>(layer->dims[1 - static_cast<size_t>(layer->channelAxis)]);
+    bytes += terms * terms * sizeof(float);
+    if (bytes > kMostBytes && !chunk.empty()) {
+      roundChunk(parts, chunk);
+      chunk.clear();
+      bytes = terms * terms * sizeof(float);
+    }
+    chunk.push_back(std::move(*layer));
+  }
+  if (!chunk.empty())
+    roundChunk(parts, chunk);
+}
+
+compress::LayerRecipe *Compression::findByData(const std::string &name) {
+  for (compress::LayerRecipe &entry : report.recipe.layers)
+    if (entry.node == name && entry.scheme != compress::Scheme::keep && entry.rounding == compress::RoundingMethod::gptq)
+      return &entry;
+  return nullptr;
+}
+
+void Compression::roundChunk(const Split &parts, const std::vector<compress::Layer> &layers) {
+  std::vector<std::pair<std::string, int64_t>> values;
+  std::map<std::string, compress::Gram> grams;
+  for (const compress::Layer &layer : layers)
+    if (grams.try_emplace(compress::ModelGraph::makeGramName(layer.input)).second)
+      values.emplace_back(layer.input, layer.dims[1 - static_cast<size_t>(layer.channelAxis)]);
+  CompileOptions options;
+  options.recompile = false;
+  Artifact artifact = compileSource(makeSource(model.serializeWithGrams(values), arguments.model), options);
+  rt::Manifest manifest = readManifest(artifact.path);
+  Session session(artifact.path, arguments.threads);
+  for (size_t index : parts.calibration) {
+    showProgress("inputs of " + layers.front().name + " to " + layers.back().name + ": sample " + std::to_string(index + 1) + " of " + std::to_string(samples->size()));
+    std::vector<Tensor> inputs = samples->load(index, manifest);
+    session.bind(inputs);
+    session.run();
+    std::vector<Tensor> outputs = session.copyOutputs();
+    for (size_t k = 0; k < outputs.size(); ++k)
+      if (auto found = grams.find(manifest.outputs[k].name); found != grams.end())
+        found->second.add(reinterpret_cast<const float *>(outputs[k].data.data()), outputs[k].size());
+  }
+  for (const compress::Layer &layer : layers) {
+    showProgress("rounding " + layer.name);
+    compress::LayerRecipe &entry = *findByData(layer.name);
+    size_t outputs, terms;
+    std::vector<float> rows = compress::readRows(model, layer, outputs, terms);
+    entry.groups = compress::roundByGram(std::move(rows), outputs, grams.at(compress::ModelGraph::makeGramName(layer.input)), static_cast<size_t>(entry.group),
+                                         entry.scheme == compress::Scheme::int4 ? 4 : 8);
+  }
+  report.calibrationSamples = parts.calibration.size();
+}
+
 void Compression::judge(const Split &parts, const std::string &compressed) {
   CompileOptions options;
   options.recompile = false;
@@ -171,6 +238,7 @@ void Compression::run() {
     samples = std::make_unique<Samples>(arguments.data, arguments.random);
   Split parts = split();
   calibrate(parts);
+  roundByData(parts);
   std::string error;
   check(compress::applyRecipe(model, report.recipe, error), Status::refused, error);
   std::string compressed = model.serialize();
@@ -200,8 +268,8 @@ Command addCompress(CLI::App &app) {
   auto *recipe = app.add_option("--recipe", arguments->recipe, "Do what a recipe says of each layer")->excludes(scheme)->type_name("R.json");
   app.add_option("--calibrate", arguments->data, "Samples: a folder of .npz, of folders of input_K.pb or INPUT.npy, or, for one input, of .npy or .pb; random:N")->type_name("DIR");
   app.add_option("--range", arguments->range, "Of activations: mse (default), minmax, percentile, entropy")->check(CLI::IsMember({"minmax", "percentile", "entropy", "mse"}))->excludes(recipe);
-  app.add_option("--rounding", arguments->rounding, "Of weights: rtn (default of 8 bits), mse (default of int4), hqq (int4)")
-      ->check(CLI::IsMember({"rtn", "mse", "hqq"}))
+  app.add_option("--rounding", arguments->rounding, "Of weights: rtn (default of 8 bits), mse (default of int4), hqq (int4), gptq (weights alone; needs data)")
+      ->check(CLI::IsMember({"rtn", "mse", "hqq", "gptq"}))
       ->excludes(recipe);
   app.add_option("--group", arguments->group, "Weights that share a scale (default 32), for weights alone")->check(CLI::IsMember({16, 32, 64, 128, 256}))->excludes(recipe);
   app.add_option("--keep", arguments->kept, "A node that stays as it is; may be repeated")->allow_extra_args(false)->excludes(recipe)->type_name("NODE");
