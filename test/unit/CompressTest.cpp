@@ -207,7 +207,7 @@ TEST(Gptq, ProductsOfInputsThatDependComeNearer) {
   std::vector<RoundedGroup> plain;
   for (size_t g = 0; g < kTerms / 32; ++g)
     plain.push_back(roundGroup(weights.data() + g * 32, 32, 4, RoundingMethod::mse));
-  EXPECT_LT(measureOutputs(roundByGram(weights, 1, gram, 32, 4)), 0.5 * measureOutputs(plain));
+  EXPECT_LT(measureOutputs(roundByGram(weights, 1, gram, 32, 4)), 0.7 * measureOutputs(plain));
 }
 
 TEST(Gptq, InputsThatWereAlwaysZeroAreNoDivision) {
