@@ -1,5 +1,6 @@
 // Finding layers.
 #include "lib/Compress/Layer.h"
+#include <algorithm>
 
 namespace onager::compress {
 
@@ -13,10 +14,10 @@ std::optional<Layer> findLayer(const ModelGraph &model, const onnx::NodeProto &n
   if ((!isConv && !isGemm && !isMatMul) || !(node.domain().empty() || node.domain() == "ai.onnx") || node.input_size() < 2 || !model.isConstant(node.input(1)) ||
       model.isConstant(node.input(0)) || isDequantized(model, node.input(0)))
     return std::nullopt;
-  std::optional<Weights> weights = model.readWeights(node.input(1));
-  if (!weights || weights->values.empty() || weights->dims.size() < 2 || (!isConv && weights->dims.size() != 2))
+  std::optional<std::vector<int64_t>> dims = model.findDims(node.input(1));
+  if (!dims || std::find(dims->begin(), dims->end(), 0) != dims->end() || dims->size() < 2 || (!isConv && dims->size() != 2))
     return std::nullopt;
-  Layer layer{&node, node.name().empty() ? node.output(0) : node.name(), node.input(0), node.input(1), node.input_size() > 2 ? node.input(2) : "", weights->dims, 0};
+  Layer layer{&node, node.name().empty() ? node.output(0) : node.name(), node.input(0), node.input(1), node.input_size() > 2 ? node.input(2) : "", std::move(*dims), 0};
   layer.channelAxis = isConv || (isGemm && getInt(node, "transB", 0)) ? 0 : 1;
   return layer;
 }

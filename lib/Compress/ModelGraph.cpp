@@ -27,11 +27,16 @@ void setInt(onnx::NodeProto &node, const std::string &name, int64_t value) {
   attribute->set_i(value);
 }
 
-/// Bytes of a tensor's elements in raw form.
-static uint64_t countRawBytes(const onnx::TensorProto &tensor) {
+static uint64_t countElements(const onnx::TensorProto &tensor) {
   uint64_t count = 1;
   for (int64_t extent : tensor.dims())
     count *= static_cast<uint64_t>(extent);
+  return count;
+}
+
+/// Bytes of a tensor's elements in raw form.
+static uint64_t countRawBytes(const onnx::TensorProto &tensor) {
+  uint64_t count = countElements(tensor);
   switch (tensor.data_type()) {
   case onnx::TensorProto::FLOAT:
   case onnx::TensorProto::INT32:
@@ -135,20 +140,26 @@ void ModelGraph::useDomain(const std::string &domain, int64_t version) {
   set->set_version(version);
 }
 
-std::optional<Weights> ModelGraph::readWeights(const std::string &name) const {
+std::optional<std::vector<int64_t>> ModelGraph::findDims(const std::string &name) const {
   auto found = constants.find(name);
   if (found == constants.end() || found->second->data_type() != onnx::TensorProto::FLOAT)
     return std::nullopt;
   const onnx::TensorProto &tensor = *found->second;
-  Weights weights{{tensor.dims().begin(), tensor.dims().end()}, {tensor.float_data().begin(), tensor.float_data().end()}};
+  uint64_t stored = tensor.has_raw_data() ? tensor.raw_data().size() / sizeof(float) : static_cast<uint64_t>(tensor.float_data_size());
+  return stored == countElements(tensor) ? std::optional(std::vector<int64_t>(tensor.dims().begin(), tensor.dims().end())) : std::nullopt;
+}
+
+std::optional<Weights> ModelGraph::readWeights(const std::string &name) const {
+  std::optional<std::vector<int64_t>> dims = findDims(name);
+  if (!dims)
+    return std::nullopt;
+  const onnx::TensorProto &tensor = *constants.at(name);
+  Weights weights{std::move(*dims), {tensor.float_data().begin(), tensor.float_data().end()}};
   if (tensor.has_raw_data()) {
     weights.values.resize(tensor.raw_data().size() / sizeof(float));
     std::memcpy(weights.values.data(), tensor.raw_data().data(), weights.values.size() * sizeof(float));
   }
-  uint64_t count = 1;
-  for (int64_t extent : weights.dims)
-    count *= static_cast<uint64_t>(extent);
-  return count == weights.values.size() ? std::optional(std::move(weights)) : std::nullopt;
+  return weights;
 }
 
 uint64_t ModelGraph::countBytes(const std::string &name) const {

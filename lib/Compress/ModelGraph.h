@@ -36,6 +36,8 @@ public:
 
   /// True where a value is an initializer or what a Constant node gives.
   bool isConstant(const std::string &name) const { return constants.count(name); }
+  /// The dims of a constant of f32; nothing where it has another type, is none, or lacks elements.
+  std::optional<std::vector<int64_t>> findDims(const std::string &name) const;
   /// Reads a constant of f32; nothing where it has another type or is none.
   std::optional<Weights> readWeights(const std::string &name) const;
   /// The bytes that a constant takes in the model.

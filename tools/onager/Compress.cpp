@@ -38,6 +38,9 @@ private:
   void open();
   void plan();
   Split split() const;
+  /// Runs a form of the model on the calibration part; `visit` gets each sample's inputs and outputs.
+  using Visit = std::function<void(const rt::Manifest &manifest, const std::vector<Tensor> &inputs, const std::vector<Tensor> &outputs)>;
+  void runSamples(std::string bytes, const Split &parts, const std::string &what, const Visit &visit) const;
   void calibrate(const Split &parts);
   void roundByData(const Split &parts);
   void roundChunk(const Split &parts, const std::vector<compress::Layer> &layers);
@@ -46,6 +49,7 @@ private:
   void writeModel(const std::string &compressed) const;
 
   const CompressArguments &arguments;
+  ModelSource source;
   compress::ModelGraph model;
   CompressReport report;
   std::unique_ptr<Samples> samples;
@@ -68,7 +72,7 @@ static std::string printJson(const json::Value &value) {
 }
 
 void Compression::open() {
-  ModelSource source = openSource(arguments.model);
+  source = openSource(arguments.model);
   check(!source.isArtifact, Status::badFile, source.shown + " is compiled already; compress needs the model");
   std::string error;
   check(model.open(source.path, source.bytes, error), Status::badFile, error);
@@ -103,6 +107,21 @@ Split Compression::split() const {
   return parts;
 }
 
+void Compression::runSamples(std::string bytes, const Split &parts, const std::string &what, const Visit &visit) const {
+  CompileOptions options;
+  options.recompile = false;
+  Artifact artifact = compileSource(makeSource(std::move(bytes), arguments.model), options);
+  rt::Manifest manifest = readManifest(artifact.path);
+  Session session(artifact.path, arguments.threads);
+  for (size_t index : parts.calibration) {
+    showProgress(what + ": sample " + std::to_string(index + 1) + " of " + std::to_string(samples->size()));
+    std::vector<Tensor> inputs = samples->load(index, manifest);
+    session.bind(inputs);
+    session.run();
+    visit(manifest, inputs, session.copyOutputs());
+  }
+}
+
 void Compression::calibrate(const Split &parts) {
   std::vector<std::string> values;
   for (const std::string &value : compress::findByteFlow(model, report.recipe).values)
@@ -111,30 +130,20 @@ void Compression::calibrate(const Split &parts) {
   if (values.empty())
     return;
   check(samples != nullptr, Status::badOption, "int8 needs data: --calibrate DIR, or a recipe that has the scale of value '" + values[0] + "'");
-  CompileOptions options;
-  options.recompile = false;
-  // Inputs are seen in the samples themselves, everything else as an output.
-  Artifact artifact = compileSource(makeSource(model.serializeWithOutputs(values), arguments.model), options);
-  rt::Manifest manifest = readManifest(artifact.path);
-  Session session(artifact.path, arguments.threads);
   std::map<std::string, compress::Histogram> histograms;
   std::set<std::string> wanted(values.begin(), values.end());
   auto observe = [&](const std::string &name, const Tensor &tensor) {
     if (wanted.count(name) && tensor.dtype == ONAGER_F32)
       histograms[name].add(reinterpret_cast<const float *>(tensor.data.data()), tensor.size());
   };
-  for (size_t index : parts.calibration) {
-    showProgress("calibration: sample " + std::to_string(index + 1) + " of " + std::to_string(samples->size()));
-    std::vector<Tensor> inputs = samples->load(index, manifest);
-    session.bind(inputs);
-    session.run();
-    std::vector<Tensor> outputs = session.copyOutputs();
+  // Inputs are seen in the samples themselves, everything else as an output.
+  runSamples(model.serializeWithOutputs(values), parts, "calibration", [&](const rt::Manifest &manifest, const std::vector<Tensor> &inputs, const std::vector<Tensor> &outputs) {
     for (size_t k = 0; k < outputs.size(); ++k)
       observe(manifest.outputs[k].name, outputs[k]);
     for (size_t k = 0; k < inputs.size(); ++k)
       if (std::none_of(manifest.outputs.begin(), manifest.outputs.end(), [&](const rt::TensorInfo &info) { return info.name == manifest.inputs[k].name; }))
         observe(manifest.inputs[k].name, inputs[k]);
-  }
+  });
   for (const std::string &value : values) {
     const compress::Histogram &histogram = histograms[value];
     check(!histogram.isEmpty(), Status::refused, "value '" + value + "' held no finite number of float32 in the calibration data");
@@ -183,21 +192,12 @@ void Compression::roundChunk(const Split &parts, const std::vector<compress::Lay
   for (const compress::Layer &layer : layers)
     if (grams.try_emplace(compress::ModelGraph::makeGramName(layer.input)).second)
       values.emplace_back(layer.input, layer.dims[1 - static_cast<size_t>(layer.channelAxis)]);
-  CompileOptions options;
-  options.recompile = false;
-  Artifact artifact = compileSource(makeSource(model.serializeWithGrams(values), arguments.model), options);
-  rt::Manifest manifest = readManifest(artifact.path);
-  Session session(artifact.path, arguments.threads);
-  for (size_t index : parts.calibration) {
-    showProgress("inputs of " + layers.front().name + " to " + layers.back().name + ": sample " + std::to_string(index + 1) + " of " + std::to_string(samples->size()));
-    std::vector<Tensor> inputs = samples->load(index, manifest);
-    session.bind(inputs);
-    session.run();
-    std::vector<Tensor> outputs = session.copyOutputs();
+  std::string what = "inputs of " + layers.front().name + " to " + layers.back().name;
+  runSamples(model.serializeWithGrams(values), parts, what, [&](const rt::Manifest &manifest, const std::vector<Tensor> &, const std::vector<Tensor> &outputs) {
     for (size_t k = 0; k < outputs.size(); ++k)
       if (auto found = grams.find(manifest.outputs[k].name); found != grams.end())
         found->second.add(reinterpret_cast<const float *>(outputs[k].data.data()), outputs[k].size());
-  }
+  });
   for (const compress::Layer &layer : layers) {
     showProgress("rounding " + layer.name);
     compress::LayerRecipe &entry = *findByData(layer.name);
@@ -212,7 +212,7 @@ void Compression::roundChunk(const Split &parts, const std::vector<compress::Lay
 void Compression::judge(const Split &parts, const std::string &compressed) {
   CompileOptions options;
   options.recompile = false;
-  Artifact plain = compileSource(openSource(arguments.model), options), small = compileSource(makeSource(compressed, arguments.model), options);
+  Artifact plain = compileSource(source, options), small = compileSource(makeSource(compressed, arguments.model), options);
   report.heldOutSamples = parts.heldOut.size();
   if (!parts.heldOut.empty())
     report.errors = compareModels(plain, small, *samples, parts.heldOut, arguments.threads);
