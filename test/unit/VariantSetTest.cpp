@@ -139,15 +139,10 @@ template <int number> int32_t runForm(onager_run *run, int32_t) {
   return 0;
 }
 
-/// A linked model of one input [n] and one output [2].
-struct Linked {
-  Linked() {
-    manifest.symbols = {"n"};
-    manifest.work.tokens = {{Expr::Const, 1}};
-    manifest.inputs.resize(1);
-    manifest.inputs[0] = {"x", ONAGER_F32, {{{{Expr::Symbol, 0}}}}, -1, "", ""};
-    manifest.outputs.resize(1);
-    manifest.outputs[0] = {"y", ONAGER_I64, {{{{Expr::Const, 2}}}}, -1, "", ""};
+/// A session over a model that is linked into the program.
+struct LinkedModel {
+  /// Opens what `manifest` says by now.
+  void open() {
     bytes = encode(manifest);
     model.size = offsetof(onager_model, levels);
     model.abi = ONAGER_ABI_VERSION;
@@ -160,11 +155,10 @@ struct Linked {
     EXPECT_TRUE(bool(session.model->openLinked(&model, nullptr, nullptr)));
     EXPECT_TRUE(bool(session.finish({})));
   }
-  /// A variant for one extent.
-  std::shared_ptr<Variant> makeVariant(int64_t extent) const {
+  std::shared_ptr<Variant> makeVariant(Guard guard) const {
     auto variant = std::make_shared<Variant>();
     variant->code.manifest = manifest;
-    variant->code.manifest.guard = {{Atom::Equal, 0, extent, 0}};
+    variant->code.manifest.guard = std::move(guard);
     variant->code.main = runForm<1>;
     variant->owner = std::make_shared<Model>();
     return variant;
@@ -174,6 +168,21 @@ struct Linked {
   onager_model model{};
   onager_options options{};
   Session session{options, nullptr, 1};
+};
+
+/// A linked model of one input [n] and one output [2].
+struct Linked : LinkedModel {
+  Linked() {
+    manifest.symbols = {"n"};
+    manifest.work.tokens = {{Expr::Const, 1}};
+    manifest.inputs.resize(1);
+    manifest.inputs[0] = {"x", ONAGER_F32, {{{{Expr::Symbol, 0}}}}, -1, "", ""};
+    manifest.outputs.resize(1);
+    manifest.outputs[0] = {"y", ONAGER_I64, {{{{Expr::Const, 2}}}}, -1, "", ""};
+    open();
+  }
+  /// A variant for one extent.
+  std::shared_ptr<Variant> makeVariant(int64_t extent) const { return LinkedModel::makeVariant({{Atom::Equal, 0, extent, 0}}); }
 };
 
 /// Runs on an input of an extent; returns which form ran.
@@ -381,32 +390,16 @@ TEST(ShapeCounter, NothingIsWantedWhereOnlyChangingValuesDecide) {
 namespace {
 
 /// Runs a model of one input `k` of 2 elements, of which each decides.
-struct LinkedValues {
+struct LinkedValues : LinkedModel {
   explicit LinkedValues(uint64_t dtype) {
     manifest.symbols = {"k[0]", "k[1]"};
     manifest.work.tokens = {{Expr::Const, 1}};
     manifest.inputs = {{"k", dtype, {{{{Expr::Const, 2}}}}, -1, "", ""}};
     manifest.outputs = {{"y", ONAGER_I64, {{{{Expr::Const, 2}}}}, -1, "", ""}};
     manifest.values = {{0, 0, 0}, {1, 0, 1}};
-    bytes = encode(manifest);
-    model.size = offsetof(onager_model, levels);
-    model.abi = ONAGER_ABI_VERSION;
-    model.manifest = reinterpret_cast<const uint8_t *>(bytes.data());
-    model.manifest_bytes = bytes.size();
-    model.main = runForm<0>;
-    model.weights = "";
-    options.size = sizeof options;
-    options.threads = 1;
-    EXPECT_TRUE(bool(session.model->openLinked(&model, nullptr, nullptr)));
-    EXPECT_TRUE(bool(session.finish({})));
+    open();
   }
-  void publish(Guard guard) {
-    auto variant = std::make_shared<Variant>();
-    variant->code.manifest = manifest;
-    variant->code.manifest.guard = std::move(guard);
-    variant->code.main = runForm<1>;
-    session.variants->publish(variant);
-  }
+  void publish(Guard guard) { session.variants->publish(makeVariant(std::move(guard))); }
   /// Returns which form ran, and what it had for the first element.
   template <typename T> std::pair<int64_t, int64_t> run(T first, T second) {
     T k[2] = {first, second};
@@ -416,11 +409,6 @@ struct LinkedValues {
     EXPECT_TRUE(bool(outcome)) << outcome.message;
     return {y[0], y[1]};
   }
-  Manifest manifest;
-  std::string bytes;
-  onager_model model{};
-  onager_options options{};
-  Session session{options, nullptr, 1};
   std::unique_ptr<Context> context;
 };
 
