@@ -1,12 +1,11 @@
 // The compiler in the runtime's own process.
 #include "runtime/recompile/plugin.h"
 #include "onager-rt/plugin.h"
+#include "runtime/recompile/corelist.h"
 #include "runtime/recompile/outputfolder.h"
-#include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
 #include <pthread.h>
-#include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -23,21 +22,6 @@ struct Compilation {
   int32_t status = 0;
   char message[1024] = "";
 };
-
-/// Leaves the cores of a list that listCores wrote to others, where some remain.
-void avoidCores(const std::string &list) {
-  cpu_set_t set;
-  std::memset(&set, 0xff, sizeof set);
-  for (const char *at = list.c_str(); *at;) {
-    char *end;
-    unsigned long first = strtoul(at, &end, 10), last = *end == '-' ? strtoul(end + 1, &end, 10) : first;
-    for (unsigned long core = first; core <= last && core < CPU_SETSIZE; ++core)
-      CPU_CLR(core, &set);
-    at = *end ? end + 1 : end;
-  }
-  // The system refuses a set of which no core may be used, and the mask stays.
-  sched_setaffinity(0, sizeof set, &set);
-}
 
 void *runCompilation(void *given) {
   auto *compilation = static_cast<Compilation *>(given);

@@ -8,7 +8,6 @@
 #include <cstring>
 #include <ctime>
 #include <fcntl.h>
-#include <sched.h>
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -18,23 +17,6 @@
 extern char **environ;
 
 namespace onager::rt {
-
-std::string listCores() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set))
-    return {};
-  std::string text;
-  for (int core = 0; core < CPU_SETSIZE; ++core) {
-    if (!CPU_ISSET(core, &set))
-      continue;
-    int last = core;
-    while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, &set))
-      ++last;
-    text += (text.empty() ? "" : ",") + std::to_string(core) + (last > core ? "-" + std::to_string(last) : "");
-    core = last;
-  }
-  return text;
-}
 
 namespace {
 

@@ -25,9 +25,6 @@ Outcome compileVariant(const std::string &compiler, const Model &model, const st
 /// Writes an artifact to `output` that has the given guards' variants as well; waits until it is written. An existing file stays as it is where this fails.
 Outcome exportArtifact(const std::string &compiler, const Model &model, const std::vector<std::string> &guards, const std::string &output);
 
-/// Returns the cores that the calling thread may use, as ProcessOptions::avoided has them.
-std::string listCores();
-
 } // namespace onager::rt
 
 #endif

@@ -3,6 +3,7 @@
 #include "runtime/core/frame.h"
 #include "runtime/recompile/check.h"
 #include "runtime/recompile/compilerfile.h"
+#include "runtime/recompile/corelist.h"
 #include "runtime/recompile/identity.h"
 #include "runtime/recompile/plugin.h"
 #include <algorithm>

@@ -2,12 +2,11 @@
 #include "onager/Specialize.h"
 #include "Cli.h"
 #include "CrashReport.h"
-#include "llvm/ADT/StringRef.h"
+#include "runtime/recompile/corelist.h"
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstring>
 #include <memory>
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -46,30 +45,13 @@ struct MappedFile {
 
 } // namespace
 
-/// Leaves the cores of a list like 0-3,7 to others, where some remain.
-static void avoidCores(llvm::StringRef list) {
-  cpu_set_t set;
-  std::memset(&set, 0xff, sizeof set);
-  while (!list.empty()) {
-    auto [range, rest] = list.split(',');
-    auto [first, last] = range.split('-');
-    unsigned from = 0, to = 0;
-    if (first.getAsInteger(10, from) || (last.empty() ? (to = from, false) : last.getAsInteger(10, to)) || to >= CPU_SETSIZE)
-      throw Failure(Status::badOption, "option '--avoid-cores': expected cores like 0-3,7, found '" + range.str() + "'");
-    for (unsigned core = from; core <= to; ++core)
-      CPU_CLR(core, &set);
-    list = rest;
-  }
-  // The system takes out what this process may not use; where nothing is left it refuses, and the mask stays.
-  sched_setaffinity(0, sizeof set, &set);
-}
-
 static Status runSpecialize(const SpecializeArguments &arguments) {
   // The application's end is the end of what it asked for.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (arguments.isBackground) {
     setpriority(PRIO_PROCESS, 0, 19);
-    avoidCores(arguments.avoided);
+    if (!rt::avoidCores(arguments.avoided))
+      throw Failure(Status::badOption, "option '--avoid-cores': expected cores like 0-3,7, found '" + arguments.avoided + "'");
   }
   MappedFile job(arguments.job, "job");
   uint64_t formBytes = 0;
