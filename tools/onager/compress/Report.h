@@ -1,9 +1,8 @@
 // What a compression came to: sizes, errors on data that it has not seen, time.
-#ifndef ONAGER_TOOLS_COMPRESSREPORT_H
-#define ONAGER_TOOLS_COMPRESSREPORT_H
+#ifndef ONAGER_TOOLS_COMPRESS_REPORT_H
+#define ONAGER_TOOLS_COMPRESS_REPORT_H
 
-#include "Artifact.h"
-#include "Samples.h"
+#include "SampleRuns.h"
 #include "lib/Compress/Recipe.h"
 #include "llvm/Support/JSON.h"
 
@@ -24,11 +23,11 @@ struct Speed {
   double plain = 0, compressed = 0;
 };
 
-/// Runs both models on the samples and compares their outputs.
-std::vector<OutputError> compareModels(const Artifact &plain, const Artifact &compressed, const Samples &samples, const std::vector<size_t> &chosen, int threads);
+/// Runs both models on some of the samples and compares their outputs.
+std::vector<OutputError> compareModels(const Artifact &plain, const Artifact &compressed, const SampleRuns &runs, const std::vector<size_t> &chosen);
 
 /// Runs both models in turns on one sample.
-Speed measureSpeed(const Artifact &plain, const Artifact &compressed, const Samples &samples, int threads);
+Speed measureSpeed(const Artifact &plain, const Artifact &compressed, const SampleRuns &runs);
 
 struct CompressReport {
   compress::Recipe recipe;

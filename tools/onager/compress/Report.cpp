@@ -1,6 +1,6 @@
 // Comparing and timing a plain and a compressed model, and telling of it.
-#include "CompressReport.h"
-#include "Session.h"
+#include "Report.h"
+#include "tools/onager/Session.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <algorithm>
 #include <chrono>
@@ -62,13 +62,13 @@ double findMedian(std::vector<double> seconds) {
 
 } // namespace
 
-std::vector<OutputError> compareModels(const Artifact &plain, const Artifact &compressed, const Samples &samples, const std::vector<size_t> &chosen, int threads) {
-  Session first(plain.path, threads), second(compressed.path, threads);
+std::vector<OutputError> compareModels(const Artifact &plain, const Artifact &compressed, const SampleRuns &runs, const std::vector<size_t> &chosen) {
+  Session first(plain.path, runs.getThreads()), second(compressed.path, runs.getThreads());
   rt::Manifest manifest = readManifest(plain.path);
   std::vector<ErrorSums> sums(manifest.outputs.size());
   for (size_t index : chosen) {
     showProgress("held-out sample " + std::to_string(index + 1));
-    std::vector<Tensor> inputs = samples.load(index, manifest);
+    std::vector<Tensor> inputs = runs.load(index, manifest);
     first.bind(inputs);
     second.bind(inputs);
     first.run();
@@ -84,9 +84,9 @@ std::vector<OutputError> compareModels(const Artifact &plain, const Artifact &co
   return errors;
 }
 
-Speed measureSpeed(const Artifact &plain, const Artifact &compressed, const Samples &samples, int threads) {
-  Session first(plain.path, threads), second(compressed.path, threads);
-  std::vector<Tensor> inputs = samples.load(0, readManifest(plain.path));
+Speed measureSpeed(const Artifact &plain, const Artifact &compressed, const SampleRuns &runs) {
+  Session first(plain.path, runs.getThreads()), second(compressed.path, runs.getThreads());
+  std::vector<Tensor> inputs = runs.load(0, readManifest(plain.path));
   first.bind(inputs);
   second.bind(inputs);
   timeRun(first);

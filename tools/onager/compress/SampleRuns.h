@@ -1,0 +1,42 @@
+// Runs of any form of a model on the samples that it is compressed by.
+#ifndef ONAGER_TOOLS_COMPRESS_SAMPLERUNS_H
+#define ONAGER_TOOLS_COMPRESS_SAMPLERUNS_H
+
+#include "tools/onager/Artifact.h"
+#include "tools/onager/Samples.h"
+#include <functional>
+#include <optional>
+
+namespace onager::cli {
+
+/// The samples, of which every fifth is held out: those judge what the others made. One thread at a time.
+class SampleRuns {
+public:
+  /// `folder` is what --calibrate names, or "" without data; `shown` is what messages call the model. `random` must outlive the object.
+  SampleRuns(std::string shown, const std::string &folder, const InputArguments &random, int threads);
+
+  bool hasData() const { return samples.has_value(); }
+  bool isRandom() const { return samples && samples->isRandom(); }
+  const std::vector<size_t> &getCalibration() const { return calibration; }
+  const std::vector<size_t> &getHeldOut() const { return heldOut; }
+  int getThreads() const { return threads; }
+  /// A sample's inputs in the signature's order; sample 0 is there without data, too, and random.
+  std::vector<Tensor> load(size_t index, const rt::Manifest &manifest) const;
+
+  /// Compiles a model in memory.
+  Artifact compile(std::string bytes) const;
+  /// Compiles a model and runs it on samples; `visit` gets each one's inputs and outputs. `what` is the line of progress.
+  using Visit = std::function<void(const rt::Manifest &manifest, const std::vector<Tensor> &inputs, const std::vector<Tensor> &outputs)>;
+  void run(std::string bytes, const std::vector<size_t> &chosen, const std::string &what, const Visit &visit) const;
+
+private:
+  std::string shown;
+  std::optional<Samples> samples;
+  std::vector<size_t> calibration, heldOut;
+  const InputArguments &random;
+  int threads;
+};
+
+} // namespace onager::cli
+
+#endif
