@@ -1,34 +1,16 @@
 // Rewriting the model node by node.
 #include "lib/Compress/Apply.h"
-#include <cmath>
-#include <cstring>
+#include "lib/Compress/LayerForms.h"
 
 namespace onager::compress {
-
-double measureSqnr(const std::vector<float> &values, const std::vector<float> &rounded) {
-  double signal = 0, noise = 0;
-  for (size_t k = 0; k < values.size(); ++k) {
-    double gap = static_cast<double>(values[k]) - rounded[k];
-    signal += static_cast<double>(values[k]) * values[k];
-    noise += gap * gap;
-  }
-  // Rounding that loses nothing has no finite ratio: 200 dB is beyond what floats tell apart.
-  return noise > 0 && signal > 0 ? std::min(200.0, 10 * std::log10(signal / noise)) : 200;
-}
-
-template <typename T>
-static std::string toBytes(const std::vector<T> &values) {
-  return {reinterpret_cast<const char *>(values.data()), values.size() * sizeof(T)};
-}
 
 namespace {
 
 class Rewriter {
 public:
-  Rewriter(ModelGraph &model, Recipe &recipe, std::string &error) : model(model), recipe(recipe), error(error) {}
+  Rewriter(ModelGraph &model, Recipe &recipe) : model(model), recipe(recipe), flow(findByteFlow(model, recipe)), bytes(model, recipe) {}
 
-  bool run() {
-    flow = findByteFlow(model, recipe);
+  bool run(std::string &error) {
     quantised.insert(flow.values.begin(), flow.values.end());
     for (const std::string &value : flow.values)
       if (!recipe.activations.count(value)) {
@@ -37,16 +19,13 @@ public:
       }
     for (LayerRecipe &entry : recipe.layers)
       entries[entry.node] = &entry;
-    domain = model.getQuantizeDomain();
-    if (!domain.empty() && !quantised.empty())
-      model.useDomain(domain, 1);
     for (const onnx::ValueInfoProto &input : model.graph().input())
-      addRounding(input.name());
+      round(input.name());
     // The graph's nodes are read until all of the new ones are there.
     for (const onnx::NodeProto &node : model.graph().node()) {
       addNode(node);
       for (const std::string &output : node.output())
-        addRounding(output);
+        round(output);
     }
     model.setNodes(std::move(nodes));
     model.clean();
@@ -54,145 +33,40 @@ public:
   }
 
 private:
+  void round(const std::string &value) {
+    if (quantised.count(value))
+      bytes.addRounding(value, nodes);
+  }
+
   void addNode(const onnx::NodeProto &node) {
     std::optional<Layer> layer = findLayer(model, node);
     auto found = layer ? entries.find(layer->name) : entries.end();
-    LayerRecipe *entry = found == entries.end() ? nullptr : found->second;
-    if (entry && (entry->scheme == Scheme::int4 || entry->scheme == Scheme::int8Weights)) {
-      model.useDomain("com.microsoft", 1);
-      for (onnx::NodeProto &made : makeBlockProduct(model, *layer, *entry))
+    Scheme scheme = found == entries.end() ? Scheme::keep : found->second->scheme;
+    if (scheme == Scheme::int8)
+      return bytes.addLayer(*layer, *found->second, nodes);
+    if (scheme != Scheme::keep) {
+      for (onnx::NodeProto &made : hasGroups(scheme) ? makeBlockNodes(model, *layer, *found->second) : makeNarrowNodes(model, *layer, *found->second))
         nodes.push_back(std::move(made));
       return;
     }
     onnx::NodeProto copy = node;
-    if (entry && entry->scheme == Scheme::int8)
-      quantiseLayer(*layer, *entry, copy);
-    else if (flow.nodes.count(&node))
+    if (flow.nodes.count(&node))
       for (std::string &input : *copy.mutable_input())
-        redirect(input);
+        bytes.redirect(input);
     nodes.push_back(std::move(copy));
   }
 
-  void redirect(std::string &input) const {
-    if (auto found = restored.find(input); found != restored.end())
-      input = found->second;
-  }
-
-  onnx::NodeProto makeNode(const char *op, const std::string &name, std::initializer_list<std::string> inputs, const std::string &output) {
-    onnx::NodeProto node;
-    node.set_op_type(op);
-    node.set_domain(domain);
-    node.set_name(model.makeName(name));
-    for (const std::string &input : inputs)
-      node.add_input(input);
-    node.add_output(output);
-    return node;
-  }
-
-  /// Rounds a value behind the node that computes it, and back.
-  void addRounding(const std::string &value) {
-    if (!quantised.count(value))
-      return;
-    const Activation &activation = recipe.activations.at(value);
-    std::string scale = model.addConstant(value + "_scale", {}, onnx::TensorProto::FLOAT, toBytes(std::vector<float>{activation.scale}));
-    std::string zero = model.addConstant(value + "_zero_point", {}, onnx::TensorProto::UINT8, std::string(1, static_cast<char>(activation.zeroPoint)));
-    std::string bytes = model.makeName(value + "_quantized"), floats = model.makeName(value + "_dequantized");
-    nodes.push_back(makeNode("QuantizeLinear", value + "_QuantizeLinear", {value, scale, zero}, bytes));
-    nodes.push_back(makeNode("DequantizeLinear", value + "_DequantizeLinear", {bytes, scale, zero}, floats));
-    restored[value] = floats;
-  }
-
-  void quantiseLayer(const Layer &layer, LayerRecipe &entry, onnx::NodeProto &node) {
-    redirect(*node.mutable_input(0));
-    auto shared = byteWeights.find(layer.weights);
-    if (shared == byteWeights.end()) {
-      ByteWeights made;
-      onnx::NodeProto weights = makeByteWeights(model, layer, entry, made.scales);
-      weights.set_domain(domain);
-      made.name = weights.output(0);
-      made.bytesAfter = entry.bytesAfter;
-      made.sqnr = entry.weightSqnr;
-      nodes.push_back(std::move(weights));
-      shared = byteWeights.emplace(layer.weights, std::move(made)).first;
-    }
-    entry.bytesAfter = shared->second.bytesAfter;
-    entry.weightSqnr = shared->second.sqnr;
-    node.set_input(1, shared->second.name);
-    if (!layer.bias.empty())
-      quantiseBias(layer, shared->second.scales, node);
-  }
-
-  /// A bias becomes integers of 32 bits, whose scales are those of the products. One that such integers cannot hold stays as it is.
-  void quantiseBias(const Layer &layer, const std::vector<float> &scales, onnx::NodeProto &node) {
-    std::optional<Weights> bias = model.readWeights(layer.bias);
-    if (!bias || bias->dims.size() != 1 || bias->values.size() != scales.size())
-      return;
-    float inputScale = recipe.activations.at(layer.input).scale;
-    std::vector<float> steps;
-    std::vector<int32_t> integers;
-    for (size_t k = 0; k < scales.size(); ++k) {
-      steps.push_back(inputScale * scales[k]);
-      double level = std::nearbyint(static_cast<double>(bias->values[k]) / steps.back());
-      if (!std::isnormal(steps.back()) || !(std::abs(level) < 1 << 30))
-        return;
-      integers.push_back(static_cast<int32_t>(level));
-    }
-    auto count = static_cast<int64_t>(scales.size());
-    std::string rounded = model.addConstant(layer.bias + "_quantized", {count}, onnx::TensorProto::INT32, toBytes(integers));
-    std::string scale = model.addConstant(layer.bias + "_scale", {count}, onnx::TensorProto::FLOAT, toBytes(steps));
-    onnx::NodeProto restore = makeNode("DequantizeLinear", layer.bias + "_DequantizeLinear", {rounded, scale}, model.makeName(layer.bias + "_dequantized"));
-    setInt(restore, "axis", 0);
-    node.set_input(2, restore.output(0));
-    nodes.push_back(std::move(restore));
-  }
-
-  struct ByteWeights {
-    std::string name;
-    std::vector<float> scales;
-    uint64_t bytesAfter = 0;
-    double sqnr = 0;
-  };
-
   ModelGraph &model;
   Recipe &recipe;
-  std::string &error, domain;
   ByteFlow flow;
+  ByteForms bytes;
   std::set<std::string> quantised;
   std::map<std::string, LayerRecipe *> entries;
-  std::map<std::string, std::string> restored;
-  std::map<std::string, ByteWeights> byteWeights;
   std::vector<onnx::NodeProto> nodes;
 };
 
 } // namespace
 
-onnx::NodeProto makeByteWeights(ModelGraph &model, const Layer &layer, LayerRecipe &entry, std::vector<float> &scales) {
-  Weights weights = *model.readWeights(layer.weights);
-  auto axis = static_cast<size_t>(layer.channelAxis);
-  size_t channels = static_cast<size_t>(weights.dims[axis]), size = weights.values.size() / channels;
-  // A channel is a run of consecutive weights or, along the last of two dims, every so-manieth.
-  size_t stride = axis == 0 ? 1 : channels, step = axis == 0 ? size : 1;
-  std::vector<int8_t> integers(weights.values.size());
-  std::vector<float> rounded(weights.values.size());
-  for (size_t channel = 0; channel < channels; ++channel) {
-    scales.push_back(roundChannel(weights.values.data() + channel * step, size, stride, entry.rounding, integers.data() + channel * step));
-    for (size_t k = 0; k < size; ++k)
-      rounded[channel * step + k * stride] = scales.back() * static_cast<float>(integers[channel * step + k * stride]);
-  }
-  entry.weightSqnr = measureSqnr(weights.values, rounded);
-  entry.bytesAfter = integers.size() + scales.size() * sizeof(float);
-  auto count = static_cast<int64_t>(channels);
-  onnx::NodeProto node;
-  node.set_op_type("DequantizeLinear");
-  node.set_name(model.makeName(layer.weights + "_DequantizeLinear"));
-  node.add_input(model.addConstant(layer.weights + "_quantized", weights.dims, onnx::TensorProto::INT8, {reinterpret_cast<const char *>(integers.data()), integers.size()}));
-  node.add_input(model.addConstant(layer.weights + "_scale", {count}, onnx::TensorProto::FLOAT, toBytes(scales)));
-  node.add_input(model.addConstant(layer.weights + "_zero_point", {count}, onnx::TensorProto::INT8, std::string(channels, '\0')));
-  node.add_output(model.makeName(layer.weights + "_dequantized"));
-  setInt(node, "axis", layer.channelAxis);
-  return node;
-}
-
-bool applyRecipe(ModelGraph &model, Recipe &recipe, std::string &error) { return Rewriter(model, recipe, error).run(); }
+bool applyRecipe(ModelGraph &model, Recipe &recipe, std::string &error) { return Rewriter(model, recipe).run(error); }
 
 } // namespace onager::compress

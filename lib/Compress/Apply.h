@@ -17,18 +17,6 @@ ByteFlow findByteFlow(const ModelGraph &model, const Recipe &recipe);
 /// Rewrites the model and fills in what came of each layer. False and a reason where a value that becomes bytes has no scale.
 bool applyRecipe(ModelGraph &model, Recipe &recipe, std::string &error);
 
-/// The weights of a product as [outputs, terms].
-std::vector<float> readRows(const ModelGraph &model, const Layer &layer, size_t &outputs, size_t &terms);
-
-/// How a layer with the scheme int4 or int8-weights is multiplied: com.microsoft's MatMulNBits.
-std::vector<onnx::NodeProto> makeBlockProduct(ModelGraph &model, const Layer &layer, LayerRecipe &entry);
-
-/// Rounds weights to bytes, a scale for each output channel, and returns the node that undoes it.
-onnx::NodeProto makeByteWeights(ModelGraph &model, const Layer &layer, LayerRecipe &entry, std::vector<float> &scales);
-
-/// 10 log10 of the squares of `values` over those of the differences to `rounded`.
-double measureSqnr(const std::vector<float> &values, const std::vector<float> &rounded);
-
 } // namespace onager::compress
 
 #endif

@@ -6,17 +6,6 @@
 
 namespace onager::compress {
 
-bool readRangeMethod(const std::string &name, RangeMethod &method) {
-  static const std::pair<const char *, RangeMethod> names[] = {
-      {"minmax", RangeMethod::minmax}, {"percentile", RangeMethod::percentile}, {"entropy", RangeMethod::entropy}, {"mse", RangeMethod::mse}};
-  for (const auto &[known, value] : names)
-    if (name == known) {
-      method = value;
-      return true;
-    }
-  return false;
-}
-
 void Histogram::add(const float *values, size_t count) {
   double low = least, high = most;
   for (size_t k = 0; k < count; ++k)

@@ -13,9 +13,6 @@ namespace onager::compress {
 /// TensorRT's calibrator); what gives the smallest mean squared error.
 enum class RangeMethod { minmax, percentile, entropy, mse };
 
-/// Reads a method's name; false for others.
-bool readRangeMethod(const std::string &name, RangeMethod &method);
-
 struct Range {
   double least = 0, most = 0;
 };

@@ -9,30 +9,62 @@ static bool isDequantized(const ModelGraph &model, const std::string &name) {
   return producer && (producer->op_type() == "DequantizeLinear" || producer->op_type() == "DynamicQuantizeLinear");
 }
 
-std::optional<Layer> findLayer(const ModelGraph &model, const onnx::NodeProto &node) {
-  bool isConv = node.op_type() == "Conv", isGemm = node.op_type() == "Gemm", isMatMul = node.op_type() == "MatMul";
-  if ((!isConv && !isGemm && !isMatMul) || !(node.domain().empty() || node.domain() == "ai.onnx") || node.input_size() < 2 || !model.isConstant(node.input(1)) ||
-      model.isConstant(node.input(0)) || isDequantized(model, node.input(0)))
-    return std::nullopt;
-  std::optional<std::vector<int64_t>> dims = model.findDims(node.input(1));
+static bool isStandard(const onnx::NodeProto &node) { return node.domain().empty() || node.domain() == "ai.onnx"; }
+
+static std::string nameLayer(const onnx::NodeProto &node) { return node.name().empty() ? node.output(0) : node.name(); }
+
+/// A constant's dims where it can be the weights of a layer.
+static std::optional<std::vector<int64_t>> findWeights(const ModelGraph &model, const std::string &name, bool isConv) {
+  std::optional<std::vector<int64_t>> dims = model.findDims(name);
   if (!dims || std::find(dims->begin(), dims->end(), 0) != dims->end() || dims->size() < 2 || (!isConv && dims->size() != 2))
     return std::nullopt;
-  Layer layer{&node, node.name().empty() ? node.output(0) : node.name(), node.input(0), node.input(1), node.input_size() > 2 ? node.input(2) : "", std::move(*dims), 0};
+  return dims;
+}
+
+static std::optional<Layer> findTable(const ModelGraph &model, const onnx::NodeProto &node) {
+  if (node.input_size() != 2 || getInt(node, "axis", 0) != 0 || model.isConstant(node.input(1)))
+    return std::nullopt;
+  std::optional<std::vector<int64_t>> dims = findWeights(model, node.input(0), false);
+  // A shorter row is a record of few numbers, such as a box, rather than an embedding.
+  return dims && (*dims)[1] >= 16 ? std::optional(Layer{&node, nameLayer(node), node.input(1), node.input(0), "", std::move(*dims), 0}) : std::nullopt;
+}
+
+std::optional<Layer> findLayer(const ModelGraph &model, const onnx::NodeProto &node) {
+  if (isStandard(node) && node.op_type() == "Gather")
+    return findTable(model, node);
+  bool isConv = node.op_type() == "Conv", isGemm = node.op_type() == "Gemm", isMatMul = node.op_type() == "MatMul";
+  if ((!isConv && !isGemm && !isMatMul) || !isStandard(node) || node.input_size() < 2 || model.isConstant(node.input(0)) || isDequantized(model, node.input(0)))
+    return std::nullopt;
+  std::optional<std::vector<int64_t>> dims = findWeights(model, node.input(1), isConv);
+  if (!dims)
+    return std::nullopt;
+  Layer layer{&node, nameLayer(node), node.input(0), node.input(1), node.input_size() > 2 ? node.input(2) : "", std::move(*dims), 0};
   layer.channelAxis = isConv || (isGemm && getInt(node, "transB", 0)) ? 0 : 1;
   return layer;
 }
 
 bool isGroup(int64_t group) { return group >= 16 && group <= 256 && (group & (group - 1)) == 0; }
 
-std::string explainUnfit(const Layer &layer, Scheme scheme) {
-  bool isGemm = layer.node->op_type() == "Gemm";
-  if (isGemm && getInt(*layer.node, "transA", 0))
+std::string explainUnfit(const ModelGraph &model, const Layer &layer, Scheme scheme) {
+  bool isGemm = layer.node->op_type() == "Gemm", isBlocks = scheme == Scheme::int4 || scheme == Scheme::int8Weights;
+  if (scheme == Scheme::int8 && layer.isTable())
+    return "a table has no activations";
+  if (scheme == Scheme::int4 && layer.isTable() && layer.dims[1] % 2)
+    return "rows of an odd number of elements";
+  if (scheme == Scheme::bf16 && !model.getQuantizeDomain().empty())
+    return "operators before set 13 know no bfloat16";
+  if (isGemm && (isBlocks || scheme == Scheme::int8) && getInt(*layer.node, "transA", 0))
     return "the left operand is transposed";
-  if (isGemm && (getFloat(*layer.node, "alpha", 1) != 1 || getFloat(*layer.node, "beta", 1) != 1))
+  if (isGemm && (isBlocks || scheme == Scheme::int8) && (getFloat(*layer.node, "alpha", 1) != 1 || getFloat(*layer.node, "beta", 1) != 1))
     return "the product has factors";
-  if (scheme != Scheme::int8 && layer.node->op_type() == "Conv")
+  if (isBlocks && layer.node->op_type() == "Conv")
     return "weights alone are quantised in products, not in convolutions";
   return {};
+}
+
+std::string explainUnfit(const Layer &layer, RoundingMethod rounding) {
+  bool isForTables = rounding == RoundingMethod::rtn || rounding == RoundingMethod::mse;
+  return layer.isTable() && !isForTables ? "tables are rounded by rtn or mse" : "";
 }
 
 } // namespace onager::compress

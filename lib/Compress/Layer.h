@@ -1,4 +1,4 @@
-// The layers of a model that can be compressed: products and convolutions with constant weights.
+// The layers of a model that can be compressed: products, convolutions and tables with constant weights.
 #ifndef ONAGER_LIB_COMPRESS_LAYER_H
 #define ONAGER_LIB_COMPRESS_LAYER_H
 
@@ -6,20 +6,22 @@
 
 namespace onager::compress {
 
-/// A Conv, Gemm or MatMul whose second operand is a constant of f32.
+/// A Conv, Gemm or MatMul whose second operand is a constant of f32, or a Gather of rows of such a constant: a table, as of embeddings.
 struct Layer {
   const onnx::NodeProto *node = nullptr;
   std::string name;            ///< the node's or, where it has none, its output's
-  std::string input, weights, bias; ///< values; `bias` is "" without one
+  std::string input, weights, bias; ///< values; `bias` is "" without one; the input of a table is its indices
   std::vector<int64_t> dims;   ///< of the weights
-  int64_t channelAxis = 0;     ///< the dim of the weights that is the output's channels
+  int64_t channelAxis = 0;     ///< the dim of the weights that is the output's channels, or the table's rows
+  bool isTable() const { return node->op_type() == "Gather"; }
 };
 
 /// Returns a node as a layer; nothing for other nodes, and for those whose operands are dequantised: a model that comes in quantised keeps its own scales.
 std::optional<Layer> findLayer(const ModelGraph &model, const onnx::NodeProto &node);
 
-/// Says why a layer cannot take a scheme; "" where it can.
-std::string explainUnfit(const Layer &layer, Scheme scheme);
+/// Says why a layer cannot take a scheme, or be rounded so; "" where it can.
+std::string explainUnfit(const ModelGraph &model, const Layer &layer, Scheme scheme);
+std::string explainUnfit(const Layer &layer, RoundingMethod rounding);
 
 /// True for what MatMulNBits takes as the weights that share a scale.
 bool isGroup(int64_t group);

@@ -229,6 +229,30 @@ std::string ModelGraph::serializeWithOutputs(const std::vector<std::string> &mor
   return copy.SerializeAsString();
 }
 
+std::string ModelGraph::serializeLayer(const onnx::NodeProto *node, const std::string &input, bool isIndices, const std::vector<int64_t> &dims) const {
+  onnx::ModelProto alone;
+  alone.set_ir_version(model.ir_version());
+  *alone.mutable_opset_import() = model.opset_import();
+  onnx::GraphProto *part = alone.mutable_graph();
+  part->set_name("layer");
+  *part->add_node() = *node;
+  std::set<std::string> added;
+  for (const std::string &name : node->input())
+    if (auto found = constants.find(name); found != constants.end() && added.insert(name).second) {
+      *part->add_initializer() = *found->second;
+      part->mutable_initializer(part->initializer_size() - 1)->set_name(name);
+    }
+  onnx::ValueInfoProto *info = part->add_input();
+  info->set_name(input);
+  onnx::TypeProto::Tensor *type = info->mutable_type()->mutable_tensor_type();
+  type->set_elem_type(isIndices ? onnx::TensorProto::INT64 : onnx::TensorProto::FLOAT);
+  type->mutable_shape();
+  for (int64_t extent : dims)
+    type->mutable_shape()->add_dim()->set_dim_value(extent);
+  part->add_output()->set_name(node->output(0));
+  return alone.SerializeAsString();
+}
+
 std::string ModelGraph::serializeWithGrams(const std::vector<std::pair<std::string, int64_t>> &values) const {
   onnx::ModelProto copy = model;
   auto addNode = [&](const char *op, std::initializer_list<std::string> inputs, const std::string &output) {

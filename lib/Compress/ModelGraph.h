@@ -61,6 +61,8 @@ public:
   std::string serializeWithOutputs(const std::vector<std::string> &names) const;
   /// The model with one more output for each value, X^T X of its rows of so many elements, by the names that makeGramName gives.
   std::string serializeWithGrams(const std::vector<std::pair<std::string, int64_t>> &values) const;
+  /// A node alone as a model, with the constants that it reads, and with `input`, of given dims, as the input: i64 where it holds indices, else f32.
+  std::string serializeLayer(const onnx::NodeProto *node, const std::string &input, bool isIndices, const std::vector<int64_t> &dims) const;
   static std::string makeGramName(const std::string &value) { return "gram of " + value; }
 
 private:

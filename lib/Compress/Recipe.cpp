@@ -9,7 +9,7 @@ namespace json = llvm::json;
 
 namespace onager::compress {
 
-static constexpr std::pair<const char *, Scheme> kSchemes[] = {{"keep", Scheme::keep}, {"int8", Scheme::int8}, {"int8-weights", Scheme::int8Weights}, {"int4", Scheme::int4}};
+static constexpr std::pair<const char *, Scheme> kSchemes[] = {{"keep", Scheme::keep}, {"bf16", Scheme::bf16}, {"f16", Scheme::f16}, {"int8", Scheme::int8}, {"int8-weights", Scheme::int8Weights}, {"int4", Scheme::int4}};
 static constexpr const char *kRoundings[] = {"rtn", "mse", "hqq", "gptq"}, *kRanges[] = {"minmax", "percentile", "entropy", "mse"};
 
 const char *printScheme(Scheme scheme) {
@@ -28,12 +28,45 @@ bool readScheme(const std::string &name, Scheme &scheme) {
   return false;
 }
 
+template <typename Method>
+static bool findName(llvm::ArrayRef<const char *> names, const std::string &name, Method &method) {
+  const auto *found = llvm::find(names, name);
+  if (found != names.end())
+    method = static_cast<Method>(found - names.begin());
+  return found != names.end();
+}
+
+bool readRoundingMethod(const std::string &name, RoundingMethod &method) { return findName(kRoundings, name, method); }
+
+bool readRangeMethod(const std::string &name, RangeMethod &method) { return findName(kRanges, name, method); }
+
+std::vector<std::string> listRoundingMethods() { return {std::begin(kRoundings), std::end(kRoundings)}; }
+
+std::vector<std::string> listRangeMethods() { return {std::begin(kRanges), std::end(kRanges)}; }
+
+std::vector<std::string> listSchemes() {
+  std::vector<std::string> names;
+  for (const auto &[name, scheme] : kSchemes)
+    if (scheme != Scheme::keep)
+      names.emplace_back(name);
+  return names;
+}
+
 std::string explainUnfit(Scheme scheme, RoundingMethod rounding) {
   if (rounding == RoundingMethod::hqq && scheme != Scheme::int4)
     return "hqq is for int4";
   if (rounding == RoundingMethod::gptq && scheme != Scheme::int4 && scheme != Scheme::int8Weights)
     return "gptq is for int4 and int8-weights";
   return {};
+}
+
+LayerRecipe keepLayer(const ModelGraph &model, const Layer &layer, const std::string &reason) {
+  LayerRecipe entry;
+  entry.node = layer.name;
+  entry.op = layer.node->op_type();
+  entry.reason = reason;
+  entry.bytesBefore = model.countBytes(layer.weights);
+  return entry;
 }
 
 bool planRecipe(const ModelGraph &model, const Request &request, Recipe &recipe, std::string &error) {
@@ -43,16 +76,21 @@ bool planRecipe(const ModelGraph &model, const Request &request, Recipe &recipe,
     std::optional<Layer> layer = findLayer(model, node);
     if (!layer)
       continue;
-    LayerRecipe entry{layer->name, node.op_type(), request.scheme, request.rounding, request.group, {}, model.countBytes(layer->weights), 0, {}, 0};
-    entry.reason = kept.erase(layer->name) ? "asked for" : explainUnfit(*layer, request.scheme);
-    if (!entry.reason.empty())
-      entry.scheme = Scheme::keep;
+    // Bytes whose rows become floats again are next to lossless.
+    Scheme scheme = request.scheme == Scheme::int8 && layer->isTable() ? Scheme::int8Weights : request.scheme;
+    std::string reason = kept.erase(layer->name) ? "asked for" : explainUnfit(model, *layer, scheme);
+    LayerRecipe entry = keepLayer(model, *layer, reason);
+    if (reason.empty()) {
+      entry.scheme = scheme;
+      entry.rounding = explainUnfit(*layer, request.rounding).empty() ? request.rounding : RoundingMethod::mse;
+      entry.group = request.group;
+    }
     recipe.layers.push_back(std::move(entry));
   }
   if (!kept.empty())
     error = "the model has no layer '" + *kept.begin() + "' to keep";
   else if (llvm::all_of(recipe.layers, [](const LayerRecipe &entry) { return entry.scheme == Scheme::keep; }))
-    error = recipe.layers.empty() ? "the model has no product or convolution with constant weights of float32" : "no layer can take the scheme: " + recipe.layers.front().reason;
+    error = recipe.layers.empty() ? "the model has no product, convolution or table with constant weights of float32" : "no layer can take the scheme: " + recipe.layers.front().reason;
   return error.empty();
 }
 
@@ -60,9 +98,9 @@ json::Value printRecipe(const Recipe &recipe) {
   json::Array layers, activations;
   for (const LayerRecipe &entry : recipe.layers) {
     json::Object object{{"node", json::fixUTF8(entry.node)}, {"op", entry.op}, {"scheme", printScheme(entry.scheme)}};
-    if (entry.scheme != Scheme::keep)
+    if (isQuantised(entry.scheme))
       object["rounding"] = kRoundings[static_cast<int>(entry.rounding)];
-    if (entry.scheme == Scheme::int8Weights || entry.scheme == Scheme::int4)
+    if (hasGroups(entry.scheme))
       object["group"] = entry.group;
     if (!entry.reason.empty())
       object["reason"] = json::fixUTF8(entry.reason);
@@ -122,7 +160,10 @@ private:
       return fail("layer '" + entry.node + "': " + unfit);
     if (!isGroup(entry.group))
       return fail("layer '" + entry.node + "': expected a group of 16, 32, 64, 128 or 256, found " + std::to_string(entry.group));
-    if (std::string unfit = explainUnfit(*layer, entry.scheme); entry.scheme != Scheme::keep && !unfit.empty())
+    std::string unfit = explainUnfit(model, *layer, entry.scheme);
+    if (unfit.empty())
+      unfit = explainUnfit(*layer, entry.rounding);
+    if (entry.scheme != Scheme::keep && !unfit.empty())
       return fail("layer '" + entry.node + "': " + unfit);
     recipe.layers.push_back(std::move(entry));
     return true;

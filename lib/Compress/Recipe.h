@@ -1,7 +1,7 @@
 // What becomes of each layer of a model. Text form, which can be edited and gives the same bits when it is applied again:
 //
 //   {"version": 1, "range": "mse",
-//    "layers": [{"node": NAME, "op": "Conv", "scheme": "keep" | "int8" | "int8-weights" | "int4", "rounding": "rtn" | "mse" | "hqq" | "gptq", "group": N, "reason": TEXT}, ...],
+//    "layers": [{"node": NAME, "op": "Conv", "scheme": "keep" | "bf16" | "f16" | "int8" | "int8-weights" | "int4", "rounding": "rtn" | "mse" | "hqq" | "gptq", "group": N, "reason": TEXT}, ...],
 //    "activations": [{"value": NAME, "scale": NUMBER, "zero_point": 0 .. 255}, ...]}
 #ifndef ONAGER_LIB_COMPRESS_RECIPE_H
 #define ONAGER_LIB_COMPRESS_RECIPE_H
@@ -13,8 +13,12 @@
 
 namespace onager::compress {
 
+struct Layer;
+
 enum class Scheme {
   keep,         ///< as it is
+  bf16,         ///< weights and activations rounded to bfloat16, sums of f32
+  f16,          ///< the same to float16
   int8,         ///< weights and activations of 8 bits, scales of activations fixed beforehand
   int8Weights,  ///< weights of 8 bits in groups, activations of f32
   int4          ///< weights of 4 bits in groups, activations of f32
@@ -22,6 +26,14 @@ enum class Scheme {
 
 const char *printScheme(Scheme scheme);
 bool readScheme(const std::string &name, Scheme &scheme);
+bool readRoundingMethod(const std::string &name, RoundingMethod &method);
+bool readRangeMethod(const std::string &name, RangeMethod &method);
+/// The names that these know; of schemes all but keep.
+std::vector<std::string> listSchemes(), listRoundingMethods(), listRangeMethods();
+/// True where weights take less than 16 bits, so that they are rounded to steps.
+inline bool isQuantised(Scheme scheme) { return scheme == Scheme::int8 || scheme == Scheme::int8Weights || scheme == Scheme::int4; }
+/// True where weights alone are quantised, in groups.
+inline bool hasGroups(Scheme scheme) { return scheme == Scheme::int8Weights || scheme == Scheme::int4; }
 
 /// What becomes of one layer, and what came of it.
 struct LayerRecipe {
@@ -59,7 +71,10 @@ struct Request {
   std::vector<std::string> kept; ///< names of nodes
 };
 
-/// Lists the model's layers, products and convolutions with constant weights of f32, and decides for each. False and a reason where `kept` names none of them.
+/// A layer as it is.
+LayerRecipe keepLayer(const ModelGraph &model, const Layer &layer, const std::string &reason);
+
+/// Lists the model's layers and decides for each. False and a reason where `kept` names none of them, or where no layer can take the scheme.
 bool planRecipe(const ModelGraph &model, const Request &request, Recipe &recipe, std::string &error);
 
 llvm::json::Value printRecipe(const Recipe &recipe);

@@ -5,16 +5,6 @@
 
 namespace onager::compress {
 
-bool readRoundingMethod(const std::string &name, RoundingMethod &method) {
-  static const std::pair<const char *, RoundingMethod> names[] = {{"rtn", RoundingMethod::rtn}, {"mse", RoundingMethod::mse}, {"hqq", RoundingMethod::hqq}, {"gptq", RoundingMethod::gptq}};
-  for (const auto &[known, value] : names)
-    if (name == known) {
-      method = value;
-      return true;
-    }
-  return false;
-}
-
 /// Rounds to the integers of a scale and a zero point and returns the squared error.
 static double apply(const float *weights, size_t count, float most, RoundedGroup &group) {
   double error = 0;

@@ -14,9 +14,6 @@ namespace onager::compress {
 /// GPTQ, which needs to know the inputs (Gptq.h).
 enum class RoundingMethod { rtn, mse, hqq, gptq };
 
-/// Reads a method's name; false for others.
-bool readRoundingMethod(const std::string &name, RoundingMethod &method);
-
 /// One group of weights: each stands for scale * (integer - zero), with integers from 0 to 2^bits - 1.
 struct RoundedGroup {
   float scale = 1, zero = 0;

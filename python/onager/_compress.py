@@ -6,7 +6,7 @@ import os
 import pathlib
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,13 +26,14 @@ def find_tool() -> str:
     return "onager"
 
 
-def compress(model: str | os.PathLike[str] | bytes, data: Data = None, output: str | os.PathLike[str] | None = None, *, quantize: str | None = None,
+def compress(model: str | os.PathLike[str] | bytes, data: Data = None, output: str | os.PathLike[str] | None = None, *, quantize: str | Sequence[str] | None = None,
              recipe: Mapping | str | os.PathLike[str] | None = None, **options: object) -> dict:
     """Quantises an ONNX model and returns the report: sizes, errors on held-out samples, seconds of a run; its `recipe` is what was decided for each layer.
 
     `data` is a folder of samples, `random:N`, or an iterable of feeds, of which each fifth is held out. `output` is where the model goes: ONNX where it ends in
-    .onnx, else compiled. `quantize` is int8, int8-weights or int4; a `recipe` of an earlier report, or its file, does the same again. Other options are those of
-    the command line: range, rounding, group, keep (a list), threads.
+    .onnx, else compiled. `quantize` is int8, int8-weights or int4, or several of them to choose from by `budget` or `target_bpw`; a `recipe` of an earlier report, or
+    its file, does the same again. Other options are those of the command line: precision, budget, target_bpw, minimize, even_if_slower, range, rounding, group,
+    keep (a list), threads.
 
     Raises CompileError for models, data and options that cannot be used.
     """
@@ -41,18 +42,25 @@ def compress(model: str | os.PathLike[str] | bytes, data: Data = None, output: s
         words = [find_tool(), "compress", _provide_model(model, place), "--json", "--write-recipe", str(place / "recipe.json")]
         words += ["-o", os.fspath(output) if output is not None else str(place / "model.onnx")]
         if quantize:
-            words += ["--quantize", quantize]
+            words += ["--quantize", quantize if isinstance(quantize, str) else ",".join(quantize)]
         if recipe is not None:
             words += ["--recipe", _provide_recipe(recipe, place)]
         if data is not None:
             words += ["--calibrate", _provide_data(data, place / "data")]
         for name, value in options.items():
             for one in value if isinstance(value, (list, tuple)) else [value]:
-                words += ["--" + name.replace("_", "-"), str(one)]
+                words += _spell("--" + name.replace("_", "-"), one)
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
             raise CompileError(done.stderr.strip().removeprefix("onager: error: "), done.returncode)
         return json.loads(done.stdout) | {"recipe": json.loads((place / "recipe.json").read_text(encoding="utf-8"))}
+
+
+def _spell(option: str, value: object) -> list[str]:
+    """An option as words; True stands for one without a value, False and None for none."""
+    if isinstance(value, bool) or value is None:
+        return [option] if value else []
+    return [option, str(value)]
 
 
 def _provide_model(model: str | os.PathLike[str] | bytes, place: pathlib.Path) -> str:

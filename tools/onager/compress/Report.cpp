@@ -62,25 +62,35 @@ double findMedian(std::vector<double> seconds) {
 
 } // namespace
 
-std::vector<OutputError> compareModels(const Artifact &plain, const Artifact &compressed, const SampleRuns &runs, const std::vector<size_t> &chosen) {
+void visitPairs(const Artifact &plain, const Artifact &compressed, const SampleRuns &runs, const std::vector<size_t> &chosen, const std::string &what, const VisitPair &visit) {
   Session first(plain.path, runs.getThreads()), second(compressed.path, runs.getThreads());
   rt::Manifest manifest = readManifest(plain.path);
-  std::vector<ErrorSums> sums(manifest.outputs.size());
-  for (size_t index : chosen) {
-    showProgress("held-out sample " + std::to_string(index + 1));
-    std::vector<Tensor> inputs = runs.load(index, manifest);
+  for (size_t k = 0; k < chosen.size(); ++k) {
+    showProgress(what + " " + std::to_string(k + 1) + " of " + std::to_string(chosen.size()));
+    std::vector<Tensor> inputs = runs.load(chosen[k], manifest);
     first.bind(inputs);
     second.bind(inputs);
     first.run();
     second.run();
-    std::vector<Tensor> expected = first.copyOutputs(), found = second.copyOutputs();
-    for (size_t k = 0; k < sums.size(); ++k)
+    visit(manifest, first.copyOutputs(), second.copyOutputs());
+  }
+}
+
+std::vector<OutputError> compareModels(const Artifact &plain, const Artifact &compressed, const SampleRuns &runs, const std::vector<size_t> &chosen) {
+  std::vector<ErrorSums> sums;
+  std::vector<std::string> names;
+  visitPairs(plain, compressed, runs, chosen, "held-out sample", [&](const rt::Manifest &manifest, const std::vector<Tensor> &expected, const std::vector<Tensor> &found) {
+    sums.resize(expected.size());
+    names.resize(expected.size());
+    for (size_t k = 0; k < sums.size(); ++k) {
+      names[k] = manifest.outputs[k].name;
       if (expected[k].texts.empty() && found[k].dims == expected[k].dims)
         sums[k].add(found[k], expected[k]);
-  }
+    }
+  });
   std::vector<OutputError> errors;
   for (size_t k = 0; k < sums.size(); ++k)
-    errors.push_back(sums[k].finish(manifest.outputs[k].name));
+    errors.push_back(sums[k].finish(names[k]));
   return errors;
 }
 
@@ -101,6 +111,25 @@ Speed measureSpeed(const Artifact &plain, const Artifact &compressed, const Samp
   return {findMedian(before), findMedian(after)};
 }
 
+/// What the search measured of a layer.
+static void addMeasures(const SearchResult &search, const std::string &node, json::Object &object) {
+  auto found = search.layers.find(node);
+  if (found == search.layers.end())
+    return;
+  json::Array forms;
+  for (const FormMeasure &form : found->second.forms)
+    forms.push_back(json::Object{{"scheme", printScheme(form.scheme)}, {"loss", form.loss}, {"seconds", form.seconds}, {"bytes", static_cast<int64_t>(form.bytes)}});
+  object["seconds"] = found->second.seconds;
+  object["forms"] = std::move(forms);
+}
+
+static json::Array printFront(const SearchResult &search) {
+  json::Array front;
+  for (const ParetoPoint &point : search.front)
+    front.push_back(json::Object{{"cost", point.cost}, {"loss", point.loss}, {"chosen", point.isChosen}});
+  return front;
+}
+
 json::Value printReport(const CompressReport &report) {
   json::Array layers, errors, notes;
   for (const compress::LayerRecipe &layer : report.recipe.layers) {
@@ -111,6 +140,7 @@ json::Value printReport(const CompressReport &report) {
       object["bytes_after"] = static_cast<int64_t>(layer.bytesAfter);
       object["weight_sqnr"] = layer.weightSqnr;
     }
+    addMeasures(report.search, layer.node, object);
     layers.push_back(std::move(object));
   }
   for (const OutputError &error : report.errors)
@@ -118,9 +148,12 @@ json::Value printReport(const CompressReport &report) {
                                   {"top1_agreement", error.agreement}});
   for (const std::string &note : report.notes)
     notes.push_back(json::fixUTF8(note));
+  json::Array budgets;
+  for (const BudgetOutcome &budget : report.budgets)
+    budgets.push_back(json::Object{{"budget", budget.text}, {"held_out", budget.value}, {"holds", budget.holds}});
   return json::Object{{"bytes_before", static_cast<int64_t>(report.bytesBefore)}, {"bytes_after", static_cast<int64_t>(report.bytesAfter)},
                       {"calibration_samples", static_cast<int64_t>(report.calibrationSamples)}, {"held_out_samples", static_cast<int64_t>(report.heldOutSamples)},
-                      {"layers", std::move(layers)}, {"held_out", std::move(errors)},
+                      {"layers", std::move(layers)}, {"held_out", std::move(errors)}, {"budgets", std::move(budgets)}, {"pareto", printFront(report.search)},
                       {"seconds", json::Object{{"plain", report.speed.plain}, {"compressed", report.speed.compressed}}}, {"notes", std::move(notes)}};
 }
 
@@ -134,6 +167,8 @@ std::string describeReport(const CompressReport &report) {
   for (const OutputError &error : report.errors)
     text += llvm::formatv("{0}: cosine {1:F6}, SQNR {2:F1} dB, max error {3:E2}, mean error {4:E2}, top-1 agreement {5:F2} %\n", error.name, error.cosine, error.sqnr, error.most,
                           error.mean, 100 * error.agreement);
+  for (const BudgetOutcome &budget : report.budgets)
+    text += llvm::formatv("budget {0}: {1:F4} on held-out samples{2}\n", budget.text, budget.value, budget.holds ? "" : ", beyond it");
   if (report.speed.compressed > 0)
     text += llvm::formatv("run: {0:F3} -> {1:F3} ms ({2:F2}x)\n", report.speed.plain * 1e3, report.speed.compressed * 1e3, report.speed.plain / report.speed.compressed);
   for (const std::string &note : report.notes)

@@ -2,7 +2,7 @@
 #ifndef ONAGER_TOOLS_COMPRESS_REPORT_H
 #define ONAGER_TOOLS_COMPRESS_REPORT_H
 
-#include "SampleRuns.h"
+#include "Search.h"
 #include "lib/Compress/Recipe.h"
 #include "llvm/Support/JSON.h"
 
@@ -23,11 +23,22 @@ struct Speed {
   double plain = 0, compressed = 0;
 };
 
+/// Runs both models on some of the samples, in their order, and shows their outputs. `what` is the line of progress.
+using VisitPair = std::function<void(const rt::Manifest &manifest, const std::vector<Tensor> &expected, const std::vector<Tensor> &found)>;
+void visitPairs(const Artifact &plain, const Artifact &compressed, const SampleRuns &runs, const std::vector<size_t> &chosen, const std::string &what, const VisitPair &visit);
+
 /// Runs both models on some of the samples and compares their outputs.
 std::vector<OutputError> compareModels(const Artifact &plain, const Artifact &compressed, const SampleRuns &runs, const std::vector<size_t> &chosen);
 
 /// Runs both models in turns on one sample.
 Speed measureSpeed(const Artifact &plain, const Artifact &compressed, const SampleRuns &runs);
+
+/// What became of a budget on the held-out samples.
+struct BudgetOutcome {
+  std::string text;
+  double value = 0; ///< of the metric
+  bool holds = true;
+};
 
 struct CompressReport {
   compress::Recipe recipe;
@@ -35,6 +46,8 @@ struct CompressReport {
   uint64_t bytesBefore = 0, bytesAfter = 0; ///< of the ONNX model
   std::vector<OutputError> errors;
   Speed speed;
+  SearchResult search;         ///< empty where one scheme was asked for
+  std::vector<BudgetOutcome> budgets;
   std::vector<std::string> notes;
 };
 

@@ -1,7 +1,7 @@
 // GPTQ's share that needs data: Gram matrices of the inputs that layers meet.
 #include "Calibrate.h"
-#include "lib/Compress/Apply.h"
 #include "lib/Compress/Gptq.h"
+#include "lib/Compress/LayerForms.h"
 
 namespace onager::cli {
 

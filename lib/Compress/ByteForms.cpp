@@ -1,0 +1,117 @@
+// Layers of bytes: QuantizeLinear and DequantizeLinear around values, weights and biases.
+#include "lib/Compress/LayerForms.h"
+#include <cmath>
+
+namespace onager::compress {
+
+double measureSqnr(const std::vector<float> &values, const std::vector<float> &rounded) {
+  double signal = 0, noise = 0;
+  for (size_t k = 0; k < values.size(); ++k) {
+    double gap = static_cast<double>(values[k]) - rounded[k];
+    signal += static_cast<double>(values[k]) * values[k];
+    noise += gap * gap;
+  }
+  // Rounding that loses nothing has no finite ratio: 200 dB is beyond what floats tell apart.
+  return noise > 0 && signal > 0 ? std::min(200.0, 10 * std::log10(signal / noise)) : 200;
+}
+
+template <typename T>
+static std::string toBytes(const std::vector<T> &values) {
+  return {reinterpret_cast<const char *>(values.data()), values.size() * sizeof(T)};
+}
+
+onnx::NodeProto ByteForms::makeNode(const char *op, const std::string &name, std::initializer_list<std::string> inputs, const std::string &output) {
+  onnx::NodeProto node;
+  node.set_op_type(op);
+  node.set_domain(domain);
+  node.set_name(model.makeName(name));
+  for (const std::string &input : inputs)
+    node.add_input(input);
+  node.add_output(output);
+  return node;
+}
+
+void ByteForms::addRounding(const std::string &value, std::vector<onnx::NodeProto> &nodes) {
+  if (!domain.empty())
+    model.useDomain(domain, 1);
+  const Activation &activation = recipe.activations.at(value);
+  std::string scale = model.addConstant(value + "_scale", {}, onnx::TensorProto::FLOAT, toBytes(std::vector<float>{activation.scale}));
+  std::string zero = model.addConstant(value + "_zero_point", {}, onnx::TensorProto::UINT8, std::string(1, static_cast<char>(activation.zeroPoint)));
+  std::string bytes = model.makeName(value + "_quantized"), floats = model.makeName(value + "_dequantized");
+  nodes.push_back(makeNode("QuantizeLinear", value + "_QuantizeLinear", {value, scale, zero}, bytes));
+  nodes.push_back(makeNode("DequantizeLinear", value + "_DequantizeLinear", {bytes, scale, zero}, floats));
+  restored[value] = floats;
+}
+
+void ByteForms::redirect(std::string &input) const {
+  if (auto found = restored.find(input); found != restored.end())
+    input = found->second;
+}
+
+void ByteForms::addLayer(const Layer &layer, LayerRecipe &entry, std::vector<onnx::NodeProto> &nodes) {
+  onnx::NodeProto node = *layer.node;
+  redirect(*node.mutable_input(0));
+  auto shared = byteWeights.find(layer.weights);
+  if (shared == byteWeights.end()) {
+    ByteWeights made;
+    nodes.push_back(makeWeights(layer, entry.rounding, made));
+    shared = byteWeights.emplace(layer.weights, std::move(made)).first;
+  }
+  entry.bytesAfter = shared->second.bytesAfter;
+  entry.weightSqnr = shared->second.sqnr;
+  node.set_input(1, shared->second.name);
+  if (!layer.bias.empty())
+    addBias(layer, shared->second.scales, node, nodes);
+  nodes.push_back(std::move(node));
+}
+
+/// A bias becomes integers of 32 bits, whose scales are those of the products. One that such integers cannot hold stays as it is.
+void ByteForms::addBias(const Layer &layer, const std::vector<float> &scales, onnx::NodeProto &node, std::vector<onnx::NodeProto> &nodes) {
+  std::optional<Weights> bias = model.readWeights(layer.bias);
+  if (!bias || bias->dims.size() != 1 || bias->values.size() != scales.size())
+    return;
+  float inputScale = recipe.activations.at(layer.input).scale;
+  std::vector<float> steps;
+  std::vector<int32_t> integers;
+  for (size_t k = 0; k < scales.size(); ++k) {
+    steps.push_back(inputScale * scales[k]);
+    double level = std::nearbyint(static_cast<double>(bias->values[k]) / steps.back());
+    if (!std::isnormal(steps.back()) || !(std::abs(level) < 1 << 30))
+      return;
+    integers.push_back(static_cast<int32_t>(level));
+  }
+  auto count = static_cast<int64_t>(scales.size());
+  std::string rounded = model.addConstant(layer.bias + "_quantized", {count}, onnx::TensorProto::INT32, toBytes(integers));
+  std::string scale = model.addConstant(layer.bias + "_scale", {count}, onnx::TensorProto::FLOAT, toBytes(steps));
+  onnx::NodeProto restore = makeNode("DequantizeLinear", layer.bias + "_DequantizeLinear", {rounded, scale}, model.makeName(layer.bias + "_dequantized"));
+  setInt(restore, "axis", 0);
+  node.set_input(2, restore.output(0));
+  nodes.push_back(std::move(restore));
+}
+
+onnx::NodeProto ByteForms::makeWeights(const Layer &layer, RoundingMethod rounding, ByteWeights &made) {
+  Weights weights = *model.readWeights(layer.weights);
+  auto axis = static_cast<size_t>(layer.channelAxis);
+  size_t channels = static_cast<size_t>(weights.dims[axis]), size = weights.values.size() / channels;
+  // A channel is a run of consecutive weights or, along the last of two dims, every so-manieth.
+  size_t stride = axis == 0 ? 1 : channels, step = axis == 0 ? size : 1;
+  std::vector<int8_t> integers(weights.values.size());
+  std::vector<float> rounded(weights.values.size());
+  for (size_t channel = 0; channel < channels; ++channel) {
+    made.scales.push_back(roundChannel(weights.values.data() + channel * step, size, stride, rounding, integers.data() + channel * step));
+    for (size_t k = 0; k < size; ++k)
+      rounded[channel * step + k * stride] = made.scales.back() * static_cast<float>(integers[channel * step + k * stride]);
+  }
+  made.sqnr = measureSqnr(weights.values, rounded);
+  made.bytesAfter = integers.size() + made.scales.size() * sizeof(float);
+  auto count = static_cast<int64_t>(channels);
+  std::string bytes = model.addConstant(layer.weights + "_quantized", weights.dims, onnx::TensorProto::INT8, {reinterpret_cast<const char *>(integers.data()), integers.size()});
+  std::string scale = model.addConstant(layer.weights + "_scale", {count}, onnx::TensorProto::FLOAT, toBytes(made.scales));
+  std::string zero = model.addConstant(layer.weights + "_zero_point", {count}, onnx::TensorProto::INT8, std::string(channels, '\0'));
+  made.name = model.makeName(layer.weights + "_dequantized");
+  onnx::NodeProto node = makeNode("DequantizeLinear", layer.weights + "_DequantizeLinear", {bytes, scale, zero}, made.name);
+  setInt(node, "axis", layer.channelAxis);
+  return node;
+}
+
+} // namespace onager::compress

@@ -1,0 +1,273 @@
+// Deciding, rewriting, judging, writing.
+#include "Compression.h"
+#include "Calibrate.h"
+#include "LayerTimes.h"
+#include "lib/Compress/Apply.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/FormatVariadic.h"
+
+namespace json = llvm::json;
+
+namespace onager::cli {
+
+using compress::Recipe;
+using compress::Scheme;
+
+static void check(bool isFine, Status status, const std::string &error) {
+  if (!isFine)
+    throw Failure(status, error);
+}
+
+static std::string printJson(const json::Value &value) {
+  std::string text;
+  llvm::raw_string_ostream(text) << llvm::formatv("{0:2}\n", value);
+  return text;
+}
+
+static Scheme getScheme(const std::string &name) {
+  Scheme scheme = Scheme::keep;
+  compress::readScheme(name, scheme);
+  return scheme;
+}
+
+Compression::Compression(const CompressArguments &arguments) : arguments(arguments), runs(arguments.model, arguments.data, arguments.random, arguments.threads) {
+  for (const std::string &budget : arguments.budgets)
+    request.budgets.emplace_back(budget);
+  request.targetBits = arguments.targetBits;
+  bool isForBytes = !arguments.schemes.empty() && llvm::all_of(arguments.schemes, [](const std::string &name) { return compress::hasGroups(getScheme(name)); });
+  request.objective = arguments.objective.empty() ? (isForBytes ? Objective::bytes : Objective::time) : arguments.objective == "bytes" ? Objective::bytes : Objective::time;
+  check(arguments.recipe.empty() || !isSearch(), Status::badOption, "option 'recipe': a recipe has decided for each layer; expected no --budget and no --target-bpw");
+  check(arguments.schemes.size() < 2 || isSearch(), Status::badOption, "options 'quantize' and 'precision': several schemes need --budget or --target-bpw to choose by");
+}
+
+void Compression::open() {
+  ModelSource source = openSource(arguments.model);
+  check(!source.isArtifact, Status::badFile, source.shown + " is compiled already; compress needs the model");
+  std::string error;
+  check(model.open(source.path, source.bytes, error), Status::badFile, error);
+  plain = model.serialize();
+  report.bytesBefore = plain.size();
+  if (!model.upgrade())
+    report.notes.push_back("ONNX's converter cannot bring the model to operator set 13: ONNX Runtime may lack kernels for it");
+}
+
+Recipe Compression::plan(Scheme scheme) const {
+  compress::Request asked;
+  asked.scheme = scheme;
+  // Few bits need care: ranges that fit the many weights rather than the largest.
+  compress::readRoundingMethod(arguments.rounding.empty() ? (scheme == Scheme::int4 ? "mse" : "rtn") : arguments.rounding, asked.rounding);
+  if (std::string unfit = compress::explainUnfit(scheme, asked.rounding); !unfit.empty())
+    throw Failure(Status::badOption, "option 'rounding': " + unfit);
+  compress::readRangeMethod(arguments.range, asked.range);
+  asked.group = arguments.group;
+  asked.kept = arguments.kept;
+  Recipe recipe;
+  std::string error;
+  check(compress::planRecipe(model, asked, recipe, error), Status::refused, error);
+  return recipe;
+}
+
+void Compression::decide() {
+  if (isSearch())
+    return chooseSchemes();
+  std::string error;
+  if (arguments.recipe.empty())
+    report.recipe = plan(getScheme(arguments.schemes[0]));
+  else
+    check(compress::readRecipe(readFile(arguments.recipe), model, report.recipe, error), Status::badFile, error);
+  bool usesData = calibrate(model, report.recipe, runs);
+  usesData |= roundByData(model, report.recipe, runs);
+  report.calibrationSamples = usesData ? runs.getCalibration().size() : 0;
+}
+
+/// Plans each scheme for the whole model, and lets the search choose among what the layers can take.
+void Compression::chooseSchemes() {
+  std::vector<compress::LayerOptions> options;
+  for (const std::string &name : arguments.schemes) {
+    Recipe planned = plan(getScheme(name));
+    calibrate(model, planned, runs);
+    roundByData(model, planned, runs);
+    if (report.recipe.layers.empty()) {
+      report.recipe = planned;
+      options.resize(planned.layers.size());
+    }
+    report.recipe.activations.merge(planned.activations);
+    for (size_t k = 0; k < planned.layers.size(); ++k) {
+      compress::LayerRecipe &entry = report.recipe.layers[k];
+      options[k].node = entry.node;
+      // A table has one form, whatever was asked for.
+      bool isNew = llvm::none_of(options[k].forms, [&](const compress::LayerRecipe &form) { return form.scheme == planned.layers[k].scheme; });
+      if (planned.layers[k].scheme != Scheme::keep && isNew)
+        options[k].forms.push_back(planned.layers[k]);
+      entry.scheme = Scheme::keep;
+    }
+  }
+  llvm::erase_if(options, [](const compress::LayerOptions &layer) { return layer.forms.empty(); });
+  report.search = search(model, report.recipe, std::move(options), request, runs);
+  report.search.activations = report.recipe.activations;
+  report.calibrationSamples = runs.getCalibration().size();
+}
+
+/// Rewrites the model as the recipe says by now.
+void Compression::apply() {
+  compress::ModelGraph rewritten;
+  std::string error, bytes = model.serialize();
+  check(rewritten.open("", bytes, error), Status::internal, error);
+  // Scales of values that no layer reads as bytes any more are no part of the recipe.
+  std::vector<std::string> values = compress::findByteFlow(model, report.recipe).values;
+  std::map<std::string, compress::Activation> used;
+  for (const std::string &value : values)
+    if (auto found = report.recipe.activations.find(value); found != report.recipe.activations.end())
+      used.insert(*found);
+  report.recipe.activations = std::move(used);
+  check(compress::applyRecipe(rewritten, report.recipe, error), Status::refused, error);
+  compressed = rewritten.serialize();
+  after.reset();
+}
+
+/// True where the rewritten model, as it will run, stays within the budgets on the calibration samples.
+bool Compression::staysWithin() {
+  after = runs.compile(compressed);
+  std::vector<std::vector<Loss>> losses(request.budgets.size());
+  visitPairs(*before, *after, runs, runs.getCalibration(), "calibration sample", [&](const rt::Manifest &, const std::vector<Tensor> &expected, const std::vector<Tensor> &found) {
+    for (size_t k = 0; k < losses.size(); ++k)
+      losses[k].push_back(request.budgets[k].measure(found, expected));
+  });
+  for (size_t k = 0; k < losses.size(); ++k)
+    if (request.budgets[k].bound(losses[k], runs.getHeldOut().size()) > request.budgets[k].getLimit())
+      return false;
+  return true;
+}
+
+/// Between layers of int8 other operators work on bytes, too, which the search did not see: layers become plain again, those that gain least for their loss first, until the budgets hold.
+void Compression::retreat() {
+  std::vector<std::string> order = report.search.retreat;
+  for (size_t count = 1, next = 0; !staysWithin(); count *= 2) {
+    check(next < order.size(), Status::internal, "the plain model is not within the budget");
+    for (size_t end = std::min(order.size(), next + count); next < end; ++next)
+      for (compress::LayerRecipe &entry : report.recipe.layers)
+        if (entry.node == order[next]) {
+          entry.scheme = Scheme::keep;
+          entry.reason = "the budget";
+        }
+    apply();
+  }
+}
+
+/// Where layers stay plain for their own time, values between their neighbours become floats and bytes again, which can cost more: the whole model tells.
+void Compression::fillGaps() {
+  if (!wantsSpeed() || report.search.slow.empty())
+    return;
+  Recipe chosen = report.recipe;
+  std::string bytes = compressed;
+  auto measureGain = [&] {
+    Speed speed = measureSpeed(*before, *after, runs);
+    return speed.plain / speed.compressed;
+  };
+  double gain = measureGain();
+  for (const compress::LayerRecipe &form : report.search.slow)
+    for (compress::LayerRecipe &entry : report.recipe.layers)
+      if (entry.node == form.node)
+        entry = form;
+  report.recipe.activations.insert(report.search.activations.begin(), report.search.activations.end());
+  apply();
+  if (staysWithin() && measureGain() > 1.01 * gain)
+    return;
+  report.recipe = std::move(chosen);
+  compressed = std::move(bytes);
+  after.reset();
+}
+
+/// Bytes that make a model slower are of no use where speed is what is wanted: layers that are slower alone stay as they are, then all of them.
+void Compression::keepFaster() {
+  constexpr double kNoise = 1.02;
+  auto isSlower = [&] {
+    if (!after)
+      after = runs.compile(compressed);
+    report.speed = measureSpeed(*before, *after, runs);
+    return report.speed.compressed > kNoise * report.speed.plain;
+  };
+  if (!isSlower())
+    return;
+  std::vector<compress::LayerOptions> options;
+  for (const compress::LayerRecipe &entry : report.recipe.layers)
+    if (entry.scheme != Scheme::keep)
+      options.push_back({entry.node, {entry}});
+  std::map<std::string, LayerTime> times = measureLayers(model, report.recipe.activations, options, runs);
+  for (compress::LayerRecipe &entry : report.recipe.layers)
+    if (auto time = times.find(entry.node); time != times.end() && time->second.forms[0] > 0.97 * time->second.plain) {
+      entry.reason = llvm::formatv("{0} is no faster here: {1:F2} us, plain {2:F2} us", printScheme(entry.scheme), time->second.forms[0] * 1e6, time->second.plain * 1e6);
+      entry.scheme = Scheme::keep;
+    }
+  apply();
+  if (!isSlower())
+    return;
+  for (compress::LayerRecipe &entry : report.recipe.layers)
+    if (entry.scheme != Scheme::keep) {
+      entry.reason = "the whole model would be slower here";
+      entry.scheme = Scheme::keep;
+    }
+  apply();
+}
+
+void Compression::judge() {
+  if (!after)
+    after = runs.compile(compressed);
+  report.heldOutSamples = runs.getHeldOut().size();
+  if (report.heldOutSamples)
+    report.errors = compareModels(*before, *after, runs, runs.getHeldOut());
+  std::vector<std::vector<Loss>> losses(request.budgets.size());
+  if (!losses.empty())
+    visitPairs(*before, *after, runs, runs.getHeldOut(), "held-out sample", [&](const rt::Manifest &, const std::vector<Tensor> &expected, const std::vector<Tensor> &found) {
+      for (size_t k = 0; k < losses.size(); ++k)
+        losses[k].push_back(request.budgets[k].measure(found, expected));
+    });
+  for (size_t k = 0; k < losses.size(); ++k)
+    report.budgets.push_back({request.budgets[k].getText(), request.budgets[k].toMetric(request.budgets[k].combine(losses[k])),
+                              request.budgets[k].combine(losses[k]) <= request.budgets[k].getLimit()});
+  report.speed = measureSpeed(*before, *after, runs);
+  if (report.speed.compressed > 1.02 * report.speed.plain)
+    report.notes.push_back("the compressed model is slower here than the plain one");
+}
+
+void Compression::write() const {
+  if (!arguments.recipeOutput.empty())
+    writeFile(arguments.recipeOutput, printJson(compress::printRecipe(report.recipe)));
+  if (!arguments.report.empty())
+    writeFile(arguments.report, printJson(printReport(report)));
+  if (llvm::StringRef(arguments.output).ends_with(".onnx") || arguments.output == "-")
+    return writeFile(arguments.output, compressed);
+  CompileOptions options;
+  options.bytes = compressed;
+  options.output = arguments.output;
+  CompileResult result = compile(options);
+  check(result.status == Status::ok, result.status, result.error);
+}
+
+void Compression::run() {
+  open();
+  decide();
+  apply();
+  bool isJudged = !arguments.report.empty() || arguments.output != "-", mustBeFast = wantsSpeed() && arguments.recipe.empty() && !arguments.mayBeSlower;
+  if (isJudged || isSearch() || mustBeFast)
+    before = runs.compile(plain);
+  if (!request.budgets.empty()) {
+    retreat();
+    fillGaps();
+  }
+  if (mustBeFast)
+    keepFaster();
+  report.bytesAfter = compressed.size();
+  if (runs.isRandom())
+    report.notes.push_back("calibrated with random numbers: scales of activations are weaker than real data gives");
+  if (runs.getHeldOut().empty())
+    report.notes.push_back("no held-out samples: the accuracy is not known; with five samples or more each fifth is held out");
+  if (isJudged)
+    judge();
+  write();
+  if (arguments.output != "-")
+    print(arguments.isJson ? printJson(printReport(report)) : describeReport(report));
+}
+
+} // namespace onager::cli

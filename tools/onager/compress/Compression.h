@@ -1,0 +1,53 @@
+// The steps of a compression, in order.
+#ifndef ONAGER_TOOLS_COMPRESS_COMPRESSION_H
+#define ONAGER_TOOLS_COMPRESS_COMPRESSION_H
+
+#include "Report.h"
+#include "lib/Compress/ModelGraph.h"
+
+namespace onager::cli {
+
+struct CompressArguments {
+  std::string model, output, data, recipe, recipeOutput, report, rounding, range = "mse", objective;
+  std::vector<std::string> schemes, kept, budgets;
+  std::optional<double> targetBits;
+  int64_t group = 32;
+  int threads = 0;
+  bool isJson = false, mayBeSlower = false;
+  InputArguments random;
+};
+
+/// Compresses one model. Failures throw; files are written at the end.
+class Compression {
+public:
+  /// `arguments` must outlive the object. Fails where they contradict each other.
+  explicit Compression(const CompressArguments &arguments);
+  void run();
+
+private:
+  bool isSearch() const { return !arguments.budgets.empty() || arguments.targetBits; }
+  bool wantsSpeed() const { return request.objective == Objective::time && !arguments.targetBits; }
+  void open();
+  compress::Recipe plan(compress::Scheme scheme) const;
+  void decide();
+  void chooseSchemes();
+  void apply();
+  bool staysWithin();
+  void retreat();
+  void fillGaps();
+  void keepFaster();
+  void judge();
+  void write() const;
+
+  const CompressArguments &arguments;
+  SearchRequest request;
+  SampleRuns runs;
+  compress::ModelGraph model; ///< as it is rewritten from
+  std::string plain, compressed;
+  std::optional<Artifact> before, after;
+  CompressReport report;
+};
+
+} // namespace onager::cli
+
+#endif
