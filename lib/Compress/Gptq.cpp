@@ -2,6 +2,7 @@
 #include "lib/Compress/Gptq.h"
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace onager::compress {
 
@@ -12,6 +13,13 @@ void Gram::add(const float *product, size_t count) {
   }
   for (size_t k = 0; k < values.size() && count == values.size(); ++k)
     values[k] += product[k];
+}
+
+double Gram::getDamping() const {
+  double mean = 0;
+  for (size_t k = 0; k < terms; ++k)
+    mean += values[k * terms + k] / static_cast<double>(terms);
+  return mean > 0 ? 0.001 * mean : 1;
 }
 
 namespace {
@@ -70,10 +78,7 @@ Matrix invertLower(Matrix &lower) {
 /// it is J L^-1 J.
 std::vector<float> makeErrorRows(const Gram &gram) {
   size_t size = gram.terms;
-  double mean = 0;
-  for (size_t k = 0; k < size; ++k)
-    mean += gram.values[k * size + k] / static_cast<double>(size);
-  double damping = mean > 0 ? 0.01 * mean : 1;
+  double damping = gram.getDamping();
   Matrix reversed(size);
   for (size_t k = 0; k < size; ++k) {
     for (size_t j = 0; j < size; ++j)
@@ -133,9 +138,33 @@ private:
 
 } // namespace
 
+/// Adds left times right, or times its transpose, to out: [rows, size] and [size, size].
+static void addProduct(const std::vector<float> &left, const std::vector<float> &right, size_t size, bool isTransposed, std::vector<float> &out) {
+  for (size_t begin = 0; begin < left.size(); begin += size)
+    for (size_t k = 0; k < size; ++k) {
+      if (isTransposed) {
+        out[begin + k] += static_cast<float>(std::inner_product(right.begin() + static_cast<std::ptrdiff_t>(k * size), right.begin() + static_cast<std::ptrdiff_t>((k + 1) * size), left.begin() + static_cast<std::ptrdiff_t>(begin), 0.0));
+        continue;
+      }
+      float factor = left[begin + k];
+      for (size_t j = 0; j < size; ++j)
+        out[begin + j] += factor * right[k * size + j];
+    }
+}
+
+void fitToOtherRows(std::vector<float> &weights, size_t outputs, const Gram &gram, const Gram &cross) {
+  size_t size = gram.terms;
+  std::vector<float> gap(size * size), inverseRows = makeErrorRows(gram), part(outputs * size), scaled(outputs * size);
+  for (size_t k = 0; k < gap.size(); ++k)
+    gap[k] = static_cast<float>(cross.values[k] - gram.values[k]);
+  addProduct(weights, gap, size, false, part);
+  addProduct(part, inverseRows, size, true, scaled);
+  addProduct(scaled, inverseRows, size, false, weights);
+}
+
 std::vector<RoundedGroup> roundByGram(std::vector<float> weights, size_t outputs, const Gram &gram, size_t size, int bits) {
   size_t terms = gram.terms, blockSize = std::max<size_t>(128, size);
-  std::vector<float> errorRows = makeErrorRows(gram);
+  std::vector<float> errorRows = makeErrorRows(gram), wanted = weights;
   std::vector<Row> rows;
   for (size_t n = 0; n < outputs; ++n)
     rows.emplace_back(weights.data() + n * terms, errorRows, terms, size, bits);
@@ -150,6 +179,7 @@ std::vector<RoundedGroup> roundByGram(std::vector<float> weights, size_t outputs
   std::vector<RoundedGroup> all;
   for (std::vector<RoundedGroup> &own : groups)
     std::move(own.begin(), own.end(), std::back_inserter(all));
+  descend(wanted, outputs, gram, size, bits, all);
   return all;
 }
 

@@ -253,34 +253,87 @@ std::string ModelGraph::serializeLayer(const onnx::NodeProto *node, const std::s
   return alone.SerializeAsString();
 }
 
-std::string ModelGraph::serializeWithGrams(const std::vector<std::pair<std::string, int64_t>> &values) const {
-  onnx::ModelProto copy = model;
+/// Names that a node reads, in its branches as well.
+static void addReads(const onnx::NodeProto &node, std::set<std::string> &names) {
+  names.insert(node.input().begin(), node.input().end());
+  for (const onnx::AttributeProto &attribute : node.attribute()) {
+    for (const onnx::NodeProto &inner : attribute.g().node())
+      addReads(inner, names);
+    for (const onnx::GraphProto &graph : attribute.graphs())
+      for (const onnx::NodeProto &inner : graph.node())
+        addReads(inner, names);
+    for (const onnx::ValueInfoProto &output : attribute.g().output())
+      names.insert(output.name());
+  }
+}
+
+onnx::ModelProto ModelGraph::copyPart(const std::vector<std::string> &values) const {
+  std::set<std::string> needed(values.begin(), values.end());
+  std::vector<const onnx::NodeProto *> nodes;
+  for (int k = graph().node_size(); k-- > 0;) {
+    const onnx::NodeProto &node = graph().node(k);
+    if (std::none_of(node.output().begin(), node.output().end(), [&](const std::string &name) { return needed.count(name); }))
+      continue;
+    nodes.push_back(&node);
+    addReads(node, needed);
+  }
+  onnx::ModelProto part;
+  part.set_ir_version(model.ir_version());
+  *part.mutable_opset_import() = model.opset_import();
+  *part.mutable_functions() = model.functions();
+  onnx::GraphProto *copy = part.mutable_graph();
+  copy->set_name(graph().name());
+  *copy->mutable_input() = graph().input();
+  for (auto node = nodes.rbegin(); node != nodes.rend(); ++node)
+    *copy->add_node() = **node;
+  for (const onnx::TensorProto &tensor : graph().initializer())
+    if (needed.count(tensor.name()))
+      *copy->add_initializer() = tensor;
+  for (const std::string &value : values)
+    copy->add_output()->set_name(value);
+  return part;
+}
+
+std::string ModelGraph::serializeGram(const std::string &value, int64_t terms, bool hasOther) const {
+  onnx::ModelProto part = copyPart({value});
+  onnx::GraphProto *copy = part.mutable_graph();
   auto addNode = [&](const char *op, std::initializer_list<std::string> inputs, const std::string &output) {
-    onnx::NodeProto *node = copy.mutable_graph()->add_node();
+    onnx::NodeProto *node = copy->add_node();
     node->set_op_type(op);
     for (const std::string &input : inputs)
       node->add_input(input);
     node->add_output(output);
     return node;
   };
-  for (const auto &[value, terms] : values) {
-    std::string gram = makeGramName(value), shape = gram + " shape", rows = gram + " rows", zero = gram + " zero";
-    onnx::TensorProto *extents = copy.mutable_graph()->add_initializer();
-    extents->set_name(shape);
-    extents->set_data_type(onnx::TensorProto::INT64);
-    extents->add_dims(2);
-    extents->add_int64_data(-1);
-    extents->add_int64_data(terms);
-    onnx::TensorProto *nothing = copy.mutable_graph()->add_initializer();
-    nothing->set_name(zero);
-    nothing->set_data_type(onnx::TensorProto::FLOAT);
-    nothing->add_float_data(0);
-    addNode("Reshape", {value, shape}, rows);
+  auto addOutput = [&](const std::string &left, const std::string &rows, const std::string &zero, const std::string &name) {
     // Operator sets before 11 want the third operand.
-    setInt(*addNode("Gemm", {rows, rows, zero}, gram), "transA", 1);
-    copy.mutable_graph()->add_output()->set_name(gram);
-  }
-  return copy.SerializeAsString();
+    setInt(*addNode("Gemm", {left, rows, zero}, name), "transA", 1);
+    copy->add_output()->set_name(name);
+  };
+  std::string shape = value + " shape", rows = value + " rows", zero = value + " zero", other = makeOtherName(value);
+  onnx::TensorProto *extents = copy->add_initializer();
+  extents->set_name(shape);
+  extents->set_data_type(onnx::TensorProto::INT64);
+  extents->add_dims(2);
+  extents->add_int64_data(-1);
+  extents->add_int64_data(terms);
+  onnx::TensorProto *nothing = copy->add_initializer();
+  nothing->set_name(zero);
+  nothing->set_data_type(onnx::TensorProto::FLOAT);
+  nothing->add_float_data(0);
+  addNode("Reshape", {value, shape}, rows);
+  copy->clear_output();
+  addOutput(rows, rows, zero, makeGramName(value));
+  if (!hasOther)
+    return part.SerializeAsString();
+  onnx::ValueInfoProto *input = copy->add_input();
+  input->set_name(other);
+  onnx::TypeProto::Tensor *type = input->mutable_type()->mutable_tensor_type();
+  type->set_elem_type(onnx::TensorProto::FLOAT);
+  type->mutable_shape()->add_dim()->set_dim_param("rows of other");
+  type->mutable_shape()->add_dim()->set_dim_value(terms);
+  addOutput(other, rows, zero, makeCrossName(value));
+  return part.SerializeAsString();
 }
 
 } // namespace onager::compress

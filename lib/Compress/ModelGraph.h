@@ -59,13 +59,19 @@ public:
   std::string serialize() const { return model.SerializeAsString(); }
   /// The model with more outputs: values of the main graph.
   std::string serializeWithOutputs(const std::vector<std::string> &names) const;
-  /// The model with one more output for each value, X^T X of its rows of so many elements, by the names that makeGramName gives.
-  std::string serializeWithGrams(const std::vector<std::pair<std::string, int64_t>> &values) const;
+  /// What computes some values alone, as a model whose outputs they are.
+  std::string serializePart(const std::vector<std::string> &values) const { return copyPart(values).SerializeAsString(); }
+  /// What computes X^T X of a value's rows of so many elements, which has the name that makeGramName gives. With `hasOther` the model has one more input, makeOtherName's, other rows Y of as many elements and
+  /// as many rows, and one more output, Y^T X, makeCrossName's.
+  std::string serializeGram(const std::string &value, int64_t terms, bool hasOther) const;
   /// A node alone as a model, with the constants that it reads, and with `input`, of given dims, as the input: i64 where it holds indices, else f32.
   std::string serializeLayer(const onnx::NodeProto *node, const std::string &input, bool isIndices, const std::vector<int64_t> &dims) const;
   static std::string makeGramName(const std::string &value) { return "gram of " + value; }
+  static std::string makeOtherName(const std::string &value) { return "other " + value; }
+  static std::string makeCrossName(const std::string &value) { return "cross gram of " + value; }
 
 private:
+  onnx::ModelProto copyPart(const std::vector<std::string> &values) const;
   void index();
   void indexReaders(const onnx::GraphProto &part);
 

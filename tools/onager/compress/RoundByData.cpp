@@ -1,45 +1,53 @@
-// GPTQ's share that needs data: Gram matrices of the inputs that layers meet.
+// GPTQ's share that needs data: Gram matrices of the inputs that layers meet, one layer after the other.
 #include "Calibrate.h"
+#include "lib/Compress/Apply.h"
 #include "lib/Compress/Gptq.h"
 #include "lib/Compress/LayerForms.h"
+#include "tools/onager/Session.h"
 
 namespace onager::cli {
 
 namespace {
 
+using compress::Gram;
+using compress::Layer;
+using compress::ModelGraph;
+
+/// What the rows of a layer's input are like: X of the model whose layers so far are rounded, Y of the plain model.
+struct Grams {
+  Gram own, cross; ///< X^T X and, unless nothing is rounded yet, Y^T X
+};
+
 class DataRounding {
 public:
-  DataRounding(const compress::ModelGraph &model, compress::Recipe &recipe, const SampleRuns &runs) : model(model), recipe(recipe), runs(runs) {}
+  DataRounding(const ModelGraph &model, compress::Recipe &recipe, const SampleRuns &runs) : model(model), recipe(recipe), runs(runs) {}
 
-  /// Layers are rounded a few at a time: the Gram matrices of a large model would not fit into memory together.
+  /// Layers that read one value are rounded together; those behind them see what they make of it then.
   bool run() {
-    constexpr uint64_t kMostBytes = uint64_t(128) << 20;
-    std::vector<compress::Layer> chunk;
-    uint64_t bytes = 0;
-    bool isAny = false;
-    for (const onnx::NodeProto &node : model.graph().node()) {
-      std::optional<compress::Layer> layer = compress::findLayer(model, node);
-      if (!layer || !find(layer->name))
-        continue;
-      isAny = true;
-      if (!runs.hasData())
-        throw Failure(Status::badOption, "gptq needs data: --calibrate DIR");
-      uint64_t own = static_cast<uint64_t>(countTerms(*layer) * countTerms(*layer)) * sizeof(float);
-      if (bytes + own > kMostBytes && !chunk.empty()) {
-        roundChunk(chunk);
-        chunk.clear();
-        bytes = 0;
-      }
-      bytes += own;
-      chunk.push_back(std::move(*layer));
+    std::vector<Layer> layers = listLayers();
+    if (layers.empty())
+      return false;
+    if (!runs.hasData())
+      throw Failure(Status::badOption, "gptq needs data: --calibrate DIR");
+    std::string error;
+    if (!rounded.open("", model.serialize(), error))
+      throw Failure(Status::internal, error);
+    for (size_t begin = 0, end; begin < layers.size(); begin = end) {
+      for (end = begin + 1; end < layers.size() && layers[end].input == layers[begin].input;)
+        ++end;
+      round({layers.begin() + static_cast<std::ptrdiff_t>(begin), layers.begin() + static_cast<std::ptrdiff_t>(end)}, std::to_string(end) + " of " + std::to_string(layers.size()) + " layers");
     }
-    if (!chunk.empty())
-      roundChunk(chunk);
-    return isAny;
+    return true;
   }
 
 private:
-  static int64_t countTerms(const compress::Layer &layer) { return layer.dims[1 - static_cast<size_t>(layer.channelAxis)]; }
+  std::vector<Layer> listLayers() {
+    std::vector<Layer> layers;
+    for (const onnx::NodeProto &node : model.graph().node())
+      if (std::optional<Layer> layer = compress::findLayer(model, node); layer && find(layer->name))
+        layers.push_back(std::move(*layer));
+    return layers;
+  }
 
   compress::LayerRecipe *find(const std::string &name) {
     for (compress::LayerRecipe &entry : recipe.layers)
@@ -48,35 +56,67 @@ private:
     return nullptr;
   }
 
-  void roundChunk(const std::vector<compress::Layer> &layers) {
-    std::vector<std::pair<std::string, int64_t>> values;
-    std::map<std::string, compress::Gram> grams;
-    for (const compress::Layer &layer : layers)
-      if (grams.try_emplace(compress::ModelGraph::makeGramName(layer.input)).second)
-        values.emplace_back(layer.input, countTerms(layer));
-    std::string what = "inputs of " + layers.front().name + " to " + layers.back().name;
-    runs.run(model.serializeWithGrams(values), runs.getCalibration(), what, [&](const rt::Manifest &manifest, const std::vector<Tensor> &, const std::vector<Tensor> &outputs) {
-      for (size_t k = 0; k < outputs.size(); ++k)
-        if (auto found = grams.find(manifest.outputs[k].name); found != grams.end())
-          found->second.add(reinterpret_cast<const float *>(outputs[k].data.data()), outputs[k].size());
-    });
-    for (const compress::Layer &layer : layers) {
+  void round(const std::vector<Layer> &layers, const std::string &what) {
+    int64_t terms = layers[0].dims[1 - static_cast<size_t>(layers[0].channelAxis)];
+    Grams grams = hasRounded ? observeBoth(layers[0].input, terms, what) : observe(layers[0].input, terms, what);
+    compress::Recipe done;
+    for (const Layer &layer : layers) {
       showProgress("rounding " + layer.name);
       compress::LayerRecipe &entry = *find(layer.name);
-      size_t outputs, terms;
-      std::vector<float> rows = compress::readRows(model, layer, outputs, terms);
-      entry.groups = compress::roundByGram(std::move(rows), outputs, grams.at(compress::ModelGraph::makeGramName(layer.input)), static_cast<size_t>(entry.group),
-                                           entry.scheme == compress::Scheme::int4 ? 4 : 8);
+      size_t outputs, size;
+      std::vector<float> rows = compress::readRows(model, layer, outputs, size);
+      if (hasRounded)
+        compress::fitToOtherRows(rows, outputs, grams.own, grams.cross);
+      entry.groups = compress::roundByGram(std::move(rows), outputs, grams.own, static_cast<size_t>(entry.group), entry.scheme == compress::Scheme::int4 ? 4 : 8);
+      done.layers.push_back(entry);
     }
+    std::string error;
+    if (!compress::applyRecipe(rounded, done, error))
+      throw Failure(Status::internal, error);
+    hasRounded = true;
   }
 
-  const compress::ModelGraph &model;
+  Grams observe(const std::string &value, int64_t terms, const std::string &what) const {
+    Grams grams;
+    runs.run(model.serializeGram(value, terms, false), runs.getCalibration(), what,
+             [&](const rt::Manifest &, const std::vector<Tensor> &, const std::vector<Tensor> &outputs) { addTo(grams.own, outputs[0]); });
+    return grams;
+  }
+
+  /// Runs what leads to the value in both models; the rows of the plain one are an input of the other's.
+  Grams observeBoth(const std::string &value, int64_t terms, const std::string &what) const {
+    Artifact plain = runs.compile(model.serializePart({value})), other = runs.compile(rounded.serializeGram(value, terms, true));
+    rt::Manifest manifest = readManifest(plain.path);
+    Session first(plain.path, runs.getThreads()), second(other.path, runs.getThreads());
+    Grams grams;
+    size_t count = 0;
+    for (size_t index : runs.getCalibration()) {
+      showProgress(what + ": sample " + std::to_string(++count) + " of " + std::to_string(runs.getCalibration().size()));
+      std::vector<Tensor> inputs = runs.load(index, manifest);
+      first.bind(inputs);
+      first.run();
+      inputs.push_back(std::move(first.copyOutputs()[0]));
+      inputs.back().dims = {static_cast<int64_t>(inputs.back().size()) / terms, terms};
+      second.bind(inputs);
+      second.run();
+      std::vector<Tensor> outputs = second.copyOutputs();
+      addTo(grams.own, outputs[0]);
+      addTo(grams.cross, outputs[1]);
+    }
+    return grams;
+  }
+
+  static void addTo(Gram &gram, const Tensor &product) { gram.add(reinterpret_cast<const float *>(product.data.data()), product.size()); }
+
+  const ModelGraph &model;
+  ModelGraph rounded; ///< with the layers that are done
+  bool hasRounded = false;
   compress::Recipe &recipe;
   const SampleRuns &runs;
 };
 
 } // namespace
 
-bool roundByData(const compress::ModelGraph &model, compress::Recipe &recipe, const SampleRuns &runs) { return DataRounding(model, recipe, runs).run(); }
+bool roundByData(const ModelGraph &model, compress::Recipe &recipe, const SampleRuns &runs) { return DataRounding(model, recipe, runs).run(); }
 
 } // namespace onager::cli
