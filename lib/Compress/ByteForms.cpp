@@ -20,6 +20,18 @@ static std::string toBytes(const std::vector<T> &values) {
   return {reinterpret_cast<const char *>(values.data()), values.size() * sizeof(T)};
 }
 
+void setWeights(ModelGraph &model, const Layer &layer, const std::string &weights, onnx::NodeProto &node, std::vector<onnx::NodeProto> &nodes) {
+  node.set_input(1, weights);
+  if (!layer.transpose)
+    return;
+  onnx::NodeProto transpose = *layer.transpose;
+  transpose.set_name(model.makeName(layer.name + "_Transpose"));
+  transpose.set_input(0, weights);
+  transpose.set_output(0, model.makeName(weights + "_transposed"));
+  node.set_input(1, transpose.output(0));
+  nodes.push_back(std::move(transpose));
+}
+
 onnx::NodeProto ByteForms::makeNode(const char *op, const std::string &name, std::initializer_list<std::string> inputs, const std::string &output) {
   onnx::NodeProto node;
   node.set_op_type(op);
@@ -59,7 +71,7 @@ void ByteForms::addLayer(const Layer &layer, LayerRecipe &entry, std::vector<onn
   }
   entry.bytesAfter = shared->second.bytesAfter;
   entry.weightSqnr = shared->second.sqnr;
-  node.set_input(1, shared->second.name);
+  setWeights(model, layer, shared->second.name, node, nodes);
   if (!layer.bias.empty())
     addBias(layer, shared->second.scales, node, nodes);
   nodes.push_back(std::move(node));

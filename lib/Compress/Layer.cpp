@@ -13,6 +13,14 @@ static bool isStandard(const onnx::NodeProto &node) { return node.domain().empty
 
 static std::string nameLayer(const onnx::NodeProto &node) { return node.name().empty() ? node.output(0) : node.name(); }
 
+/// True for a Transpose that swaps two dims.
+static bool isSwap(const onnx::NodeProto &node) {
+  for (const onnx::AttributeProto &attribute : node.attribute())
+    if (attribute.name() == "perm")
+      return attribute.ints_size() == 2 && attribute.ints(0) == 1;
+  return true;
+}
+
 /// A constant's dims where it can be the weights of a layer.
 static std::optional<std::vector<int64_t>> findWeights(const ModelGraph &model, const std::string &name, bool isConv) {
   std::optional<std::vector<int64_t>> dims = model.findDims(name);
@@ -26,7 +34,13 @@ static std::optional<Layer> findTable(const ModelGraph &model, const onnx::NodeP
     return std::nullopt;
   std::optional<std::vector<int64_t>> dims = findWeights(model, node.input(0), false);
   // A shorter row is a record of few numbers, such as a box, rather than an embedding.
-  return dims && (*dims)[1] >= 16 ? std::optional(Layer{&node, nameLayer(node), node.input(1), node.input(0), "", std::move(*dims), 0}) : std::nullopt;
+  return dims && (*dims)[1] >= 16 ? std::optional(Layer{&node, nameLayer(node), node.input(1), node.input(0), "", std::move(*dims), 0, nullptr}) : std::nullopt;
+}
+
+/// The node that turns rows of constant weights into columns.
+static const onnx::NodeProto *findTranspose(const ModelGraph &model, const std::string &name) {
+  const onnx::NodeProto *node = model.findProducer(name);
+  return node && isStandard(*node) && node->op_type() == "Transpose" && model.findDims(node->input(0)).value_or(std::vector<int64_t>()).size() == 2 && isSwap(*node) ? node : nullptr;
 }
 
 std::optional<Layer> findLayer(const ModelGraph &model, const onnx::NodeProto &node) {
@@ -35,11 +49,13 @@ std::optional<Layer> findLayer(const ModelGraph &model, const onnx::NodeProto &n
   bool isConv = node.op_type() == "Conv", isGemm = node.op_type() == "Gemm", isMatMul = node.op_type() == "MatMul";
   if ((!isConv && !isGemm && !isMatMul) || !isStandard(node) || node.input_size() < 2 || model.isConstant(node.input(0)) || isDequantized(model, node.input(0)))
     return std::nullopt;
-  std::optional<std::vector<int64_t>> dims = findWeights(model, node.input(1), isConv);
+  const onnx::NodeProto *transpose = isMatMul ? findTranspose(model, node.input(1)) : nullptr;
+  std::string weights = transpose ? transpose->input(0) : node.input(1);
+  std::optional<std::vector<int64_t>> dims = findWeights(model, weights, isConv);
   if (!dims)
     return std::nullopt;
-  Layer layer{&node, nameLayer(node), node.input(0), node.input(1), node.input_size() > 2 ? node.input(2) : "", std::move(*dims), 0};
-  layer.channelAxis = isConv || (isGemm && getInt(node, "transB", 0)) ? 0 : 1;
+  Layer layer{&node, nameLayer(node), node.input(0), weights, node.input_size() > 2 ? node.input(2) : "", std::move(*dims), 0, transpose};
+  layer.channelAxis = isConv || transpose || (isGemm && getInt(node, "transB", 0)) ? 0 : 1;
   return layer;
 }
 

@@ -13,6 +13,7 @@ struct Layer {
   std::string input, weights, bias; ///< values; `bias` is "" without one; the input of a table is its indices
   std::vector<int64_t> dims;   ///< of the weights
   int64_t channelAxis = 0;     ///< the dim of the weights that is the output's channels, or the table's rows
+  const onnx::NodeProto *transpose = nullptr; ///< of the weights, where there is one between them and the product, as for tables that are heads as well
   bool isTable() const { return node->op_type() == "Gather"; }
 };
 

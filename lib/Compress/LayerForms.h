@@ -12,6 +12,9 @@ std::vector<float> readRows(const ModelGraph &model, const Layer &layer, size_t 
 /// 10 log10 of the squares of `values` over those of the differences to `rounded`.
 double measureSqnr(const std::vector<float> &values, const std::vector<float> &rounded);
 
+/// Lets a layer's node read other weights, of the dims of the old; where those were transposed, the node that does it for the new is appended.
+void setWeights(ModelGraph &model, const Layer &layer, const std::string &weights, onnx::NodeProto &node, std::vector<onnx::NodeProto> &nodes);
+
 /// Products with weights alone quantised, com.microsoft's MatMulNBits, and tables of such rows, com.microsoft's GatherBlockQuantized.
 std::vector<onnx::NodeProto> makeBlockNodes(ModelGraph &model, const Layer &layer, LayerRecipe &entry);
 

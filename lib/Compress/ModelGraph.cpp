@@ -235,13 +235,21 @@ std::string ModelGraph::serializeLayer(const onnx::NodeProto *node, const std::s
   *alone.mutable_opset_import() = model.opset_import();
   onnx::GraphProto *part = alone.mutable_graph();
   part->set_name("layer");
-  *part->add_node() = *node;
   std::set<std::string> added;
+  auto addConstants = [&](const onnx::NodeProto &reader) {
+    for (const std::string &name : reader.input())
+      if (auto found = constants.find(name); found != constants.end() && added.insert(name).second) {
+        *part->add_initializer() = *found->second;
+        part->mutable_initializer(part->initializer_size() - 1)->set_name(name);
+      }
+  };
   for (const std::string &name : node->input())
-    if (auto found = constants.find(name); found != constants.end() && added.insert(name).second) {
-      *part->add_initializer() = *found->second;
-      part->mutable_initializer(part->initializer_size() - 1)->set_name(name);
+    if (const onnx::NodeProto *producer = findProducer(name); producer && name != input && !isConstant(name)) {
+      addConstants(*producer);
+      *part->add_node() = *producer;
     }
+  addConstants(*node);
+  *part->add_node() = *node;
   onnx::ValueInfoProto *info = part->add_input();
   info->set_name(input);
   onnx::TypeProto::Tensor *type = info->mutable_type()->mutable_tensor_type();

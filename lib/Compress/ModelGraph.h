@@ -64,7 +64,7 @@ public:
   /// What computes X^T X of a value's rows of so many elements, which has the name that makeGramName gives. With `hasOther` the model has one more input, makeOtherName's, other rows Y of as many elements and
   /// as many rows, and one more output, Y^T X, makeCrossName's.
   std::string serializeGram(const std::string &value, int64_t terms, bool hasOther) const;
-  /// A node alone as a model, with the constants that it reads, and with `input`, of given dims, as the input: i64 where it holds indices, else f32.
+  /// A node alone as a model, with the constants that it reads, or that a node reads which it reads, and with `input`, of given dims, as the input: i64 where it holds indices, else f32.
   std::string serializeLayer(const onnx::NodeProto *node, const std::string &input, bool isIndices, const std::vector<int64_t> &dims) const;
   static std::string makeGramName(const std::string &value) { return "gram of " + value; }
   static std::string makeOtherName(const std::string &value) { return "other " + value; }

@@ -48,9 +48,11 @@ std::vector<onnx::NodeProto> makeNarrowNodes(ModelGraph &model, const Layer &lay
     return {node, makeCast(model, rows, layer.node->output(0), onnx::TensorProto::FLOAT)};
   }
   std::string input = model.makeName(layer.input + "_narrow"), wide = model.makeName(layer.input + "_rounded"), weights = model.makeName(layer.weights + "_rounded");
+  std::vector<onnx::NodeProto> nodes{makeCast(model, layer.input, input, dtype), makeCast(model, input, wide, onnx::TensorProto::FLOAT), makeCast(model, narrow, weights, onnx::TensorProto::FLOAT)};
   node.set_input(0, wide);
-  node.set_input(1, weights);
-  return {makeCast(model, layer.input, input, dtype), makeCast(model, input, wide, onnx::TensorProto::FLOAT), makeCast(model, narrow, weights, onnx::TensorProto::FLOAT), node};
+  setWeights(model, layer, weights, node, nodes);
+  nodes.push_back(std::move(node));
+  return nodes;
 }
 
 } // namespace onager::compress

@@ -171,48 +171,76 @@ Value repeatAlong(Emitter &e, Value x, int64_t axis, int64_t block, AffineExpr e
   return e.sliceAxis(e.reshape(e.broadcast(e.reshape(x, split), repeated), merged), axis, e.number(0), extent);
 }
 
-/// Slices of x at indices along an axis; those outside are 0.
-Value gatherOrZero(Emitter &e, Value x, Value indices, int64_t axis) {
-  if (!x || !indices)
-    return {};
+/// Indices along an axis, and which of them lie inside.
+struct Selection {
+  Value at, isInside;
+  int64_t axis;
+};
+
+Selection selectAlong(Emitter &e, Value x, Value indices, int64_t axis) {
   Value at = e.cast(indices, e.i64()), extent = e.indexTensor({Emitter::dimsOf(x)[axis]}, {}, e.i64());
   Value isInside = e.binary<AndOp>(e.compare<LessOp>(at, extent), e.compare<LessEqualOp>(e.unary<NegOp>(extent), at));
-  Value slices = e.gather(x, e.select(isInside, at, e.integerScalar(0, e.i64())), axis);
+  return {e.select(isInside, at, e.integerScalar(0, e.i64())), isInside, axis};
+}
+
+/// Sets slices to 0 that were selected by indices outside.
+Value clearOutside(Emitter &e, Value slices, const Selection &selection) {
   if (!slices)
     return {};
   Dims dims(Emitter::rankOf(slices), e.number(1));
-  llvm::copy(Emitter::dimsOf(indices), dims.begin() + axis);
-  return e.select(e.reshape(isInside, dims), slices, e.scalar(0, Emitter::elementOf(x)));
+  llvm::copy(Emitter::dimsOf(selection.isInside), dims.begin() + selection.axis);
+  return e.select(e.reshape(selection.isInside, dims), slices, e.scalar(0, Emitter::elementOf(slices)));
+}
+
+/// Numbers in groups along an axis.
+struct Groups {
+  Value numbers, scales, zeros; ///< `zeros` is null where all are the same
+  int64_t axis, block;
+};
+
+Value dequantizeGroups(Emitter &e, const Groups &groups, double commonZero) {
+  AffineExpr extent = Emitter::dimsOf(groups.numbers)[groups.axis];
+  Type type = Emitter::elementOf(groups.scales), wide = e.f32();
+  auto spread = [&](Value x) { return groups.block ? repeatAlong(e, e.cast(x, wide), groups.axis, groups.block, extent) : e.cast(x, wide); };
+  Value offset = groups.zeros ? spread(groups.zeros) : e.scalar(commonZero, wide);
+  return e.cast(e.mul(e.sub(e.cast(groups.numbers, wide), offset), spread(groups.scales)), type);
 }
 
 void importGatherBlockQuantized(Node &node) {
   Emitter &e = node.e;
-  Value data = node.in(0), indices = node.in(1), scales = node.in(2), zero = node.opt(3);
+  Value data = node.in(0), indices = node.in(1), scales = node.in(2), zeros = node.opt(3);
   if (!data || !indices || !scales)
     return;
   int64_t rank = Emitter::rankOf(data), bits = node.getInt("bits", 4), block = node.getInt("block_size", 128);
   int64_t axis = e.axisOf(node.getInt("quantize_axis", 1), rank), gathered = e.axisOf(node.getInt("gather_axis", 0), rank);
   bool isPacked = Emitter::elementOf(data).isUnsignedInteger(8), isFloat = Emitter::isFloat(data);
-  if (!e.hasFailed() && (Emitter::rankOf(scales) != rank || (zero && Emitter::rankOf(zero) != rank)))
+  if (!e.hasFailed() && (Emitter::rankOf(scales) != rank || (zeros && Emitter::rankOf(zeros) != rank)))
     return void(e.fail("data, scales and zero_points differ in rank"));
   if ((block < 16 && !(isFloat && block == 0)) || (bits != 2 && bits != 4 && bits != 8) || (isPacked && axis != rank - 1) || e.hasFailed())
     return void(e.fail("bits is " + Twine(bits) + ", block_size " + Twine(block) + ", quantize_axis " + Twine(axis)));
+  // Rows are gathered before they are dequantised, unless groups lie along the gathered axis.
+  bool isFirst = axis != gathered;
+  std::optional<Selection> selection;
+  if (isFirst) {
+    selection = selectAlong(e, data, indices, gathered);
+    for (Value *part : {&data, &scales, &zeros})
+      if (*part && !(*part = e.gather(*part, selection->at, gathered)))
+        return;
+    axis += axis > gathered ? Emitter::rankOf(indices) - 1 : 0;
+  }
   Value numbers = isPacked ? unpackBits(e, data, bits) : data;
+  if (zeros && isPacked && (zeros = unpackBits(e, zeros, bits))) {
+    e.requireAtLeast(Emitter::dimsOf(zeros)[axis], Emitter::dimsOf(scales)[axis], "the number of zero points");
+    zeros = e.sliceAxis(zeros, axis, e.number(0), Emitter::dimsOf(scales)[axis]);
+  }
   if (!numbers)
     return;
-  AffineExpr extent = Emitter::dimsOf(numbers)[axis];
-  Type type = Emitter::elementOf(scales), wide = e.f32();
-  Value offset = e.scalar(isPacked ? static_cast<double>(1 << (bits - 1)) : 0, wide);
-  if (zero) {
-    if (zero = isPacked ? unpackBits(e, zero, bits) : zero; isPacked && zero) {
-      e.requireAtLeast(Emitter::dimsOf(zero)[axis], Emitter::dimsOf(scales)[axis], "the number of zero points");
-      zero = e.sliceAxis(zero, axis, e.number(0), Emitter::dimsOf(scales)[axis]);
-    }
-    offset = repeatAlong(e, e.cast(zero, wide), axis, block, extent);
+  Value all = dequantizeGroups(e, {numbers, scales, zeros, axis, block}, isPacked ? 1 << (bits - 1) : 0);
+  if (!isFirst) {
+    selection = selectAlong(e, numbers, indices, gathered);
+    all = all ? e.gather(all, selection->at, gathered) : all;
   }
-  Value spread = block ? repeatAlong(e, e.cast(scales, wide), axis, block, extent) : e.cast(scales, wide);
-  Value all = e.cast(e.mul(e.sub(e.cast(numbers, wide), offset), spread), type);
-  node.set(0, gatherOrZero(e, all, indices, gathered));
+  node.set(0, clearOutside(e, all, *selection));
 }
 
 void importFusedConv(Node &node) {

@@ -62,7 +62,7 @@ public:
 private:
   /// True where all but the input is constant.
   bool isClosed(const compress::Layer &layer) const {
-    return std::all_of(layer.node->input().begin(), layer.node->input().end(), [&](const std::string &name) { return name.empty() || name == layer.input || model.isConstant(name); });
+    return std::all_of(layer.node->input().begin(), layer.node->input().end(), [&](const std::string &name) { return name.empty() || name == layer.input || model.isConstant(name) || (layer.transpose && name == layer.transpose->output(0)); });
   }
 
   /// The dims of layers' inputs in the first sample.
@@ -100,14 +100,18 @@ private:
   /// Lets a layer of int8 read and give bytes, as between others of its kind.
   void passBytes(const compress::Layer &layer, compress::ModelGraph &alone) const {
     onnx::GraphProto &graph = alone.graph();
-    onnx::NodeProto *first = graph.mutable_node(0);
+    // What rounds the input, and its restoring, come before the weights' nodes; a transposed constant's before both.
+    int at = 0;
+    while (graph.node(at).op_type() != "QuantizeLinear")
+      ++at;
+    onnx::NodeProto *first = graph.mutable_node(at);
     graph.mutable_input(0)->set_name(first->output(0));
     graph.mutable_input(0)->mutable_type()->mutable_tensor_type()->set_elem_type(onnx::TensorProto::UINT8);
     onnx::NodeProto last = *first;
     last.set_name(alone.makeName("bytes"));
     last.set_input(0, layer.node->output(0));
     last.set_output(0, alone.makeName("bytes"));
-    graph.mutable_node()->DeleteSubrange(0, 1);
+    graph.mutable_node()->DeleteSubrange(at, 1);
     graph.mutable_output(0)->set_name(last.output(0));
     *graph.add_node() = last;
   }
