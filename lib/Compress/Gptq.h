@@ -2,16 +2,10 @@
 #ifndef ONAGER_LIB_COMPRESS_GPTQ_H
 #define ONAGER_LIB_COMPRESS_GPTQ_H
 
+#include "lib/Compress/Cholesky.h"
 #include "lib/Compress/Rounding.h"
 
 namespace onager::compress {
-
-/// X^T X of all rows that a layer read: terms x terms, row-major.
-struct Gram {
-  size_t terms = 0;
-  std::vector<double> values;
-  void add(const float *product, size_t count);
-};
 
 /// Rounds the weights of a product, [outputs, terms], to groups of `size` terms with integer zero points: for each output its groups, one after the other.
 /// Terms are rounded in turn, and each one's error is made up for by the weights that follow, as the inverse of the Gram matrix says. A hundredth of the mean of the

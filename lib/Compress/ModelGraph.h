@@ -29,6 +29,13 @@ public:
 
   onnx::GraphProto &graph() { return *model.mutable_graph(); }
   const onnx::GraphProto &graph() const { return model.graph(); }
+  const onnx::ModelProto &proto() const { return model; }
+  /// The version of ONNX's own operator set.
+  int64_t getOpset() const;
+  /// The elements of a constant of i64 or i32; nothing where it has another type, is none, or lacks elements.
+  std::optional<std::vector<int64_t>> readIntegers(const std::string &name) const;
+  /// The tensor of a constant; null where there is none.
+  onnx::TensorProto *findTensor(const std::string &name);
   /// The domain whose QuantizeLinear and DequantizeLinear have axes in this model: "" from operator set 13 on, "com.microsoft" before.
   std::string getQuantizeDomain() const;
   /// Lets nodes use a domain.

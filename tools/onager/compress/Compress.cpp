@@ -1,5 +1,6 @@
 // onager compress: a model with fewer bits, as ONNX or compiled, and what that costs in accuracy.
 #include "Calibrate.h"
+#include "Prune.h"
 #include "Report.h"
 #include "lib/Compress/Apply.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -20,6 +21,7 @@ struct CompressArguments {
   int threads = 0;
   bool isJson = false;
   InputArguments random;
+  PruneArguments prune;
 };
 
 class Compression {
@@ -53,6 +55,14 @@ static std::string printJson(const json::Value &value) {
   return text;
 }
 
+/// The recipe with its part of pruning.
+static json::Value printWhole(const CompressReport &report) {
+  json::Value recipe = compress::printRecipe(report.recipe);
+  if (report.pruning.isAny())
+    (*recipe.getAsObject())["pruning"] = compress::printPruning(report.pruning);
+  return recipe;
+}
+
 void Compression::open() {
   ModelSource source = openSource(arguments.model);
   check(!source.isArtifact, Status::badFile, source.shown + " is compiled already; compress needs the model");
@@ -66,8 +76,12 @@ void Compression::open() {
 
 void Compression::plan() {
   std::string error;
-  if (!arguments.recipe.empty()) {
-    check(compress::readRecipe(readFile(arguments.recipe), model, report.recipe, error), Status::badFile, error);
+  std::string recipe = arguments.recipe.empty() ? "" : readFile(arguments.recipe);
+  report.pruning = prune(model, arguments.prune, recipe, arguments.kept, runs);
+  if (arguments.scheme.empty() && recipe.empty())
+    return; // pruned alone
+  if (!recipe.empty()) {
+    check(compress::readRecipe(recipe, model, report.recipe, error), Status::badFile, error);
     return;
   }
   compress::Request request;
@@ -106,6 +120,7 @@ void Compression::run() {
   plan();
   bool usesData = calibrate(model, report.recipe, runs);
   usesData |= roundByData(model, report.recipe, runs);
+  usesData |= report.pruning.isAny() && runs.hasData();
   report.calibrationSamples = usesData ? runs.getCalibration().size() : 0;
   std::string error;
   check(compress::applyRecipe(model, report.recipe, error), Status::refused, error);
@@ -118,7 +133,7 @@ void Compression::run() {
   if (!arguments.report.empty() || arguments.output != "-")
     judge(compressed);
   if (!arguments.recipeOutput.empty())
-    writeFile(arguments.recipeOutput, printJson(compress::printRecipe(report.recipe)));
+    writeFile(arguments.recipeOutput, printJson(printWhole(report)));
   if (!arguments.report.empty())
     writeFile(arguments.report, printJson(printReport(report)));
   writeModel(compressed);
@@ -141,14 +156,15 @@ Command addCompress(CLI::App &app) {
       ->excludes(recipe);
   app.add_option("--group", arguments->group, "Weights that share a scale (default 32), for weights alone")->check(CLI::IsMember({16, 32, 64, 128, 256}))->excludes(recipe);
   app.add_option("--keep", arguments->kept, "A node that stays as it is; may be repeated")->allow_extra_args(false)->excludes(recipe)->type_name("NODE");
+  arguments->prune.addOptions(app, recipe);
   app.add_option("--write-recipe", arguments->recipeOutput, "Write what was decided for each layer")->type_name("R.json");
   app.add_option("--report", arguments->report, "Write sizes, errors on held-out samples, and time")->type_name("R.json");
   app.add_option("--threads", arguments->threads, "Threads of a run; 0: as many as the process may use")->check(CLI::Range(0, 1024));
   arguments->random.addRandom(app);
   app.add_flag("--json", arguments->isJson, "Print the report as JSON");
   return [arguments] {
-    if (arguments->scheme.empty() && arguments->recipe.empty())
-      throw Failure(Status::badOption, "expected --quantize or --recipe");
+    if (arguments->scheme.empty() && arguments->recipe.empty() && !arguments->prune.isAny())
+      throw Failure(Status::badOption, "expected --quantize or --recipe, or --prune or --mask");
     Compression(*arguments).run();
     return Status::ok;
   };

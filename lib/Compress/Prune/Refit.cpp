@@ -1,0 +1,192 @@
+// Accumulating and solving.
+#include "lib/Compress/Prune/Refit.h"
+
+namespace onager::compress {
+
+static const onnx::NodeProto *findOnlyReader(const ModelGraph &model, const std::string &value) {
+  if (model.countReaders(value) != 1)
+    return nullptr;
+  for (const onnx::NodeProto &node : model.graph().node())
+    for (const std::string &input : node.input())
+      if (input == value)
+        return &node;
+  return nullptr;
+}
+
+ShiftPlace findShiftPlace(const ModelGraph &model, const Layer &layer) {
+  int64_t channels = layer.dims[static_cast<size_t>(layer.channelAxis)];
+  auto isOwn = [&](const std::string &name) {
+    std::optional<std::vector<int64_t>> dims = model.findDims(name);
+    return dims && dims->size() == 1 && dims->front() == channels && model.countReaders(name) == 1;
+  };
+  if (!layer.bias.empty())
+    return isOwn(layer.bias) ? ShiftPlace{ShiftPlace::Kind::own, layer.bias} : ShiftPlace{};
+  const onnx::NodeProto *reader = findOnlyReader(model, layer.node->output(0));
+  bool isConv = layer.node->op_type() == "Conv";
+  if (reader && isConv && reader->op_type() == "BatchNormalization" && reader->input_size() == 5 && isOwn(reader->input(3)))
+    return {ShiftPlace::Kind::mean, reader->input(3)};
+  if (reader && !isConv && reader->op_type() == "Add")
+    for (const std::string &input : reader->input())
+      if (input != layer.node->output(0) && isOwn(input))
+        return {ShiftPlace::Kind::added, input};
+  return {};
+}
+
+static const Slice *findSlice(const std::vector<Slice> &slices, const std::string &weights, size_t axis) {
+  for (const Slice &slice : slices)
+    if (slice.weights == weights && slice.axis == axis)
+      return &slice;
+  return nullptr;
+}
+
+std::vector<Layer> listCutLayers(const ModelGraph &model, const std::vector<Slice> &slices) {
+  std::vector<Layer> layers;
+  for (const onnx::NodeProto &node : model.graph().node()) {
+    std::optional<Layer> layer = findLayer(model, node);
+    if (!layer || node.op_type() == "Gather")
+      continue;
+    bool isPlain = countGroups(*layer) == 1 && !getInt(node, "transA", 0) && getFloat(node, "alpha", 1) == 1 && getFloat(node, "beta", 1) == 1 && model.countReaders(layer->weights) == 1;
+    if (isPlain && findSlice(slices, layer->weights, 1 - static_cast<size_t>(layer->channelAxis)))
+      layers.push_back(std::move(*layer));
+  }
+  return layers;
+}
+
+LayerFit::LayerFit(const ModelGraph &model, const Layer &layer, const std::vector<Slice> &slices)
+    : layer(layer), place(findShiftPlace(model, layer)), weights(readMatrix(model, layer)), terms(weights.terms + (place.kind != ShiftPlace::Kind::none)), scales(weights.terms > kMostTerms) {
+  std::set<int64_t> removed;
+  if (const Slice *slice = findSlice(slices, layer.weights, static_cast<size_t>(layer.channelAxis)))
+    removed.insert(slice->removed.begin(), slice->removed.end());
+  for (size_t k = 0; k < weights.count + removed.size(); ++k)
+    if (!removed.count(static_cast<int64_t>(k)))
+      kept.push_back(k);
+  if (scales) {
+    sums.resize(6 * weights.count);
+    return;
+  }
+  moments.resize(terms * weights.count);
+}
+
+void LayerFit::add(const Rows &found, const Rows &expected) {
+  size_t outputs = weights.count, count = std::min(found.count, expected.count);
+  std::vector<float> y(count * outputs), x;
+  for (size_t r = 0; r < count; ++r)
+    for (size_t n = 0; n < outputs; ++n) {
+      float value = expected.values[r * expected.terms + kept[n]];
+      y[r * outputs + n] = value;
+      squares += static_cast<double>(value) * value;
+    }
+  if (scales) {
+    for (size_t k = 0; k < count * outputs; ++k) {
+      double f = found.values[k], e = y[k], parts[] = {1, f, e, f * f, f * e, e * e};
+      for (size_t p = 0; p < 6; ++p)
+        sums[k % outputs * 6 + p] += parts[p];
+    }
+    return;
+  }
+  for (size_t r = 0; r < count; ++r) {
+    x.insert(x.end(), found.values.begin() + static_cast<std::ptrdiff_t>(r * found.terms), found.values.begin() + static_cast<std::ptrdiff_t>((r + 1) * found.terms));
+    if (terms > found.terms)
+      x.push_back(1);
+  }
+  gram.addRows(x.data(), count, terms);
+  addProduct(x.data(), terms, y.data(), outputs, count, moments);
+}
+
+/// Squares of Y - X B.
+double LayerFit::measure(const std::vector<double> &solution) const {
+  size_t outputs = weights.count;
+  double sum = squares;
+  std::vector<double> product(outputs);
+  for (size_t i = 0; i < terms; ++i) {
+    std::fill(product.begin(), product.end(), 0.0);
+    for (size_t j = 0; j < terms; ++j)
+      for (size_t n = 0; n < outputs; ++n)
+        product[n] += gram.values[i * terms + j] * solution[j * outputs + n];
+    for (size_t n = 0; n < outputs; ++n)
+      sum += solution[i * outputs + n] * (product[n] - 2 * moments[i * outputs + n]);
+  }
+  return std::max(sum, 0.0);
+}
+
+/// B = B0 + (G + d I)^-1 (M - G B0).
+std::vector<double> LayerFit::solve(const std::vector<double> &start) const {
+  size_t outputs = weights.count;
+  std::vector<double> rest = moments;
+  for (size_t i = 0; i < terms; ++i)
+    for (size_t j = 0; j < terms; ++j)
+      for (size_t n = 0; n < outputs; ++n)
+        rest[i * outputs + n] -= gram.values[i * terms + j] * start[j * outputs + n];
+  std::vector<double> solution = solveRidge(gram, std::move(rest), outputs, 0.01);
+  for (size_t k = 0; k < solution.size(); ++k)
+    solution[k] += start[k];
+  return solution;
+}
+
+RefitError LayerFit::apply(ModelGraph &model) const {
+  if (scales)
+    return applyScales(model);
+  RefitError error{layer.name, "weights", 0, 0};
+  if (!(squares > 0) || gram.terms != terms)
+    return error;
+  size_t outputs = weights.count;
+  std::vector<double> start(terms * outputs);
+  for (size_t n = 0; n < outputs; ++n)
+    for (size_t k = 0; k < weights.terms; ++k)
+      start[k * outputs + n] = weights.values[n * weights.terms + k];
+  if (place.kind == ShiftPlace::Kind::own) {
+    std::vector<float> bias = model.readWeights(place.constant)->values;
+    std::copy(bias.begin(), bias.end(), start.end() - static_cast<std::ptrdiff_t>(outputs));
+  }
+  std::vector<double> solution = solve(start);
+  error.before = measure(start) / squares;
+  error.after = measure(solution) / squares;
+  Rows fitted = weights;
+  for (size_t n = 0; n < outputs; ++n)
+    for (size_t k = 0; k < weights.terms; ++k)
+      fitted.values[n * weights.terms + k] = static_cast<float>(solution[k * outputs + n]);
+  writeMatrix(model, layer, fitted);
+  if (place.kind != ShiftPlace::Kind::none)
+    applyShift(model, {solution.end() - static_cast<std::ptrdiff_t>(outputs), solution.end()});
+  return error;
+}
+
+void LayerFit::applyShift(ModelGraph &model, const std::vector<double> &shift) const {
+  std::vector<float> values = model.readWeights(place.constant)->values;
+  for (size_t n = 0; n < values.size(); ++n) {
+    double old = place.kind == ShiftPlace::Kind::own ? 0 : values[n];
+    values[n] = static_cast<float>(place.kind == ShiftPlace::Kind::mean ? old - shift[n] : old + shift[n]);
+  }
+  writeConstant(model, place.constant, values);
+}
+
+RefitError LayerFit::applyScales(ModelGraph &model) const {
+  RefitError error{layer.name, "scales", 0, 0};
+  size_t outputs = weights.count;
+  Rows fitted = weights;
+  std::vector<double> shifts(outputs);
+  bool hasShift = place.kind != ShiftPlace::Kind::none;
+  std::vector<float> bias = place.kind == ShiftPlace::Kind::own ? model.readWeights(place.constant)->values : std::vector<float>(outputs);
+  for (size_t n = 0; n < outputs; ++n) {
+    const double *s = sums.data() + 6 * n;
+    double count = std::max(s[0], 1.0), fMean = hasShift ? s[1] / count : 0, eMean = hasShift ? s[2] / count : 0;
+    double spread = s[3] - count * fMean * fMean, joint = s[4] - count * fMean * eMean;
+    // A channel that hardly moves says nothing of its factor; a bias alone moves with what the weights give.
+    double factor = spread > 1e-12 * s[3] && spread > 0 ? (joint + 0.01 * spread) / (1.01 * spread) : 1, shift = eMean - factor * fMean;
+    for (size_t k = 0; k < weights.terms; ++k)
+      fitted.values[n * weights.terms + k] *= static_cast<float>(factor);
+    shifts[n] = shift + factor * bias[n];
+    error.before += s[3] - 2 * s[4] + s[5];
+    error.after += factor * factor * s[3] + 2 * factor * shift * s[1] + count * shift * shift - 2 * factor * s[4] - 2 * shift * s[2] + s[5];
+  }
+  if (!(squares > 0))
+    return {layer.name, "scales", 0, 0};
+  error.before = std::max(0.0, error.before) / squares;
+  error.after = std::max(0.0, error.after) / squares;
+  writeMatrix(model, layer, fitted);
+  if (hasShift)
+    applyShift(model, shifts);
+  return error;
+}
+
+} // namespace onager::compress
