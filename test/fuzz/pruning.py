@@ -254,12 +254,11 @@ class Grower:
 
 
 def find_kept(plain: np.ndarray, pruned: np.ndarray, axis: int) -> list[int]:
-    """The indices of an axis that are left, by elements that occur once."""
+    """The indices of an axis that are left, by elements that occur once: two of many random numbers may be the same."""
     kept = []
     for index in range(pruned.shape[axis]):
-        element = np.take(pruned, index, axis).flat[0]
-        (place,) = np.argwhere(plain == element)
-        kept.append(int(place[axis]))
+        places = (np.argwhere(plain == element) for element in np.take(pruned, index, axis).flat)
+        kept.append(next(int(found[0][axis]) for found in places if len(found) == 1))
     return kept
 
 

@@ -3,6 +3,8 @@
 
 namespace onager::compress {
 
+static constexpr double kDamping = 0.01;
+
 static const onnx::NodeProto *findOnlyReader(const ModelGraph &model, const std::string &value) {
   if (model.countReaders(value) != 1)
     return nullptr;
@@ -39,14 +41,18 @@ static const Slice *findSlice(const std::vector<Slice> &slices, const std::strin
   return nullptr;
 }
 
+bool isFittable(const ModelGraph &model, const Layer &layer) {
+  bool isProduct = !getInt(*layer.node, "transA", 0) && getFloat(*layer.node, "alpha", 1) == 1 && getFloat(*layer.node, "beta", 1) == 1;
+  return isProduct && countGroups(layer) == 1 && model.countReaders(layer.weights) == 1;
+}
+
 std::vector<Layer> listCutLayers(const ModelGraph &model, const std::vector<Slice> &slices) {
   std::vector<Layer> layers;
   for (const onnx::NodeProto &node : model.graph().node()) {
     std::optional<Layer> layer = findLayer(model, node);
     if (!layer || node.op_type() == "Gather")
       continue;
-    bool isPlain = countGroups(*layer) == 1 && !getInt(node, "transA", 0) && getFloat(node, "alpha", 1) == 1 && getFloat(node, "beta", 1) == 1 && model.countReaders(layer->weights) == 1;
-    if (isPlain && findSlice(slices, layer->weights, 1 - static_cast<size_t>(layer->channelAxis)))
+    if (isFittable(model, *layer) && findSlice(slices, layer->weights, 1 - static_cast<size_t>(layer->channelAxis)))
       layers.push_back(std::move(*layer));
   }
   return layers;
@@ -93,42 +99,85 @@ void LayerFit::add(const Rows &found, const Rows &expected) {
   addProduct(x.data(), terms, y.data(), outputs, count, moments);
 }
 
+Gram LayerFit::makeGram() const {
+  Gram own{weights.terms, std::vector<double>(weights.terms * weights.terms)};
+  for (size_t i = 0; i < own.terms && gram.terms == terms; ++i)
+    std::copy_n(gram.values.begin() + static_cast<std::ptrdiff_t>(i * terms), own.terms, own.values.begin() + static_cast<std::ptrdiff_t>(i * own.terms));
+  return own;
+}
+
+/// G B.
+std::vector<double> LayerFit::multiply(const std::vector<double> &b) const {
+  size_t outputs = weights.count;
+  std::vector<double> product(terms * outputs);
+  for (size_t i = 0; i < terms; ++i) {
+    double *row = product.data() + i * outputs;
+    for (size_t j = 0; j < terms; ++j) {
+      double factor = gram.values[i * terms + j];
+      for (size_t n = 0; factor != 0 && n < outputs; ++n)
+        row[n] += factor * b[j * outputs + n];
+    }
+  }
+  return product;
+}
+
 /// Squares of Y - X B.
 double LayerFit::measure(const std::vector<double> &solution) const {
-  size_t outputs = weights.count;
   double sum = squares;
-  std::vector<double> product(outputs);
-  for (size_t i = 0; i < terms; ++i) {
-    std::fill(product.begin(), product.end(), 0.0);
-    for (size_t j = 0; j < terms; ++j)
-      for (size_t n = 0; n < outputs; ++n)
-        product[n] += gram.values[i * terms + j] * solution[j * outputs + n];
-    for (size_t n = 0; n < outputs; ++n)
-      sum += solution[i * outputs + n] * (product[n] - 2 * moments[i * outputs + n]);
-  }
+  std::vector<double> product = multiply(solution);
+  for (size_t k = 0; k < product.size(); ++k)
+    sum += solution[k] * (product[k] - 2 * moments[k]);
   return std::max(sum, 0.0);
 }
 
 /// B = B0 + (G + d I)^-1 (M - G B0).
 std::vector<double> LayerFit::solve(const std::vector<double> &start) const {
-  size_t outputs = weights.count;
-  std::vector<double> rest = moments;
-  for (size_t i = 0; i < terms; ++i)
-    for (size_t j = 0; j < terms; ++j)
-      for (size_t n = 0; n < outputs; ++n)
-        rest[i * outputs + n] -= gram.values[i * terms + j] * start[j * outputs + n];
-  std::vector<double> solution = solveRidge(gram, std::move(rest), outputs, 0.01);
+  std::vector<double> rest = multiply(start);
+  for (size_t k = 0; k < rest.size(); ++k)
+    rest[k] = moments[k] - rest[k];
+  std::vector<double> solution = solveRidge(gram, std::move(rest), weights.count, kDamping);
   for (size_t k = 0; k < solution.size(); ++k)
     solution[k] += start[k];
   return solution;
 }
 
-RefitError LayerFit::apply(ModelGraph &model) const {
-  if (scales)
-    return applyScales(model);
-  RefitError error{layer.name, "weights", 0, 0};
-  if (!(squares > 0) || gram.terms != terms)
-    return error;
+/// The same over the weights of each output that are not 0: steps of conjugate gradients for all outputs at once, with the diagonal as the preconditioner.
+std::vector<double> LayerFit::solveMasked(const std::vector<double> &start) const {
+  constexpr int kSteps = 24;
+  size_t outputs = weights.count;
+  double mean = 0;
+  for (size_t k = 0; k < terms; ++k)
+    mean += gram.values[k * terms + k] / static_cast<double>(terms);
+  double damping = mean > 0 ? kDamping * mean : 1;
+  auto isFree = [&](size_t k) { return start[k] != 0 || k / outputs == weights.terms; };
+  auto scale = [&](size_t k, double value) { return value / (gram.values[k / outputs * (terms + 1)] + damping); };
+  std::vector<double> solution = start, rest = multiply(start), direction(start.size()), energy(outputs);
+  for (size_t k = 0; k < rest.size(); ++k) {
+    rest[k] = isFree(k) ? moments[k] - rest[k] : 0;
+    direction[k] = scale(k, rest[k]);
+    energy[k % outputs] += rest[k] * direction[k];
+  }
+  for (int step = 0; step < kSteps; ++step) {
+    std::vector<double> product = multiply(direction), curvature(outputs), next(outputs);
+    for (size_t k = 0; k < product.size(); ++k) {
+      product[k] = isFree(k) ? product[k] + damping * direction[k] : 0;
+      curvature[k % outputs] += direction[k] * product[k];
+    }
+    for (size_t k = 0; k < product.size(); ++k) {
+      double length = curvature[k % outputs] > 0 ? energy[k % outputs] / curvature[k % outputs] : 0;
+      solution[k] += length * direction[k];
+      rest[k] -= length * product[k];
+      next[k % outputs] += rest[k] * scale(k, rest[k]);
+    }
+    for (size_t k = 0; k < product.size(); ++k)
+      direction[k] = scale(k, rest[k]) + (energy[k % outputs] > 0 ? next[k % outputs] / energy[k % outputs] * direction[k] : 0);
+    energy = std::move(next);
+  }
+  return solution;
+}
+
+/// The weights as they are, [terms, outputs], and what is there for a shift.
+std::vector<double> LayerFit::makeStart(const ModelGraph &model) const {
   size_t outputs = weights.count;
   std::vector<double> start(terms * outputs);
   for (size_t n = 0; n < outputs; ++n)
@@ -138,9 +187,30 @@ RefitError LayerFit::apply(ModelGraph &model) const {
     std::vector<float> bias = model.readWeights(place.constant)->values;
     std::copy(bias.begin(), bias.end(), start.end() - static_cast<std::ptrdiff_t>(outputs));
   }
-  std::vector<double> solution = solve(start);
-  error.before = measure(start) / squares;
-  error.after = measure(solution) / squares;
+  return start;
+}
+
+RefitError LayerFit::apply(ModelGraph &model) const {
+  if (scales)
+    return applyScales(model);
+  if (!(squares > 0) || gram.terms != terms)
+    return {layer.name, "weights", 0, 0};
+  std::vector<double> start = makeStart(model);
+  return write(model, start, solve(start));
+}
+
+RefitError LayerFit::applyMasked(ModelGraph &model, const Rows &masked) {
+  weights = masked;
+  if (scales || !(squares > 0) || gram.terms != terms)
+    return {layer.name, "masked weights", 0, 0};
+  std::vector<double> start = makeStart(model);
+  RefitError error = write(model, start, solveMasked(start));
+  error.form = "masked weights";
+  return error;
+}
+
+RefitError LayerFit::write(ModelGraph &model, const std::vector<double> &start, const std::vector<double> &solution) const {
+  size_t outputs = weights.count;
   Rows fitted = weights;
   for (size_t n = 0; n < outputs; ++n)
     for (size_t k = 0; k < weights.terms; ++k)
@@ -148,7 +218,7 @@ RefitError LayerFit::apply(ModelGraph &model) const {
   writeMatrix(model, layer, fitted);
   if (place.kind != ShiftPlace::Kind::none)
     applyShift(model, {solution.end() - static_cast<std::ptrdiff_t>(outputs), solution.end()});
-  return error;
+  return {layer.name, "weights", measure(start) / squares, measure(solution) / squares};
 }
 
 void LayerFit::applyShift(ModelGraph &model, const std::vector<double> &shift) const {

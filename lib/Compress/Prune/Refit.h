@@ -13,7 +13,10 @@ struct ShiftPlace {
 };
 ShiftPlace findShiftPlace(const ModelGraph &model, const Layer &layer);
 
-/// Layers that read an axis that was cut, in the graph's order: products, and convolutions without groups, whose weights nobody else reads.
+/// True for products, and for convolutions without groups, whose weights nobody else reads.
+bool isFittable(const ModelGraph &model, const Layer &layer);
+
+/// Layers that read an axis that was cut and can be fitted, in the graph's order.
 std::vector<Layer> listCutLayers(const ModelGraph &model, const std::vector<Slice> &slices);
 
 /// Sums over the rows of one layer: its inputs X in the pruned model, and what it gave in the plain one, Y, of the channels that are left.
@@ -27,12 +30,20 @@ public:
   size_t countTerms() const { return terms; }
   /// Adds rows: what the layer reads or, for factors and shifts, what it gives now; and what it gave.
   void add(const Rows &found, const Rows &expected);
+  /// X^T X without the constant 1.
+  Gram makeGram() const;
   /// Writes the fitted weights. A hundredth of the mean of X^T X's diagonal keeps weights near what they are where the data say little.
   RefitError apply(ModelGraph &model) const;
+  /// The same for masked weights, which start as they are given: those that are 0 stay 0. By conjugate gradients, so that the outputs' masks may differ.
+  RefitError applyMasked(ModelGraph &model, const Rows &masked);
 
 private:
   double measure(const std::vector<double> &solution) const;
+  std::vector<double> multiply(const std::vector<double> &b) const;
+  std::vector<double> makeStart(const ModelGraph &model) const;
   std::vector<double> solve(const std::vector<double> &start) const;
+  std::vector<double> solveMasked(const std::vector<double> &start) const;
+  RefitError write(ModelGraph &model, const std::vector<double> &start, const std::vector<double> &solution) const;
   RefitError applyScales(ModelGraph &model) const;
   void applyShift(ModelGraph &model, const std::vector<double> &shift) const;
 

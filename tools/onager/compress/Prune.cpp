@@ -65,7 +65,6 @@ public:
 
   Pruning choose() {
     Pruning pruning;
-    pruning.isRefitted = runs.hasData() && !arguments.isPlain;
     compress::PruneRequest request = readRequest(arguments, runs.hasData());
     Coupling coupling(model);
     PruneSpace space(coupling, findInputs(), request.floor);
@@ -247,24 +246,27 @@ static void listMasks(const compress::ModelGraph &model, const PruneArguments &a
 
 Pruning prune(compress::ModelGraph &model, const PruneArguments &arguments, const std::string &recipe, const std::vector<std::string> &kept, const SampleRuns &runs) {
   Pruning pruning;
-  std::string plain, error;
+  std::string error;
+  if (!recipe.empty() && !compress::readPruning(recipe, pruning, error))
+    throw Failure(Status::badFile, error);
+  if (!pruning.isAny() && !arguments.isAny())
+    return pruning;
+  std::string plain = model.serialize();
   Pruner pruner(model, arguments, runs);
-  if (!recipe.empty()) {
-    if (!compress::readPruning(recipe, pruning, error))
-      throw Failure(Status::badFile, error);
-    if (!pruning.isAny())
-      return pruning;
-    plain = model.serialize();
+  if (!recipe.empty())
     pruner.repeat(pruning);
-  } else if (!arguments.shares.empty()) {
-    plain = model.serialize();
+  else if (!arguments.shares.empty())
     pruning = pruner.choose();
+  if (recipe.empty()) {
+    pruning.isRefitted = runs.hasData() && !arguments.isPlain;
+    if (!arguments.mask.empty())
+      listMasks(model, arguments, kept, runs.hasData(), pruning);
   }
-  if (pruning.isRefitted && !pruning.groups.empty())
+  if (pruning.isRefitted && !runs.hasData())
+    throw Failure(Status::badOption, "the refit needs data: --calibrate DIR, or a recipe in which it is false");
+  if (pruning.isRefitted)
     refit(model, plain, pruning, runs);
-  if (recipe.empty() && !arguments.mask.empty())
-    listMasks(model, arguments, kept, runs.hasData(), pruning);
-  applyMasks(model, pruning, runs);
+  applyMasks(model, plain, pruning, runs);
   return pruning;
 }
 

@@ -28,8 +28,8 @@ compress::Pruning prune(compress::ModelGraph &model, const PruneArguments &argum
 /// Fits layers behind what was cut to what they gave in the plain model, one after the other, on the calibration samples.
 void refit(compress::ModelGraph &model, const std::string &plain, compress::Pruning &pruning, const SampleRuns &runs);
 
-/// Masks the layers that `pruning` lists.
-void applyMasks(compress::ModelGraph &model, compress::Pruning &pruning, const SampleRuns &runs);
+/// Masks the layers that `pruning` lists, and fits what is left of them to what they gave in the plain model where it says so.
+void applyMasks(compress::ModelGraph &model, const std::string &plain, compress::Pruning &pruning, const SampleRuns &runs);
 
 /// A model whose only outputs are some of its values.
 std::string serializePrefix(const compress::ModelGraph &model, const std::vector<std::string> &values);
