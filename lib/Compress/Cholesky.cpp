@@ -107,9 +107,9 @@ std::vector<float> makeErrorRows(const Gram &gram) {
   for (size_t k = 0; k < size; ++k) {
     for (size_t j = 0; j < size; ++j)
       reversed.row(size - 1 - k)[size - 1 - j] = gram.values[k * size + j];
-    reversed.row(k)[k] += damping;
   }
-  // The diagonal was added to by position; it is the same in either order.
+  for (size_t k = 0; k < size; ++k)
+    reversed.row(k)[k] += damping;
   factorize(reversed);
   Matrix inverse = invertLower(reversed);
   std::vector<float> rows(size * size);

@@ -1,6 +1,7 @@
 // Which channels must go together, and least squares.
 #include "lib/Compress/Prune/Pruning.h"
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <gtest/gtest.h>
 #include <random>
@@ -231,6 +232,25 @@ TEST(Cholesky, RidgeSolvesWhatWasMixed) {
   std::vector<double> found = solveRidge(gram, moments, kOutputs, 1e-9);
   for (size_t k = 0; k < b.size(); ++k)
     EXPECT_NEAR(found[k], b[k], 1e-4);
+}
+
+/// Half of the diagonal was not damped, so that inputs of few directions gave factors that were infinite.
+TEST(Cholesky, InputsOfFewDirectionsHaveFiniteFactors) {
+  constexpr size_t kTerms = 12;
+  std::vector<float> row(kTerms);
+  for (size_t k = 0; k < kTerms; ++k)
+    row[k] = k % 3 == 0 ? 0.0f : static_cast<float>(k);
+  Gram gram;
+  gram.addRows(row.data(), 1, kTerms);
+  std::vector<float> factor = makeErrorRows(gram);
+  // The inverse of a damped matrix has no entry above that of the damping.
+  double mean = 0;
+  for (size_t k = 0; k < kTerms; ++k)
+    mean += gram.values[k * kTerms + k] / kTerms;
+  for (float value : factor)
+    EXPECT_LE(std::abs(value), 1.001 / std::sqrt(0.01 * mean));
+  for (size_t k = 0; k < kTerms; k += 3)
+    EXPECT_NEAR(factor[k * kTerms + k], 1 / std::sqrt(0.01 * mean), 1e-3);
 }
 
 TEST(Mask, PatternsLeaveTheirNumberOfWeights) {
