@@ -308,5 +308,5 @@ TEST(Mask, SparseGptLosesLessThanMagnitudeWhereInputsAreAlike) {
       }
     return sum;
   };
-  EXPECT_LT(10 * measure(MaskMethod::sparsegpt), measure(MaskMethod::magnitude));
+  EXPECT_LT(5 * measure(MaskMethod::sparsegpt), measure(MaskMethod::magnitude));
 }
