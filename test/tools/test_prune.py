@@ -9,7 +9,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import onager
-from fuzz.pruning import try_seed
+from fuzz.pruning import run, try_seed, zero_out
+from support.networks import load_script, write_model
 from support.places import ONAGER
 from support.seeds import get_seed
 from support.tool import expect_error, run_command, run_onager
@@ -87,6 +88,27 @@ def test_random_networks_equal_dense_ones_that_do_not_read_what_went():
     bad = {tried: result for tried, result in results.items() if result[0] not in ("same", "whole")}
     assert not bad, "\n".join(f"test/fuzz/pruning.py --seed {tried} --count 1: {verdict}: {reason}" for tried, (verdict, reason) in bad.items())
     assert counts["same"] > GRAPHS // 2
+
+
+@pytest.mark.parametrize("name", ["resnet50", "mobilenetv2", "bert-base", "gpt2"])
+def test_known_networks_with_symbolic_dims_equal_dense_ones(tmp_path, name):
+    """Shapes that the network computes while it runs follow the number of heads."""
+    plain = onnx.load(write_model(name, True))
+    shares = {"resnet50": "channels=0.4", "mobilenetv2": "flops=0.3", "bert-base": "heads=0.5,channels=0.4", "gpt2": "channels=0.4"}[name]
+    report = compress(write_model(name, True), tmp_path / "small.onnx", "--prune", shares)
+    axes = {"Conv": 1, "MatMul": 0}
+    sums = {node.input[1]: axes.get(node.op_type, 1) for node in plain.graph.node if node.op_type in ("Conv", "MatMul", "Gemm")}
+    sums = {weights: axis for weights, axis in sums.items() if not any(node.input[1] == weights and any(own.name == "group" and own.i > 1 for own in node.attribute) for node in plain.graph.node if len(node.input) > 1)}
+    pruned = onnx.load(tmp_path / "small.onnx")
+    dense, cut = zero_out(plain, pruned, sums)
+    assert cut and report["pruning"]["flops_after"] < report["pruning"]["flops_before"]
+    if name == "bert-base":
+        assert any(group["what"] == "heads" and group["removed"] for group in report["pruning"]["groups"])
+    dims = {dim.dim_param for own in plain.graph.input for dim in own.type.tensor_type.shape.dim if dim.dim_param}
+    for extent in (2, 3):
+        feeds = load_script().make_feeds(plain, dict.fromkeys(dims, extent), 0)
+        found, expected = run(pruned, feeds), run(dense, feeds)
+        assert found.shape == expected.shape and np.abs(found - expected).max() <= 2e-4 * np.abs(expected).max()
 
 
 def test_channels_of_each_layer_go(network, tmp_path):

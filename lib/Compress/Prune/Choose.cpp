@@ -17,11 +17,11 @@ static std::vector<double> sumSquares(const Weights &weights, size_t axis) {
   return sums;
 }
 
-/// Adds a part to the scores of the classes of an axis, with a mean of 1.
+/// Adds a part to the scores of the classes of an axis, 1 for the whole axis: a group's sum is the number of constants that it has a part in.
 static void addScores(const Coupling &coupling, const Axis &axis, const std::vector<double> &parts, std::map<int32_t, double> &scores) {
-  double mean = std::accumulate(parts.begin(), parts.end(), 0.0) / static_cast<double>(std::max<size_t>(parts.size(), 1));
-  for (int64_t k = 0; mean > 0 && axis.isKnown() && k < axis.extent; ++k)
-    scores[coupling.getClass(axis.at(k))] += parts[static_cast<size_t>(k)] / mean;
+  double sum = std::accumulate(parts.begin(), parts.end(), 0.0);
+  for (int64_t k = 0; sum > 0 && axis.isKnown() && k < axis.extent; ++k)
+    scores[coupling.getClass(axis.at(k))] += parts[static_cast<size_t>(k)] / sum;
 }
 
 static UnitScores collect(const PruneSpace &space, const std::map<int32_t, double> &scores) {
@@ -78,11 +78,11 @@ public:
   GroupQueue(const PruneGroup &group, const std::vector<double> &scores) : group(group), scores(scores), order(scores.size()) {
     std::iota(order.begin(), order.end(), size_t(0));
     std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return std::pair(scores[a], a) < std::pair(scores[b], b); });
-    left = std::accumulate(scores.begin(), scores.end(), 0.0);
+    left = total = std::accumulate(scores.begin(), scores.end(), 0.0);
   }
 
-  /// The next units to go, and their share of what is left of the score. Empty at the end.
-  std::vector<int32_t> getNext(double &share) const {
+  /// The next units to go, and what that costs: their share of what is left of the score, for each constant that loses by it. Empty at the end.
+  std::vector<int32_t> getNext(double &cost) const {
     size_t remaining = order.size() - taken, count = std::min(remaining, getStep(remaining));
     std::vector<int32_t> units;
     double sum = 0;
@@ -90,7 +90,7 @@ public:
       units.push_back(group.units[order[k]]);
       sum += scores[order[k]];
     }
-    share = left > 0 ? sum / left : 0;
+    cost = left > 0 ? total * sum / left : 0;
     return units;
   }
   void take(size_t count) {
@@ -100,21 +100,21 @@ public:
   size_t countTaken() const { return taken; }
 
 private:
-  /// Kernels work on vectors of columns: of large groups multiples of eight positions stay.
+  /// Kernels work on vectors of columns: of large groups multiples of eight or sixteen positions stay.
   size_t getStep(size_t remaining) const {
-    constexpr size_t kMultiple = 8, kLarge = 32;
-    auto width = static_cast<size_t>(group.width);
-    if (group.units.size() * width < kLarge || width % kMultiple == 0)
+    constexpr size_t kLarge = 32, kVeryLarge = 256;
+    size_t width = static_cast<size_t>(group.width), positions = group.units.size() * width, multiple = positions < kVeryLarge ? 8 : 16;
+    if (positions < kLarge || width % multiple == 0)
       return 1;
-    size_t multiple = kMultiple / std::gcd(kMultiple, width), rest = remaining % multiple;
-    return rest ? rest : multiple;
+    size_t step = multiple / std::gcd(multiple, width), rest = remaining % step;
+    return rest ? rest : step;
   }
 
   const PruneGroup &group;
   const std::vector<double> &scores;
   std::vector<size_t> order;
   size_t taken = 0;
-  double left = 0;
+  double total = 0, left = 0;
 };
 
 class Chooser {
@@ -149,11 +149,11 @@ private:
   std::optional<Step> findStep(const std::vector<size_t> &groups) const {
     std::optional<Step> best;
     for (size_t k : groups) {
-      double share = 0;
-      std::vector<int32_t> units = queues[k].getNext(share);
+      double loss = 0;
+      std::vector<int32_t> units = queues[k].getNext(loss);
       if (units.empty() || !choice.mayRemove(units))
         continue;
-      double gain = choice.measureGain(units), cost = sensitivities[k] * share / std::max(gain, 1e-30);
+      double gain = choice.measureGain(units), cost = sensitivities[k] * loss / std::max(gain, 1e-30);
       if (!best || cost < best->cost)
         best = Step{k, std::move(units), cost};
     }
