@@ -11,28 +11,52 @@ namespace {
 class Output {
 public:
   Output(const float *weights, const std::vector<float> &hessian, size_t terms, size_t size, int bits, RoundedGroup *groups)
-      : weights(weights), hessian(hessian), terms(terms), size(size), most(static_cast<float>((1 << bits) - 1)), groups(groups), slope(terms) {
-    updateSlope();
+      : weights(weights), hessian(hessian), terms(terms), size(size), most(static_cast<float>((1 << bits) - 1)), groups(groups), slope(terms) {}
+
+  /// slope := H e, after a call for each term
+  void addError(size_t k) { addToSlope(k, weights[k] - groups[k / size].scale * getBase(k)); }
+
+  /// The integer of a term goes where the error is least.
+  void moveInteger(size_t k) {
+    RoundedGroup &group = groups[k / size];
+    uint8_t &integer = group.integers[k % size];
+    float wish = static_cast<float>(integer) + slope[k] / (getRow(k)[k] * group.scale), level = std::clamp(std::nearbyint(wish), 0.0f, most);
+    if (level == static_cast<float>(integer))
+      return;
+    addToSlope(k, -group.scale * (level - static_cast<float>(integer)));
+    integer = static_cast<uint8_t>(level);
   }
 
-  void improve() {
-    for (int turn = 0; turn < 3; ++turn) {
-      moveIntegers();
-      fitScales();
+  /// The scale of the group that begins at a term goes where the error is least.
+  void fitScale(size_t begin) {
+    size_t end = std::min(begin + size, terms);
+    double square = 0, product = 0;
+    for (size_t k = begin; k < end; ++k) {
+      double along = 0;
+      for (size_t j = begin; j < end; ++j)
+        along += getRow(k)[j] * getBase(j);
+      square += along * getBase(k);
+      product += static_cast<double>(slope[k]) * getBase(k);
     }
-    moveIntegers();
+    RoundedGroup &group = groups[begin / size];
+    auto scale = static_cast<float>(group.scale + product / square);
+    if (!(square > 0) || !std::isnormal(scale) || scale <= 0)
+      return;
+    change = scale - group.scale;
+    group.scale = scale;
   }
+
+  /// Follows what the last fitScale changed, after a call for each term of the group.
+  void followScale(size_t k) {
+    if (change != 0)
+      addToSlope(k, -change * getBase(k));
+  }
+
+  void endScale() { change = 0; }
 
 private:
-  float *getRow(size_t k) const { return const_cast<float *>(hessian.data()) + k * terms; }
+  const float *getRow(size_t k) const { return hessian.data() + k * terms; }
   float getBase(size_t k) const { return static_cast<float>(groups[k / size].integers[k % size]) - groups[k / size].zero; }
-
-  /// slope := H e
-  void updateSlope() {
-    std::fill(slope.begin(), slope.end(), 0.0f);
-    for (size_t k = 0; k < terms; ++k)
-      addToSlope(k, weights[k] - groups[k / size].scale * getBase(k));
-  }
 
   void addToSlope(size_t k, float error) {
     const float *row = getRow(k);
@@ -40,60 +64,55 @@ private:
       slope[j] += error * row[j];
   }
 
-  /// Each integer goes where the error is least; twice, since those behind change what those before should be.
-  void moveIntegers() {
-    for (int sweep = 0; sweep < 2; ++sweep)
-      for (size_t k = 0; k < terms; ++k) {
-        RoundedGroup &group = groups[k / size];
-        uint8_t &integer = group.integers[k % size];
-        float wish = static_cast<float>(integer) + slope[k] / (getRow(k)[k] * group.scale), level = std::clamp(std::nearbyint(wish), 0.0f, most);
-        if (level == static_cast<float>(integer))
-          continue;
-        addToSlope(k, -group.scale * (level - static_cast<float>(integer)));
-        integer = static_cast<uint8_t>(level);
-      }
-  }
-
-  /// Least squares for the scales of all groups, by turns: each to its best beside the others.
-  void fitScales() {
-    for (size_t begin = 0; begin < terms; begin += size) {
-      size_t end = std::min(begin + size, terms);
-      double square = 0, product = 0;
-      for (size_t k = begin; k < end; ++k) {
-        double along = 0;
-        for (size_t j = begin; j < end; ++j)
-          along += getRow(k)[j] * getBase(j);
-        square += along * getBase(k);
-        product += static_cast<double>(slope[k]) * getBase(k);
-      }
-      RoundedGroup &group = groups[begin / size];
-      auto scale = static_cast<float>(group.scale + product / square);
-      if (!(square > 0) || !std::isnormal(scale) || scale <= 0)
-        continue;
-      float change = scale - group.scale;
-      group.scale = scale;
-      for (size_t k = begin; k < end; ++k)
-        addToSlope(k, -change * getBase(k));
-    }
-  }
-
   const float *weights;
   const std::vector<float> &hessian;
   size_t terms, size;
-  float most;
+  float most, change = 0;
   RoundedGroup *groups;
   std::vector<float> slope;
 };
 
+/// Improves some outputs in step: each row of H is read once for all of them.
+void improve(std::vector<Output> &outputs, size_t terms, size_t size) {
+  auto each = [&](size_t begin, size_t end, auto step) {
+    for (size_t k = begin; k < end; ++k)
+      for (Output &output : outputs)
+        step(output, k);
+  };
+  // Twice, since the integers behind change what those before should be.
+  auto moveIntegers = [&] {
+    for (int sweep = 0; sweep < 2; ++sweep)
+      each(0, terms, [](Output &output, size_t k) { output.moveInteger(k); });
+  };
+  each(0, terms, [](Output &output, size_t k) { output.addError(k); });
+  for (int turn = 0; turn < 3; ++turn) {
+    moveIntegers();
+    for (size_t begin = 0; begin < terms; begin += size) {
+      for (Output &output : outputs)
+        output.fitScale(begin);
+      each(begin, std::min(begin + size, terms), [](Output &output, size_t k) { output.followScale(k); });
+      for (Output &output : outputs)
+        output.endScale();
+    }
+  }
+  moveIntegers();
+}
+
 } // namespace
 
-void descend(const std::vector<float> &weights, size_t outputs, const Gram &gram, size_t size, int bits, std::vector<RoundedGroup> &groups) {
-  size_t terms = gram.terms, perOutput = (terms + size - 1) / size;
+void descend(const std::vector<float> &weights, const Gram &gram, double damping, size_t size, int bits, std::vector<RoundedGroup> &groups) {
+  constexpr size_t kTogether = 16;
+  size_t terms = gram.terms, perOutput = (terms + size - 1) / size, count = weights.size() / terms;
   std::vector<float> hessian(gram.values.begin(), gram.values.end());
+  auto added = static_cast<float>(damping * gram.getMean());
   for (size_t k = 0; k < terms; ++k)
-    hessian[k * terms + k] += static_cast<float>(gram.getDamping());
-  for (size_t n = 0; n < outputs; ++n)
-    Output(weights.data() + n * terms, hessian, terms, size, bits, groups.data() + n * perOutput).improve();
+    hessian[k * terms + k] += added;
+  for (size_t first = 0; first < count; first += kTogether) {
+    std::vector<Output> outputs;
+    for (size_t n = first; n < std::min(count, first + kTogether); ++n)
+      outputs.emplace_back(weights.data() + n * terms, hessian, terms, size, bits, groups.data() + n * perOutput);
+    improve(outputs, terms, size);
+  }
 }
 
 } // namespace onager::compress

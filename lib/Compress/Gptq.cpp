@@ -2,98 +2,10 @@
 #include "lib/Compress/Gptq.h"
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 namespace onager::compress {
 
-void Gram::add(const float *product, size_t count) {
-  if (values.empty()) {
-    values.resize(count);
-    terms = static_cast<size_t>(std::llround(std::sqrt(static_cast<double>(count))));
-  }
-  for (size_t k = 0; k < values.size() && count == values.size(); ++k)
-    values[k] += product[k];
-}
-
-double Gram::getDamping() const {
-  double mean = 0;
-  for (size_t k = 0; k < terms; ++k)
-    mean += values[k * terms + k] / static_cast<double>(terms);
-  return mean > 0 ? 0.001 * mean : 1;
-}
-
 namespace {
-
-/// A square matrix, row-major.
-struct Matrix {
-  explicit Matrix(size_t size) : size(size), values(size * size) {}
-  double *row(size_t k) { return values.data() + k * size; }
-  size_t size;
-  std::vector<double> values;
-};
-
-/// The sum of products, in eight parts: one sum would wait for each addition before the next.
-double multiply(const double *a, const double *b, size_t count) {
-  double parts[8] = {}, sum = 0;
-  size_t k = 0;
-  for (; k + 8 <= count; k += 8)
-    for (size_t p = 0; p < 8; ++p)
-      parts[p] += a[k + p] * b[k + p];
-  for (; k < count; ++k)
-    sum += a[k] * b[k];
-  for (double part : parts)
-    sum += part;
-  return sum;
-}
-
-/// Turns a symmetric positive definite matrix into its lower Cholesky factor; what lies above the diagonal becomes 0.
-void factorize(Matrix &a) {
-  for (size_t k = 0; k < a.size; ++k) {
-    double *row = a.row(k);
-    for (size_t j = 0; j <= k; ++j) {
-      const double *other = a.row(j);
-      double sum = row[j] - multiply(row, other, j);
-      row[j] = j == k ? std::sqrt(std::max(sum, 1e-300)) : sum / other[j];
-    }
-    std::fill(row + k + 1, row + a.size, 0.0);
-  }
-}
-
-/// Inverts a lower triangular matrix, row by row.
-Matrix invertLower(Matrix &lower) {
-  Matrix inverse(lower.size);
-  for (size_t k = 0; k < lower.size; ++k) {
-    double *row = inverse.row(k), scale = 1 / lower.row(k)[k];
-    for (size_t t = 0; t < k; ++t) {
-      const double *other = inverse.row(t), factor = -lower.row(k)[t] * scale;
-      for (size_t j = 0; j <= t; ++j)
-        row[j] += factor * other[j];
-    }
-    row[k] = scale;
-  }
-  return inverse;
-}
-
-/// The upper factor U of the inverse of H, with U^T U = H^-1. Reversing rows and columns turns the one triangular factor of a matrix into that of its inverse: with J H J = L L^T
-/// it is J L^-1 J.
-std::vector<float> makeErrorRows(const Gram &gram) {
-  size_t size = gram.terms;
-  double damping = gram.getDamping();
-  Matrix reversed(size);
-  for (size_t k = 0; k < size; ++k) {
-    for (size_t j = 0; j < size; ++j)
-      reversed.row(size - 1 - k)[size - 1 - j] = gram.values[k * size + j];
-    reversed.row(k)[k] += damping;
-  }
-  // The diagonal was added to by position; it is the same in either order.
-  factorize(reversed);
-  Matrix inverse = invertLower(reversed);
-  std::vector<float> rows(size * size);
-  for (size_t k = 0; k < size; ++k)
-    for (size_t j = k; j < size; ++j)
-      rows[k * size + j] = static_cast<float>(inverse.row(size - 1 - k)[size - 1 - j]);
-  return rows;
-}
 
 /// Rounds one output's weights.
 class Row {
@@ -138,33 +50,47 @@ private:
 
 } // namespace
 
+/// Outputs that go through a matrix of terms together, so that its rows are read once for all of them.
+constexpr size_t kTogether = 16;
+
 /// Adds left times right, or times its transpose, to out: [rows, size] and [size, size].
 static void addProduct(const std::vector<float> &left, const std::vector<float> &right, size_t size, bool isTransposed, std::vector<float> &out) {
-  for (size_t begin = 0; begin < left.size(); begin += size)
-    for (size_t k = 0; k < size; ++k) {
-      if (isTransposed) {
-        out[begin + k] += static_cast<float>(std::inner_product(right.begin() + static_cast<std::ptrdiff_t>(k * size), right.begin() + static_cast<std::ptrdiff_t>((k + 1) * size), left.begin() + static_cast<std::ptrdiff_t>(begin), 0.0));
-        continue;
+  for (size_t first = 0; first < left.size(); first += kTogether * size)
+    for (size_t k = 0; k < size; ++k)
+      for (size_t begin = first; begin < std::min(left.size(), first + kTogether * size); begin += size) {
+        const float *row = right.data() + k * size;
+        if (isTransposed) {
+          out[begin + k] += multiply(row, left.data() + begin, size);
+          continue;
+        }
+        float factor = left[begin + k];
+        for (size_t j = 0; j < size; ++j)
+          out[begin + j] += factor * row[j];
       }
-      float factor = left[begin + k];
-      for (size_t j = 0; j < size; ++j)
-        out[begin + j] += factor * right[k * size + j];
-    }
 }
 
-void fitToOtherRows(std::vector<float> &weights, size_t outputs, const Gram &gram, const Gram &cross) {
+GramRounding::GramRounding(Gram own, size_t rows) : gram(std::move(own)) {
+  double share = static_cast<double>(gram.terms) / static_cast<double>(std::max<size_t>(rows, 1));
+  trust = static_cast<float>(std::max(0.0, 1 - 2 * share));
+  damping = 0.001 + 0.02 * share;
+  errorRows = makeErrorRows(gram, damping);
+}
+
+void GramRounding::fitToOtherRows(std::vector<float> &weights, const Gram &cross) const {
   size_t size = gram.terms;
-  std::vector<float> gap(size * size), inverseRows = makeErrorRows(gram), part(outputs * size), scaled(outputs * size);
+  if (trust == 0)
+    return;
+  std::vector<float> gap(size * size), part(weights.size()), scaled(weights.size());
   for (size_t k = 0; k < gap.size(); ++k)
-    gap[k] = static_cast<float>(cross.values[k] - gram.values[k]);
+    gap[k] = trust * static_cast<float>(cross.values[k] - gram.values[k]);
   addProduct(weights, gap, size, false, part);
-  addProduct(part, inverseRows, size, true, scaled);
-  addProduct(scaled, inverseRows, size, false, weights);
+  addProduct(part, errorRows, size, true, scaled);
+  addProduct(scaled, errorRows, size, false, weights);
 }
 
-std::vector<RoundedGroup> roundByGram(std::vector<float> weights, size_t outputs, const Gram &gram, size_t size, int bits) {
-  size_t terms = gram.terms, blockSize = std::max<size_t>(128, size);
-  std::vector<float> errorRows = makeErrorRows(gram), wanted = weights;
+std::vector<RoundedGroup> GramRounding::round(std::vector<float> weights, size_t size, int bits) const {
+  size_t terms = gram.terms, outputs = weights.size() / terms, blockSize = std::max<size_t>(128, size);
+  std::vector<float> wanted = weights;
   std::vector<Row> rows;
   for (size_t n = 0; n < outputs; ++n)
     rows.emplace_back(weights.data() + n * terms, errorRows, terms, size, bits);
@@ -179,7 +105,7 @@ std::vector<RoundedGroup> roundByGram(std::vector<float> weights, size_t outputs
   std::vector<RoundedGroup> all;
   for (std::vector<RoundedGroup> &own : groups)
     std::move(own.begin(), own.end(), std::back_inserter(all));
-  descend(wanted, outputs, gram, size, bits, all);
+  descend(wanted, gram, damping, size, bits, all);
   return all;
 }
 

@@ -1,30 +1,36 @@
-// Rounding that knows what the inputs look like: GPTQ (Frantar et al. 2022).
+// Rounding that knows what the inputs look like: GPTQ (Frantar et al. 2022), with the plain model's values as the aim (as GPTAQ, Li et al. 2025), and coordinate descent behind it.
 #ifndef ONAGER_LIB_COMPRESS_GPTQ_H
 #define ONAGER_LIB_COMPRESS_GPTQ_H
 
+#include "lib/Compress/Cholesky.h"
 #include "lib/Compress/Rounding.h"
 
 namespace onager::compress {
 
-/// X^T X of all rows that a layer read: terms x terms, row-major.
-struct Gram {
-  size_t terms = 0;
-  std::vector<double> values;
-  void add(const float *product, size_t count);
-  /// A thousandth of the mean of the diagonal, which is added to it: terms that were always 0 count for as much as that.
-  double getDamping() const;
+/// Rounds products of one input, whose rows X it knows by their Gram matrix.
+class GramRounding {
+public:
+  /// `gram` is X^T X of so many rows. The fewer rows there are for the terms, the larger is the multiple of the mean of the diagonal that is added to it.
+  GramRounding(Gram gram, size_t rows);
+
+  /// Moves weights, [outputs, terms], to those that come near, on the rows X, to what they make of other rows Y, where `cross` is Y^T X: a part of the least squares
+  /// W + W (Y^T X - X^T X) (X^T X + damping)^-1, the smaller the fewer rows there are, none below two rows for a term.
+  void fitToOtherRows(std::vector<float> &weights, const Gram &cross) const;
+
+  /// Rounds weights to groups of `size` terms with integer zero points: for each output its groups, one after the other. Terms are rounded in turn, and each one's error
+  /// is made up for by the weights that follow, as the inverse of the Gram matrix says; `descend` improves the result.
+  std::vector<RoundedGroup> round(std::vector<float> weights, size_t size, int bits) const;
+
+private:
+  Gram gram;
+  double damping;
+  float trust; ///< the part of the least squares that is taken
+  std::vector<float> errorRows;
 };
 
-/// Weights W' of a product, [outputs, terms], that come nearest, on the rows X of `gram`, to what the weights W make of other rows Y, where `cross` is Y^T X: the least squares
-/// W' = W + W (Y^T X - X^T X) (X^T X + damping)^-1, which stays at W where the rows are the same.
-void fitToOtherRows(std::vector<float> &weights, size_t outputs, const Gram &gram, const Gram &cross);
-
-/// Rounds the weights of a product, [outputs, terms], to groups of `size` terms with integer zero points: for each output its groups, one after the other.
-/// Terms are rounded in turn, and each one's error is made up for by the weights that follow, as the inverse of the Gram matrix says. What comes out is then improved by `descend`.
-std::vector<RoundedGroup> roundByGram(std::vector<float> weights, size_t outputs, const Gram &gram, size_t size, int bits);
-
-/// Lowers the error of rounded weights on the rows of `gram` by coordinate descent: in turns each integer, and the scale of each group, moves to its best beside the others.
-void descend(const std::vector<float> &weights, size_t outputs, const Gram &gram, size_t size, int bits, std::vector<RoundedGroup> &groups);
+/// Lowers the error of rounded weights on the rows of `gram` by coordinate descent: in turns each integer, and the scale of each group, moves to its best beside the others. `damping` times the
+/// mean of the diagonal is added to it.
+void descend(const std::vector<float> &weights, const Gram &gram, double damping, size_t size, int bits, std::vector<RoundedGroup> &groups);
 
 } // namespace onager::compress
 

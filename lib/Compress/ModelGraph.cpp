@@ -332,6 +332,8 @@ std::string ModelGraph::serializeGram(const std::string &value, int64_t terms, b
   addNode("Reshape", {value, shape}, rows);
   copy->clear_output();
   addOutput(rows, rows, zero, makeGramName(value));
+  addNode("Shape", {rows}, rows + " dims");
+  copy->add_output()->set_name(rows + " dims");
   if (!hasOther)
     return part.SerializeAsString();
   onnx::ValueInfoProto *input = copy->add_input();

@@ -29,6 +29,13 @@ public:
 
   onnx::GraphProto &graph() { return *model.mutable_graph(); }
   const onnx::GraphProto &graph() const { return model.graph(); }
+  const onnx::ModelProto &proto() const { return model; }
+  /// The version of ONNX's own operator set.
+  int64_t getOpset() const;
+  /// The elements of a constant of i64 or i32; nothing where it has another type, is none, or lacks elements.
+  std::optional<std::vector<int64_t>> readIntegers(const std::string &name) const;
+  /// The tensor of a constant; null where there is none.
+  onnx::TensorProto *findTensor(const std::string &name);
   /// The domain whose QuantizeLinear and DequantizeLinear have axes in this model: "" from operator set 13 on, "com.microsoft" before.
   std::string getQuantizeDomain() const;
   /// Lets nodes use a domain.
@@ -61,7 +68,7 @@ public:
   std::string serializeWithOutputs(const std::vector<std::string> &names) const;
   /// What computes some values alone, as a model whose outputs they are.
   std::string serializePart(const std::vector<std::string> &values) const { return copyPart(values).SerializeAsString(); }
-  /// What computes X^T X of a value's rows of so many elements, which has the name that makeGramName gives. With `hasOther` the model has one more input, makeOtherName's, other rows Y of as many elements and
+  /// What computes X^T X of a value's rows of so many elements, which has the name that makeGramName gives, and then the dims of X. With `hasOther` the model has one more input, makeOtherName's, other rows Y of as many elements and
   /// as many rows, and one more output, Y^T X, makeCrossName's.
   std::string serializeGram(const std::string &value, int64_t terms, bool hasOther) const;
   /// A node alone as a model, with the constants that it reads, or that a node reads which it reads, and with `input`, of given dims, as the input: i64 where it holds indices, else f32.

@@ -33,7 +33,7 @@ def compress(model: str | os.PathLike[str] | bytes, data: Data = None, output: s
     `data` is a folder of samples, `random:N`, or an iterable of feeds, of which each fifth is held out. `output` is where the model goes: ONNX where it ends in
     .onnx, else compiled. `quantize` is int8, int8-weights or int4, or several of them to choose from by `budget` or `target_bpw`; a `recipe` of an earlier report, or
     its file, does the same again. Other options are those of the command line: precision, budget, target_bpw, minimize, even_if_slower, range, rounding, group,
-    keep (a list), threads.
+    keep (a list), threads, prune ("flops=0.3"), mask ("2:4") and what belongs to them.
 
     Raises CompileError for models, data and options that cannot be used.
     """

@@ -167,17 +167,81 @@ TEST(Rounding, NothingButZerosStaysZero) {
   }
 }
 
-TEST(Gptq, InputsThatAreIndependentLeaveTheRoundingAsItIs) {
-  std::vector<float> weights = draw(4 * 64, 1);
+/// A Gram matrix of independent inputs.
+Gram makeIdentity(size_t terms, size_t zeros = 0) {
+  std::vector<float> identity(terms * terms);
+  for (size_t k = zeros; k < terms; ++k)
+    identity[k * terms + k] = 1;
   Gram gram;
-  std::vector<float> identity(64 * 64);
-  for (size_t k = 0; k < 64; ++k)
-    identity[k * 64 + k] = 1;
   gram.add(identity.data(), identity.size());
-  std::vector<RoundedGroup> groups = roundByGram(weights, 4, gram, 32, 4);
+  return gram;
+}
+
+TEST(Gptq, InputsThatAreIndependentLeaveLittleToGain) {
+  std::vector<float> weights = draw(4 * 64, 1);
+  std::vector<RoundedGroup> groups = GramRounding(makeIdentity(64), 4096).round(weights, 32, 4);
   ASSERT_EQ(groups.size(), 8u);
-  for (size_t g = 0; g < groups.size(); ++g)
-    EXPECT_EQ(groups[g].integers, roundGroup(weights.data() + g * 32, 32, 4, RoundingMethod::mse).integers);
+  for (size_t g = 0; g < groups.size(); ++g) {
+    std::vector<float> own(weights.begin() + static_cast<std::ptrdiff_t>(g * 32), weights.begin() + static_cast<std::ptrdiff_t>(g * 32 + 32));
+    double plain = measure(own, roundGroup(own.data(), 32, 4, RoundingMethod::mse)), found = measure(own, groups[g]);
+    EXPECT_LE(found, plain * (1 + 1e-6));
+    EXPECT_GT(found, 0.5 * plain);
+  }
+}
+
+TEST(Gptq, TheInverseIsThatOfTheWholeDampedMatrix) {
+  constexpr size_t kTerms = 24;
+  for (size_t zeros : {size_t(0), kTerms / 2}) {
+    Gram gram = makeIdentity(kTerms, zeros);
+    for (size_t a = zeros; a < kTerms; ++a)
+      for (size_t b = zeros; b < kTerms; ++b)
+        gram.values[a * kTerms + b] += 0.5;
+    std::vector<float> factor = makeErrorRows(gram, 0.1);
+    for (size_t a = 0; a < kTerms; ++a)
+      for (size_t b = 0; b < kTerms; ++b) {
+        double sum = 0;
+        for (size_t k = 0; k < kTerms; ++k) {
+          double inverse = 0; // of a and k
+          for (size_t r = 0; r < kTerms; ++r)
+            inverse += static_cast<double>(factor[r * kTerms + a]) * factor[r * kTerms + k];
+          sum += inverse * (gram.values[k * kTerms + b] + (k == b ? 0.1 * gram.getMean() : 0));
+        }
+        EXPECT_NEAR(sum, a == b, 1e-4) << a << ", " << b << ", zeros " << zeros;
+      }
+  }
+}
+
+TEST(Gptq, WeightsFollowRowsThatChanged) {
+  constexpr size_t kTerms = 16, kRows = 2000;
+  std::vector<float> weights = draw(kTerms, 5), rows = draw(kRows * kTerms, 6), changed = rows, own(kTerms * kTerms), cross(kTerms * kTerms);
+  for (size_t r = 0; r < kRows; ++r)
+    for (size_t k = 1; k < kTerms; ++k)
+      changed[r * kTerms + k] += 0.3f * rows[r * kTerms + k - 1];
+  for (size_t r = 0; r < kRows; ++r)
+    for (size_t a = 0; a < kTerms; ++a)
+      for (size_t b = 0; b < kTerms; ++b) {
+        own[a * kTerms + b] += changed[r * kTerms + a] * changed[r * kTerms + b];
+        cross[a * kTerms + b] += rows[r * kTerms + a] * changed[r * kTerms + b];
+      }
+  auto measureGap = [&](const std::vector<float> &fitted) {
+    double sum = 0;
+    for (size_t r = 0; r < kRows; ++r) {
+      double gap = 0;
+      for (size_t k = 0; k < kTerms; ++k)
+        gap += fitted[k] * changed[r * kTerms + k] - weights[k] * rows[r * kTerms + k];
+      sum += gap * gap;
+    }
+    return sum;
+  };
+  Gram gram, other;
+  gram.add(own.data(), own.size());
+  other.add(cross.data(), cross.size());
+  std::vector<float> fitted = weights, distrusting = weights;
+  GramRounding(gram, kRows).fitToOtherRows(fitted, other);
+  EXPECT_LT(measureGap(fitted), 0.01 * measureGap(weights));
+  // Fewer than two rows for a term say more about themselves than about others.
+  GramRounding(gram, kTerms).fitToOtherRows(distrusting, other);
+  EXPECT_EQ(distrusting, weights);
 }
 
 TEST(Gptq, ProductsOfInputsThatDependComeNearer) {
@@ -207,13 +271,13 @@ TEST(Gptq, ProductsOfInputsThatDependComeNearer) {
   std::vector<RoundedGroup> plain;
   for (size_t g = 0; g < kTerms / 32; ++g)
     plain.push_back(roundGroup(weights.data() + g * 32, 32, 4, RoundingMethod::mse));
-  EXPECT_LT(measureOutputs(roundByGram(weights, 1, gram, 32, 4)), 0.7 * measureOutputs(plain));
+  EXPECT_LT(measureOutputs(GramRounding(gram, kRows).round(weights, 32, 4)), 0.7 * measureOutputs(plain));
 }
 
 TEST(Gptq, InputsThatWereAlwaysZeroAreNoDivision) {
   std::vector<float> weights = draw(32, 4), nothing(32 * 32);
   Gram gram;
   gram.add(nothing.data(), nothing.size());
-  for (const RoundedGroup &group : roundByGram(weights, 1, gram, 16, 4))
+  for (const RoundedGroup &group : GramRounding(gram, 0).round(weights, 16, 4))
     EXPECT_TRUE(std::isfinite(group.scale) && group.integers.size() == 16);
 }

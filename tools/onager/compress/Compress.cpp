@@ -37,14 +37,15 @@ Command addCompress(CLI::App &app) {
   auto *recipe = app.add_option("--recipe", arguments->recipe, "Do what a recipe says of each layer")->type_name("R.json");
   app.add_option("--calibrate", arguments->data, "Samples: a folder of .npz, of folders of input_K.pb or INPUT.npy, or, for one input, of .npy or .pb; random:N")->type_name("DIR");
   addDecisions(app, *arguments, recipe);
+  arguments->prune.addOptions(app, recipe);
   app.add_option("--write-recipe", arguments->recipeOutput, "Write what was decided for each layer")->type_name("R.json");
   app.add_option("--report", arguments->report, "Write sizes, errors on held-out samples, and time")->type_name("R.json");
   app.add_option("--threads", arguments->threads, "Threads of a run; 0: as many as the process may use")->check(CLI::Range(0, 1024));
   arguments->random.addRandom(app);
   app.add_flag("--json", arguments->isJson, "Print the report as JSON");
   return [arguments] {
-    if (arguments->schemes.empty() && arguments->recipe.empty())
-      throw Failure(Status::badOption, "expected --quantize, --precision or --recipe");
+    if (arguments->schemes.empty() && arguments->recipe.empty() && !arguments->prune.isAny())
+      throw Failure(Status::badOption, "expected --quantize, --precision or --recipe, or --prune or --mask");
     Compression(*arguments).run();
     return Status::ok;
   };

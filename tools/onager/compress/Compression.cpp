@@ -31,6 +31,14 @@ static Scheme getScheme(const std::string &name) {
   return scheme;
 }
 
+/// The recipe with its part of pruning.
+static json::Value printWhole(const CompressReport &report) {
+  json::Value recipe = compress::printRecipe(report.recipe);
+  if (report.pruning.isAny())
+    (*recipe.getAsObject())["pruning"] = compress::printPruning(report.pruning);
+  return recipe;
+}
+
 Compression::Compression(const CompressArguments &arguments) : arguments(arguments), runs(arguments.model, arguments.data, arguments.random, arguments.threads) {
   for (const std::string &budget : arguments.budgets)
     request.budgets.emplace_back(budget);
@@ -38,6 +46,7 @@ Compression::Compression(const CompressArguments &arguments) : arguments(argumen
   bool isForBytes = !arguments.schemes.empty() && llvm::all_of(arguments.schemes, [](const std::string &name) { return compress::hasGroups(getScheme(name)); });
   request.objective = arguments.objective.empty() ? (isForBytes ? Objective::bytes : Objective::time) : arguments.objective == "bytes" ? Objective::bytes : Objective::time;
   check(arguments.recipe.empty() || !isSearch(), Status::badOption, "option 'recipe': a recipe has decided for each layer; expected no --budget and no --target-bpw");
+  check(!isSearch() || !arguments.schemes.empty(), Status::badOption, "options 'budget' and 'target-bpw': expected schemes to choose from: --quantize or --precision");
   check(arguments.schemes.size() < 2 || isSearch(), Status::badOption, "options 'quantize' and 'precision': several schemes need --budget or --target-bpw to choose by");
 }
 
@@ -69,15 +78,17 @@ Recipe Compression::plan(Scheme scheme) const {
 }
 
 void Compression::decide() {
+  std::string recipe = arguments.recipe.empty() ? "" : readFile(arguments.recipe), error;
+  report.pruning = prune(model, arguments.prune, recipe, arguments.kept, runs);
   if (isSearch())
     return chooseSchemes();
-  std::string error;
-  if (arguments.recipe.empty())
+  if (!recipe.empty())
+    check(compress::readRecipe(recipe, model, report.recipe, error), Status::badFile, error);
+  else if (!arguments.schemes.empty())
     report.recipe = plan(getScheme(arguments.schemes[0]));
-  else
-    check(compress::readRecipe(readFile(arguments.recipe), model, report.recipe, error), Status::badFile, error);
   bool usesData = calibrate(model, report.recipe, runs);
   usesData |= roundByData(model, report.recipe, runs);
+  usesData |= report.pruning.isAny() && runs.hasData();
   report.calibrationSamples = usesData ? runs.getCalibration().size() : 0;
 }
 
@@ -233,7 +244,7 @@ void Compression::judge() {
 
 void Compression::write() const {
   if (!arguments.recipeOutput.empty())
-    writeFile(arguments.recipeOutput, printJson(compress::printRecipe(report.recipe)));
+    writeFile(arguments.recipeOutput, printJson(printWhole(report)));
   if (!arguments.report.empty())
     writeFile(arguments.report, printJson(printReport(report)));
   if (llvm::StringRef(arguments.output).ends_with(".onnx") || arguments.output == "-")
@@ -249,7 +260,7 @@ void Compression::run() {
   open();
   decide();
   apply();
-  bool isJudged = !arguments.report.empty() || arguments.output != "-", mustBeFast = wantsSpeed() && arguments.recipe.empty() && !arguments.mayBeSlower;
+  bool isJudged = !arguments.report.empty() || arguments.output != "-", mustBeFast = wantsSpeed() && !arguments.schemes.empty() && !arguments.mayBeSlower;
   if (isJudged || isSearch() || mustBeFast)
     before = runs.compile(plain);
   if (!request.budgets.empty()) {

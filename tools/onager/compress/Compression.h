@@ -15,6 +15,7 @@ struct CompressArguments {
   int threads = 0;
   bool isJson = false, mayBeSlower = false;
   InputArguments random;
+  PruneArguments prune;
 };
 
 /// Compresses one model. Failures throw; files are written at the end.

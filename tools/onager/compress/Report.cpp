@@ -151,10 +151,13 @@ json::Value printReport(const CompressReport &report) {
   json::Array budgets;
   for (const BudgetOutcome &budget : report.budgets)
     budgets.push_back(json::Object{{"budget", budget.text}, {"held_out", budget.value}, {"holds", budget.holds}});
-  return json::Object{{"bytes_before", static_cast<int64_t>(report.bytesBefore)}, {"bytes_after", static_cast<int64_t>(report.bytesAfter)},
+  json::Object whole{{"bytes_before", static_cast<int64_t>(report.bytesBefore)}, {"bytes_after", static_cast<int64_t>(report.bytesAfter)},
                       {"calibration_samples", static_cast<int64_t>(report.calibrationSamples)}, {"held_out_samples", static_cast<int64_t>(report.heldOutSamples)},
                       {"layers", std::move(layers)}, {"held_out", std::move(errors)}, {"budgets", std::move(budgets)}, {"pareto", printFront(report.search)},
                       {"seconds", json::Object{{"plain", report.speed.plain}, {"compressed", report.speed.compressed}}}, {"notes", std::move(notes)}};
+  if (report.pruning.isAny())
+    whole["pruning"] = printPruneReport(report.pruning);
+  return whole;
 }
 
 std::string describeReport(const CompressReport &report) {
@@ -164,6 +167,7 @@ std::string describeReport(const CompressReport &report) {
   for (const compress::LayerRecipe &layer : report.recipe.layers)
     if (layer.scheme == compress::Scheme::keep)
       text += llvm::formatv("kept: {0} ({1}): {2}\n", layer.node, layer.op, layer.reason);
+  text += describePruning(report.pruning);
   for (const OutputError &error : report.errors)
     text += llvm::formatv("{0}: cosine {1:F6}, SQNR {2:F1} dB, max error {3:E2}, mean error {4:E2}, top-1 agreement {5:F2} %\n", error.name, error.cosine, error.sqnr, error.most,
                           error.mean, 100 * error.agreement);

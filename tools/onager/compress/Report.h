@@ -2,6 +2,7 @@
 #ifndef ONAGER_TOOLS_COMPRESS_REPORT_H
 #define ONAGER_TOOLS_COMPRESS_REPORT_H
 
+#include "Prune.h"
 #include "Search.h"
 #include "lib/Compress/Recipe.h"
 #include "llvm/Support/JSON.h"
@@ -42,6 +43,7 @@ struct BudgetOutcome {
 
 struct CompressReport {
   compress::Recipe recipe;
+  compress::Pruning pruning;
   size_t calibrationSamples = 0, heldOutSamples = 0;
   uint64_t bytesBefore = 0, bytesAfter = 0; ///< of the ONNX model
   std::vector<OutputError> errors;

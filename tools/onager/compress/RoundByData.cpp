@@ -16,6 +16,7 @@ using compress::ModelGraph;
 /// What the rows of a layer's input are like: X of the model whose layers so far are rounded, Y of the plain model.
 struct Grams {
   Gram own, cross; ///< X^T X and, unless nothing is rounded yet, Y^T X
+  size_t rows = 0;
 };
 
 class DataRounding {
@@ -59,6 +60,7 @@ private:
   void round(const std::vector<Layer> &layers, const std::string &what) {
     int64_t terms = layers[0].dims[1 - static_cast<size_t>(layers[0].channelAxis)];
     Grams grams = hasRounded ? observeBoth(layers[0].input, terms, what) : observe(layers[0].input, terms, what);
+    compress::GramRounding rounding(std::move(grams.own), grams.rows);
     compress::Recipe done;
     for (const Layer &layer : layers) {
       showProgress("rounding " + layer.name);
@@ -66,8 +68,8 @@ private:
       size_t outputs, size;
       std::vector<float> rows = compress::readRows(model, layer, outputs, size);
       if (hasRounded)
-        compress::fitToOtherRows(rows, outputs, grams.own, grams.cross);
-      entry.groups = compress::roundByGram(std::move(rows), outputs, grams.own, static_cast<size_t>(entry.group), entry.scheme == compress::Scheme::int4 ? 4 : 8);
+        rounding.fitToOtherRows(rows, grams.cross);
+      entry.groups = rounding.round(std::move(rows), static_cast<size_t>(entry.group), entry.scheme == compress::Scheme::int4 ? 4 : 8);
       done.layers.push_back(entry);
     }
     std::string error;
@@ -78,8 +80,10 @@ private:
 
   Grams observe(const std::string &value, int64_t terms, const std::string &what) const {
     Grams grams;
-    runs.run(model.serializeGram(value, terms, false), runs.getCalibration(), what,
-             [&](const rt::Manifest &, const std::vector<Tensor> &, const std::vector<Tensor> &outputs) { addTo(grams.own, outputs[0]); });
+    runs.run(model.serializeGram(value, terms, false), runs.getCalibration(), what, [&](const rt::Manifest &, const std::vector<Tensor> &, const std::vector<Tensor> &outputs) {
+      addTo(grams.own, outputs[0]);
+      grams.rows += static_cast<size_t>(getElement(outputs[1], 0));
+    });
     return grams;
   }
 
@@ -101,7 +105,8 @@ private:
       second.run();
       std::vector<Tensor> outputs = second.copyOutputs();
       addTo(grams.own, outputs[0]);
-      addTo(grams.cross, outputs[1]);
+      grams.rows += static_cast<size_t>(getElement(outputs[1], 0));
+      addTo(grams.cross, outputs[2]);
     }
     return grams;
   }

@@ -1,0 +1,40 @@
+// Pruning as a step of `onager compress`, before anything is quantised.
+#ifndef ONAGER_TOOLS_COMPRESS_PRUNE_H
+#define ONAGER_TOOLS_COMPRESS_PRUNE_H
+
+#include "SampleRuns.h"
+#include "lib/Compress/Prune/Pruning.h"
+
+namespace CLI {
+class Option;
+}
+
+namespace onager::cli {
+
+struct PruneArguments {
+  std::vector<std::string> shares; ///< "channels=0.5", "heads=0.25", "flops=0.3"
+  std::string criterion, scope = "layer", mask, maskMethod;
+  double floor = 0.125;
+  bool isPlain = false; ///< no refit
+  /// Declares the options that choose, which a recipe leaves no room for.
+  void addOptions(CLI::App &app, CLI::Option *recipe);
+  bool isAny() const { return !shares.empty() || !mask.empty(); }
+};
+
+/// Prunes the model as the options say or, with the text of a recipe, as that does; `kept` are nodes that get no mask. Runs samples where the criterion, the masks or the refit need them, and fails
+/// without.
+compress::Pruning prune(compress::ModelGraph &model, const PruneArguments &arguments, const std::string &recipe, const std::vector<std::string> &kept, const SampleRuns &runs);
+
+/// Fits layers behind what was cut to what they gave in the plain model, one after the other, on the calibration samples.
+void refit(compress::ModelGraph &model, const std::string &plain, compress::Pruning &pruning, const SampleRuns &runs);
+
+/// Masks the layers that `pruning` lists, and fits what is left of them to what they gave in the plain model where it says so.
+void applyMasks(compress::ModelGraph &model, const std::string &plain, compress::Pruning &pruning, const SampleRuns &runs);
+
+llvm::json::Value printPruneReport(const compress::Pruning &pruning);
+/// The same for people.
+std::string describePruning(const compress::Pruning &pruning);
+
+} // namespace onager::cli
+
+#endif

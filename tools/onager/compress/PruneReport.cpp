@@ -1,0 +1,47 @@
+// Telling of pruning.
+#include "Prune.h"
+#include "llvm/Support/FormatVariadic.h"
+
+namespace json = llvm::json;
+
+namespace onager::cli {
+
+static constexpr const char *kNoSparseKernels = "weights that are 0 are stored and multiplied like others: sparse kernels would win from about 70 % of zeros; dense is kept";
+
+json::Value printPruneReport(const compress::Pruning &pruning) {
+  json::Array groups, refits, masks, slices;
+  for (const compress::PrunedGroup &group : pruning.groups)
+    groups.push_back(json::Object{{"weights", json::fixUTF8(group.weights)}, {"axis", static_cast<int64_t>(group.axis)}, {"what", group.isHeads ? "heads" : "channels"}, {"units", group.units},
+                                  {"removed", static_cast<int64_t>(group.removed.size())}, {"kept", group.units - static_cast<int64_t>(group.removed.size())}, {"mean_score_kept", group.keptScore},
+                                  {"mean_score_removed", group.removedScore}, {"sensitivity", group.sensitivity}, {"flops_before", group.operationsBefore}, {"flops_after", group.operationsAfter},
+                                  {"bytes_before", static_cast<int64_t>(group.bytesBefore)}, {"bytes_after", static_cast<int64_t>(group.bytesAfter)}});
+  for (const compress::RefitError &error : pruning.refits)
+    refits.push_back(json::Object{{"node", json::fixUTF8(error.node)}, {"form", error.form}, {"error_before", error.before}, {"error_after", error.after}});
+  for (const compress::MaskedLayer &layer : pruning.masks)
+    masks.push_back(json::Object{{"node", json::fixUTF8(layer.node)}, {"pattern", layer.pattern}, {"method", compress::printMaskMethod(layer.method)}, {"weights", static_cast<int64_t>(layer.weights)},
+                                 {"zeros", static_cast<int64_t>(layer.zeros)}, {"change", layer.change}, {"kernel", kNoSparseKernels}});
+  for (const compress::Slice &slice : pruning.slices)
+    slices.push_back(json::Object{{"weights", json::fixUTF8(slice.weights)}, {"axis", static_cast<int64_t>(slice.axis)}, {"removed", json::Array(slice.removed)}});
+  return json::Object{{"flops_before", pruning.operationsBefore}, {"flops_after", pruning.operationsAfter}, {"groups", std::move(groups)}, {"refits", std::move(refits)}, {"masks", std::move(masks)},
+                      {"slices", std::move(slices)}};
+}
+
+std::string describePruning(const compress::Pruning &pruning) {
+  std::string text;
+  if (!pruning.groups.empty())
+    text += llvm::formatv("pruned: {0:F3} -> {1:F3} GFLOP (-{2:F1} %)\n", pruning.operationsBefore / 1e9, pruning.operationsAfter / 1e9,
+                          100 * (1 - pruning.operationsAfter / std::max(pruning.operationsBefore, 1.0)));
+  for (const compress::PrunedGroup &group : pruning.groups)
+    if (!group.removed.empty())
+      text += llvm::formatv("pruned: {0} of {1} {2} of '{3}', {4} -> {5} bytes\n", group.removed.size(), group.units, group.isHeads ? "heads" : "channels", group.weights, group.bytesBefore,
+                            group.bytesAfter);
+  for (const compress::RefitError &error : pruning.refits)
+    text += llvm::formatv("refitted: {0}, by {1}: error {2:F4} -> {3:F4}\n", error.node, error.form, error.before, error.after);
+  for (const compress::MaskedLayer &layer : pruning.masks)
+    text += llvm::formatv("masked: {0}, {1} by {2}: {3} of {4} weights are 0\n", layer.node, layer.pattern, compress::printMaskMethod(layer.method), layer.zeros, layer.weights);
+  if (!pruning.masks.empty())
+    text += std::string("note: ") + kNoSparseKernels + "\n";
+  return text;
+}
+
+} // namespace onager::cli
