@@ -145,6 +145,43 @@ def test_refit_brings_layers_near_to_what_they_gave(network, samples, tmp_path):
     assert measure_error(run_onnxruntime(tmp_path / "fitted.onnx", x), expected) < 0.3 * measure_error(run_onnxruntime(tmp_path / "plain.onnx", x), expected)
 
 
+def make_shifted(kind: str) -> onnx.ModelProto:
+    """Layers whose shift goes into the means of a norm, into an addition, or whose sums are too long to be solved for."""
+    random = np.random.default_rng(9)
+    tensors: list = []
+
+    def weights(name: str, *shape: int, offset: float = 0) -> str:
+        tensors.append(numpy_helper.from_array((offset + random.standard_normal(shape) / np.sqrt(max(1, np.prod(shape[1:])))).astype(np.float32), name))
+        return name
+
+    wide = 576 if kind == "scales" else 32
+    nodes = [helper.make_node("Conv", ["x", weights("w1", wide, 3, 3, 3), weights("b1", wide, offset=1)], ["c"], "first", pads=[1] * 4), helper.make_node("Relu", ["c"], ["r"])]
+    if kind == "added":
+        nodes += [helper.make_node("GlobalAveragePool", ["r"], ["p"]), helper.make_node("Flatten", ["p"], ["f"]), helper.make_node("MatMul", ["f", weights("w2", wide, 10)], ["m"], "second"),
+                  helper.make_node("Add", ["m", weights("b2", 10)], ["y"])]
+    else:
+        nodes.append(helper.make_node("Conv", ["r", weights("w2", 8, wide, 3, 3)], ["m"], "second", pads=[1] * 4))
+        for name, values in (("scale", random.standard_normal(8)), ("shift", random.standard_normal(8)), ("mean", random.standard_normal(8)), ("variance", 0.5 + random.random(8))):
+            tensors.append(numpy_helper.from_array(values.astype(np.float32), name))
+        nodes += [helper.make_node("BatchNormalization", ["m", "scale", "shift", "mean", "variance"], ["n"]), helper.make_node("GlobalAveragePool", ["n"], ["p"]), helper.make_node("Flatten", ["p"], ["y"])]
+    graph = helper.make_graph(nodes, "shifted", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, 8, 8])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", None])], tensors)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.mark.parametrize(("kind", "form"), [("mean", "weights"), ("added", "weights"), ("scales", "scales")])
+def test_refit_finds_a_place_for_shifts(samples, tmp_path, kind, form):
+    onnx.save(make_shifted(kind), tmp_path / "plain.onnx")
+    options = ["--prune", "channels=0.5", "--calibrate", samples]
+    compress(tmp_path / "plain.onnx", tmp_path / "cut.onnx", *options, "--no-refit")
+    report = compress(tmp_path / "plain.onnx", tmp_path / "fitted.onnx", *options)
+    (entry,) = report["pruning"]["refits"]
+    assert entry["node"] == "second" and entry["form"] == form and entry["error_after"] < 0.6 * entry["error_before"]
+    x = draw(64, 99)
+    expected = run_onnxruntime(tmp_path / "plain.onnx", x)
+    assert measure_error(run_onnxruntime(tmp_path / "fitted.onnx", x), expected) < 0.3 * measure_error(run_onnxruntime(tmp_path / "cut.onnx", x), expected)
+
+
 def test_recipes_prune_the_same_bytes_and_may_be_edited(network, samples, tmp_path):
     recipe, edited = tmp_path / "recipe.json", tmp_path / "edited.json"
     compress(network, tmp_path / "first.onnx", "--prune", "channels=0.5", "--calibrate", samples, "--mask", "2:4", "--write-recipe", recipe)
