@@ -203,8 +203,11 @@ void ModelGraph::setNodes(std::vector<onnx::NodeProto> nodes) {
 void ModelGraph::clean() {
   index();
   auto *nodes = graph().mutable_node();
-  nodes->erase(std::remove_if(nodes->begin(), nodes->end(), [&](const onnx::NodeProto &node) { return node.op_type() == "Constant" && node.output_size() == 1 && !readers.count(node.output(0)); }),
-               nodes->end());
+  // What moves constants that are read no more goes with them.
+  auto isUseless = [&](const onnx::NodeProto &node) {
+    return (node.op_type() == "Constant" || (node.op_type() == "Transpose" && isConstant(node.input(0)))) && node.output_size() == 1 && !readers.count(node.output(0));
+  };
+  nodes->erase(std::remove_if(nodes->begin(), nodes->end(), isUseless), nodes->end());
   index();
   auto isUnread = [&](const auto &tensor) { return !readers.count(tensor.name()); };
   auto *initializers = graph().mutable_initializer();

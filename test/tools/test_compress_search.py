@@ -172,3 +172,28 @@ def test_what_cannot_be_searched_is_said(language, ids, tmp_path):
                                   (["--quantize", "int4", "--target-bpw", "99"], 2, "99")]:
         expect_error(run_onager("compress", language, "-o", tmp_path / "small.onnx", *options), status, said)
         assert not (tmp_path / "small.onnx").exists()
+
+
+def make_tied_model() -> onnx.ModelProto:
+    """A table that is the head as well."""
+    table = (np.random.default_rng(3).standard_normal((120, 64)) / 8).astype(np.float32)
+    nodes = [helper.make_node("Gather", ["table", "ids"], ["h"], "embedding"), helper.make_node("Tanh", ["h"], ["t"]),
+             helper.make_node("Transpose", ["table"], ["columns"], "turn", perm=[1, 0]), helper.make_node("MatMul", ["t", "columns"], ["y"], "head")]
+    graph = helper.make_graph(nodes, "tied", [helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch", "length"])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", "length", 120])], [numpy_helper.from_array(table, "table")])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.mark.parametrize(("options", "most", "least"), [(["--quantize", "int4"], 0.5, 14), (["--quantize", "int8-weights"], 0.8, 38), (["--quantize", "int8", "--calibrate", "random:6"], 0.8, 20),
+                                                        (["--precision", "bf16"], 1.1, 40), (["--quantize", "int4", "--rounding", "gptq", "--calibrate", "random:6"], 0.5, 14)])
+def test_heads_that_are_tables_are_layers(tmp_path, options, most, least):
+    onnx.save(make_tied_model(), tmp_path / "tied.onnx")
+    report = compress(tmp_path / "tied.onnx", tmp_path / "small.onnx", "--even-if-slower", "--dim", "batch=3", "--dim", "length=40", *options)
+    assert [layer["node"] for layer in report["layers"]] == ["embedding", "head"] and all(layer["scheme"] != "keep" for layer in report["layers"])
+    assert report["bytes_after"] < most * report["bytes_before"], "the table of f32 is gone"
+    x = {"ids": np.random.default_rng(1).integers(0, 120, (2, 30))}
+    plain, found = (onager.InferenceSession(path).run(None, x)[0] for path in (tmp_path / "tied.onnx", tmp_path / "small.onnx"))
+    other = onnxruntime.InferenceSession(str(tmp_path / "small.onnx")).run(None, x)[0]
+    sqnr = 10 * np.log10((plain**2).sum() / ((found - plain) ** 2).sum())
+    assert sqnr > least
+    assert np.abs(found - other).max() < 0.02 * np.abs(plain).max()

@@ -126,6 +126,16 @@ bool ClusterBuilder::isOnlyReadBy(unsigned number, Operation *op, unsigned targe
   return true;
 }
 
+/// True where an operation of the cluster that reads more than one element for each of its own, as products and windows do, reads what another cluster computes: that must be in memory by then.
+bool ClusterBuilder::readsWhole(unsigned number, unsigned other) {
+  return llvm::any_of(clusters[number].ops, [&](Operation *op) {
+    bool isOpaque = getRole(op, fuse) == Role::opaque;
+    if (op != clusters[number].hero && !isOpaque)
+      return false;
+    return llvm::any_of(llvm::enumerate(op->getOperands()), [&](auto operand) { return clusterOf(operand.value()) == other && (isOpaque || !takesPrologue(op, operand.index())); });
+  });
+}
+
 /// Recomputes the level after operations were added.
 void ClusterBuilder::refresh(unsigned number) {
   Cluster &cluster = clusters[number];
@@ -179,7 +189,7 @@ bool ClusterBuilder::join(Operation *op, ArrayRef<unsigned> reads, bool constant
   for (unsigned target : candidates) {
     SmallVector<unsigned> absorbed;
     for (unsigned other : candidates)
-      if (other != target && !clusters[other].hero && (!clusters[target].hero || isPlain(other)) && isOnlyReadBy(other, op, target) &&
+      if (other != target && !clusters[other].hero && (!clusters[target].hero || isPlain(other)) && isOnlyReadBy(other, op, target) && !readsWhole(target, other) &&
           clusters[other].ops.size() + clusters[target].ops.size() < kLargestCluster)
         absorbed.push_back(other);
     SmallVector<unsigned> allReads(reads);

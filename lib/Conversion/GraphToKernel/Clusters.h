@@ -50,6 +50,7 @@ private:
   void refresh(unsigned number);
   bool readsConstantsOnly(mlir::Operation *op);
   bool isPlain(unsigned number);
+  bool readsWhole(unsigned number, unsigned other);
   bool isOnlyReadBy(unsigned number, mlir::Operation *op, unsigned target);
 
   mlir::Block &block;

@@ -20,6 +20,8 @@ using Index = UnitEmitter::Index;
 constexpr int64_t kLanes = kernel::kPanelWidth;
 /// Rows up to which widening in registers beats panels of f32, and rows of one tile of it.
 constexpr int64_t kFewRows = 8, kTileRows = 4;
+/// Bytes that weights are prefetched ahead: their loads are too narrow to ask for lines early enough.
+constexpr int64_t kPrefetchBytes = 1024;
 
 struct BlockShape {
   kernel::BlockGemmOp op;
@@ -76,6 +78,7 @@ struct BlockGemmEmitter {
     auto words = VectorType::get({kLanes}, e.b.getI32Type());
     Value at = e.mul(e.add(e.mul(panel, e.i64(s.blocks * s.block / s.perStep)), step), e.i64(kLanes));
     Value bytes = LLVM::LoadOp::create(e.b, VectorType::get({kLanes}, i8), e.address(i8, packed, at), 1);
+    LLVM::Prefetch::create(e.b, e.address(i8, packed, e.add(at, e.i64(kPrefetchBytes))), /*rw=*/0, /*hint=*/3, /*cache=*/1);
     Value wide = arith::ExtUIOp::create(e.b, words, bytes);
     auto toFloat = [&](Value numbers) -> Value { return arith::SIToFPOp::create(e.b, lanes, numbers); };
     if (s.perStep == 1)
