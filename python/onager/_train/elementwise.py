@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from .node import Node, RULES, get_list, operator
 
 KINDS = onnx.TensorProto
-TYPES = {KINDS.FLOAT: torch.float32, KINDS.DOUBLE: torch.float64, KINDS.FLOAT16: torch.float16, KINDS.BOOL: torch.bool, KINDS.INT8: torch.int8, KINDS.INT16: torch.int16,
+TYPES = {KINDS.FLOAT: torch.float32, KINDS.DOUBLE: torch.float64, KINDS.FLOAT16: torch.float16, KINDS.BFLOAT16: torch.bfloat16, KINDS.BOOL: torch.bool, KINDS.INT8: torch.int8, KINDS.INT16: torch.int16,
          KINDS.INT32: torch.int32, KINDS.INT64: torch.int64, KINDS.UINT8: torch.uint8}
-"""Element types that NumPy and PyTorch share."""
+"""Element types that constants and casts may have."""
 UNARY = {"Abs": torch.abs, "Acos": torch.acos, "Acosh": torch.acosh, "Asin": torch.asin, "Asinh": torch.asinh, "Atan": torch.atan, "Atanh": torch.atanh, "Ceil": torch.ceil,
          "Cos": torch.cos, "Cosh": torch.cosh, "Erf": torch.erf, "Exp": torch.exp, "Floor": torch.floor, "HardSwish": F.hardswish, "IsNaN": torch.isnan, "Log": torch.log,
          "Mish": F.mish, "Neg": torch.neg, "Not": torch.logical_not, "Reciprocal": torch.reciprocal, "Relu": torch.relu, "Round": torch.round, "Sigmoid": torch.sigmoid,

@@ -25,6 +25,9 @@ from .module import GraphModule
 from .node import BAD_FILE, BAD_OPTION, REFUSED
 from .samples import Batch, Samples, run_session
 
+# What compressing adds to the names of weights.
+SUFFIXES = ("_quantized", "_blocks", "_bf16", "_f16")
+
 
 def load_model(model: str | os.PathLike[str] | bytes, what: str) -> onnx.ModelProto:
     try:
@@ -76,9 +79,9 @@ def quantise(plain: GraphModule, masks: Mapping[str, torch.Tensor], samples: Sam
     trained, layers, moved = module.list_trained(), find_layer_weights(plain), {}
     with torch.no_grad():
         for name, values in plain.weights.items():
-            places = [found for found in (name, name + "_quantized", name + "_blocks") if found in trained]
+            places = [found for found in (name, *(name + suffix for suffix in SUFFIXES)) if found in trained]
             for found in places:
-                is_turned = found.endswith("_blocks") and not layers[name]
+                is_turned = found.endswith("_blocks") and not layers.get(name, True)
                 if found in masks or name in masks:
                     moved[found] = masks[name].t() if is_turned else masks[name]
                 trained[found].copy_(values.t() if is_turned else values)

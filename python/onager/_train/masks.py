@@ -33,7 +33,7 @@ def keep_half_of_fours(weights: torch.Tensor, is_transposed: bool) -> torch.Tens
     whole = rows.shape[1] // 4 * 4
     fours = rows[:, :whole].abs().reshape(rows.shape[0], -1, 4)
     kept = torch.ones(rows.shape, dtype=torch.bool)
-    ranks = fours.argsort(-1, descending=True, stable=True).argsort(-1, stable=True)
+    ranks = fours.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1, stable=True)
     kept[:, :whole] = (ranks < 2).reshape(rows.shape[0], whole)
     return (kept if is_transposed else kept.t()).reshape(weights.shape)
 
@@ -41,7 +41,7 @@ def keep_half_of_fours(weights: torch.Tensor, is_transposed: bool) -> torch.Tens
 def keep_largest(weights: torch.Tensor, share: float) -> torch.Tensor:
     """Takes out the share of a tensor's weights that is nearest to zero."""
     kept = torch.ones(weights.numel(), dtype=torch.bool)
-    kept[weights.abs().reshape(-1).argsort(stable=True)[:int(share * weights.numel())]] = False
+    kept[weights.abs().reshape(-1).argsort(dim=0, stable=True)[:int(share * weights.numel())]] = False
     return kept.reshape(weights.shape)
 
 

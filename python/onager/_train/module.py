@@ -14,6 +14,8 @@ from . import elementwise, layers, movement  # noqa: F401  (their rules)
 from .node import REFUSED, RULES, Node, make_node
 from .quantization import RANGES, BlockWeights, IntegerWeights, make_block_weights, make_integer_weights
 
+FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+BLOCK_INPUTS = {"MatMulNBits": 1, "GatherBlockQuantized": 0}
 QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 # Inputs that are settings of a node rather than weights.
 SETTINGS = {"BatchNormalization": (3, 4), "Clip": (1, 2), "Pad": (2,), "Resize": (1, 2, 3), "Upsample": (1,), "Range": (0, 1, 2), "Pow": (1,), "OneHot": (2,)}
@@ -21,9 +23,9 @@ WEIGHT_INPUTS = {"Conv": (1, 2), "ConvTranspose": (1, 2), "Gemm": (1, 2), "PRelu
 
 
 class GraphModule(torch.nn.Module):
-    """A model's main graph. `weights` are its trained initialisers of f32 by name, `integers` and `blocks` the integer ones, `scales` the logarithms of scales.
+    """A model's main graph. `weights` are its trained initialisers of floats by name, in f32, `integers` and `blocks` the integer ones, `scales` the logarithms of scales.
 
-    Trained are initialisers of f32 with more than one element, or which are a layer's weights or bias; not those that are a node's settings or named in `frozen`. With `scales` "fixed"
+    Trained are initialisers of f32, f16 and bf16 with more than one element, or which are a layer's weights or bias; not those that are a node's settings or named in `frozen`. With `scales` "fixed"
     scales stay. `batch_norm` is "frozen" or "update". Raises CompileError, which names the nodes, where the graph has operators without a rule.
     """
 
@@ -60,6 +62,8 @@ class GraphModule(torch.nn.Module):
         array = onnx.numpy_helper.to_array(proto)
         if proto.data_type in (onnx.TensorProto.INT4, onnx.TensorProto.UINT4, onnx.TensorProto.UINT16):
             array = array.astype(np.int32)
+        elif proto.data_type == onnx.TensorProto.BFLOAT16:
+            return torch.from_numpy(array.astype(np.float32)).bfloat16()
         elif proto.data_type not in elementwise.TYPES:
             raise CompileError(f"initialiser '{proto.name}' of type {onnx.TensorProto.DataType.Name(proto.data_type)} cannot be trained with", REFUSED)
         return torch.from_numpy(np.array(array))
@@ -77,21 +81,21 @@ class GraphModule(torch.nn.Module):
             if tensor.data_type == onnx.TensorProto.FLOAT and self._is_scale(name):
                 if scales == "learned" and (self.constants[name] > 0).all() and not self._is_bias_scale(name):
                     self.scales[name] = torch.nn.Parameter(self.constants[name].log())
-            elif tensor.data_type == onnx.TensorProto.FLOAT and self._is_weight(name):
-                self.weights[name] = torch.nn.Parameter(self.constants[name].clone())
+            elif tensor.data_type in FLOATS and self._is_weight(name):
+                self.weights[name] = torch.nn.Parameter(self.constants[name].float().clone())
             elif tensor.data_type in RANGES and self._is_dequantized(readers):
                 self._place_integers(name, tensor)
-            elif tensor.data_type == onnx.TensorProto.UINT8 and all(node.op == "MatMulNBits" and k == 1 for node, k in readers):
+            elif tensor.data_type == onnx.TensorProto.UINT8 and all(BLOCK_INPUTS.get(node.op) == k for node, k in readers):
                 self._place_blocks(name)
         for k, parameter in enumerate(self.list_trained().values()):
             self.register_parameter(f"parameter{k}", parameter)
 
     def _is_scale(self, name: str) -> bool:
-        return all((node.op in QUANTIZERS and k == 1) or (node.op == "MatMulNBits" and k == 2) for node, k in self.readers[name])
+        return all((node.op in QUANTIZERS and k == 1) or (node.op in BLOCK_INPUTS and k == 2) for node, k in self.readers[name])
 
     def _is_weight(self, name: str) -> bool:
         places = self.readers[name]
-        is_setting = any(k in SETTINGS.get(node.op, ()) or node.op in QUANTIZERS and k > 0 or node.op == "MatMulNBits" and k in (1, 2, 3) for node, k in places)
+        is_setting = any(k in SETTINGS.get(node.op, ()) or node.op in QUANTIZERS and k > 0 or node.op in BLOCK_INPUTS and k in (BLOCK_INPUTS[node.op], 2, 3) for node, k in places)
         return not is_setting and (self.constants[name].numel() > 1 or any(k in WEIGHT_INPUTS.get(node.op, ()) for node, k in places))
 
     def _is_dequantized(self, readers: list[tuple[Node, int]]) -> bool:
@@ -126,10 +130,9 @@ class GraphModule(torch.nn.Module):
 
     def _place_blocks(self, name: str) -> None:
         node, _ = self.readers[name][0]
-        given = [self.constants.get(part) if part else None for part in node.inputs[1:4]]
-        zeros = given[2].numpy() if len(given) > 2 and given[2] is not None else None
-        if len(self.readers[name]) == 1 and given[1] is not None:
-            self.blocks[name] = make_block_weights(node, given[0].numpy(), given[1].numpy(), zeros)
+        scales, zeros = ([self.constants.get(part) for part in node.inputs[2:4]] + [None])[:2]
+        if len(self.readers[name]) == 1 and scales is not None:
+            self.blocks[name] = make_block_weights(node, self.constants[name].numpy(), scales.numpy(), None if zeros is None else zeros.numpy())
 
     def list_trained(self) -> dict[str, torch.nn.Parameter]:
         """Returns all parameters by the names of their initialisers: weights, then integers and blocks as what they stand for, then logarithms of scales."""
@@ -143,7 +146,7 @@ class GraphModule(torch.nn.Module):
 
     def get_values(self) -> dict[str, torch.Tensor]:
         """Returns the initialisers as the graph reads them: integer ones as levels."""
-        values = self.constants | self.weights
+        values = self.constants | {name: parameter.to(self.constants[name].dtype) for name, parameter in self.weights.items()}
         values |= {name: self.get_scale(name) for name in (*self.scales, *self.bias_scales)}
         return values | {name: entry.get_levels(self.get_scale(entry.scale)) for name, entry in self.integers.items()}
 

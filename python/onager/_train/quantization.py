@@ -89,11 +89,12 @@ def make_integer_weights(node: Node, levels: np.ndarray, kind: int, scale: torch
 
 @dataclasses.dataclass
 class BlockWeights:
-    """The weights of MatMulNBits as what they stand for, [outputs, terms]; bytes hold `bits` bits each, the first in the lowest."""
+    """The weights of MatMulNBits or GatherBlockQuantized as what they stand for, [outputs, terms]; bytes hold `bits` bits each, the first in the lowest."""
     weights: torch.nn.Parameter
     bits: int
     block: int
     zeros: torch.Tensor
+    is_filled: bool  # the last block is whole
 
     def get_blocks(self) -> torch.Tensor:
         """Returns the weights as [outputs, blocks, block], the last block filled up with zeros."""
@@ -101,7 +102,6 @@ class BlockWeights:
         return torch.nn.functional.pad(self.weights, [0, -terms % self.block]).reshape(outputs, -1, self.block)
 
     def get_levels(self, scales: torch.Tensor) -> torch.Tensor:
-        """Integer zero points stay outside of the rounding, so that 0 is kept exactly; others are part of what is rounded."""
         most, zeros = 2**self.bits - 1, self.zeros.unsqueeze(-1)
         return round_through(torch.clamp(self.get_blocks() / scales.unsqueeze(-1) + zeros, 0, most))
 
@@ -110,8 +110,10 @@ class BlockWeights:
         return ((self.get_levels(scales) - self.zeros.unsqueeze(-1)) * scales.unsqueeze(-1)).reshape(outputs, -1)[:, :terms]
 
     def export(self, scales: torch.Tensor) -> np.ndarray:
-        """Returns the bytes, [outputs, blocks, block * bits / 8]."""
+        """Returns the bytes, blocks one behind the other; of the last block as many as the constant has."""
         levels = self.get_levels(scales).detach().numpy().astype(np.uint8)
+        if not self.is_filled:
+            levels = levels.reshape(len(levels), -1)[:, :self.weights.shape[1]]
         return levels if self.bits == 8 else levels[..., 0::2] | levels[..., 1::2] << 4
 
 
@@ -121,17 +123,20 @@ def unpack(values: np.ndarray, bits: int) -> np.ndarray:
 
 
 def make_block_weights(node: Node, values: np.ndarray, scales: np.ndarray, zeros: np.ndarray | None) -> BlockWeights:
-    bits, block, outputs, terms = node.get("bits", 4), node.get("block_size"), node.get("N"), node.get("K")
-    if bits not in (4, 8) or len(node.inputs) > 4 and node.inputs[4]:
-        raise node.refuse("expected weights of 4 or 8 bits, without an order of groups")
-    levels = unpack(values.reshape(outputs, -1, block * bits // 8), bits).astype(np.float32)
+    bits, block = node.get("bits", 4), node.get("block_size")
+    outputs, terms = (node.get("N"), node.get("K")) if node.op == "MatMulNBits" else (values.shape[0], values.shape[-1] * 8 // bits)
+    if bits not in (4, 8) or len(node.inputs) > 4 and node.inputs[4] or node.get("gather_axis", 0) or node.get("quantize_axis", 1) not in (1, -1) or values.ndim < 2:
+        raise node.refuse("expected weights of 4 or 8 bits, in groups along the last dim, without an order of groups")
+    levels = unpack(values.reshape(outputs, -1), bits).astype(np.float32)
+    levels = np.pad(levels, [(0, 0), (0, -levels.shape[1] % block)]).reshape(outputs, -1, block)
     if zeros is None:
         zeros = np.full(levels.shape[:2], 2**(bits - 1), np.float32)
     elif zeros.dtype == np.uint8:
         zeros = unpack(zeros.reshape(outputs, -1), bits)[:, :levels.shape[1]]
     zeros = zeros.reshape(levels.shape[:2]).astype(np.float32)
     weights = (levels - zeros[..., None]) * scales.reshape(zeros.shape)[..., None]
-    return BlockWeights(torch.nn.Parameter(torch.from_numpy(weights.reshape(outputs, -1)[:, :terms].copy())), bits, block, torch.from_numpy(zeros))
+    return BlockWeights(torch.nn.Parameter(torch.from_numpy(weights.reshape(outputs, -1)[:, :terms].copy())), bits, block, torch.from_numpy(zeros),
+                        node.op == "MatMulNBits")
 
 
 @operator("MatMulNBits", domain="com.microsoft")
@@ -141,3 +146,11 @@ def matmul_nbits(node: Node, x, values, scales, zeros=None, order=None, bias=Non
         raise node.refuse("expected constant weights, scales and zero points")
     y = x @ blocks.get_rounded(scales.reshape(blocks.zeros.shape)).t()
     return y if bias is None else y + bias
+
+
+@operator("GatherBlockQuantized", domain="com.microsoft")
+def gather_block_quantized(node: Node, values, indices, scales, zeros=None):
+    blocks = node.owner.blocks.get(node.inputs[0])
+    if blocks is None:
+        raise node.refuse("expected constant weights, scales and zero points")
+    return torch.nn.functional.embedding(indices % len(blocks.weights), blocks.get_rounded(scales.reshape(blocks.zeros.shape)))
