@@ -11,7 +11,7 @@ from .._errors import CompileError
 
 def train(student: str | os.PathLike[str] | bytes, data: str | os.PathLike[str] | Iterable[Mapping[str, ArrayLike]], teacher: str | os.PathLike[str] | bytes | None = None, *,
           labels: str | Iterable[ArrayLike] | None = None, output: str | os.PathLike[str] | None = None, epochs: int = 10, learning_rate: float = 1e-3, weight_decay: float = 0.0,
-          batch: int | None = None, loss: str | None = None, temperature: float | None = None, distillation: float = 0.5, target: str | None = None, axis: int | None = None,
+          batch: int | None = None, held_out: int = 5, loss: str | None = None, temperature: float | None = None, distillation: float = 0.5, target: str | None = None, axis: int | None = None,
           mask: str | float | Mapping[str, ArrayLike] | None = "zeros", quantize: str | None = None, recipe: Mapping | str | os.PathLike[str] | None = None, scales: str = "learned",
           batch_norm: str = "frozen", frozen: Sequence[str] = (), seed: int = 0, threads: int | None = None, **options: object) -> dict:
     """Fine-tunes an ONNX model and returns a report; needs the packages torch and onnx.
@@ -21,7 +21,7 @@ def train(student: str | os.PathLike[str] | bytes, data: str | os.PathLike[str] 
 
     student, teacher: ONNX models, paths or bytes. The teacher takes no other inputs and has the student's outputs; by default, without labels, it is the student as it was given.
     data: an iterable of feeds (name -> array), or a folder of .npz. Each is a batch of training, in an order drawn anew in every epoch; with `batch`, rows of all of them are mixed,
-        that many at a time. Each fifth sample (or row) is held out.
+        that many at a time. Each `held_out`th sample (or row) is held out; 0 holds out none.
     labels: one array for each sample, or the name of an array in each. Integers are classes (cross entropy); floats are wanted values (mean squares). They are for the output
         `target`, the first by default.
     output: where the result goes: ONNX where it ends in .onnx, else compiled. Whole or absent, whatever happens.
@@ -48,6 +48,6 @@ def train(student: str | os.PathLike[str] | bytes, data: str | os.PathLike[str] 
 
     if epochs < 0 or not learning_rate > 0:
         raise CompileError(f"expected epochs of 0 or more and a learning_rate above 0, found {epochs} and {learning_rate}", 2)
-    return train_model(student, data, teacher, labels, output, epochs=epochs, learning_rate=learning_rate, weight_decay=weight_decay, batch=batch, loss=loss, temperature=temperature,
-                       distillation=distillation, target=target, axis=axis, mask=mask, quantize=quantize, recipe=recipe, scales=scales, batch_norm=batch_norm, frozen=tuple(frozen),
+    return train_model(student, data, teacher, labels, output, epochs=epochs, learning_rate=learning_rate, weight_decay=weight_decay, batch=batch, held_out=held_out, loss=loss,
+                       temperature=temperature, distillation=distillation, target=target, axis=axis, mask=mask, quantize=quantize, recipe=recipe, scales=scales, batch_norm=batch_norm, frozen=tuple(frozen),
                        seed=seed, threads=threads, options=options)

@@ -183,7 +183,7 @@ def write_model(model: bytes, output: str | os.PathLike[str]) -> None:
         raise
 
 
-def train_model(student, data, teacher, labels, output, *, epochs: int, learning_rate: float, weight_decay: float, batch: int | None, loss: str | None, temperature: float | None,
+def train_model(student, data, teacher, labels, output, *, epochs: int, learning_rate: float, weight_decay: float, batch: int | None, held_out: int, loss: str | None, temperature: float | None,
                 distillation: float, target: str | None, axis: int | None, mask: Mask, quantize: str | None, recipe: object, scales: str, batch_norm: str, frozen: tuple[str, ...],
                 seed: int, threads: int | None, options: Mapping[str, object]) -> dict:
     """Does what onager.train says, with PyTorch at hand."""
@@ -197,7 +197,7 @@ def train_model(student, data, teacher, labels, output, *, epochs: int, learning
     with use_settings(threads):
         module = GraphModule(load_model(student, "student"), **settings)
         plain = module.model.SerializeToString()
-        samples = Samples(data, labels, module.inputs, batch)
+        samples = Samples(data, labels, module.inputs, batch, held_out)
         masks = choose_masks(module, mask)
         if teacher is None and labels is None and not is_quantised and mask in (None, "zeros"):
             raise CompileError("there is nothing to learn from: expected a teacher or labels", BAD_OPTION)

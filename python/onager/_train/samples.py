@@ -1,4 +1,4 @@
-"""What a student learns from: batches of feeds, labels, and what the teacher says. Each fifth is held out, which chooses nothing and judges the result."""
+"""What a student learns from: batches of feeds, labels, and what the teacher says. Some are held out, which chooses nothing and judges the result."""
 from __future__ import annotations
 
 import dataclasses
@@ -27,7 +27,7 @@ class Batch:
 class Samples:
     """Batches as they are given, or, with `batch`, rows of all of them mixed anew in each epoch. A folder's archives are read one by one."""
 
-    def __init__(self, data: object, labels: object, inputs: Sequence[str], batch: int | None):
+    def __init__(self, data: object, labels: object, inputs: Sequence[str], batch: int | None, held_out: int):
         self.inputs, self.label_name = list(inputs), labels if isinstance(labels, str) else None
         self.teacher: InferenceSession | None = None
         self.paths: list[pathlib.Path] = []
@@ -44,7 +44,9 @@ class Samples:
         if batch is not None:
             self._pool(batch)
         count = len(self.entries or self.paths)
-        self.training, self.held_out = ([k for k in range(count) if (k % 5 == 4) == is_held] for is_held in (False, True))
+        self.training, self.held_out = ([k for k in range(count) if (held_out > 0 and k % held_out == held_out - 1) == is_held] for is_held in (False, True))
+        if not self.training:
+            raise CompileError(f"data: all {count} samples are held out", BAD_OPTION)
 
     def _check_count(self, count: int) -> None:
         if self.given_labels is not None and len(self.given_labels) != count:
