@@ -23,7 +23,7 @@ from digits_table import make_table, write_docs
 from places import WORK
 
 CHANNELS = 16
-EPOCHS, FINE_TUNING = 40, 20
+EPOCHS, FINE_TUNING = 30, 15
 TRAINING = {"batch": 32, "held_out": 0, "threads": 1, "weight_decay": 0.01}
 SEED = 1
 
@@ -75,10 +75,10 @@ class Fold:
     def name(self, variant: str) -> pathlib.Path:
         return self.folder / f"{variant}-{self.number}.onnx"
 
-    def compress(self, variant: str, **options: object) -> pathlib.Path:
-        """Compresses the plain network with batches of the training part."""
+    def compress(self, variant: str, model: pathlib.Path | None = None, **options: object) -> pathlib.Path:
+        """Compresses the plain network, or another, with batches of the training part."""
         batches = [{"image": self.images[k:k + 32]} for k in range(0, len(self.images), 32)]
-        onager.compress(self.plain, batches, self.name(variant), threads=1, **options)
+        onager.compress(model or self.plain, batches, self.name(variant), threads=1, **options)
         return self.name(variant)
 
     def train(self, variant: str, student: bytes | pathlib.Path, epochs: int = FINE_TUNING, **options: object) -> pathlib.Path:
@@ -101,12 +101,11 @@ class Fold:
 # What a variant is called in tables, how many points it may lose, and how it is made.
 VARIANTS: dict[str, tuple[str, float, Callable[[Fold], pathlib.Path]]] = {
     "int8": ("int8", 0.3, lambda fold: fold.compress("int8", quantize="int8")),
-    "int8-trained": ("int8, trained", 0.3, lambda fold: fold.train("int8-trained", fold.plain, 5, learning_rate=1e-4, quantize="int8")),
     "int4": ("int4, weights of products", 0.5, lambda fold: fold.compress("int4", quantize="int4")),
-    "int4-trained": ("int4, weights of products, trained", 0.5, lambda fold: fold.train("int4-trained", fold.plain, 5, learning_rate=1e-4, quantize="int4")),
     "two-of-four": ("2:4 by magnitude, not trained", 0.5, lambda fold: fold.train("two-of-four", fold.plain, 0, mask="2:4")),
     "two-of-four-trained": ("2:4, trained", 0.5, lambda fold: fold.train("two-of-four-trained", fold.plain, mask="2:4")),
-    "two-of-four-int8": ("2:4 and int8, trained", 0.5, lambda fold: fold.train("two-of-four-int8", fold.plain, mask="2:4", quantize="int8")),
+    "two-of-four-int8": ("2:4, trained, then int8", 0.5, lambda fold: fold.compress("two-of-four-int8", fold.name("two-of-four-trained"), quantize="int8")),
+    "half": ("half of the channels, not trained", 1.0, lambda fold: fold.train("half", fold.halve(), 0)),
     "half-trained": ("half of the channels, trained", 0.3, lambda fold: fold.train("half-trained", fold.halve(), learning_rate=2e-3)),
 }
 

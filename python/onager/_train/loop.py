@@ -138,7 +138,7 @@ class Trainer:
 
 
 def to_tensors(batch: Batch) -> dict[str, torch.Tensor]:
-    return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in batch.feeds.items()}
+    return {name: torch.from_numpy(array.copy()) for name, array in batch.feeds.items()}
 
 
 def check_teacher(teacher: InferenceSession, module: GraphModule) -> None:
