@@ -60,7 +60,7 @@ class GraphModule(torch.nn.Module):
     def to_tensor(self, proto: onnx.TensorProto) -> torch.Tensor:
         """Returns a constant; types that PyTorch lacks become wider ones."""
         array = onnx.numpy_helper.to_array(proto)
-        if proto.data_type in (onnx.TensorProto.INT4, onnx.TensorProto.UINT4, onnx.TensorProto.UINT16):
+        if proto.data_type in RANGES and proto.data_type not in elementwise.TYPES:
             array = array.astype(np.int32)
         elif proto.data_type == onnx.TensorProto.BFLOAT16:
             return torch.from_numpy(array.astype(np.float32)).bfloat16()

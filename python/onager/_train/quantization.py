@@ -17,6 +17,8 @@ from .node import Node, operator
 TYPES = onnx.TensorProto
 RANGES = {TYPES.INT8: (-128, 127), TYPES.UINT8: (0, 255), TYPES.INT16: (-32768, 32767), TYPES.UINT16: (0, 65535), TYPES.INT4: (-8, 7), TYPES.UINT4: (0, 15),
           TYPES.INT32: (-2**31, 2**31 - 1)}
+# Since operator set 25, and not known to older onnx packages.
+RANGES |= {getattr(TYPES, name): ends for name, ends in (("INT2", (-2, 1)), ("UINT2", (0, 3))) if hasattr(TYPES, name)}
 
 
 def round_through(x: torch.Tensor) -> torch.Tensor:
@@ -94,7 +96,7 @@ class BlockWeights:
     bits: int
     block: int
     zeros: torch.Tensor
-    is_filled: bool  # the last block is whole
+    filler: np.ndarray  # what the constant has behind the terms, [outputs, integers]
 
     def get_blocks(self) -> torch.Tensor:
         """Returns the weights as [outputs, blocks, block], the last block filled up with zeros."""
@@ -110,10 +112,9 @@ class BlockWeights:
         return ((self.get_levels(scales) - self.zeros.unsqueeze(-1)) * scales.unsqueeze(-1)).reshape(outputs, -1)[:, :terms]
 
     def export(self, scales: torch.Tensor) -> np.ndarray:
-        """Returns the bytes, blocks one behind the other; of the last block as many as the constant has."""
-        levels = self.get_levels(scales).detach().numpy().astype(np.uint8)
-        if not self.is_filled:
-            levels = levels.reshape(len(levels), -1)[:, :self.weights.shape[1]]
+        """Returns the bytes, [outputs, blocks one behind the other]; what fills up the last block stays as it was."""
+        levels = self.get_levels(scales).detach().numpy().astype(np.uint8).reshape(len(self.weights), -1)[:, :self.weights.shape[1]]
+        levels = np.concatenate([levels, self.filler], 1)
         return levels if self.bits == 8 else levels[..., 0::2] | levels[..., 1::2] << 4
 
 
@@ -127,7 +128,8 @@ def make_block_weights(node: Node, values: np.ndarray, scales: np.ndarray, zeros
     outputs, terms = (node.get("N"), node.get("K")) if node.op == "MatMulNBits" else (values.shape[0], values.shape[-1] * 8 // bits)
     if bits not in (4, 8) or len(node.inputs) > 4 and node.inputs[4] or node.get("gather_axis", 0) or node.get("quantize_axis", 1) not in (1, -1) or values.ndim < 2:
         raise node.refuse("expected weights of 4 or 8 bits, in groups along the last dim, without an order of groups")
-    levels = unpack(values.reshape(outputs, -1), bits).astype(np.float32)
+    integers = unpack(values.reshape(outputs, -1), bits)
+    levels = integers.astype(np.float32)
     levels = np.pad(levels, [(0, 0), (0, -levels.shape[1] % block)]).reshape(outputs, -1, block)
     if zeros is None:
         zeros = np.full(levels.shape[:2], 2**(bits - 1), np.float32)
@@ -135,8 +137,7 @@ def make_block_weights(node: Node, values: np.ndarray, scales: np.ndarray, zeros
         zeros = unpack(zeros.reshape(outputs, -1), bits)[:, :levels.shape[1]]
     zeros = zeros.reshape(levels.shape[:2]).astype(np.float32)
     weights = (levels - zeros[..., None]) * scales.reshape(zeros.shape)[..., None]
-    return BlockWeights(torch.nn.Parameter(torch.from_numpy(weights.reshape(outputs, -1)[:, :terms].copy())), bits, block, torch.from_numpy(zeros),
-                        node.op == "MatMulNBits")
+    return BlockWeights(torch.nn.Parameter(torch.from_numpy(weights.reshape(outputs, -1)[:, :terms].copy())), bits, block, torch.from_numpy(zeros), integers[:, terms:])
 
 
 @operator("MatMulNBits", domain="com.microsoft")

@@ -104,14 +104,20 @@ class Samples:
 
     def _ask(self, batch: Batch) -> Batch:
         if self.teacher and batch.teacher is None:
-            batch.teacher = run_session(self.teacher, batch.feeds)
+            batch.teacher = self._run_teacher(batch.feeds)
         return batch
+
+    def _run_teacher(self, feeds: Feeds) -> Feeds:
+        try:
+            return run_session(self.teacher, feeds)
+        except (ValueError, RuntimeError) as error:
+            raise CompileError(f"teacher: {error}", BAD_OPTION) from error
 
     def _ask_rows(self) -> None:
         """Runs the teacher over all rows; it may see them in other batches than the student."""
         for start in range(0, len(self.entries), self.batch):
             rows = self.entries[start:start + self.batch]
-            outputs = run_session(self.teacher, stack(rows).feeds)
+            outputs = self._run_teacher(stack(rows).feeds)
             for k, row in enumerate(rows):
                 row.teacher = {name: array[k] for name, array in outputs.items()}
 
