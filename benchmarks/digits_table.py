@@ -41,8 +41,9 @@ def make_table(results: dict) -> str:
         gap, low, high = find_interval(counts)
         size = statistics.median(entry["bytes"] for entry in entries)
         ratio = statistics.median(entry["seconds"] / entry["plain_seconds"] for entry in entries)
+        target = "–" if variant["most_lost"] is None else f"{-variant['most_lost']:+.1f}"
         text += (f"| {variant['title']} | {(counts['both'] + counts['only_compressed']) / total:.2%} | {counts['both']:,} | {counts['only_plain']} | {counts['only_compressed']} | "
-                 f"{gap:+.2f} ({low:+.2f} to {high:+.2f}) | {find_probability(counts):.2f} | {-variant['most_lost']:+.1f} | {size:,.0f} | {ratio:.2f}x |\n")
+                 f"{gap:+.2f} ({low:+.2f} to {high:+.2f}) | {find_probability(counts):.2g} | {target} | {size:,.0f} | {ratio:.2f}x |\n")
     return text
 
 
