@@ -76,9 +76,9 @@ class Fold:
         return self.folder / f"{variant}-{self.number}.onnx"
 
     def compress(self, variant: str, model: pathlib.Path | None = None, **options: object) -> pathlib.Path:
-        """Compresses the plain network, or another, with batches of the training part."""
+        """Compresses the plain network, or another, with batches of the training part; every layer, so that what is measured does not depend on the machine."""
         batches = [{"image": self.images[k:k + 32]} for k in range(0, len(self.images), 32)]
-        onager.compress(model or self.plain, batches, self.name(variant), threads=1, **options)
+        onager.compress(model or self.plain, batches, self.name(variant), threads=1, even_if_slower=True, **options)
         return self.name(variant)
 
     def train(self, variant: str, student: bytes | pathlib.Path, epochs: int = FINE_TUNING, **options: object) -> pathlib.Path:

@@ -69,7 +69,7 @@ def compressed(tmp_path_factory):
         key = "-".join((network, scheme, *options.values()))
         if key not in made:
             made[key] = folder / f"{key}.onnx"
-            onager.compress(make_mlp(32, seed=1) if network == "mlp" else make_cnn(4), rows if network == "mlp" else images, made[key], quantize=scheme, threads=1, **options)
+            onager.compress(make_mlp(32, seed=1) if network == "mlp" else make_cnn(4), rows if network == "mlp" else images, made[key], quantize=scheme, threads=1, even_if_slower=True, **options)
         return made[key]
 
     return provide
@@ -126,7 +126,7 @@ def test_fixed_scales_stay(compressed, tmp_path):
 @pytest.mark.parametrize(("scheme", "suffix"), [("int4", "_blocks"), ("int8", "_quantized")])
 def test_quantize_compresses_and_trains_what_was_before_rounding(tmp_path, scheme, suffix):
     plain = make_mlp(32, seed=1)
-    report = onager.train(plain, [{"x": draw_rows(400)}], quantize=scheme, mask="2:4", output=tmp_path / "small.onnx", epochs=0, batch=32, threads=1)
+    report = onager.train(plain, [{"x": draw_rows(400)}], quantize=scheme, even_if_slower=True, mask="2:4", output=tmp_path / "small.onnx", epochs=0, batch=32, threads=1)
     assert report["before"] == report["after"] and [layer["scheme"] for layer in report["recipe"]["layers"]] == [scheme] * 2
     assert report["masked"] == {"w1" + suffix: 0.5, "w2" + suffix: 0.5}
     trained = onager.train(plain, [{"x": draw_rows(400)}], recipe=report["recipe"], mask="2:4", output=tmp_path / "trained.onnx", epochs=10, batch=32, threads=1)
@@ -184,6 +184,12 @@ def test_narrow_floats_are_trained_in_f32_and_written_rounded(tmp_path):
     report = onager.train(student, [{"x": draw_rows(400)}], make_mlp(32, seed=1), output=tmp_path / "m.onnx", epochs=5, learning_rate=1e-2, batch=32, threads=1)
     assert strip_values(student) == strip_values(tmp_path / "m.onnx") and read_weights(tmp_path / "m.onnx")["w1"].dtype == np.float16
     assert report["after"]["relative_error"] < report["before"]["relative_error"] and report["difference"]["y"] < 1e-5
+
+
+def test_layers_of_a_narrow_precision(tmp_path):
+    report = onager.train(make_mlp(32, seed=1), [{"x": draw_rows(400)}], precision="bf16", even_if_slower=True, output=tmp_path / "m.onnx", epochs=3, learning_rate=1e-4, batch=32, threads=1)
+    assert {name: values.dtype.name for name, values in read_weights(tmp_path / "m.onnx").items()}["w1_bf16"] == "bfloat16" and "w1_bf16" in report["trained"]
+    assert report["after"]["relative_error"] < 0.02 and report["difference"]["y"] < 1e-2
 
 
 def test_tables_in_blocks_are_trained(tmp_path):

@@ -12,7 +12,7 @@ from .._errors import CompileError
 def train(student: str | os.PathLike[str] | bytes, data: str | os.PathLike[str] | Iterable[Mapping[str, ArrayLike]], teacher: str | os.PathLike[str] | bytes | None = None, *,
           labels: str | Iterable[ArrayLike] | None = None, output: str | os.PathLike[str] | None = None, epochs: int = 10, learning_rate: float = 1e-3, weight_decay: float = 0.0,
           batch: int | None = None, held_out: int = 5, loss: str | None = None, temperature: float | None = None, distillation: float = 0.5, target: str | None = None, axis: int | None = None,
-          mask: str | float | Mapping[str, ArrayLike] | None = "zeros", quantize: str | None = None, recipe: Mapping | str | os.PathLike[str] | None = None, scales: str = "learned",
+          mask: str | float | Mapping[str, ArrayLike] | None = "zeros", quantize: str | Sequence[str] | None = None, recipe: Mapping | str | os.PathLike[str] | None = None, scales: str = "learned",
           batch_norm: str = "frozen", frozen: Sequence[str] = (), seed: int = 0, threads: int | None = None, **options: object) -> dict:
     """Fine-tunes an ONNX model and returns a report; needs the packages torch and onnx.
 
@@ -30,7 +30,7 @@ def train(student: str | os.PathLike[str] | bytes, data: str | os.PathLike[str] 
     distillation: the teacher's share of the loss where there are labels as well.
     mask: weights that become and stay zero: "zeros", those of layers that are zero already; "2:4", two of each four terms of a sum; a share of each layer's, the smallest; arrays by
         name, zero where the weight is; None.
-    quantize, recipe: first compress the student as onager.compress does, with its other options, and train the compressed model; masks are of the student.
+    quantize, recipe, or the option precision: first compress the student as onager.compress does, with its other options, and train the compressed model; masks are of the student.
     scales: "learned" or "fixed", of quantised values. batch_norm: "frozen" or "update", of the statistics. frozen: names of initialisers that stay.
     seed: decides everything random. With as many `threads`, the same call gives the same bytes on one machine.
 

@@ -8,7 +8,7 @@ import pathlib
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import google.protobuf.message
 import numpy as np
@@ -67,7 +67,7 @@ class Progress:
             sys.stderr.flush()
 
 
-def quantise(plain: GraphModule, masks: Mapping[str, torch.Tensor], samples: Samples, scheme: str | None, recipe: object, settings: Mapping[str, object],
+def quantise(plain: GraphModule, masks: Mapping[str, torch.Tensor], samples: Samples, scheme: str | Sequence[str] | None, recipe: object, settings: Mapping[str, object],
              options: Mapping[str, object]) -> tuple[GraphModule, dict[str, torch.Tensor], dict]:
     """Compresses the model and trains what it was before rounding: returns the compressed graph, its masks by their new names, and the recipe."""
     with tempfile.TemporaryDirectory(prefix="onager-") as folder:
@@ -184,10 +184,10 @@ def write_model(model: bytes, output: str | os.PathLike[str]) -> None:
 
 
 def train_model(student, data, teacher, labels, output, *, epochs: int, learning_rate: float, weight_decay: float, batch: int | None, held_out: int, loss: str | None, temperature: float | None,
-                distillation: float, target: str | None, axis: int | None, mask: Mask, quantize: str | None, recipe: object, scales: str, batch_norm: str, frozen: tuple[str, ...],
+                distillation: float, target: str | None, axis: int | None, mask: Mask, quantize: str | Sequence[str] | None, recipe: object, scales: str, batch_norm: str, frozen: tuple[str, ...],
                 seed: int, threads: int | None, options: Mapping[str, object]) -> dict:
     """Does what onager.train says, with PyTorch at hand."""
-    start, is_quantised = time.monotonic(), quantize is not None or recipe is not None
+    start, is_quantised = time.monotonic(), quantize is not None or recipe is not None or "precision" in options
     for name, value, known in (("scales", scales, ("learned", "fixed")), ("batch_norm", batch_norm, ("frozen", "update"))):
         if value not in known:
             raise CompileError(f"{name}: expected {' or '.join(map(repr, known))}, found {value!r}", BAD_OPTION)
