@@ -78,7 +78,7 @@ def test_probabilities_are_distilled_as_what_softmax_was_given():
     assert report["loss"] == "kl" and report["after"]["loss"] < 0.3 * report["before"]["loss"] and report["after"]["agreement"] > report["before"]["agreement"]
 
 
-@pytest.mark.parametrize(("mask", "share"), [("2:4", 0.5), (0.75, 0.75)])
+@pytest.mark.parametrize(("mask", "share"), [("2:4", 0.5), ("1:4", 0.75), (0.75, 0.75)])
 def test_masked_weights_stay_zero(tmp_path, mask, share):
     report = train(TEACHER, ROWS, mask=mask, output=tmp_path / "sparse.onnx", learning_rate=1e-2)
     assert report["masked"] == pytest.approx({"w1": share, "w2": share})
@@ -149,7 +149,8 @@ LABELS = np.zeros(4, np.int64)
     (make_mlp(4), "nowhere", {"labels": [LABELS]}, "data: folder 'nowhere' has no .npz"),
     (make_mlp(4), [SAMPLE], {"teacher": make_cnn(4)}, r"teacher: input 'x': expected rank 4 \[\?, 1, 8, 8\], found rank 2"),
     (make_mlp(4), [SAMPLE], {"teacher": make_mlp(4).replace(b"x", b"q")}, "teacher: its inputs are q, the student's are x: 'q' has no counterpart"),
-    (make_mlp(4), [SAMPLE], {"labels": [LABELS], "mask": "1:4"}, "mask: expected 'zeros', '2:4', a share between 0 and 1, arrays by name, or None; found '1:4'"),
+    (make_mlp(4), [SAMPLE], {"labels": [LABELS], "mask": "4:4"}, "mask: expected 'zeros', N:M with N below M, such as '2:4', a share between 0 and 1, arrays by name, or None; found '4:4'"),
+    (make_mlp(4), [SAMPLE], {"labels": [LABELS], "mask": 1.5}, "mask: expected 'zeros', N:M .* found 1.5"),
     (make_mlp(4), [SAMPLE], {"labels": [LABELS], "mask": {"w9": np.ones(3)}}, "mask: the model has no trained initialiser 'w9'"),
     (make_mlp(4), [SAMPLE], {"labels": [LABELS], "mask": {"w1": np.ones(3)}}, r"mask of 'w1': expected shape \[4, 8\], found \[3\]"),
     (make_mlp(4), [SAMPLE], {"labels": [LABELS], "frozen": ["w9"]}, "the model has no initialiser 'w9' to freeze"),

@@ -28,8 +28,8 @@ def train(student: str | os.PathLike[str] | bytes, data: str | os.PathLike[str] 
     epochs, learning_rate, weight_decay: of AdamW, whose rate falls along a cosine.
     loss: "kl" (softmax at `temperature`, 2 by default, along `axis`) or "mse"; by default "kl" where labels are integers, a temperature is given or an output is that of a softmax.
     distillation: the teacher's share of the loss where there are labels as well.
-    mask: weights that become and stay zero: "zeros", those of layers that are zero already; "2:4", two of each four terms of a sum; a share of each layer's, the smallest; arrays by
-        name, zero where the weight is; None.
+    mask: weights that become and stay zero: "zeros", those of layers that are zero already; "N:M", such as "2:4": all but N of each M terms of an output's sum; a share
+        of each layer's, the smallest; arrays by name, zero where the weight is; None.
     quantize, recipe, or the option precision: first compress the student as onager.compress does, with its other options, and train the compressed model; masks are of the student.
     scales: "learned" or "fixed", of quantised values. batch_norm: "frozen" or "update", of the statistics. frozen: names of initialisers that stay.
     seed: decides everything random. With as many `threads`, the same call gives the same bytes on one machine.

@@ -1,6 +1,7 @@
 """Weights that are zero and stay so."""
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -26,15 +27,15 @@ def find_layer_weights(module: GraphModule) -> dict[str, bool]:
     return found
 
 
-def keep_half_of_fours(weights: torch.Tensor, is_transposed: bool) -> torch.Tensor:
-    """Keeps the two largest of each four terms of an output's sum, in the order in which they lie in the tensor; what is left of a sum that four do not divide is kept."""
+def keep_some_of_each(weights: torch.Tensor, is_transposed: bool, count: int, size: int) -> torch.Tensor:
+    """Keeps the `count` largest of each `size` terms of an output's sum, in the order in which they lie in the tensor; what is left of a sum that `size` does not divide is kept."""
     rows = weights.reshape(weights.shape[0], -1)
     rows = rows if is_transposed else rows.t()
-    whole = rows.shape[1] // 4 * 4
-    fours = rows[:, :whole].abs().reshape(rows.shape[0], -1, 4)
+    whole = rows.shape[1] // size * size
+    groups = rows[:, :whole].abs().reshape(rows.shape[0], -1, size)
     kept = torch.ones(rows.shape, dtype=torch.bool)
-    ranks = fours.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1, stable=True)
-    kept[:, :whole] = (ranks < 2).reshape(rows.shape[0], whole)
+    ranks = groups.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1, stable=True)
+    kept[:, :whole] = (ranks < count).reshape(rows.shape[0], whole)
     return (kept if is_transposed else kept.t()).reshape(weights.shape)
 
 
@@ -50,19 +51,21 @@ def choose_masks(module: GraphModule, mask: Mask) -> dict[str, torch.Tensor]:
     trained = module.list_trained()
     if isinstance(mask, Mapping):
         return {name: read_mask(trained, name, values) for name, values in mask.items()}
+    pattern = re.fullmatch(r"(\d+):(\d+)", mask) if isinstance(mask, str) else None
+    count, size = map(int, pattern.groups()) if pattern else (0, 0)
+    if not (mask in (None, "zeros") or isinstance(mask, float) and 0 < mask < 1 or 0 < count < size):
+        raise CompileError(f"mask: expected 'zeros', N:M with N below M, such as '2:4', a share between 0 and 1, arrays by name, or None; found {mask!r}", BAD_OPTION)
     layers, masks = find_layer_weights(module), {}
     for name, is_transposed in layers.items():
         weights = trained[name].detach()
-        if mask == "2:4":
-            masks[name] = keep_half_of_fours(weights, is_transposed)
-        elif isinstance(mask, float) and 0 < mask < 1:
+        if pattern:
+            masks[name] = keep_some_of_each(weights, is_transposed, count, size)
+        elif isinstance(mask, float):
             masks[name] = keep_largest(weights, mask)
         elif mask == "zeros":
             zeros = int((weights == 0).sum())
             if 0 < zeros < weights.numel() and (name in module.weights or 2 * zeros >= weights.numel()):
                 masks[name] = weights != 0
-        elif mask is not None:
-            raise CompileError(f"mask: expected 'zeros', '2:4', a share between 0 and 1, arrays by name, or None; found {mask!r}", BAD_OPTION)
     return masks
 
 
