@@ -129,6 +129,16 @@ def test_constants_that_are_settings_stay(tmp_path):
     assert list(report["trained"]) == ["w"] and all(np.array_equal(after[name], tensors[name]) for name in ("least", "half", "shape"))
 
 
+def test_weights_of_constant_nodes(tmp_path):
+    tensors = draw_weights(0, w=(8, 4), b=(4,))
+    nodes = [helper.make_node("Constant", [], [name], value=onnx.numpy_helper.from_array(array)) for name, array in tensors.items()]
+    student = make_model([*nodes, helper.make_node("Gemm", ["x", "w", "b"], ["y"])], {}, ["n", 8], ["n", 4])
+    report = train(student, ROWS, TEACHER, output=tmp_path / "m.onnx", learning_rate=1e-2)
+    assert set(report["trained"]) == {"w", "b"} and report["after"]["loss"] < report["before"]["loss"] and report["difference"]["y"] < 1e-5
+    before, after = ([onnx.numpy_helper.to_array(node.attribute[0].t) for node in model.graph.node[:2]] for model in (onnx.load_from_string(student), onnx.load(tmp_path / "m.onnx")))
+    assert all(a.shape == b.shape and not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
 def test_a_compiled_result(tmp_path):
     report = train(make_mlp(16), ROWS, TEACHER, output=tmp_path / "student.so", epochs=1)
     assert run(tmp_path / "student.so", draw_rows(3)).shape == (3, 4) and report["seed"] == 0

@@ -42,14 +42,16 @@ class GraphModule(torch.nn.Module):
                 self.readers[name].append((node, k))
         self.inputs = [value.name for value in graph.input if value.name not in {tensor.name for tensor in graph.initializer}]
         self.outputs = [value.name for value in graph.output]
-        self.kinds = {value.name: value.type.tensor_type.elem_type for value in graph.input} | {tensor.name: tensor.data_type for tensor in graph.initializer}
+        self.tensors = {tensor.name: tensor for tensor in graph.initializer} | find_constants(model.graph)
+        self.kinds = {value.name: value.type.tensor_type.elem_type for value in graph.input} | {name: tensor.data_type for name, tensor in self.tensors.items()}
         self.constants: dict[str, torch.Tensor] = {}
         self.weights: dict[str, torch.nn.Parameter] = {}
         self.integers: dict[str, IntegerWeights] = {}
         self.blocks: dict[str, BlockWeights] = {}
         self.scales: dict[str, torch.nn.Parameter] = {}
         self.bias_scales: dict[str, tuple[str, str]] = {}
-        self._place_initialisers(graph, frozen, scales)
+        self.nodes = [node for node in self.nodes if node.op != "Constant" or node.outputs[0] not in self.tensors]
+        self._place_initialisers(frozen, scales)
 
     def _check_operators(self) -> None:
         missing = [node for node in self.nodes if (node.domain, node.op) not in RULES]
@@ -68,13 +70,12 @@ class GraphModule(torch.nn.Module):
             raise CompileError(f"initialiser '{proto.name}' of type {onnx.TensorProto.DataType.Name(proto.data_type)} cannot be trained with", REFUSED)
         return torch.from_numpy(np.array(array))
 
-    def _place_initialisers(self, graph: onnx.GraphProto, frozen: tuple[str, ...], scales: str) -> None:
-        tensors = {tensor.name: tensor for tensor in graph.initializer}
-        self.constants = {name: self.to_tensor(tensor) for name, tensor in tensors.items()}
-        unknown = sorted(set(frozen) - set(tensors))
+    def _place_initialisers(self, frozen: tuple[str, ...], scales: str) -> None:
+        self.constants = {name: self.to_tensor(tensor) for name, tensor in self.tensors.items()}
+        unknown = sorted(set(frozen) - set(self.tensors))
         if unknown:
             raise CompileError(f"the model has no initialiser '{unknown[0]}' to freeze", REFUSED)
-        for name, tensor in tensors.items():
+        for name, tensor in self.tensors.items():
             readers = self.readers[name]
             if name in frozen or not readers:
                 continue
@@ -177,16 +178,22 @@ class GraphModule(torch.nn.Module):
             for node in self.nodes:
                 if node.op == "BatchNormalization" and self.batch_norm == "update":
                     fresh |= {name: self.constants[name].numpy() for name in node.inputs[3:5] if name in self.constants}
-        for tensor in model.graph.initializer:
-            if tensor.name in fresh:
-                replace_values(tensor, fresh[tensor.name])
+        for name, tensor in ({tensor.name: tensor for tensor in model.graph.initializer} | find_constants(model.graph)).items():
+            if name in fresh:
+                replace_values(tensor, fresh[name])
         return model
+
+
+def find_constants(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    """Returns the tensors of Constant nodes by the names of their outputs: some exporters write weights so."""
+    return {node.output[0]: attribute.t for node in graph.node if node.op_type == "Constant" for attribute in node.attribute
+            if attribute.name == "value" and attribute.t.data_type in (*RANGES, *elementwise.TYPES)}
 
 
 def replace_values(tensor: onnx.TensorProto, values: np.ndarray) -> None:
     """Gives an initialiser other values; name, type, dims and texts stay."""
     dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
-    made = onnx.numpy_helper.from_array(values.reshape(tuple(tensor.dims)).astype(dtype), tensor.name)
+    made = onnx.numpy_helper.from_array(values.reshape(tuple(tensor.dims)).astype(dtype))
     for field in ("float_data", "int32_data", "int64_data", "raw_data", "external_data", "data_location"):
         tensor.ClearField(field)
     tensor.raw_data = made.raw_data
