@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what building and testing need: Debian packages, a virtual environment in build/venv, ONNX's C++ library in build/deps.
-# Does nothing where it is all there; finished steps are remembered under build/.
+# With ONAGER_WITH_TORCH=1 PyTorch as well, for onager.train. Does nothing where it is all there; finished steps are remembered under build/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p build/deps
@@ -30,6 +30,13 @@ if [ ! -f "$stamp" ] || [ ! -x build/venv/bin/python ]; then
   [ -x build/venv/bin/python ] || "$python" -m venv build/venv
   build/venv/bin/pip install -q --disable-pip-version-check --require-hashes -r scripts/requirements.txt
   rm -f build/.venv-*; touch "$stamp"
+fi
+
+stamp=build/.torch-$(cat scripts/requirements.txt scripts/requirements-train.txt | sha256sum | cut -c1-16)
+if [ "${ONAGER_WITH_TORCH:-}" = 1 ] && [ ! -f "$stamp" ]; then
+  echo "Installing PyTorch into build/venv (a minute, 860 MB)"
+  build/venv/bin/pip install -q --disable-pip-version-check --require-hashes -r scripts/requirements-train.txt
+  rm -f build/.torch-*; touch "$stamp"
 fi
 
 onnx=onnx-1.23.2
