@@ -10,6 +10,7 @@ from ._compress import compress
 from ._runtime import version as _version
 from ._operators import Node, TensorType, load_operators, register_operator
 from ._session import InferenceSession, NodeArg
+from ._verify import verify
 
-__all__ = ["CompileError", "InferenceSession", "Node", "NodeArg", "TensorType", "compile", "compress", "load_operators", "register_operator"]
+__all__ = ["CompileError", "InferenceSession", "Node", "NodeArg", "TensorType", "compile", "compress", "load_operators", "register_operator", "verify"]
 __version__ = _version()
