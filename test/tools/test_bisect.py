@@ -45,7 +45,7 @@ def plain(kind, tmp_path_factory):
 def test_wrong_scale(kind, plain, tmp_path, scheme):
     if (kind, scheme) == ("convolutional", "int4"):
         pytest.skip("int4 is for products")
-    run_command(ONAGER, "compress", plain, "-o", tmp_path / "small.onnx", "--quantize", scheme, "--calibrate", "random:8", "--threads", 1, *pass_dims(kind))
+    run_command(ONAGER, "compress", plain, "-o", tmp_path / "small.onnx", "--quantize", scheme, "--even-if-slower", "--calibrate", "random:8", "--threads", 1, *pass_dims(kind))
     threshold = ["--metric", "sqnr>=12" if scheme == "int8" else "sqnr>=8", "--samples", "random:3", *pass_dims(kind)]
     assert run_onager("verify", tmp_path / "small.onnx", "--against", plain, *threshold).returncode == 0
     model = onnx.load(tmp_path / "small.onnx")
@@ -63,7 +63,7 @@ def test_wrong_scale(kind, plain, tmp_path, scheme):
 def test_the_advice_mends_where_errors_add_up(tmp_path):
     onnx.save(faults.make_convolutional(), tmp_path / "plain.onnx")
     data = ["--dim", "n=2"]
-    run_command(ONAGER, "compress", tmp_path / "plain.onnx", "-o", tmp_path / "small.onnx", "--quantize", "int8", "--calibrate", "random:8", *data)
+    run_command(ONAGER, "compress", tmp_path / "plain.onnx", "-o", tmp_path / "small.onnx", "--quantize", "int8", "--even-if-slower", "--calibrate", "random:8", *data)
     judge = [*data, "--samples", "random:8"]
     report = json.loads(run_command(ONAGER, "verify", tmp_path / "small.onnx", "--against", tmp_path / "plain.onnx", "--metric", "sqnr>=0", "--json", *judge))
     bound = report["values"][0]["metrics"]["sqnr"] + 6  # half of the error has to go
@@ -153,3 +153,21 @@ def test_edited_constants_of_real_models(tmp_path, name, op):
 def test_artifacts_cannot_be_bisected(plain, kind, tmp_path):
     run_command(ONAGER, "compile", plain, "-o", tmp_path / "plain.so")
     expect_error(run_onager("verify", tmp_path / "plain.so", "--against", plain, "--bisect", "--metric", "max_abs<0", *pass_dims(kind)), 2, "is compiled already: --bisect needs models")
+
+
+def test_overflow_of_a_layer_that_compressing_made_narrow(kind, tmp_path):
+    """f16 for a layer whose values need more range: the advice keeps this layer alone."""
+    model = faults.MODELS[kind]()
+    output, weights, _, scale = faults.FOLDS[kind]
+    # Weights that are infinite in f16 and a scale that makes up for them.
+    values, factors = (numpy_helper.to_array(faults.find_tensor(model, name)) for name in (weights, scale))
+    faults.replace(model, weights, values * np.float32(1e7))
+    faults.replace(model, scale, factors / np.float32(1e7))
+    onnx.save(model, tmp_path / "plain.onnx")
+    run_command(ONAGER, "compress", tmp_path / "plain.onnx", "-o", tmp_path / "small.onnx", "--precision", "f16", "--even-if-slower")
+    blame = bisect(tmp_path / "small.onnx", "--against", tmp_path / "plain.onnx", "--metric", "sqnr>=30", *pass_dims(kind))
+    assert [layer["value"] for layer in blame["layers"]] == [output] and blame["overflow"]["node"] == f"node_{output}"
+    mend = shlex.split(blame["mend"])
+    assert mend[-4:] == ["--precision", "f16", "--keep", f"node_{output}"]
+    run_command(ONAGER, *mend[1:], cwd=tmp_path)
+    assert run_onager("verify", tmp_path / "fixed.onnx", "--against", tmp_path / "plain.onnx", "-O", 1, "--metric", "sqnr>=30", *pass_dims(kind)).returncode == 0

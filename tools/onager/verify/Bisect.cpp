@@ -252,7 +252,8 @@ private:
     reproduce(breaksAlone ? mix : std::vector<std::string>());
     if (scheme.empty() || keep.empty())
       return;
-    std::vector<std::string> fix{"onager", "compress", job.expected.source.path.empty() ? "-" : job.expected.source.path, "-o", "fixed.onnx", "--quantize", scheme};
+    std::vector<std::string> fix{"onager", "compress", job.expected.source.path.empty() ? "-" : job.expected.source.path, "-o", "fixed.onnx",
+                                 scheme == "f16" || scheme == "bf16" ? "--precision" : "--quantize", scheme};
     if (scheme == "int8")
       fix.insert(fix.end(), job.calibration.begin(), job.calibration.end());
     for (const std::string &node : keep)
