@@ -99,7 +99,12 @@ class _Sides:
             is_compiled = file.read(4) == b"\x7fELF"
         return InferenceSession(path if is_compiled else compile(path, artifact, **compiling))
 
+    def get_inputs(self) -> list:
+        """Returns the inputs of the side that is judged."""
+        return self._found.get_inputs()
+
     def run(self, feeds: dict[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """Yields each output's name, what is expected and what was found."""
         names = [node.name for node in self._found.get_outputs()]
         expected = (self._reference or self._expected).run(names, feeds)
         for name, wanted, found in zip(names, expected, self._found.run(names, feeds), strict=True):
@@ -107,7 +112,7 @@ class _Sides:
 
 
 def _load_samples(samples: str, sides: _Sides) -> Iterator[dict[str, np.ndarray]]:
-    inputs = sides._found.get_inputs()
+    inputs = sides.get_inputs()
     for path in sorted(pathlib.Path(samples).iterdir()):
         if path.suffix == ".npz":
             with np.load(path) as archive:
