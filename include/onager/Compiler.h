@@ -32,6 +32,9 @@ struct CompileOptions {
   bool winograd = true;            ///< compute 3 x 3 convolutions in Winograd's form where that is faster; see the pass convert-conv-to-winograd
   bool int8 = true;                ///< multiply the bytes of quantised models as integers; see the pass graph-raise-int8
   bool sanitize = false;           ///< check every access of the code with AddressSanitizer, whose runtime must be in the process that runs it
+  std::vector<std::string> skippedPasses; ///< optional passes to leave out; see lib/Pipeline/PassFilter.h
+  int64_t passLimit = -1;          ///< how many runs of optional passes take place, the first ones; -1: all
+  int64_t rewriteLimit = -1;       ///< how many rewrites the last of these runs may try; -1: all
   bool verifyEach = false;         ///< verify the IR after every pass
   bool timing = false;             ///< print the time of every pass to stderr
   std::map<std::string, std::vector<int64_t>> shapes; ///< fixed shapes of inputs
@@ -48,6 +51,10 @@ struct CompileResult {
   std::string error;  ///< one line per problem
   std::string text;   ///< IR where stopAfter asked for it
   std::string report; ///< JSON: units, weights, options, seconds by stage
+  std::vector<std::string> passes;  ///< where passes are limited or left out: each run of an optional pass that was met, in order, "NAME" or "NAME @UNIT"
+  std::vector<std::string> skipped; ///< those of them that did not take place
+  uint64_t rewrites = 0;            ///< how many rewrites the last run before the limit tried
+  std::string lastRewrite;          ///< the last of them, where their number was limited: its name, operation and location
 };
 
 /// Compiles a model. Thread-safe; never throws; leaves no file behind on failure.

@@ -66,7 +66,7 @@ bool Compilation::simplifyGraph() {
 
 bool Compilation::findDecidingInputs() {
   // Behind the limits of dims, with which less depends on values. Artifacts that can have no variant read no values.
-  if (options.variants.empty() && (!options.recompile || options.optLevel == 0 || options.sanitize))
+  if (options.variants.empty() && (!options.recompile || options.optLevel == 0 || options.sanitize || filtersPasses(options)))
     return true;
   return pipeline.runStage("inputs", [](OpPassManager &passes) { passes.addNestedPass<func::FuncOp>(graph::createGraphFindDecidingInputs()); });
 }
@@ -108,6 +108,10 @@ void Compilation::writeReport() {
     raised += "; quantised convolutions and products sum bytes in 32-bit integers, whose scales and biases are one fused multiply-add of f32; other numbers are multiplied by the reciprocal of the scale of their bytes";
   if (options.optLevel > 0)
     report["numerics"] = "f32 sums are reassociated into vector lanes; f16 and bf16 compute in f32; math functions of f32 are polynomials" + raised;
+  if (!result.skipped.empty()) {
+    report["optional_passes"] = static_cast<int64_t>(result.passes.size());
+    report["skipped_passes"] = llvm::json::Array(result.skipped);
+  }
   if (!builder.generic.empty())
     report["recompilation"] = "shapes that are met often may be compiled for themselves while the model runs, whose convolutions may then take Winograd's form";
   if (options.target == "portable" || !llvm::is_contained(pipeline.target.required, "fma"))
@@ -133,7 +137,7 @@ void Compilation::run() {
     return;
   bool isText = options.emit == "llvm" || options.emit == "mlir";
   OwningOpRef<ModuleOp> graph = std::move(pipeline.module);
-  if (!isText && options.recompile && options.optLevel > 0 && !options.sanitize && mayHaveVariants(*graph))
+  if (!isText && options.recompile && options.optLevel > 0 && !options.sanitize && !filtersPasses(options) && mayHaveVariants(*graph))
     builder.generic = writeGenericForm(*graph, options);
   for (const std::string &name : names)
     if (!builder.addLevel(name, &name == &names.back() ? std::move(graph) : OwningOpRef<ModuleOp>(graph->clone())))

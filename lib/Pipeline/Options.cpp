@@ -1,4 +1,5 @@
 // Options by name, for callers that have them as text.
+#include "lib/Pipeline/PassFilter.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringRef.h"
 #include "onager/Compiler.h"
@@ -66,6 +67,25 @@ static bool setLevel(CompileOptions &options, StringRef value, std::string &erro
   return error.empty();
 }
 
+/// Reads N or N:M, runs of passes and rewrites of the last of them.
+static bool setPassLimit(CompileOptions &options, StringRef value, std::string &error) {
+  auto [passes, rewrites] = value.split(':');
+  bool isBad = passes.getAsInteger(10, options.passLimit) || options.passLimit < 0;
+  options.rewriteLimit = -1;
+  if (value.contains(':'))
+    isBad |= rewrites.getAsInteger(10, options.rewriteLimit) || options.rewriteLimit < 0;
+  if (isBad)
+    error = "option 'pass-limit': expected a number of passes, N, or of passes and of rewrites of the last, N:M, found '" + value.str() + "'";
+  return error.empty();
+}
+
+static bool addSkippedPass(CompileOptions &options, StringRef value, std::string &error) {
+  options.skippedPasses.push_back(value.str());
+  if (!llvm::is_contained(getOptionalPasses(), value))
+    error = "option 'skip-pass': '" + value.str() + "' is no optional pass; expected one of " + llvm::join(getOptionalPasses(), ", ");
+  return error.empty();
+}
+
 /// Sets a text option that takes one of a few values.
 static bool setChoice(std::string &field, StringRef key, StringRef value, llvm::ArrayRef<StringRef> choices, std::string &error) {
   field = value.str();
@@ -88,6 +108,10 @@ bool setOption(CompileOptions &options, const std::string &rawKey, const std::st
     return setLevel(options, value, error);
   if (key == "shape")
     return setShape(options, value, error);
+  if (key == "skip-pass")
+    return addSkippedPass(options, value, error);
+  if (key == "pass-limit")
+    return setPassLimit(options, value, error);
   if (key == "expose")
     return setExposed(options, value, error);
   for (auto [name, list] : {std::pair("variant", &options.variants), std::pair("dim", &options.dims), std::pair("likely", &options.likely)})

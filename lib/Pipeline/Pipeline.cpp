@@ -31,7 +31,9 @@ const char *getStage() { return latestStage.load(); }
 
 static double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-Pipeline::Pipeline(const CompileOptions &options, CompileResult &result) : options(options), result(result), context(MLIRContext::Threading::DISABLED), temps(options.saveTemps) {
+Pipeline::Pipeline(const CompileOptions &options, CompileResult &result) : options(options), result(result), context(MLIRContext::Threading::DISABLED), temps(options.saveTemps), filter(options, result, getOptionalPasses()) {
+  if (filtersPasses(options))
+    filter.install(context);
   context.loadDialect<graph::GraphDialect, kernel::KernelDialect, func::FuncDialect, scf::SCFDialect, arith::ArithDialect, math::MathDialect,
                       vector::VectorDialect, cf::ControlFlowDialect, LLVM::LLVMDialect>();
   context.getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
@@ -106,6 +108,8 @@ bool Pipeline::chooseTarget(const std::string &name) {
 }
 
 bool Pipeline::formUnits(bool exact) {
+  // Passes before the conversion are counted while they run, behind this.
+  bool fuses = exact || !filtersPasses(options) || filter.admit(kFuseUnits);
   bool isFormed = runStage("kernel", [&](OpPassManager &passes) {
     if (!exact && options.int8)
       passes.addNestedPass<func::FuncOp>(createConvertContractionToInt8({target.vectorBytes, target.hasDotProduct, target.hasAmx}));
@@ -120,7 +124,7 @@ bool Pipeline::formUnits(bool exact) {
     if (!exact)
       passes.addNestedPass<func::FuncOp>(createConvertConvToPacked());
     ConvertGraphToKernelOptions conversion;
-    conversion.fuse = !exact;
+    conversion.fuse = !exact && fuses;
     passes.addPass(createConvertGraphToKernel(conversion));
     if (!exact) {
       passes.addNestedPass<kernel::UnitOp>(kernel::createKernelCollapseDims());

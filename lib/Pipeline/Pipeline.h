@@ -4,6 +4,7 @@
 
 #include "lib/Export/LLVMToArtifact/Artifact.h"
 #include "lib/Pipeline/ConstantUnits.h"
+#include "lib/Pipeline/PassFilter.h"
 #include "lib/Pipeline/Recipes.h"
 #include "lib/Pipeline/SaveTemps.h"
 #include "mlir/Pass/PassManager.h"
@@ -70,6 +71,7 @@ private:
   bool shareWeights(const RecipeTable &generic, llvm::ArrayRef<char> section, llvm::StringSet<> &needed);
   bool collectUnits(mlir::ArrayAttr weights, int64_t index, llvm::StringSet<> &needed);
 
+  PassFilter filter;
   std::unique_ptr<ConstantUnits> constants;
   llvm::SmallVector<RecipeKey> keys; ///< by weight index
   std::string diagnosed;   ///< the first error that MLIR reported

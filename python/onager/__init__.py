@@ -11,6 +11,7 @@ from ._runtime import version as _version
 from ._operators import Node, TensorType, load_operators, register_operator
 from ._session import InferenceSession, NodeArg
 from ._train import train
+from ._verify import verify
 
-__all__ = ["CompileError", "InferenceSession", "Node", "NodeArg", "TensorType", "compile", "compress", "load_operators", "register_operator", "train"]
+__all__ = ["CompileError", "InferenceSession", "Node", "NodeArg", "TensorType", "compile", "compress", "load_operators", "register_operator", "train", "verify"]
 __version__ = _version()

@@ -34,7 +34,7 @@ ModelSource openSource(const std::string &path) {
   return {path, "", path, StringRef(head, count) == kElfMagic};
 }
 
-Artifact compileSource(const ModelSource &source, CompileOptions options) {
+Artifact compileSource(const ModelSource &source, CompileOptions options, CompileResult *told) {
   if (options.sanitize)
     enterSanitizer(source.bytes);
   auto temporary = std::make_shared<TemporaryPath>(TemporaryPath::file, "so");
@@ -45,6 +45,8 @@ Artifact compileSource(const ModelSource &source, CompileOptions options) {
   CompileResult result = compile(options);
   if (result.status != Status::ok)
     throw Failure(result.status, result.error);
+  if (told)
+    *told = std::move(result);
   return {temporary->get(), temporary};
 }
 

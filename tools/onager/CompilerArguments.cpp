@@ -35,6 +35,8 @@ void CompilerArguments::addCommon(CLI::App &app) {
         throw Failure(Status::badFile, onager_last_error());
   };
   app.add_option_function<std::vector<std::string>>("--operators", load, "A library of custom operators; may be repeated")->allow_extra_args(false)->type_name("LIB.so");
+  addValue(app, pairs, "--skip-pass", "skip-pass", "PASS", "Leave out an optional pass; may be repeated");
+  addValue(app, pairs, "--pass-limit", "pass-limit", "N[:M]", "Run the first N optional passes alone, the last of them with its first M rewrites");
   addValue(app, pairs, "--shape", "shape", "NAME=1x3x224x224", "Fix the shape of an input; may be repeated");
 }
 

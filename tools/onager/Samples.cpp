@@ -11,7 +11,7 @@ namespace onager::cli {
 Samples::Samples(const std::string &folder, const InputArguments &random) : random(random) {
   if (StringRef number(folder); number.consume_front("random:")) {
     if (number.getAsInteger(10, count) || count == 0 || count > 10'000)
-      throw Failure(Status::badOption, "option 'calibrate': expected random:N with N from 1 to 10000, found '" + folder + "'");
+      throw Failure(Status::badOption, "samples: expected random:N with N from 1 to 10000, found '" + folder + "'");
     return;
   }
   std::error_code error;

@@ -20,9 +20,10 @@ options = onnxruntime.SessionOptions()
 options.log_severity_level = 4
 session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 known = {i.name for i in session.get_inputs()}
-feeds = {name: numpy.load(f"{folder}/input_{k}.npy") for k, name in enumerate(names["inputs"]) if name in known}
-for k, value in enumerate(session.run(names["outputs"], feeds)):
-    numpy.save(f"{folder}/output_{k}.npy", numpy.ascontiguousarray(value).reshape(numpy.shape(value)))
+for sample in range(names["samples"]):
+    feeds = {name: numpy.load(f"{folder}/input_{sample}_{k}.npy") for k, name in enumerate(names["inputs"]) if name in known}
+    for k, value in enumerate(session.run(names["outputs"], feeds)):
+        numpy.save(f"{folder}/output_{sample}_{k}.npy", numpy.ascontiguousarray(value).reshape(numpy.shape(value)))
 )";
 
 static std::string findPython() {
@@ -40,9 +41,9 @@ static std::string getLastLine(llvm::StringRef text) {
   return text.substr(text.rfind('\n') + 1).str();
 }
 
-static void writeNames(const std::string &path, const std::vector<std::string> &inputs, const std::vector<std::string> &outputs) {
+static void writeNames(const std::string &path, const std::vector<std::string> &inputs, const std::vector<std::string> &outputs, size_t samples) {
   std::string text;
-  llvm::raw_string_ostream(text) << json::Value(json::Object{{"inputs", json::Array(inputs)}, {"outputs", json::Array(outputs)}});
+  llvm::raw_string_ostream(text) << json::Value(json::Object{{"inputs", json::Array(inputs)}, {"outputs", json::Array(outputs)}, {"samples", static_cast<int64_t>(samples)}});
   writeFile(path, text);
 }
 
@@ -55,20 +56,26 @@ static void runScript(const std::string &model, const std::string &folder) {
     throw Failure(Status::badFile, "ONNX Runtime (" + python + ") failed: " + (reason.empty() ? getLastLine(readFile(log)) : reason));
 }
 
-std::vector<Tensor> runOnnxRuntime(const ModelSource &source, const std::vector<std::string> &inputNames, const std::vector<Tensor> &inputs,
-                                   const std::vector<std::string> &outputNames) {
+static std::string placeTensor(const std::string &folder, const char *kind, size_t sample, size_t index) {
+  return folder + "/" + kind + "_" + std::to_string(sample) + "_" + std::to_string(index) + ".npy";
+}
+
+std::vector<std::vector<Tensor>> runOnnxRuntime(const ModelSource &source, const std::vector<std::string> &inputNames, const std::vector<std::vector<Tensor>> &samples,
+                                                const std::vector<std::string> &outputNames) {
   TemporaryPath folder(TemporaryPath::folder, "");
   std::string model = source.path;
   if (model.empty())
     writeFile(model = folder.get() + "/model.onnx", source.bytes);
-  writeNames(folder.get() + "/names.json", inputNames, outputNames);
-  for (size_t k = 0; k < inputs.size(); ++k)
-    writeFile(folder.get() + "/input_" + std::to_string(k) + ".npy", formatNpy(inputs[k]));
+  writeNames(folder.get() + "/names.json", inputNames, outputNames, samples.size());
+  for (size_t sample = 0; sample < samples.size(); ++sample)
+    for (size_t k = 0; k < samples[sample].size(); ++k)
+      writeFile(placeTensor(folder.get(), "input", sample, k), formatNpy(samples[sample][k]));
   showProgress("running " + source.shown + " with ONNX Runtime");
   runScript(model, folder.get());
-  std::vector<Tensor> outputs;
-  for (size_t k = 0; k < outputNames.size(); ++k)
-    outputs.push_back(readTensor(folder.get() + "/output_" + std::to_string(k) + ".npy"));
+  std::vector<std::vector<Tensor>> outputs(samples.size());
+  for (size_t sample = 0; sample < samples.size(); ++sample)
+    for (size_t k = 0; k < outputNames.size(); ++k)
+      outputs[sample].push_back(readTensor(placeTensor(folder.get(), "output", sample, k)));
   return outputs;
 }
 
