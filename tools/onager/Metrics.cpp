@@ -104,7 +104,8 @@ void ErrorSums::add(const Tensor &found, const Tensor &expected) {
       expectedRow[at] = getElement(expected, begin + at);
       addElement(foundRow[at], expectedRow[at]);
     }
-    addRow(foundRow, expectedRow);
+    if (hasRows)
+      addRow(foundRow, expectedRow);
   }
 }
 

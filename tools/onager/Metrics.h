@@ -29,7 +29,8 @@ struct Metrics {
 /// Sums over the elements of one output, from which all metrics follow.
 class ErrorSums {
 public:
-  explicit ErrorSums(Tolerance tolerance = {}, size_t k = 1) : tolerance(tolerance), k(k) {}
+  /// Without rows `kl` and `topK` are not computed, which takes longer than the rest.
+  explicit ErrorSums(Tolerance tolerance = {}, size_t k = 1, bool hasRows = true) : tolerance(tolerance), k(k), hasRows(hasRows) {}
 
   /// Adds a sample. Tensors of strings have `outside` alone. REQUIRES: both have the same dims.
   /// Rows are distributions for `kl` where no element of them is negative and both sum up to one; others are logits, of which softmax is taken.
@@ -42,6 +43,7 @@ private:
 
   Tolerance tolerance;
   size_t k;
+  bool hasRows;
   long double product = 0, foundSquares = 0, expectedSquares = 0, noise = 0, distance = 0, magnitude = 0, maxAbs = 0, maxRel = 0, divergence = 0, agreeing = 0;
   uint64_t elements = 0, rows = 0, outside = 0, nonFinite = 0, mismatched = 0;
 };

@@ -2,30 +2,27 @@
 #ifndef ONAGER_TOOLS_COMPRESS_BUDGET_H
 #define ONAGER_TOOLS_COMPRESS_BUDGET_H
 
-#include "tools/onager/Tensor.h"
+#include "tools/onager/Metrics.h"
 #include <string>
 #include <vector>
 
 namespace onager::cli {
 
-/// What one sample loses: the mean over samples of `amount` over the mean of `scale` is the loss, 0 where nothing is lost. `rows` is how many rows were judged.
+/// What one sample loses, 0 for nothing, and how many rows say so.
 struct Loss {
-  double amount = 0, scale = 1;
+  double amount = 0;
   size_t rows = 1;
 };
 
-/// A limit on a metric of the outputs, of which the worst counts.
-///
-/// metric := sqnr>=DECIBELS | cosine>=X | top1_agreement>=SHARE | kl<=NATS | mean_error<=X | max_error<=X
-///
-/// kl is the mean over rows along the last dim of the Kullback-Leibler divergence between their softmaxes. Losses are: noise over signal; 1 - cosine; share of rows that disagree; or the metric itself.
+/// A limit on a metric of the outputs, of which the worst counts: METRIC>=X for sqnr, cosine and top_k, with k = 1, METRIC<=X for kl, mean_abs, max_abs, mean_rel and max_rel (Metrics.h). Losses are noise over signal,
+/// 1 - cosine, the share of rows that disagree, or the metric itself; their mean over samples counts, or the largest of max_abs and max_rel.
 class Budget {
 public:
   /// Reads a limit; throws Failure for others.
   explicit Budget(const std::string &text);
 
-  const std::string &getText() const { return text; }
-  /// What a sample's outputs lose against the plain model's. Outputs of other types than numbers count for nothing.
+  const std::string &getText() const { return threshold.text; }
+  /// What a sample's outputs lose against the plain model's. Texts count for nothing.
   Loss measure(const std::vector<Tensor> &found, const std::vector<Tensor> &expected) const;
   /// The loss of samples together.
   double combine(const std::vector<Loss> &losses) const;
@@ -33,17 +30,15 @@ public:
   /// and with no fewer disagreements than one more than were seen.
   double bound(const std::vector<Loss> &losses, size_t others) const;
   /// The largest loss that is within the limit.
-  double getLimit() const { return limit; }
+  double getLimit() const { return toLoss(threshold.limit); }
   /// A loss as the metric that it stands for, such as decibels.
   double toMetric(double loss) const;
 
 private:
-  enum class Kind { sqnr, cosine, agreement, kl, meanError, maxError };
-  Loss measureOutput(const Tensor &found, const Tensor &expected) const;
+  bool isMost() const { return threshold.metric == "max_abs" || threshold.metric == "max_rel"; }
+  double toLoss(double metric) const;
 
-  std::string text;
-  Kind kind = Kind::sqnr;
-  double limit = 0;
+  Threshold threshold;
 };
 
 } // namespace onager::cli

@@ -13,7 +13,7 @@ static void addDecisions(CLI::App &app, CompressArguments &arguments, CLI::Optio
   addSchemes("--quantize", "int8: weights and activations; int8-weights, int4: weights of products and tables alone, in groups", {"int8", "int8-weights", "int4"});
   addSchemes("--precision", "bf16, f16: operands of layers rounded, sums of f32", {"bf16", "f16"});
   app.add_option("--budget", arguments.budgets,
-                 "Choose layer by layer, so that sqnr>=DB, cosine>=X, top1_agreement>=X, kl<=X, mean_error<=X or max_error<=X holds on held-out samples; may be repeated")
+                 "Choose layer by layer, so that sqnr>=DB, cosine>=X, top_k>=X, kl<=X, mean_abs<=X, max_abs<=X, mean_rel<=X or max_rel<=X holds on held-out samples; may be repeated")
       ->allow_extra_args(false)
       ->excludes(recipe)
       ->type_name("METRIC>=X");

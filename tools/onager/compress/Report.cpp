@@ -12,43 +12,6 @@ namespace onager::cli {
 
 namespace {
 
-/// Sums over the elements of one output.
-struct ErrorSums {
-  long double product = 0, plain = 0, compressed = 0, noise = 0, distance = 0, most = 0;
-  size_t elements = 0, rows = 0, agreeing = 0;
-
-  void add(const Tensor &found, const Tensor &expected) {
-    auto width = static_cast<size_t>(expected.dims.empty() ? 1 : std::max<int64_t>(expected.dims.back(), 1));
-    for (size_t begin = 0; begin + width <= expected.size(); begin += width) {
-      size_t bestFound = begin, bestExpected = begin;
-      for (size_t k = begin; k < begin + width; ++k) {
-        long double a = getElement(found, k), b = getElement(expected, k), gap = std::abs(a - b);
-        product += a * b;
-        plain += b * b;
-        compressed += a * a;
-        noise += gap * gap;
-        distance += gap;
-        most = std::max(most, gap);
-        bestFound = a > getElement(found, bestFound) ? k : bestFound;
-        bestExpected = b > getElement(expected, bestExpected) ? k : bestExpected;
-      }
-      ++rows;
-      agreeing += bestFound == bestExpected;
-    }
-    elements += expected.size();
-  }
-
-  OutputError finish(const std::string &name) const {
-    OutputError error{name};
-    error.cosine = plain > 0 && compressed > 0 ? static_cast<double>(product / std::sqrt(plain * compressed)) : plain == compressed;
-    error.sqnr = noise > 0 && plain > 0 ? static_cast<double>(10 * std::log10(plain / noise)) : 200;
-    error.most = static_cast<double>(most);
-    error.mean = elements ? static_cast<double>(distance / static_cast<long double>(elements)) : 0;
-    error.agreement = rows ? static_cast<double>(agreeing) / static_cast<double>(rows) : 1;
-    return error;
-  }
-};
-
 double timeRun(Session &session) {
   auto start = std::chrono::steady_clock::now();
   session.run();
@@ -90,7 +53,7 @@ std::vector<OutputError> compareModels(const Artifact &plain, const Artifact &co
   });
   std::vector<OutputError> errors;
   for (size_t k = 0; k < sums.size(); ++k)
-    errors.push_back(sums[k].finish(names[k]));
+    errors.push_back({names[k], sums[k].finish()});
   return errors;
 }
 
@@ -110,6 +73,9 @@ Speed measureSpeed(const Artifact &plain, const Artifact &compressed, const Samp
   }
   return {findMedian(before), findMedian(after)};
 }
+
+/// JSON lacks infinities.
+static json::Value printNumber(double value) { return std::isfinite(value) ? json::Value(value) : json::Value(std::to_string(value)); }
 
 /// What the search measured of a layer.
 static void addMeasures(const SearchResult &search, const std::string &node, json::Object &object) {
@@ -144,8 +110,8 @@ json::Value printReport(const CompressReport &report) {
     layers.push_back(std::move(object));
   }
   for (const OutputError &error : report.errors)
-    errors.push_back(json::Object{{"output", json::fixUTF8(error.name)}, {"cosine", error.cosine}, {"sqnr", error.sqnr}, {"max_error", error.most}, {"mean_error", error.mean},
-                                  {"top1_agreement", error.agreement}});
+    errors.push_back(json::Object{{"output", json::fixUTF8(error.name)}, {"cosine", error.metrics.cosine}, {"sqnr", error.metrics.sqnr}, {"kl", printNumber(error.metrics.kl)}, {"max_error", printNumber(error.metrics.maxAbs)}, {"mean_error", printNumber(error.metrics.meanAbs)},
+                                  {"top1_agreement", error.metrics.topK}});
   for (const std::string &note : report.notes)
     notes.push_back(json::fixUTF8(note));
   json::Array budgets;
@@ -169,8 +135,8 @@ std::string describeReport(const CompressReport &report) {
       text += llvm::formatv("kept: {0} ({1}): {2}\n", layer.node, layer.op, layer.reason);
   text += describePruning(report.pruning);
   for (const OutputError &error : report.errors)
-    text += llvm::formatv("{0}: cosine {1:F6}, SQNR {2:F1} dB, max error {3:E2}, mean error {4:E2}, top-1 agreement {5:F2} %\n", error.name, error.cosine, error.sqnr, error.most,
-                          error.mean, 100 * error.agreement);
+    text += llvm::formatv("{0}: cosine {1:F6}, SQNR {2:F1} dB, max error {3:E2}, mean error {4:E2}, top-1 agreement {5:F2} %\n", error.name, error.metrics.cosine, error.metrics.sqnr, error.metrics.maxAbs,
+                          error.metrics.meanAbs, 100 * error.metrics.topK);
   for (const BudgetOutcome &budget : report.budgets)
     text += llvm::formatv("budget {0}: {1:F4} on held-out samples{2}\n", budget.text, budget.value, budget.holds ? "" : ", beyond it");
   if (report.speed.compressed > 0)

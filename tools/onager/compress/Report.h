@@ -9,14 +9,10 @@
 
 namespace onager::cli {
 
-/// How far one output of the compressed model lies from the plain one's, over all samples.
+/// How far one output of the compressed model lies from the plain one's, over all samples; rows agree where their largest element is the same.
 struct OutputError {
   std::string name;
-  double cosine = 1;   ///< of all elements together
-  double sqnr = 0;     ///< signal to noise, in dB
-  double most = 0;     ///< largest absolute difference
-  double mean = 0;     ///< mean absolute difference
-  double agreement = 1; ///< share of rows along the last dim whose largest element is the same
+  Metrics metrics;
 };
 
 /// Seconds of a run, medians of runs in turns.
