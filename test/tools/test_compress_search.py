@@ -1,4 +1,5 @@
 """onager compress that chooses for each layer: budgets, bits, tables, precisions, and speed."""
+import html.parser
 import itertools
 import json
 
@@ -162,6 +163,37 @@ def test_slower_layers_stay_plain(tmp_path):
     assert report["layers"][0]["scheme"] == "int8" or "faster here" in report["layers"][0]["reason"] or "slower here" in report["layers"][0]["reason"]
     # Noise of the clock decides for a layer that gains nothing, but never for a model that loses.
     assert report["seconds"]["compressed"] < 1.5 * report["seconds"]["plain"]
+
+
+class Outline(html.parser.HTMLParser):
+    """Tags that are closed as they were opened, and texts."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.texts, self.tags = [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        assert tag not in ("script", "link", "img", "iframe") and not any(name in ("src", "href") for name, _ in attributes), "a page of its own"
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def test_reports_are_pages(language, ids, tmp_path):
+    page = tmp_path / "report.html"
+    compress(language, tmp_path / "small.onnx", "--quantize", "int4,int8-weights", "--budget", "kl<=0.0015", "--calibrate", ids, "--report", page)
+    outline = Outline()
+    outline.feed(page.read_text())
+    text = " ".join(outline.texts)
+    assert not outline.open and outline.tags.count("circle") >= 2
+    for part in ("embedding", "product3", "logits", "int4", "int8-weights", "budget kl<=0.0015", "16 calibration samples, 4 held out", "milliseconds of a run"):
+        assert part in text, part
 
 
 def test_what_cannot_be_searched_is_said(language, ids, tmp_path):

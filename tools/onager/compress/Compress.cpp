@@ -39,7 +39,7 @@ Command addCompress(CLI::App &app) {
   addDecisions(app, *arguments, recipe);
   arguments->prune.addOptions(app, recipe);
   app.add_option("--write-recipe", arguments->recipeOutput, "Write what was decided for each layer")->type_name("R.json");
-  app.add_option("--report", arguments->report, "Write sizes, errors on held-out samples, and time")->type_name("R.json");
+  app.add_option("--report", arguments->report, "Write sizes, errors on held-out samples, times and layers: as a page where it ends in .html, else JSON")->type_name("R.html");
   app.add_option("--threads", arguments->threads, "Threads of a run; 0: as many as the process may use")->check(CLI::Range(0, 1024));
   arguments->random.addRandom(app);
   app.add_flag("--json", arguments->isJson, "Print the report as JSON");

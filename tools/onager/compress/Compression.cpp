@@ -246,7 +246,7 @@ void Compression::write() const {
   if (!arguments.recipeOutput.empty())
     writeFile(arguments.recipeOutput, printJson(printWhole(report)));
   if (!arguments.report.empty())
-    writeFile(arguments.report, printJson(printReport(report)));
+    writeFile(arguments.report, llvm::StringRef(arguments.report).ends_with(".html") ? printHtml(report, arguments.model) : printJson(printReport(report)));
   if (llvm::StringRef(arguments.output).ends_with(".onnx") || arguments.output == "-")
     return writeFile(arguments.output, compressed);
   CompileOptions options;

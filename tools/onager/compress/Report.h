@@ -50,7 +50,9 @@ struct CompressReport {
 };
 
 llvm::json::Value printReport(const CompressReport &report);
-/// The same for people.
+/// The same as a page of HTML; `model` is what it calls the model.
+std::string printHtml(const CompressReport &report, const std::string &model);
+/// The same for people, in short.
 std::string describeReport(const CompressReport &report);
 
 } // namespace onager::cli
