@@ -29,7 +29,7 @@ struct ProductBuilder {
   enum Argument { kX, kRowStride, kRest, kWholeSteps, kSteps, kPanels, kStart, kSums, kSumStride };
 
   ImplicitLocOpBuilder b;
-  bool isSigned;
+  AmxTerms terms;
   int64_t tiles;
   Block *entry;
 
@@ -52,7 +52,7 @@ struct ProductBuilder {
       int64_t weights = kFirstWeights + column % kAmxPanelTiles;
       load(weights, at(arg(kPanels), plus(times(steps, kAmxPanelTiles * kTileBytes), number(column % kAmxPanelTiles * kTileBytes))), number(kAmxBytes));
       for (int64_t row = 0; row < tiles; ++row)
-        issue(b, isSigned ? "tdpbssd" : "tdpbusd", {row * columns + column, kFirstRows + row, weights});
+        issue(b, terms == AmxTerms::bf16 ? "tdpbf16ps" : terms == AmxTerms::i8 ? "tdpbssd" : "tdpbusd", {row * columns + column, kFirstRows + row, weights});
     }
   }
 
@@ -162,11 +162,11 @@ void AmxTiles::configure(Value rows) {
 
 void AmxTiles::release() { issue(e.b, "tilerelease", {}); }
 
-void callAmxProduct(UnitEmitter &e, bool isSigned, int64_t tiles, const AmxOperands &o) {
+void callAmxProduct(UnitEmitter &e, AmxTerms terms, int64_t tiles, const AmxOperands &o) {
   Type ptr = LLVM::LLVMPointerType::get(e.b.getContext()), i64 = e.b.getI64Type();
-  std::string name = "amx_" + std::to_string(tiles * kAmxRows) + "x" + std::to_string(kAmxColumns) + (isSigned ? "_signed" : "");
+  std::string name = "amx_" + std::to_string(tiles * kAmxRows) + "x" + std::to_string(kAmxColumns) + (terms == AmxTerms::bf16 ? "_bf16" : terms == AmxTerms::i8 ? "_signed" : "");
   func::FuncOp callee = getFunction(e, name, {ptr, i64, ptr, i64, i64, ptr, ptr, ptr, i64}, [&](Block *entry) {
-    ProductBuilder{ImplicitLocOpBuilder(e.b.getLoc(), e.b.getContext()), isSigned, tiles, entry}.build();
+    ProductBuilder{ImplicitLocOpBuilder(e.b.getLoc(), e.b.getContext()), terms, tiles, entry}.build();
   });
   func::CallOp::create(e.b, callee, ValueRange{o.x, o.rowStride, o.rest, o.wholeSteps, o.steps, o.panels, o.start, o.sums, o.sumStride});
 }
