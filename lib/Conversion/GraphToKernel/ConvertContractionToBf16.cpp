@@ -108,6 +108,21 @@ struct ToBf16Gemm : OpRewritePattern<graph::MatmulOp> {
   Bf16Layout layout;
 };
 
+/// bf16_gemm(cast(reshape(x))) -> bf16_gemm(reshape(cast(x))): what computes x then leaves it in bf16, since a view ends a launch unit.
+void castBeforeView(kernel::Bf16GemmOp op) {
+  auto narrow = op.getX().getDefiningOp<graph::CastOp>();
+  auto view = narrow ? narrow.getX().getDefiningOp<graph::ReshapeOp>() : graph::ReshapeOp();
+  if (!view || !view->hasOneUse() || !getElement(view.getX()).isF32())
+    return;
+  OpBuilder builder(view);
+  Type bf16 = builder.getBF16Type();
+  Value source = graph::CastOp::create(builder, narrow.getLoc(), graph::makeTensor(graph::getDims(view.getX()), bf16), view.getX());
+  Value moved = graph::ReshapeOp::create(builder, view.getLoc(), narrow.getType(), source);
+  narrow.getResult().replaceAllUsesWith(moved);
+  narrow.erase();
+  view.erase();
+}
+
 struct ConvertContractionToBf16 : impl::ConvertContractionToBf16Base<ConvertContractionToBf16> {
   using ConvertContractionToBf16Base::ConvertContractionToBf16Base;
   void runOnOperation() override {
@@ -119,6 +134,7 @@ struct ConvertContractionToBf16 : impl::ConvertContractionToBf16Base<ConvertCont
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     numProducts += graph::countOps<kernel::Bf16GemmOp>(getOperation());
+    getOperation().walk(castBeforeView);
   }
 };
 

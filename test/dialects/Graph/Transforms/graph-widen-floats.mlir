@@ -38,7 +38,7 @@ func.func @wide_already(%x: tensor<8xf32>) -> tensor<8xf32> {
 // -----
 
 // What a product of bf16 reads is rounded, unless it is already; other readers get it as it is.
-// ROUND-LABEL: func.func @product
+// CHECK-LABEL: func.func @product
 // ROUND: %[[A:.+]] = graph.exp %{{.+}} : (tensor<8x16xf32>) -> tensor<8x16xf32>
 // ROUND: %[[N:.+]] = graph.cast %[[A]] : (tensor<8x16xf32>) -> tensor<8x16xbf16>
 // ROUND: %[[R:.+]] = graph.cast %[[N]] : (tensor<8x16xbf16>) -> tensor<8x16xf32>
@@ -54,7 +54,7 @@ func.func @product(%x: tensor<8x16xbf16>) -> tensor<8x16xbf16> {
 
 // -----
 
-// ROUND-LABEL: func.func @rounded_already
+// CHECK-LABEL: func.func @rounded_already
 // ROUND: %[[W:.+]] = graph.cast %arg0 : (tensor<8x16xbf16>) -> tensor<8x16xf32>
 // ROUND: graph.matmul %[[W]]
 func.func @rounded_already(%x: tensor<8x16xbf16>) -> tensor<8x16xbf16> {
