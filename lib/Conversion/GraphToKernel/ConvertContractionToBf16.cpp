@@ -20,7 +20,7 @@ using graph::getElement;
 
 namespace {
 
-/// Rows of a product up to which reading half the bytes of weights is worth widening them.
+/// Rows of a product up to which reading half the bytes of weights is worth widening them: with more, f32 is up to three times as fast.
 constexpr int64_t kFewRows = 4;
 
 /// How the target multiplies numbers of bf16.
@@ -28,10 +28,10 @@ struct Bf16Layout {
   kernel::Int8Layout vectors;
   bool hasDot, hasAmx;
 
-  /// True where a product of so many rows is worth this form; an unknown number is.
+  /// True where a product of so many rows is worth this form.
   bool isWorth(AffineExpr rows) const {
     std::optional<int64_t> known = graph::getConstant(rows);
-    return hasDot || hasAmx || !known || *known <= kFewRows;
+    return hasDot || hasAmx || (known && *known <= kFewRows);
   }
   int64_t getTile() const { return hasAmx ? kernel::kAmxRows * kernel::kTileVectors : vectors.getTile(); }
 };

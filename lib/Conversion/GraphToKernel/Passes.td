@@ -117,7 +117,7 @@ def ConvertContractionToBf16 : Pass<"convert-contraction-to-bf16", "::mlir::func
     A `graph.matmul` of f32 whose operands were cast from bf16 becomes `kernel.bf16_gemm`; a constant per column that is added to it alone is where its sums
     start. Must hold: the right operand is one matrix made of constants, cast from bf16 or exact in it, of 16 rows and columns or more. With `amx` products
     are of tiles. Without it, and without `dot-product`, weights are widened in registers, which pays where they are read once: products of more than four
-    rows stay f32, unless their number is not known. Does nothing to other products (rationale: numbers that bf16 cannot hold would be rounded).
+    rows, or of an unknown number, stay f32. Does nothing to other products (rationale: numbers that bf16 cannot hold would be rounded).
 
     ```mlir
     %wide = graph.cast %x : (tensor<8x64xbf16>) -> tensor<8x64xf32>

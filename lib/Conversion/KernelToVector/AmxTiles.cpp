@@ -17,6 +17,9 @@ constexpr int64_t kFirstRows = 4, kFirstWeights = 6, kRegisters = 8, kTileBytes 
 /// Bytes of a configuration: the palette, then the bytes of a row (16 bits) and the rows (8 bits) of each register.
 constexpr int64_t kConfigBytes = 64, kRowBytesAt = 16, kRowsAt = 48;
 
+/// Steps that weights of few rows, which stream from memory, are prefetched ahead: 32 KiB of a panel.
+constexpr int64_t kStepsAhead = 16;
+
 void issue(ImplicitLocOpBuilder &b, StringRef name, ArrayRef<int64_t> registers, ValueRange operands = {}) {
   SmallVector<Value> all;
   for (int64_t number : registers)
@@ -40,6 +43,12 @@ struct ProductBuilder {
   Value at(Value base, Value offset) { return LLVM::GEPOp::create(b, base.getType(), b.getI8Type(), base, ArrayRef<LLVM::GEPArg>{offset}); }
   void load(int64_t tile, Value address, Value stride) { issue(b, "tileloadd64", {tile}, {address, stride}); }
 
+  /// Prefetches the tile that is kStepsAhead behind one of weights.
+  void fetch(Value address) {
+    for (int64_t row = 0; row < kAmxRows; ++row)
+      LLVM::Prefetch::create(b, at(address, number(kStepsAhead * kAmxPanelTiles * kTileBytes + row * kAmxBytes)), /*rw=*/0, /*hint=*/2, /*cache=*/1);
+  }
+
   /// One step of kAmxBytes.
   void advance(Value step, int64_t panel, int64_t columns) {
     Value isWhole = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, step, arg(kWholeSteps));
@@ -50,7 +59,10 @@ struct ProductBuilder {
     for (int64_t column = 0; column < columns; ++column) {
       Value steps = plus(times(arg(kSteps), panel + column / kAmxPanelTiles), step);
       int64_t weights = kFirstWeights + column % kAmxPanelTiles;
-      load(weights, at(arg(kPanels), plus(times(steps, kAmxPanelTiles * kTileBytes), number(column % kAmxPanelTiles * kTileBytes))), number(kAmxBytes));
+      Value address = at(arg(kPanels), plus(times(steps, kAmxPanelTiles * kTileBytes), number(column % kAmxPanelTiles * kTileBytes)));
+      load(weights, address, number(kAmxBytes));
+      if (tiles == 1)
+        fetch(address);
       for (int64_t row = 0; row < tiles; ++row)
         issue(b, terms == AmxTerms::bf16 ? "tdpbf16ps" : terms == AmxTerms::i8 ? "tdpbssd" : "tdpbusd", {row * columns + column, kFirstRows + row, weights});
     }

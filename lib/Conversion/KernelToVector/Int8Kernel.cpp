@@ -15,6 +15,9 @@ using kernel::kTileVectors;
 
 namespace {
 
+/// Bytes that weights of bf16, which stream from memory for few rows, are prefetched ahead.
+constexpr int64_t kBytesAhead = 16384, kLineBytes = 64;
+
 enum Argument { kRows, kRowStride, kPanel, kQuads, kStart, kScale, kOffset, kResult, kResultStride, kZeroPoint, kLow, kHigh };
 
 struct KernelBuilder {
@@ -77,8 +80,11 @@ struct KernelBuilder {
     VectorType type = v.layout.isPaired ? VectorType::get({2 * v.layout.lanes}, b.getI16Type()) : v.bytes;
     Value panel = v.at(arg(kPanel), times(quad, steps * kTileVectors * width));
     Int8Vectors::Vectors columns;
-    for (int64_t k = 0; k < steps * kTileVectors; ++k)
+    for (int64_t k = 0; k < steps * kTileVectors; ++k) {
       columns.push_back(v.load(type, v.at(panel, k * width)));
+      if (v.layout.isBf16 && k * width % kLineBytes == 0)
+        LLVM::Prefetch::create(b, v.at(panel, kBytesAhead + k * width), /*rw=*/0, /*hint=*/2, /*cache=*/1);
+    }
     for (int64_t half = 0; half < v.layout.getHalves(); ++half)
       for (int64_t row = 0; row < rows; ++row)
         for (auto [step, word] : llvm::enumerate(loadRow(quad, row)))

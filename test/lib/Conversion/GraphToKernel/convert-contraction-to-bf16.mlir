@@ -42,14 +42,44 @@ func.func @bias(%x: tensor<8x70xbf16>) -> tensor<8x20xf32> {
 // CHECK: kernel.bf16_pack %[[T]] {amx}
 // CHECK: kernel.bf16_gemm
 // WIDE-LABEL: func.func @exact
-// WIDE: kernel.bf16_pack %{{.+}} : tensor<64x32xbf16> -> tensor<1x32x4x8x2xbf16>
-// WIDE: kernel.bf16_gemm %{{.+}} : (tensor<?x64xbf16, {{.+}}>, tensor<1x32x4x8x2xbf16>, tensor<32xf32>)
+// WIDE: graph.matmul
 func.func @exact(%x: tensor<?x64xbf16, affine_map<()[s0] -> (s0, 64)>>) -> tensor<?x32xf32, affine_map<()[s0] -> (s0, 32)>> {
   %w = graph.constant dense<1.5> : tensor<32x64xf32> : tensor<32x64xf32>
   %0 = graph.cast %x : (tensor<?x64xbf16, affine_map<()[s0] -> (s0, 64)>>) -> tensor<?x64xf32, affine_map<()[s0] -> (s0, 64)>>
   %1 = graph.transpose %w {perm = array<i64: 1, 0>} : (tensor<32x64xf32>) -> tensor<64x32xf32>
   %2 = graph.matmul %0, %1 : (tensor<?x64xf32, affine_map<()[s0] -> (s0, 64)>>, tensor<64x32xf32>) -> tensor<?x32xf32, affine_map<()[s0] -> (s0, 32)>>
   return %2 : tensor<?x32xf32, affine_map<()[s0] -> (s0, 32)>>
+}
+
+// -----
+
+// Weights of few rows are read once: half the bytes take half the time.
+// CHECK-LABEL: func.func @few
+// WIDE-LABEL: func.func @few
+// WIDE: kernel.bf16_pack %{{.+}} : tensor<64x32xbf16> -> tensor<1x32x4x8x2xbf16>
+// WIDE: kernel.bf16_gemm %{{.+}} : (tensor<2x64xbf16>, tensor<1x32x4x8x2xbf16>, tensor<32xf32>) -> tensor<2x32xf32>
+func.func @few(%x: tensor<2x64xbf16>) -> tensor<2x32xf32> {
+  %w = graph.constant dense<1.5> : tensor<64x32xf32> : tensor<64x32xf32>
+  %0 = graph.cast %x : (tensor<2x64xbf16>) -> tensor<2x64xf32>
+  %1 = graph.matmul %0, %w : (tensor<2x64xf32>, tensor<64x32xf32>) -> tensor<2x32xf32>
+  return %1 : tensor<2x32xf32>
+}
+
+// -----
+
+// What computes the left operand leaves it in bf16: the cast moves in front of the view.
+// CHECK-LABEL: func.func @view
+// CHECK: %[[N:.+]] = graph.cast %{{.+}} : (tensor<8x4x16xf32>) -> tensor<8x4x16xbf16>
+// CHECK: %[[V:.+]] = graph.reshape %[[N]] : (tensor<8x4x16xbf16>) -> tensor<8x64xbf16>
+// CHECK: kernel.bf16_gemm %[[V]]
+func.func @view(%x: tensor<8x4x16xf32>) -> tensor<8x32xf32> {
+  %w = graph.constant dense<1.5> : tensor<64x32xf32> : tensor<64x32xf32>
+  %0 = graph.exp %x : (tensor<8x4x16xf32>) -> tensor<8x4x16xf32>
+  %1 = graph.reshape %0 : (tensor<8x4x16xf32>) -> tensor<8x64xf32>
+  %2 = graph.cast %1 : (tensor<8x64xf32>) -> tensor<8x64xbf16>
+  %3 = graph.cast %2 : (tensor<8x64xbf16>) -> tensor<8x64xf32>
+  %4 = graph.matmul %3, %w : (tensor<8x64xf32>, tensor<64x32xf32>) -> tensor<8x32xf32>
+  return %4 : tensor<8x32xf32>
 }
 
 // -----
