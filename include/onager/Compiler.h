@@ -31,6 +31,7 @@ struct CompileOptions {
   std::string saveTemps;           ///< a folder for the IR that leaves each stage, LLVM IR and the object file
   bool winograd = true;            ///< compute 3 x 3 convolutions in Winograd's form where that is faster; see the pass convert-conv-to-winograd
   bool int8 = true;                ///< multiply the bytes of quantised models as integers; see the pass graph-raise-int8
+  bool bf16 = true;                ///< round operands of products of bf16 as the model says, and multiply them as bf16; see the pass convert-contraction-to-bf16
   bool sanitize = false;           ///< check every access of the code with AddressSanitizer, whose runtime must be in the process that runs it
   std::vector<std::string> skippedPasses; ///< optional passes to leave out; see lib/Pipeline/PassFilter.h
   int64_t passLimit = -1;          ///< how many runs of optional passes take place, the first ones; -1: all

@@ -15,6 +15,8 @@ struct Target {
   unsigned vectorBytes = 16;         ///< width of a vector register
   bool hasDotProduct = false;        ///< adds four products of bytes to 32-bit sums, in vectors of that width
   bool hasAmx = false;               ///< multiplies tiles of bytes, and the system lets processes do so that ask
+  bool hasBf16Dot = false;           ///< adds products of two pairs of bf16 to f32, faster than it multiplies f32
+  bool hasAmxBf16 = false;           ///< as hasAmx, for tiles of bf16
 };
 
 /// Returns the target of a `--target` option: native, x86-64-v2, x86-64-v3 or x86-64-v4. False for others, and for portable,

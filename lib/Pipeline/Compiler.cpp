@@ -59,7 +59,7 @@ bool Compilation::simplifyGraph() {
       exposure.positions.assign(options.exposed.begin(), options.exposed.end());
       passes.addNestedPass<func::FuncOp>(graph::createGraphExposeValues(exposure));
     }
-    graph::addGraphStage(passes, options.optLevel == 0, options.int8);
+    graph::addGraphStage(passes, options.optLevel == 0, options.int8, options.bf16);
     passes.addNestedPass<func::FuncOp>(graph::createVerifyGraph());
   });
 }
@@ -106,6 +106,8 @@ void Compilation::writeReport() {
     raised += "; some convolutions of 3 x 3 are Winograd's F(4x4, 3x3), whose products are rounded after a transform";
   if (pipeline.hasInt8)
     raised += "; quantised convolutions and products sum bytes in 32-bit integers, whose scales and biases are one fused multiply-add of f32; other numbers are multiplied by the reciprocal of the scale of their bytes";
+  if (pipeline.hasBf16)
+    raised += "; products with weights of bf16 round the left operand to bf16 as the model says, and count denormal numbers as 0 where the processor multiplies bf16";
   if (options.optLevel > 0)
     report["numerics"] = "f32 sums are reassociated into vector lanes; f16 and bf16 compute in f32; math functions of f32 are polynomials" + raised;
   if (!result.skipped.empty()) {

@@ -42,7 +42,7 @@ bool ConstantUnits::compile(ModuleOp module, unsigned vectorBytes, int optLevel,
   }
   if (items.empty())
     return true;
-  if (std::string refusal = kernel::usesAmx(*units) ? rt::requestAmx() : std::string(); !refusal.empty()) {
+  if (std::string refusal = kernel::usesAmx(*units) || kernel::usesAmxBf16(*units) ? rt::requestAmx() : std::string(); !refusal.empty()) {
     error = "constant units need tiles, which the system does not let this process use: " + refusal;
     return false;
   }

@@ -113,6 +113,9 @@ bool Pipeline::formUnits(bool exact) {
   bool isFormed = runStage("kernel", [&](OpPassManager &passes) {
     if (!exact && options.int8)
       passes.addNestedPass<func::FuncOp>(createConvertContractionToInt8({target.vectorBytes, target.hasDotProduct, target.hasAmx}));
+    // Before the other products, which are of f32.
+    if (!exact && options.bf16)
+      passes.addNestedPass<func::FuncOp>(createConvertContractionToBf16({target.vectorBytes, target.hasBf16Dot, target.hasAmxBf16}));
     if (!exact) {
       passes.addNestedPass<func::FuncOp>(createConvertBlockMatmul());
       passes.addNestedPass<func::FuncOp>(createConvertMatmulToGemm());
@@ -140,8 +143,10 @@ bool Pipeline::formUnits(bool exact) {
   });
   module->walk([&](kernel::WinogradConvOp) { hasWinograd = true; });
   module->walk([&](Operation *op) { hasInt8 |= isa<kernel::Int8ConvOp, kernel::Int8GemmOp>(op); });
-  if (kernel::usesAmx(*module) && !llvm::is_contained(target.required, rt::kAmxFeature))
-    target.required.push_back(rt::kAmxFeature);
+  module->walk([&](kernel::Bf16GemmOp) { hasBf16 = true; });
+  for (auto [isUsed, feature] : {std::pair(kernel::usesAmx(*module), rt::kAmxFeature), std::pair(kernel::usesAmxBf16(*module), rt::kAmxBf16Feature)})
+    if (isUsed && !llvm::is_contained(target.required, feature))
+      target.required.push_back(feature);
   return isFormed;
 }
 

@@ -63,6 +63,7 @@ public:
   std::vector<std::pair<std::string, double>> seconds;
   bool hasWinograd = false; ///< some convolution has that form, for the report
   bool hasInt8 = false;     ///< some contraction is of bytes, for the report
+  bool hasBf16 = false;     ///< some product is of bf16, for the report
 
 private:
   bool formUnits(bool exact);

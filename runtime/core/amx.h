@@ -6,12 +6,13 @@
 
 namespace onager::rt {
 
-/// The required feature of code that multiplies tiles of bytes.
-constexpr char kAmxFeature[] = "amx-int8";
+/// The required features of code that multiplies tiles of bytes, and of bf16.
+constexpr char kAmxFeature[] = "amx-int8", kAmxBf16Feature[] = "amx-bf16";
 
-/// True where the processor multiplies tiles of bytes.
+/// True where the processor multiplies tiles of bytes, or of bf16.
 bool hasAmx();
-/// True where it does, and the system has their state for processes that ask.
+bool hasAmxBf16();
+/// True where it does one of both, and the system has their state for processes that ask.
 bool isAmxSupported();
 /// Asks the system to let this process use tiles, in all its threads, those that run already included. Returns an empty string where it may, else the
 /// system's reason: it has no such state, or a thread's stack for signals is too small for it. Stacks that are set later must have room for it, too; so ask

@@ -29,7 +29,7 @@ std::string findMissingFeature(const std::vector<std::string> &features) {
   } known[] = {ONAGER_FEATURE("sse4.2"), ONAGER_FEATURE("popcnt"), ONAGER_FEATURE("avx2"), ONAGER_FEATURE("fma"), ONAGER_FEATURE("bmi2"),
                ONAGER_FEATURE("avx512f"), ONAGER_FEATURE("avx512bw"), ONAGER_FEATURE("avx512dq"), ONAGER_FEATURE("avx512vl"), ONAGER_FEATURE("avx512cd"),
                ONAGER_FEATURE("avx512vnni"), ONAGER_FEATURE("avx512bf16"), ONAGER_FEATURE("avx512vbmi"), ONAGER_FEATURE("gfni"),
-               ONAGER_FEATURE("vpclmulqdq"), {"f16c", __builtin_cpu_supports("avx2") != 0}, {"avx512fp16", __builtin_cpu_supports("avx512fp16") != 0}, {kSanitizerFeature, hasSanitizer()}, {kAmxFeature, hasAmx()}};
+               ONAGER_FEATURE("vpclmulqdq"), {"f16c", __builtin_cpu_supports("avx2") != 0}, {"avx512fp16", __builtin_cpu_supports("avx512fp16") != 0}, {kSanitizerFeature, hasSanitizer()}, {kAmxFeature, hasAmx()}, {kAmxBf16Feature, hasAmxBf16()}};
 #undef ONAGER_FEATURE
   for (const std::string &feature : features) {
     bool present = false;
@@ -37,7 +37,7 @@ std::string findMissingFeature(const std::vector<std::string> &features) {
       present |= entry.present && feature == entry.name;
     if (!present)
       return feature;
-    if (std::string refusal = feature == kAmxFeature ? requestAmx() : std::string(); !refusal.empty())
+    if (std::string refusal = feature == kAmxFeature || feature == kAmxBf16Feature ? requestAmx() : std::string(); !refusal.empty())
       return feature + ", which the system does not let this process use (" + refusal + ")";
   }
 #endif

@@ -23,6 +23,11 @@ def has_amx() -> bool:
     return {"amx_tile", "amx_int8", "avx512_vnni"} <= get_flags()
 
 
+def has_amx_bf16() -> bool:
+    """True where products of bf16 take tiles."""
+    return {"amx_tile", "amx_bf16", "avx512vl"} <= get_flags()
+
+
 def do_bytes_saturate() -> bool:
     """True where ONNX Runtime's sums of two products of bytes with signed bytes saturate at 16 bits: without VNNI."""
     return not {"avx512_vnni", "avx_vnni"} & get_flags()

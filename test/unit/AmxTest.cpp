@@ -42,6 +42,13 @@ TEST(Amx, AFeatureThatIsListedIsAskedForAndGranted) {
   EXPECT_EQ(requestAmx(), "") << "asking twice is harmless";
 }
 
+TEST(Amx, TilesOfBf16AreAFeatureOfTheirOwn) {
+  EXPECT_EQ(hasAmxBf16(), isListed("amx_bf16"));
+  EXPECT_EQ(findMissingFeature({"amx-bf16"}), hasAmxBf16() ? "" : "amx-bf16");
+  if (hasAmxBf16())
+    EXPECT_TRUE(isAmxSupported() && isGranted());
+}
+
 TEST(Amx, AProcessorWithoutItLacksTheFeature) {
   if (hasAmx())
     GTEST_SKIP() << "this processor has AMX";

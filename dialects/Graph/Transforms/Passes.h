@@ -13,7 +13,7 @@ namespace onager::graph {
 #include "dialects/Graph/Transforms/Passes.h.inc"
 
 /// Adds the passes of the graph stage; with `exact` (-O0) none that rewrites.
-void addGraphStage(mlir::OpPassManager &passes, bool exact, bool int8 = true);
+void addGraphStage(mlir::OpPassManager &passes, bool exact, bool int8 = true, bool bf16 = true);
 
 } // namespace onager::graph
 

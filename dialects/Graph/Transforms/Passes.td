@@ -302,7 +302,8 @@ def GraphWidenFloats : Pass<"graph-widen-floats", "::mlir::func::FuncOp"> {
     Operations that compute or move f16 or bf16 elements work on f32 instead; casts stand where narrow values enter (inputs, constants) and
     where they are needed (results, control flow, library kernels). Constants are cast at compile time. Rationale: arithmetic is in f32 on
     this machine anyway, and without the casts in between neighbours fuse and heroes read their operands directly. Casts, recurrent cells, calls and
-    operations without narrow results stay as they are.
+    operations without narrow results stay as they are. With `bf16` the left operand of a product with constant weights of bf16 is still rounded to
+    bf16, if it is not already: processors multiply such numbers (see convert-contraction-to-bf16).
 
     ```mlir
     %1 = graph.relu %0 : (tensor<8xf16>) -> tensor<8xf16>
@@ -314,6 +315,7 @@ def GraphWidenFloats : Pass<"graph-widen-floats", "::mlir::func::FuncOp"> {
     May change numbers: values between operations keep f32's range and precision.
   }];
   let dependentDialects = ["::onager::graph::GraphDialect"];
+  let options = [Option<"bf16", "bf16", "bool", /*default=*/"false", "Round left operands of products of bf16">];
   let statistics = [Statistic<"numWidened", "widened", "operations that work on f32">];
 }
 

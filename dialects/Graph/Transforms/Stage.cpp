@@ -6,7 +6,7 @@ using namespace mlir;
 
 namespace onager::graph {
 
-void addGraphStage(OpPassManager &passes, bool exact, bool int8) {
+void addGraphStage(OpPassManager &passes, bool exact, bool int8, bool bf16) {
   OpPassManager &function = passes.nest<func::FuncOp>();
   function.addPass(createGraphNumberStrings());
   if (exact)
@@ -31,7 +31,7 @@ void addGraphStage(OpPassManager &passes, bool exact, bool int8) {
   function.addPass(createGraphFoldScale());
   function.addPass(createCSEPass());
   // Behind all patterns, which then need to know one float type each; the last simplification takes the casts between operations.
-  function.addPass(createGraphWidenFloats());
+  function.addPass(createGraphWidenFloats({bf16}));
   function.addPass(createGraphSimplify());
   // Behind widening: attention is of f32, and casts between its parts are gone.
   function.addPass(createGraphRaiseAttention());

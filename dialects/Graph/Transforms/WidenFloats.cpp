@@ -1,5 +1,5 @@
 // f16 and bf16 operations -> f32 between casts at the borders. Test: graph-widen-floats.mlir
-#include "dialects/Graph/Transforms/Match.h"
+#include "dialects/Graph/Transforms/MatchBf16.h"
 #include "dialects/Graph/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
@@ -27,6 +27,7 @@ static RankedTensorType widen(Type type) { return makeTensor(getDims(type), Floa
 
 namespace {
 struct WidenFloats : impl::GraphWidenFloatsBase<WidenFloats> {
+  using GraphWidenFloatsBase::GraphWidenFloatsBase;
   void runOnOperation() override {
     getOperation().walk([&](Block *block) { widenBlock(*block); });
   }
@@ -43,6 +44,8 @@ struct WidenFloats : impl::GraphWidenFloatsBase<WidenFloats> {
       for (Value operand : op.getOperands())
         if (isNarrow(operand))
           operands.map(operand, getWide(operand, wide));
+      if (auto product = dyn_cast<MatmulOp>(op); bf16 && product && getElement(product.getLhs()).isBF16() && hasBf16Weights(product))
+        operands.map(product.getLhs(), round(builder, operands.lookup(product.getLhs()), product.getLhs().getType()));
       Operation *clone = builder.clone(op, operands);
       for (auto [result, widened] : llvm::zip(op.getResults(), clone->getResults()))
         if (isNarrow(result)) {
@@ -70,6 +73,14 @@ struct WidenFloats : impl::GraphWidenFloatsBase<WidenFloats> {
     Value cast = CastOp::create(builder, value.getLoc(), widen(value.getType()), value);
     wide.map(value, cast);
     return cast;
+  }
+
+  /// The wide value rounded to its narrow type.
+  static Value round(OpBuilder &builder, Value value, Type narrow) {
+    if (holdsBf16(value))
+      return value;
+    Value rounded = CastOp::create(builder, value.getLoc(), narrow, value);
+    return CastOp::create(builder, value.getLoc(), value.getType(), rounded);
   }
 
   void narrowReaders(Operation *op, IRMapping &wide, const llvm::SmallPtrSetImpl<Operation *> &gone) {

@@ -37,9 +37,13 @@ bool canSlide(const Int8Window &window, const Int8Layout &layout) {
   return (layout.lanes - 1) * window.strides[1] + (kQuad - 1) * window.dilations[1] < layout.lanes * kQuad;
 }
 
-bool usesAmx(mlir::Operation *root) {
-  auto visit = [](Int8GemmOp op) { return op.getAmx() ? mlir::WalkResult::interrupt() : mlir::WalkResult::advance(); };
+template <typename Op>
+static bool hasTiles(mlir::Operation *root) {
+  auto visit = [](Op op) { return op.getAmx() ? mlir::WalkResult::interrupt() : mlir::WalkResult::advance(); };
   return root->walk(visit).wasInterrupted();
 }
+
+bool usesAmx(mlir::Operation *root) { return hasTiles<Int8GemmOp>(root); }
+bool usesAmxBf16(mlir::Operation *root) { return hasTiles<Bf16GemmOp>(root); }
 
 } // namespace onager::kernel

@@ -1,4 +1,4 @@
-// Layouts of 8-bit weights: what packing and the emitters of products of bytes agree on.
+// Layouts of 8-bit weights: what packing and the emitters of products of bytes agree on. Weights of bf16 lie alike, two numbers in the place of a quad.
 //
 // A sum of 32 bits takes four products at a time: the bytes of a quad times its weights. Vectors hold L sums, tiles 4 L of them. Bytes are interleaved and
 // packed within lanes of 128 bits, so that neither takes a step across lanes; the sums of a tile are therefore out of order between the two:
@@ -14,8 +14,8 @@
 
 namespace onager::kernel {
 
-/// Weights of a quad, vectors of a tile, and sums in 128 bits.
-inline constexpr int64_t kQuad = 4, kTileVectors = 4, kLaneSums = 4;
+/// Weights of a quad, vectors of a tile, sums in 128 bits, and numbers of bf16 in the place of a quad.
+inline constexpr int64_t kQuad = 4, kTileVectors = 4, kLaneSums = 4, kBf16Pair = 2;
 
 /// Tile registers of AMX have 16 rows of 64 bytes. Weights for them lie in panels of two tiles.
 inline constexpr int64_t kAmxRows = 16, kAmxBytes = 64, kAmxPanelTiles = 2;
@@ -25,9 +25,12 @@ struct Int8Layout {
   int64_t lanes;  ///< sums of a vector
   bool isPaired;  ///< quads are widened to two pairs of 16-bit numbers
   bool hasAmx = false; ///< products of tiles, too
+  bool isBf16 = false; ///< a quad's place holds two numbers of bf16; sums are f32
+  bool hasDot = false; ///< the processor multiplies those as they are; else they are widened
   int64_t getRows() const { return lanes >= 16 ? 6 : 3; }         ///< rows of a register tile
   int64_t getTile() const { return lanes * kTileVectors; }        ///< elements of a tile
   int64_t getSteps() const { return isPaired ? 2 : 1; }           ///< products of vectors for a quad
+  int64_t getHalves() const { return isBf16 && !hasDot ? 2 : 1; } ///< multiply-adds of vectors that such a product is
   int64_t getStepWeights() const { return kQuad / getSteps(); }   ///< weights that meet one sum in a step
 };
 

@@ -30,8 +30,9 @@ llvm::DenseSet<int64_t> findReadWeights(mlir::Operation *program);
 /// Prints what decides a unit's code: hero, types and operations, without names and locations.
 std::string describeUnit(UnitOp unit);
 
-/// True where an operation inside of this one multiplies tiles of bytes.
+/// True where an operation inside of this one multiplies tiles of bytes, or of bf16.
 bool usesAmx(mlir::Operation *root);
+bool usesAmxBf16(mlir::Operation *root);
 
 } // namespace onager::kernel
 

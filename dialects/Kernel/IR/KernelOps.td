@@ -232,4 +232,37 @@ def Kernel_Int8GemmOp : Kernel_Int8Op<"int8_gemm"> {
                        Optional<AnyRankedTensor>:$offset, I64Attr:$zero_point, I64Attr:$low, I64Attr:$high, UnitAttr:$amx);
 }
 
+def Kernel_Bf16PackOp : Kernel_Op<"bf16_pack", [Pure]> {
+  let summary = "Weights of bf16 in the order in which products of two of them read them";
+  let description = [{
+    As int8_pack, with two numbers in the place of a quad, filled up with zeros: [K, N] -> [ceil(N / 4 L), ceil(K / 2), 4, L, 2] for vectors of L sums,
+    columns in the order of getLaneColumn of Int8.h; with `amx` [2 ceil(N / 64), ceil(K / 32), 2, 16, 32] for tile registers.
+    Checks: bf16_pack_c1: a matrix of bf16 becomes five dims of bf16; bf16_pack_c2: rows of 2, of 32 with `amx`; bf16_pack_c3: room for the weights.
+    ```mlir
+    %p = kernel.bf16_pack %w : tensor<64x10xbf16> -> tensor<1x32x4x16x2xbf16>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$x, UnitAttr:$amx);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Kernel_Bf16GemmOp : Kernel_Op<"bf16_gemm", [Pure]> {
+  let summary = "[..., M, K] of bf16 x packed weights of bf16 -> [..., M, N] of f32";
+  let description = [{
+    Products are exact, sums f32: that of a column starts with its entry of `start`, which has one for each of the columns that the packed weights have
+    room for. With `amx` tiles are multiplied, with `dot` pairs by AVX512-BF16; both count denormal numbers as 0. Else numbers are widened to f32.
+    Checks: bf16_gemm_c1: bf16 gives f32; bf16_gemm_c2: ranks; bf16_gemm_c3: one entry of start per packed column; bf16_gemm_c4: weights for tiles where
+    `amx` is given, for vectors where it is not.
+    ```mlir
+    %y = kernel.bf16_gemm %x, %p, %start : (tensor<4x64xbf16>, tensor<1x32x4x16x2xbf16>, tensor<64xf32>) -> tensor<4x10xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$packed, AnyRankedTensor:$start, UnitAttr:$amx, UnitAttr:$dot);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
 #endif

@@ -1,4 +1,4 @@
-// Verifiers of the operations on bytes. Each check has an id in brackets; see Verify.cpp.
+// Verifiers of the operations on bytes and on bf16. Each check has an id in brackets; see Verify.cpp.
 #include "dialects/Graph/IR/Verify.h"
 #include "dialects/Kernel/IR/Int8.h"
 #include "dialects/Kernel/IR/Kernel.h"
@@ -75,6 +75,32 @@ LogicalResult Int8GemmOp::verify() {
   if (getAmx() && (packed[2] != kAmxPanelTiles || packed[3] != kAmxRows || packed[4] != kAmxBytes))
     return complain(*this, "int8_gemm_c5") << "weights " << getPacked().getType() << " are not packed for tiles";
   return verifyChannels(*this, "int8_gemm_c4", packed[0] * packed[2] * packed[3]);
+}
+
+LogicalResult Bf16PackOp::verify() {
+  auto x = cast<RankedTensorType>(getX().getType()), out = cast<RankedTensorType>(getType());
+  if (!x.getElementType().isBF16() || !out.getElementType().isBF16() || x.getRank() != 2 || out.getRank() != 5)
+    return complain(*this, "bf16_pack_c1") << x << " does not pack to " << out;
+  int64_t row = getAmx() ? kAmxBytes / 2 : kBf16Pair;
+  if (out.getShape().back() != row)
+    return complain(*this, "bf16_pack_c2") << "rows of " << out << ", expected " << row;
+  if (getRoom(getX()) < 0 || getRoom(getResult()) < getRoom(getX()))
+    return complain(*this, "bf16_pack_c3") << out << " has no room for " << x;
+  return success();
+}
+
+LogicalResult Bf16GemmOp::verify() {
+  if (!getElement(getX()).isBF16() || !getElement(getPacked()).isBF16() || !getElement(getStart()).isF32() || !getElement(getResult()).isF32())
+    return complain(*this, "bf16_gemm_c1") << getX().getType() << " times " << getPacked().getType() << " gives " << getType() << ", expected f32 of bf16";
+  graph::Dims packed = graph::getDims(getPacked());
+  if (packed.size() != 5 || getRank(getX()) < 2 || getRank(getX()) != getRank(getResult()))
+    return complain(*this, "bf16_gemm_c2") << "ranks " << getRank(getX()) << " and " << packed.size() << " give rank " << getRank(getResult());
+  if (getRank(getStart()) != 1 || graph::getDims(getStart())[0] != packed[0] * packed[2] * packed[3])
+    return complain(*this, "bf16_gemm_c3") << "start is " << getStart().getType() << ", expected as many as there are columns";
+  bool isTiled = packed[2] == kAmxPanelTiles && packed[3] == kAmxRows && packed[4] == kAmxBytes / 2;
+  if (getAmx() ? !isTiled : packed[4] != kBf16Pair)
+    return complain(*this, "bf16_gemm_c4") << "weights " << getPacked().getType() << " are not packed for " << (getAmx() ? "tiles" : "vectors");
+  return success();
 }
 
 } // namespace onager::kernel

@@ -111,6 +111,32 @@ def ConvertContractionToInt8 : Pass<"convert-contraction-to-int8", "::mlir::func
   let statistics = [Statistic<"numContractions", "contractions", "convolutions and products of bytes">];
 }
 
+def ConvertContractionToBf16 : Pass<"convert-contraction-to-bf16", "::mlir::func::FuncOp"> {
+  let summary = "Multiplies numbers of bf16 as such, with sums of f32";
+  let description = [{
+    A `graph.matmul` of f32 whose operands were cast from bf16 becomes `kernel.bf16_gemm`; a constant per column that is added to it alone is where its sums
+    start. Must hold: the right operand is one matrix made of constants, cast from bf16 or exact in it, of 16 rows and columns or more. With `amx` products
+    are of tiles. Without it, and without `dot-product`, weights are widened in registers, which pays where they are read once: products of more than four
+    rows, or of an unknown number, stay f32. Does nothing to other products (rationale: numbers that bf16 cannot hold would be rounded).
+
+    ```mlir
+    %wide = graph.cast %x : (tensor<8x64xbf16>) -> tensor<8x64xf32>
+    %weights = graph.cast %w : (tensor<64x64xbf16>) -> tensor<64x64xf32>
+    %y = graph.matmul %wide, %weights : (tensor<8x64xf32>, tensor<64x64xf32>) -> tensor<8x64xf32>
+    // becomes
+    %p = kernel.bf16_pack %w {amx} : tensor<64x64xbf16> -> tensor<2x2x2x16x32xbf16>
+    %y = kernel.bf16_gemm %x, %p, %start {amx} : (tensor<8x64xbf16>, tensor<2x2x2x16x32xbf16>, tensor<64xf32>) -> tensor<8x64xf32>
+    ```
+    Changes numbers (named in the compile report): products stay exact, sums are taken in another order, and with `amx` or `dot-product` denormal numbers
+    count as 0.
+  }];
+  let dependentDialects = ["::onager::kernel::KernelDialect"];
+  let options = [Option<"vectorBytes", "vector-bytes", "unsigned", "64", "Width of the target's vector registers">,
+                 Option<"dotProduct", "dot-product", "bool", "false", "The target adds products of pairs of bf16 (AVX512-BF16) faster than it multiplies f32">,
+                 Option<"amx", "amx", "bool", "false", "The target multiplies tiles of bf16 (AMX-BF16)">];
+  let statistics = [Statistic<"numProducts", "products", "products of bf16">];
+}
+
 def ConvertGraphToKernel : Pass<"convert-graph-to-kernel", "::mlir::ModuleOp"> {
   let summary = "Puts every computing operation into a launch unit";
   let description = [{

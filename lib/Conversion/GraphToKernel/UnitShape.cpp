@@ -71,6 +71,7 @@ kernel::Hero getHero(Operation *op, bool fuse) {
         return isDepthwise ? Hero::int8_depthwise : Hero::int8_conv;
       })
       .Case<kernel::Int8GemmOp>([](auto gemm) { return gemm.getAmx() ? Hero::amx_gemm : Hero::int8_gemm; })
+      .Case<kernel::Bf16GemmOp>([](auto gemm) { return gemm.getAmx() ? Hero::amx_bf16_gemm : Hero::bf16_gemm; })
       .Case<graph::ConvOp>([](graph::ConvOp conv) {
         if (!hasConvEmitter(conv))
           return Hero::map;
@@ -140,7 +141,7 @@ bool staysSmall(Operation *op) {
   if (!read || !written)
     return false;
   // Four times the operands: an int8 weight that is read as f32 is worth its memory.
-  return isa<kernel::WinogradFilterOp, kernel::Int8PackOp, kernel::BlockPackOp>(op) || *written <= std::max<int64_t>(64 << 10, 4 * *read);
+  return isa<kernel::WinogradFilterOp, kernel::Int8PackOp, kernel::Bf16PackOp, kernel::BlockPackOp>(op) || *written <= std::max<int64_t>(64 << 10, 4 * *read);
 }
 
 /// Operations between a constant and what is computed from it, at most.

@@ -1,8 +1,9 @@
-// Products of rows of bytes with packed weights, in tile registers.
+// Products of rows of bytes, or of bf16, with packed weights, in tile registers.
 //
 // Work items: (64 columns, block of rows), rows innermost, so that one share walks the rows while the columns' weights are in cache. Rows are read where they
-// lie, 64 bytes at a time; what is left of them is copied apart, and meets weights of 0 behind its end.
-//   scratch := rest of 32 rows [32][64], sums [32][64] of i32, results [32][64]
+// lie, 64 bytes at a time; what is left of them is copied apart, and meets weights of 0 behind its end, where numbers of bf16 are 0, too, since others
+// times 0 may be no number.
+//   scratch := rest of 32 rows [32][64], sums [32][64] of i32 or f32, results [32][64]
 // Sums go where they belong at once where they are the result and nothing follows.
 #include "lib/Conversion/KernelToVector/AmxTiles.h"
 #include "lib/Conversion/KernelToVector/Int8Kernel.h"
@@ -24,9 +25,10 @@ constexpr int64_t kRowBlock = 96;
 constexpr int64_t kRestBytes = kAmxMostRows * kAmxBytes, kSumBytes = kAmxMostRows * kAmxColumns * 4;
 
 struct AmxGemmShape {
-  kernel::Int8GemmOp op;
+  PackedProduct op;
   graph::Dims rowDims;
-  AffineExpr rows, columns, depth;
+  AffineExpr rows, columns, terms;
+  AffineExpr depth; ///< bytes of a row
   int64_t steps;
   bool isScaled;
 
@@ -40,14 +42,15 @@ struct AmxGemmShape {
 
 AmxGemmShape getShape(kernel::UnitOp unit) {
   AmxGemmShape s;
-  s.op = *unit.getBody().front().getOps<kernel::Int8GemmOp>().begin();
-  graph::Dims x = graph::getDims(s.op.getX());
+  s.op = getPackedProduct(unit);
+  graph::Dims x = graph::getDims(s.op.x);
   s.rowDims.assign(x.begin(), x.end() - 1);
   s.rows = graph::getNumElements(unit.getContext(), s.rowDims);
-  s.columns = graph::getDims(s.op.getResult()).back();
-  s.depth = x.back();
-  s.steps = cast<RankedTensorType>(s.op.getPacked().getType()).getDimSize(1);
-  s.isScaled = static_cast<bool>(s.op.getScale());
+  s.columns = graph::getDims(s.op.result).back();
+  s.terms = x.back();
+  s.depth = s.terms * s.op.getTermBytes();
+  s.steps = cast<RankedTensorType>(s.op.packed.getType()).getDimSize(1);
+  s.isScaled = static_cast<bool>(s.op.scale);
   return s;
 }
 
@@ -58,10 +61,12 @@ struct AmxGemmEmitter {
   AmxTiles tiles;
   Value rest, sums, staged;
 
-  AmxGemmEmitter(UnitEmitter &e, const AmxGemmShape &shape) : e(e), s(shape), results(e, s.op.getResult()), tiles(e) {
+  AmxGemmEmitter(UnitEmitter &e, const AmxGemmShape &shape) : e(e), s(shape), results(e, s.op.result), tiles(e) {
     rest = e.getScratch();
     sums = getByteAddress(e, rest, e.i64(kRestBytes));
     staged = getByteAddress(e, sums, e.i64(kSumBytes));
+    if (s.op.isBf16 && !AmxGemmShape::isMultiple(s.depth, kAmxBytes))
+      fillBytes(e, rest, e.i64(kRestBytes), 0);
   }
 
   /// 64 columns of up to 32 rows.
@@ -81,26 +86,26 @@ struct AmxGemmEmitter {
   }
 
   void multiply(const Tile &tile, Value target, Value stride) {
-    Value depth = e.extent(s.depth), x = getByteAddress(e, e.getBuffer(s.op.getX()), e.mul(tile.firstRow, depth));
+    Value depth = e.extent(s.depth), x = getByteAddress(e, e.getBuffer(s.op.x), e.mul(tile.firstRow, depth));
     copyRest(x, tile.rows);
-    bool isSigned = cast<RankedTensorType>(s.op.getX().getType()).getElementType().isSignlessInteger();
+    AmxTerms terms = s.op.isBf16 ? AmxTerms::bf16 : s.op.isSigned() ? AmxTerms::i8 : AmxTerms::ui8;
     AmxOperands o{x, depth, rest, e.floorDiv(depth, e.i64(kAmxBytes)), e.i64(s.steps),
-                  getByteAddress(e, e.getBuffer(s.op.getPacked()), e.mul(tile.firstColumn, e.i64(s.steps * kAmxBytes))),
-                  getByteAddress(e, e.getBuffer(s.op.getStart()), e.mul(tile.firstColumn, e.i64(4))), target, stride};
+                  getByteAddress(e, e.getBuffer(s.op.packed), e.mul(tile.firstColumn, e.i64(s.steps * kAmxBytes))),
+                  getByteAddress(e, e.getBuffer(s.op.start), e.mul(tile.firstColumn, e.i64(4))), target, stride};
     if (AmxGemmShape::isMultiple(s.rows, kAmxMostRows))
-      return callAmxProduct(e, isSigned, 2, o);
+      return callAmxProduct(e, terms, 2, o);
     Value isPartial = e.compare("slt", tile.rows, e.i64(kAmxMostRows));
     e.ifThen(isPartial, [&] { tiles.configure(tile.rows); });
-    e.ifThen(e.compare("sgt", tile.rows, e.i64(kAmxRows)), [&] { callAmxProduct(e, isSigned, 2, o); });
-    e.ifThen(e.compare("sle", tile.rows, e.i64(kAmxRows)), [&] { callAmxProduct(e, isSigned, 1, o); });
+    e.ifThen(e.compare("sgt", tile.rows, e.i64(kAmxRows)), [&] { callAmxProduct(e, terms, 2, o); });
+    e.ifThen(e.compare("sle", tile.rows, e.i64(kAmxRows)), [&] { callAmxProduct(e, terms, 1, o); });
     e.ifThen(isPartial, [&] { tiles.configure({}); });
   }
 
   void requantize(const Tile &tile, Value target, Value stride) {
     auto ofColumn = [&](Value numbers) { return getByteAddress(e, e.getBuffer(numbers), e.mul(tile.firstColumn, e.i64(4))); };
-    bool isSigned = cast<RankedTensorType>(s.op.getType()).getElementType().isSignlessInteger();
-    callAmxRequantize(e, isSigned, {sums, tile.rows, ofColumn(s.op.getScale()), ofColumn(s.op.getOffset()), target, stride, static_cast<int64_t>(s.op.getZeroPoint()),
-                                    static_cast<int64_t>(s.op.getLow()), static_cast<int64_t>(s.op.getHigh())});
+    bool isSigned = cast<RankedTensorType>(s.op.result.getType()).getElementType().isSignlessInteger();
+    callAmxRequantize(e, isSigned, {sums, tile.rows, ofColumn(s.op.scale), ofColumn(s.op.offset), target, stride, s.op.zeroPoint,
+                                    s.op.low, s.op.high});
   }
 
   /// Writes what was staged, and what follows it.
@@ -158,7 +163,7 @@ void emitAmxGemm(UnitEmitter &e) { AmxGemmEmitter(e, getShape(e.unit)).emit(); }
 
 WorkInfo getAmxGemmWork(kernel::UnitOp unit) {
   AmxGemmShape s = getShape(unit);
-  return {s.columns.ceilDiv(kAmxColumns) * s.rows.ceilDiv(kRowBlock), s.rows * s.columns * s.depth, getAffineConstantExpr(s.getScratchBytes(), unit.getContext())};
+  return {s.columns.ceilDiv(kAmxColumns) * s.rows.ceilDiv(kRowBlock), s.rows * s.columns * s.terms, getAffineConstantExpr(s.getScratchBytes(), unit.getContext())};
 }
 
 } // namespace onager

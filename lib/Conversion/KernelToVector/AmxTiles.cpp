@@ -17,6 +17,9 @@ constexpr int64_t kFirstRows = 4, kFirstWeights = 6, kRegisters = 8, kTileBytes 
 /// Bytes of a configuration: the palette, then the bytes of a row (16 bits) and the rows (8 bits) of each register.
 constexpr int64_t kConfigBytes = 64, kRowBytesAt = 16, kRowsAt = 48;
 
+/// Steps that weights of few rows, which stream from memory, are prefetched ahead: 32 KiB of a panel.
+constexpr int64_t kStepsAhead = 16;
+
 void issue(ImplicitLocOpBuilder &b, StringRef name, ArrayRef<int64_t> registers, ValueRange operands = {}) {
   SmallVector<Value> all;
   for (int64_t number : registers)
@@ -29,7 +32,7 @@ struct ProductBuilder {
   enum Argument { kX, kRowStride, kRest, kWholeSteps, kSteps, kPanels, kStart, kSums, kSumStride };
 
   ImplicitLocOpBuilder b;
-  bool isSigned;
+  AmxTerms terms;
   int64_t tiles;
   Block *entry;
 
@@ -39,6 +42,12 @@ struct ProductBuilder {
   Value times(Value x, int64_t n) { return arith::MulIOp::create(b, x, number(n)); }
   Value at(Value base, Value offset) { return LLVM::GEPOp::create(b, base.getType(), b.getI8Type(), base, ArrayRef<LLVM::GEPArg>{offset}); }
   void load(int64_t tile, Value address, Value stride) { issue(b, "tileloadd64", {tile}, {address, stride}); }
+
+  /// Prefetches the tile that is kStepsAhead behind one of weights.
+  void fetch(Value address) {
+    for (int64_t row = 0; row < kAmxRows; ++row)
+      LLVM::Prefetch::create(b, at(address, number(kStepsAhead * kAmxPanelTiles * kTileBytes + row * kAmxBytes)), /*rw=*/0, /*hint=*/2, /*cache=*/1);
+  }
 
   /// One step of kAmxBytes.
   void advance(Value step, int64_t panel, int64_t columns) {
@@ -50,9 +59,12 @@ struct ProductBuilder {
     for (int64_t column = 0; column < columns; ++column) {
       Value steps = plus(times(arg(kSteps), panel + column / kAmxPanelTiles), step);
       int64_t weights = kFirstWeights + column % kAmxPanelTiles;
-      load(weights, at(arg(kPanels), plus(times(steps, kAmxPanelTiles * kTileBytes), number(column % kAmxPanelTiles * kTileBytes))), number(kAmxBytes));
+      Value address = at(arg(kPanels), plus(times(steps, kAmxPanelTiles * kTileBytes), number(column % kAmxPanelTiles * kTileBytes)));
+      load(weights, address, number(kAmxBytes));
+      if (tiles == 1)
+        fetch(address);
       for (int64_t row = 0; row < tiles; ++row)
-        issue(b, isSigned ? "tdpbssd" : "tdpbusd", {row * columns + column, kFirstRows + row, weights});
+        issue(b, terms == AmxTerms::bf16 ? "tdpbf16ps" : terms == AmxTerms::i8 ? "tdpbssd" : "tdpbusd", {row * columns + column, kFirstRows + row, weights});
     }
   }
 
@@ -162,11 +174,11 @@ void AmxTiles::configure(Value rows) {
 
 void AmxTiles::release() { issue(e.b, "tilerelease", {}); }
 
-void callAmxProduct(UnitEmitter &e, bool isSigned, int64_t tiles, const AmxOperands &o) {
+void callAmxProduct(UnitEmitter &e, AmxTerms terms, int64_t tiles, const AmxOperands &o) {
   Type ptr = LLVM::LLVMPointerType::get(e.b.getContext()), i64 = e.b.getI64Type();
-  std::string name = "amx_" + std::to_string(tiles * kAmxRows) + "x" + std::to_string(kAmxColumns) + (isSigned ? "_signed" : "");
+  std::string name = "amx_" + std::to_string(tiles * kAmxRows) + "x" + std::to_string(kAmxColumns) + (terms == AmxTerms::bf16 ? "_bf16" : terms == AmxTerms::i8 ? "_signed" : "");
   func::FuncOp callee = getFunction(e, name, {ptr, i64, ptr, i64, i64, ptr, ptr, ptr, i64}, [&](Block *entry) {
-    ProductBuilder{ImplicitLocOpBuilder(e.b.getLoc(), e.b.getContext()), isSigned, tiles, entry}.build();
+    ProductBuilder{ImplicitLocOpBuilder(e.b.getLoc(), e.b.getContext()), terms, tiles, entry}.build();
   });
   func::CallOp::create(e.b, callee, ValueRange{o.x, o.rowStride, o.rest, o.wholeSteps, o.steps, o.panels, o.start, o.sums, o.sumStride});
 }

@@ -1,4 +1,4 @@
-// Products of bytes in the tile registers of AMX: up to 32 rows times 64 columns of sums, by functions that units of a module share.
+// Products of bytes, or of bf16, in the tile registers of AMX: up to 32 rows times 64 columns of sums, by functions that units of a module share.
 //
 // Registers are named by number: 0 to 3 hold sums, 4 and 5 rows of bytes, 6 and 7 weights. How many rows each has is configured; a share configures whole
 // tiles when it starts and releases the registers when it ends, since a thread that holds any is switched more slowly.
@@ -33,10 +33,12 @@ struct AmxOperands {
   mlir::Value wholeSteps, steps; ///< of kAmxBytes
   mlir::Value panels;           ///< two packed panels
   mlir::Value start;            ///< one for each column
-  mlir::Value sums, sumStride;  ///< of i32
+  mlir::Value sums, sumStride;  ///< of i32, or of f32 for bf16
 };
-/// Multiplies `tiles` tiles of rows, one or two. Bytes count as signed or not.
-void callAmxProduct(UnitEmitter &e, bool isSigned, int64_t tiles, const AmxOperands &operands);
+/// What rows are made of.
+enum class AmxTerms { ui8, i8, bf16 };
+/// Multiplies `tiles` tiles of rows, one or two.
+void callAmxProduct(UnitEmitter &e, AmxTerms terms, int64_t tiles, const AmxOperands &operands);
 
 /// Where sums become bytes.
 struct AmxRequantization {

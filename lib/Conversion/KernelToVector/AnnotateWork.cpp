@@ -53,8 +53,10 @@ WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options) {
   case Hero::int8_depthwise:
     return getInt8DepthwiseWork(unit, options);
   case Hero::int8_gemm:
+  case Hero::bf16_gemm:
     return getInt8GemmWork(unit, options);
   case Hero::amx_gemm:
+  case Hero::amx_bf16_gemm:
     return getAmxGemmWork(unit);
   case Hero::depthwise:
     return options.exact ? getMapWork(unit, options.exact) : getDepthwiseWork(unit, options);

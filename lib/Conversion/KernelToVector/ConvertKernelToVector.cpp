@@ -54,8 +54,10 @@ static void emitBody(UnitEmitter &e) {
   case Hero::int8_depthwise:
     return emitInt8Depthwise(e);
   case Hero::int8_gemm:
+  case Hero::bf16_gemm:
     return emitInt8Gemm(e);
   case Hero::amx_gemm:
+  case Hero::amx_bf16_gemm:
     return emitAmxGemm(e);
   case Hero::depthwise:
     return e.options.exact ? emitMap(e) : emitDepthwise(e);

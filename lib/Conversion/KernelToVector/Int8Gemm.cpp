@@ -1,4 +1,4 @@
-// Products of rows of bytes with packed weights [tile of columns][quad][4 vectors][4].
+// Products of rows of bytes with packed weights [tile of columns][quad][4 vectors][4], and of bf16, two in the place of a quad.
 //
 // Work items: (tile of columns, block of rows), rows innermost, so that one share walks the rows of a tile while its weights are in cache. Rows whose length
 // is no number of quads are copied apart.
@@ -20,10 +20,11 @@ using Index = UnitEmitter::Index;
 constexpr int64_t kRowBlock = 96;
 
 struct Int8GemmShape {
-  kernel::Int8GemmOp op;
+  PackedProduct op;
   kernel::Int8Layout layout;
   graph::Dims rowDims;
-  AffineExpr rows, columns, depth;
+  AffineExpr rows, columns, terms;
+  AffineExpr depth; ///< bytes of a row
   int64_t quads;
   /// Rows of x can be read as quads where they lie.
   bool isWhole() const {
@@ -36,14 +37,17 @@ struct Int8GemmShape {
 
 Int8GemmShape getShape(kernel::UnitOp unit, const EmitOptions &options) {
   Int8GemmShape s;
-  s.op = *unit.getBody().front().getOps<kernel::Int8GemmOp>().begin();
-  s.layout = getInt8Layout(options, s.op.getPacked());
-  graph::Dims x = graph::getDims(s.op.getX());
+  s.op = getPackedProduct(unit);
+  s.layout = getInt8Layout(options, s.op.packed);
+  s.layout.isBf16 = s.op.isBf16;
+  s.layout.hasDot = s.op.hasDot;
+  graph::Dims x = graph::getDims(s.op.x);
   s.rowDims.assign(x.begin(), x.end() - 1);
   s.rows = graph::getNumElements(unit.getContext(), s.rowDims);
-  s.columns = graph::getDims(s.op.getResult()).back();
-  s.depth = x.back();
-  s.quads = cast<RankedTensorType>(s.op.getPacked().getType()).getDimSize(1) / s.layout.getSteps();
+  s.columns = graph::getDims(s.op.result).back();
+  s.terms = x.back();
+  s.depth = s.terms * s.op.getTermBytes();
+  s.quads = cast<RankedTensorType>(s.op.packed.getType()).getDimSize(1) / s.layout.getSteps();
   return s;
 }
 
@@ -53,7 +57,7 @@ struct Int8GemmEmitter {
   Int8Results results;
   Value copies, buffer;
 
-  Int8GemmEmitter(UnitEmitter &e, const Int8GemmShape &shape) : e(e), s(shape), results(e, s.op.getResult()) {
+  Int8GemmEmitter(UnitEmitter &e, const Int8GemmShape &shape) : e(e), s(shape), results(e, s.op.result) {
     copies = e.getScratch();
     buffer = getByteAddress(e, copies, e.i64(llvm::alignTo(s.getScratchRows() * s.getRowBytes(), 64)));
   }
@@ -71,15 +75,14 @@ struct Int8GemmEmitter {
 
   void emitTile(Value tile, Value firstRow, int64_t rows) {
     int64_t width = s.layout.getTile(), steps = s.layout.getSteps();
-    auto type = cast<RankedTensorType>(s.op.getType());
-    Value x = getByteAddress(e, e.getBuffer(s.op.getX()), e.mul(firstRow, e.extent(s.depth))), column = e.mul(tile, e.i64(width));
-    bool flips = cast<RankedTensorType>(s.op.getX().getType()).getElementType().isSignlessInteger();
-    Int8KernelKind kind{true, static_cast<bool>(s.op.getScale()), type.getElementType().isSignlessInteger(8), flips};
+    auto type = cast<RankedTensorType>(s.op.result.getType());
+    Value x = getByteAddress(e, e.getBuffer(s.op.x), e.mul(firstRow, e.extent(s.depth))), column = e.mul(tile, e.i64(width));
+    Int8KernelKind kind{true, static_cast<bool>(s.op.scale), type.getElementType().isSignlessInteger(8), s.op.isSigned()};
     auto ofColumn = [&](Value numbers) { return numbers ? getByteAddress(e, e.getBuffer(numbers), e.mul(column, e.i64(4))) : Value(); };
     Int8Operands o{s.isWhole() ? x : copyRows(x, rows), s.isWhole() ? e.extent(s.depth) : e.i64(s.getRowBytes()),
-                   getByteAddress(e, e.getBuffer(s.op.getPacked()), e.mul(tile, e.i64(s.quads * steps * kernel::kTileVectors * width))), e.i64(s.quads),
-                   ofColumn(s.op.getStart()), ofColumn(s.op.getScale()), ofColumn(s.op.getOffset()), buffer, e.i64(width * results.elementBytes),
-                   static_cast<int64_t>(s.op.getZeroPoint()), static_cast<int64_t>(s.op.getLow()), static_cast<int64_t>(s.op.getHigh())};
+                   getByteAddress(e, e.getBuffer(s.op.packed), e.mul(tile, e.i64(s.quads * steps * kernel::kTileVectors * width))), e.i64(s.quads),
+                   ofColumn(s.op.start), ofColumn(s.op.scale), ofColumn(s.op.offset), buffer, e.i64(width * results.elementBytes),
+                   s.op.zeroPoint, s.op.low, s.op.high};
     callInt8Kernel(e, s.layout, kind, rows, o);
     Value columns = e.minSigned(e.i64(width), e.sub(e.extent(s.columns), column));
     e.forEach(e.i64(0), e.i64(rows), 1, [&](Value row) {
@@ -113,7 +116,7 @@ WorkInfo getInt8GemmWork(kernel::UnitOp unit, const EmitOptions &options) {
   Int8GemmShape s = getShape(unit, options);
   MLIRContext *context = unit.getContext();
   auto bytes = static_cast<int64_t>(llvm::alignTo(s.getScratchRows() * s.getRowBytes(), 64)) + s.layout.getRows() * s.layout.getTile() * 4;
-  return {s.columns.ceilDiv(s.layout.getTile()) * s.rows.ceilDiv(kRowBlock), s.rows * s.columns * s.depth, getAffineConstantExpr(bytes, context)};
+  return {s.columns.ceilDiv(s.layout.getTile()) * s.rows.ceilDiv(kRowBlock), s.rows * s.columns * s.terms, getAffineConstantExpr(bytes, context)};
 }
 
 } // namespace onager

@@ -15,6 +15,9 @@ using kernel::kTileVectors;
 
 namespace {
 
+/// Bytes that weights of bf16, which stream from memory for few rows, are prefetched ahead.
+constexpr int64_t kBytesAhead = 16384, kLineBytes = 64;
+
 enum Argument { kRows, kRowStride, kPanel, kQuads, kStart, kScale, kOffset, kResult, kResultStride, kZeroPoint, kLow, kHigh };
 
 struct KernelBuilder {
@@ -77,19 +80,23 @@ struct KernelBuilder {
     VectorType type = v.layout.isPaired ? VectorType::get({2 * v.layout.lanes}, b.getI16Type()) : v.bytes;
     Value panel = v.at(arg(kPanel), times(quad, steps * kTileVectors * width));
     Int8Vectors::Vectors columns;
-    for (int64_t k = 0; k < steps * kTileVectors; ++k)
+    for (int64_t k = 0; k < steps * kTileVectors; ++k) {
       columns.push_back(v.load(type, v.at(panel, k * width)));
-    for (int64_t row = 0; row < rows; ++row)
-      for (auto [step, word] : llvm::enumerate(loadRow(quad, row)))
-        for (int64_t k = 0; k < kTileVectors; ++k) {
-          Value &sum = sums[row * kTileVectors + k], column = columns[step * kTileVectors + k];
-          sum = kind.isGemm ? v.multiplyAdd(sum, word, column) : v.multiplyAdd(sum, column, word);
-        }
+      if (v.layout.isBf16 && k * width % kLineBytes == 0)
+        LLVM::Prefetch::create(b, v.at(panel, kBytesAhead + k * width), /*rw=*/0, /*hint=*/2, /*cache=*/1);
+    }
+    for (int64_t half = 0; half < v.layout.getHalves(); ++half)
+      for (int64_t row = 0; row < rows; ++row)
+        for (auto [step, word] : llvm::enumerate(loadRow(quad, row)))
+          for (int64_t k = 0; k < kTileVectors; ++k) {
+            Value &sum = sums[row * kTileVectors + k], column = columns[step * kTileVectors + k];
+            sum = kind.isGemm ? v.multiplyAdd(sum, word, column, half) : v.multiplyAdd(sum, column, word);
+          }
     return sums;
   }
 
   SmallVector<Value> sumUp() {
-    auto loop = scf::ForOp::create(b, v.number(0), arg(kQuads), v.number(1), loadNumbers(kStart, v.sums));
+    auto loop = scf::ForOp::create(b, v.number(0), arg(kQuads), v.number(1), loadNumbers(kStart, v.totals));
     MLIRContext *context = b.getContext();
     auto unroll = LLVM::LoopUnrollAttr::get(context, b.getBoolAttr(true), {}, {}, {}, {}, {}, {});
     loop->setAttr("loop_annotation", LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}));
@@ -119,7 +126,7 @@ struct KernelBuilder {
 
 func::FuncOp getKernel(UnitEmitter &e, const Int8Layout &layout, const Int8KernelKind &kind, int64_t rows) {
   auto module = e.function->getParentOfType<ModuleOp>();
-  std::string name = std::string(kind.isGemm ? "gemm" : "conv") + "_int8_" + std::to_string(rows) + "x" + std::to_string(layout.getTile());
+  std::string name = std::string(kind.isGemm ? "gemm" : "conv") + (layout.isBf16 ? "_bf16_" : "_int8_") + std::to_string(rows) + "x" + std::to_string(layout.getTile());
   name += kind.flipsRows ? "_signed" : "";
   name += kind.isScaled ? (kind.isSigned ? "_to_i8" : "_to_ui8") : "";
   if (auto found = module.lookupSymbol<func::FuncOp>(name))
@@ -142,6 +149,17 @@ void callInt8Kernel(UnitEmitter &e, const Int8Layout &layout, const Int8KernelKi
   Value scale = o.scale ? o.scale : o.start, offset = o.offset ? o.offset : o.start;
   SmallVector<Value> operands{o.rows, o.rowStride, o.panel, o.quads, o.start, scale, offset, o.result, o.resultStride, constant(o.zeroPoint), constant(o.low), constant(o.high)};
   func::CallOp::create(e.b, callee, operands);
+}
+
+PackedProduct getPackedProduct(kernel::UnitOp unit) {
+  Block &body = unit.getBody().front();
+  if (auto found = body.getOps<kernel::Bf16GemmOp>(); !found.empty()) {
+    kernel::Bf16GemmOp op = *found.begin();
+    return {op.getX(), op.getPacked(), op.getStart(), {}, {}, op.getResult(), 0, 0, 0, true, op.getDot()};
+  }
+  kernel::Int8GemmOp op = *body.getOps<kernel::Int8GemmOp>().begin();
+  return {op.getX(), op.getPacked(), op.getStart(), op.getScale(), op.getOffset(), op.getResult(), static_cast<int64_t>(op.getZeroPoint()),
+          static_cast<int64_t>(op.getLow()), static_cast<int64_t>(op.getHigh())};
 }
 
 Int8Layout getInt8Layout(const EmitOptions &options, Value packed) {

@@ -1,4 +1,4 @@
-// The register-tiled inner kernel of convolutions and products of bytes, and what stores its tiles.
+// The register-tiled inner kernel of convolutions and products of bytes, or of bf16, and what stores its tiles.
 #ifndef ONAGER_CONVERSION_KERNELTOVECTOR_INT8KERNEL_H
 #define ONAGER_CONVERSION_KERNELTOVECTOR_INT8KERNEL_H
 
@@ -9,7 +9,7 @@ namespace onager {
 /// What an inner kernel computes.
 struct Int8KernelKind {
   bool isGemm;         ///< rows are bytes of x and the panel has the weights; else rows are packed weights and the panel has the bytes
-  bool isScaled;       ///< results are bytes, else sums of i32
+  bool isScaled;       ///< results are bytes, else sums of i32, or of f32 for bf16
   bool isSigned;       ///< bytes of the result are i8
   bool flipsRows = false; ///< rows of x are i8
 };
@@ -26,6 +26,21 @@ struct Int8Operands {
 
 /// Calls the shared function for a tile of `rows` rows.
 void callInt8Kernel(UnitEmitter &e, const kernel::Int8Layout &layout, const Int8KernelKind &kind, int64_t rows, const Int8Operands &operands);
+
+/// A product of rows with packed weights: kernel.int8_gemm or kernel.bf16_gemm.
+struct PackedProduct {
+  mlir::Value x, packed, start, scale, offset, result; ///< scale and offset may be null
+  int64_t zeroPoint = 0, low = 0, high = 0;
+  bool isBf16 = false;
+  bool hasDot = false; ///< of pairs of bf16
+
+  /// Bytes of a number of x.
+  int64_t getTermBytes() const { return isBf16 ? kernel::kQuad / kernel::kBf16Pair : 1; }
+  /// True where numbers of x are i8.
+  bool isSigned() const { return mlir::cast<mlir::RankedTensorType>(x.getType()).getElementType().isSignlessInteger(8); }
+};
+/// The product in a unit.
+PackedProduct getPackedProduct(kernel::UnitOp unit);
 
 /// The layout that a packed tensor of this element type has on the target.
 kernel::Int8Layout getInt8Layout(UnitEmitter &e, mlir::Value packed);

@@ -21,6 +21,7 @@ Int8Vectors::Int8Vectors(ImplicitLocOpBuilder &b, kernel::Int8Layout layout) : b
   bytes = VectorType::get({width}, b.getI8Type());
   sums = VectorType::get({layout.lanes}, b.getI32Type());
   floats = VectorType::get({layout.lanes}, b.getF32Type());
+  totals = layout.isBf16 ? floats : sums;
 }
 
 Value Int8Vectors::number(int64_t value) { return arith::ConstantIntOp::create(b, value, 64); }
@@ -105,7 +106,21 @@ Value Int8Vectors::spread(Value word) {
   return vector::BitCastOp::create(b, layout.isPaired ? VectorType::get({2 * layout.lanes}, b.getI16Type()) : bytes, all);
 }
 
-Value Int8Vectors::multiplyAdd(Value total, Value x, Value weights) {
+/// One number of each pair as f32, whose upper half it is.
+Value Int8Vectors::takeHalf(Value pairs, int64_t half) {
+  Value words = vector::BitCastOp::create(b, sums, pairs), constant = splat(sums, arith::ConstantIntOp::create(b, half ? -65536 : 16, 32));
+  Value upper = half ? Value(arith::AndIOp::create(b, words, constant)) : Value(arith::ShLIOp::create(b, words, constant));
+  return vector::BitCastOp::create(b, floats, upper);
+}
+
+Value Int8Vectors::multiplyAdd(Value total, Value x, Value weights, int64_t half) {
+  if (layout.isBf16 && !layout.hasDot)
+    return vector::FMAOp::create(b, takeHalf(x, half), takeHalf(weights, half), total);
+  if (layout.isBf16) {
+    auto pairs = VectorType::get({2 * layout.lanes}, b.getBF16Type());
+    auto read = [&](Value all) { return vector::BitCastOp::create(b, pairs, all); };
+    return call("llvm.x86.avx512bf16.dpbf16ps.512", floats, {total, read(x), read(weights)});
+  }
   if (!layout.isPaired)
     return call("llvm.x86.avx512.vpdpbusd.512", sums, {total, x, weights});
   Value products = call(pick("llvm.x86.sse2.pmadd.wd", "llvm.x86.avx2.pmadd.wd", "llvm.x86.avx512.pmaddw.d.512"), sums, {x, weights});

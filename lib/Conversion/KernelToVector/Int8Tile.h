@@ -1,4 +1,5 @@
-// Vectors of bytes and of their sums: what the emitters of products of bytes are made of. The order of sums in a tile is that of Int8.h.
+// Vectors of bytes and of their sums: what the emitters of products of bytes are made of. The order of sums in a tile is that of Int8.h. Vectors of bf16 count
+// as vectors of their bytes.
 #ifndef ONAGER_CONVERSION_KERNELTOVECTOR_INT8TILE_H
 #define ONAGER_CONVERSION_KERNELTOVECTOR_INT8TILE_H
 
@@ -36,8 +37,8 @@ public:
   Vectors widen(mlir::Value quads);
   /// A step's weights, or pairs of a row, in all lanes; `word` is of i32.
   mlir::Value spread(mlir::Value word);
-  /// sums + bytes * weights, for a step. `bytes` count as unsigned, `weights` as signed.
-  mlir::Value multiplyAdd(mlir::Value sums, mlir::Value bytes, mlir::Value weights);
+  /// sums + bytes * weights, for a step. `bytes` count as unsigned, `weights` as signed. Of widened bf16, `half` says which number of each pair is taken.
+  mlir::Value multiplyAdd(mlir::Value sums, mlir::Value bytes, mlir::Value weights, int64_t half = 0);
   /// A number in all lanes of a vector of `type`.
   mlir::Value splat(mlir::VectorType type, mlir::Value scalar);
   /// Sums of a tile -> bytes in order: clamp(round(sum * scale + offset) + zero, low, high).
@@ -56,8 +57,10 @@ public:
   mlir::ImplicitLocOpBuilder &b;
   kernel::Int8Layout layout;
   mlir::VectorType bytes, sums, floats;
+  mlir::VectorType totals; ///< what sums are: `floats` for bf16, else `sums`
 
 private:
+  mlir::Value takeHalf(mlir::Value pairs, int64_t half);
   mlir::Value call(llvm::StringRef name, mlir::Type result, mlir::ValueRange operands);
   llvm::StringRef pick(llvm::StringRef narrow, llvm::StringRef middle, llvm::StringRef wide) const;
   mlir::Value shuffle(mlir::Value a, mlir::Value b, llvm::function_ref<int64_t(int64_t)> element, int64_t count);

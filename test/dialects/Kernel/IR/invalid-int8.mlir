@@ -124,3 +124,66 @@ kernel.unit @int8_gemm_c4 <int8_gemm> {
   %y = kernel.int8_gemm %x, %p, %start {zero_point = 0 : i64, low = 0 : i64, high = 0 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<4x6xui8>, tensor<1x2x4x16x4xi8>, tensor<10xi32>) -> tensor<4x10xi32>
   kernel.yield %y : tensor<4x10xi32>
 }
+
+// -----
+
+kernel.unit @bf16_pack_c1 <map> {
+^bb0(%x: tensor<64x10xf32>):
+  // expected-error @below {{[bf16_pack_c1] 'tensor<64x10xf32>' does not pack to 'tensor<1x32x4x16x2xbf16>'}}
+  %y = kernel.bf16_pack %x : tensor<64x10xf32> -> tensor<1x32x4x16x2xbf16>
+  kernel.yield %y : tensor<1x32x4x16x2xbf16>
+}
+
+// -----
+
+kernel.unit @bf16_pack_c2 <map> {
+^bb0(%x: tensor<64x10xbf16>):
+  // expected-error @below {{[bf16_pack_c2] rows of 'tensor<1x32x4x16x2xbf16>', expected 32}}
+  %y = kernel.bf16_pack %x {amx} : tensor<64x10xbf16> -> tensor<1x32x4x16x2xbf16>
+  kernel.yield %y : tensor<1x32x4x16x2xbf16>
+}
+
+// -----
+
+kernel.unit @bf16_pack_c3 <map> {
+^bb0(%x: tensor<64x10xbf16>):
+  // expected-error @below {{[bf16_pack_c3] 'tensor<1x2x4x16x2xbf16>' has no room for 'tensor<64x10xbf16>'}}
+  %y = kernel.bf16_pack %x : tensor<64x10xbf16> -> tensor<1x2x4x16x2xbf16>
+  kernel.yield %y : tensor<1x2x4x16x2xbf16>
+}
+
+// -----
+
+kernel.unit @bf16_gemm_c1 <bf16_gemm> {
+^bb0(%x: tensor<4x64xf32>, %p: tensor<1x32x4x16x2xbf16>, %start: tensor<64xf32>):
+  // expected-error @below {{[bf16_gemm_c1] 'tensor<4x64xf32>' times 'tensor<1x32x4x16x2xbf16>' gives 'tensor<4x10xf32>', expected f32 of bf16}}
+  %y = kernel.bf16_gemm %x, %p, %start : (tensor<4x64xf32>, tensor<1x32x4x16x2xbf16>, tensor<64xf32>) -> tensor<4x10xf32>
+  kernel.yield %y : tensor<4x10xf32>
+}
+
+// -----
+
+kernel.unit @bf16_gemm_c2 <bf16_gemm> {
+^bb0(%x: tensor<4x64xbf16>, %p: tensor<32x4x16x2xbf16>, %start: tensor<64xf32>):
+  // expected-error @below {{[bf16_gemm_c2] ranks 2 and 4 give rank 2}}
+  %y = kernel.bf16_gemm %x, %p, %start : (tensor<4x64xbf16>, tensor<32x4x16x2xbf16>, tensor<64xf32>) -> tensor<4x10xf32>
+  kernel.yield %y : tensor<4x10xf32>
+}
+
+// -----
+
+kernel.unit @bf16_gemm_c3 <bf16_gemm> {
+^bb0(%x: tensor<4x64xbf16>, %p: tensor<1x32x4x16x2xbf16>, %start: tensor<10xf32>):
+  // expected-error @below {{[bf16_gemm_c3] start is 'tensor<10xf32>', expected as many as there are columns}}
+  %y = kernel.bf16_gemm %x, %p, %start : (tensor<4x64xbf16>, tensor<1x32x4x16x2xbf16>, tensor<10xf32>) -> tensor<4x10xf32>
+  kernel.yield %y : tensor<4x10xf32>
+}
+
+// -----
+
+kernel.unit @bf16_gemm_c4 <bf16_gemm> {
+^bb0(%x: tensor<4x64xbf16>, %p: tensor<1x32x4x16x2xbf16>, %start: tensor<64xf32>):
+  // expected-error @below {{[bf16_gemm_c4] weights 'tensor<1x32x4x16x2xbf16>' are not packed for tiles}}
+  %y = kernel.bf16_gemm %x, %p, %start {amx} : (tensor<4x64xbf16>, tensor<1x32x4x16x2xbf16>, tensor<64xf32>) -> tensor<4x10xf32>
+  kernel.yield %y : tensor<4x10xf32>
+}

@@ -66,4 +66,14 @@ module attributes {kernel.buffers = [#kernel.buffer<input 0, affine_map<() -> (3
     %y = kernel.int8_gemm %x, %p, %start {zero_point = 0 : i64, low = 0 : i64, high = 0 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<4x6xi8>, tensor<1x2x4x16x4xi8>, tensor<64xi32>) -> tensor<4x10xi32>
     kernel.yield %y : tensor<4x10xi32>
   }
+
+  // CHECK: kernel.unit @halves <bf16_gemm> {
+  kernel.unit @halves <bf16_gemm> {
+  ^bb0(%x: tensor<4x64xbf16>, %w: tensor<64x10xbf16>, %start: tensor<64xf32>):
+    // CHECK: kernel.bf16_pack %{{.+}} : tensor<64x10xbf16> -> tensor<1x32x4x16x2xbf16>
+    %p = kernel.bf16_pack %w : tensor<64x10xbf16> -> tensor<1x32x4x16x2xbf16>
+    // CHECK: kernel.bf16_gemm %{{.+}}, %{{.+}}, %{{.+}} : (tensor<4x64xbf16>, tensor<1x32x4x16x2xbf16>, tensor<64xf32>) -> tensor<4x10xf32>
+    %y = kernel.bf16_gemm %x, %p, %start : (tensor<4x64xbf16>, tensor<1x32x4x16x2xbf16>, tensor<64xf32>) -> tensor<4x10xf32>
+    kernel.yield %y : tensor<4x10xf32>
+  }
 }
