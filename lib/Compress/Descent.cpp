@@ -1,5 +1,7 @@
 // Rounded weights, improved: integers one by one, scales together, each step to the least error that the others leave.
 #include "lib/Compress/Gptq.h"
+#include "llvm/Support/MathExtras.h"
+#include "llvm/Support/Parallel.h"
 #include <algorithm>
 #include <cmath>
 
@@ -107,12 +109,12 @@ void descend(const std::vector<float> &weights, const Gram &gram, double damping
   auto added = static_cast<float>(damping * gram.getMean());
   for (size_t k = 0; k < terms; ++k)
     hessian[k * terms + k] += added;
-  for (size_t first = 0; first < count; first += kTogether) {
+  llvm::parallelFor(0, llvm::divideCeil(count, kTogether), [&](size_t part) {
     std::vector<Output> outputs;
-    for (size_t n = first; n < std::min(count, first + kTogether); ++n)
+    for (size_t n = part * kTogether; n < std::min(count, (part + 1) * kTogether); ++n)
       outputs.emplace_back(weights.data() + n * terms, hessian, terms, size, bits, groups.data() + n * perOutput);
     improve(outputs, terms, size);
-  }
+  });
 }
 
 } // namespace onager::compress

@@ -1,5 +1,7 @@
 // GPTQ in blocks of columns: within a block errors go to its own columns at once, to those behind it when the block is done.
 #include "lib/Compress/Gptq.h"
+#include "llvm/Support/MathExtras.h"
+#include "llvm/Support/Parallel.h"
 #include <algorithm>
 #include <cmath>
 
@@ -55,9 +57,10 @@ constexpr size_t kTogether = 16;
 
 /// Adds left times right, or times its transpose, to out: [rows, size] and [size, size].
 static void addProduct(const std::vector<float> &left, const std::vector<float> &right, size_t size, bool isTransposed, std::vector<float> &out) {
-  for (size_t first = 0; first < left.size(); first += kTogether * size)
+  size_t together = kTogether * size;
+  llvm::parallelFor(0, llvm::divideCeil(left.size(), together), [&](size_t part) {
     for (size_t k = 0; k < size; ++k)
-      for (size_t begin = first; begin < std::min(left.size(), first + kTogether * size); begin += size) {
+      for (size_t begin = part * together; begin < std::min(left.size(), (part + 1) * together); begin += size) {
         const float *row = right.data() + k * size;
         if (isTransposed) {
           out[begin + k] += multiply(row, left.data() + begin, size);
@@ -67,6 +70,7 @@ static void addProduct(const std::vector<float> &left, const std::vector<float> 
         for (size_t j = 0; j < size; ++j)
           out[begin + j] += factor * row[j];
       }
+  });
 }
 
 GramRounding::GramRounding(Gram own, size_t rows) : gram(std::move(own)) {
@@ -97,11 +101,11 @@ std::vector<RoundedGroup> GramRounding::round(std::vector<float> weights, size_t
   std::vector<std::vector<RoundedGroup>> groups(outputs);
   // All outputs take a block before the next: its rows of the factor stay in the cache.
   for (size_t begin = 0; begin < terms; begin += blockSize)
-    for (size_t n = 0; n < outputs; ++n) {
+    llvm::parallelFor(0, outputs, [&](size_t n) {
       size_t end = std::min(begin + blockSize, terms);
       rows[n].roundBlock(begin, end, groups[n]);
       rows[n].passOn(begin, end);
-    }
+    });
   std::vector<RoundedGroup> all;
   for (std::vector<RoundedGroup> &own : groups)
     std::move(own.begin(), own.end(), std::back_inserter(all));

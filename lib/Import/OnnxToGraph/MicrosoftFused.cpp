@@ -192,6 +192,16 @@ Value clearOutside(Emitter &e, Value slices, const Selection &selection) {
   return e.select(e.reshape(selection.isInside, dims), slices, e.scalar(0, Emitter::elementOf(slices)));
 }
 
+/// Slices of x at indices, or, where x has one slice that stands for all, that one with dims in place of the indices'.
+Value gatherRows(Emitter &e, Value x, Value indices, int64_t axis) {
+  Dims dims = Emitter::dimsOf(x);
+  if (!graph::isConstant(dims[axis], 1))
+    return e.gather(x, indices, axis);
+  dims.erase(dims.begin() + axis);
+  dims.insert(dims.begin() + axis, Emitter::rankOf(indices), e.number(1));
+  return e.reshape(x, dims);
+}
+
 /// Numbers in groups along an axis.
 struct Groups {
   Value numbers, scales, zeros; ///< `zeros` is null where all are the same
@@ -224,7 +234,7 @@ void importGatherBlockQuantized(Node &node) {
   if (isFirst) {
     selection = selectAlong(e, data, indices, gathered);
     for (Value *part : {&data, &scales, &zeros})
-      if (*part && !(*part = e.gather(*part, selection->at, gathered)))
+      if (*part && !(*part = gatherRows(e, *part, selection->at, gathered)))
         return;
     axis += axis > gathered ? Emitter::rankOf(indices) - 1 : 0;
   }
