@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 
