@@ -57,7 +57,8 @@ def verify(model: Model, against: str | os.PathLike[str] | bytes = "O0", data: D
         for name, value in options.items():
             for one in value if isinstance(value, (list, tuple)) else [value]:
                 words += ["--" + name.replace("_", "-"), str(one)]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        # ONNX Runtime is looked for where this runs, unless another Python is named.
+        done = subprocess.run(words, capture_output=True, text=True, check=False, env={"ONAGER_PYTHON": sys.executable, **os.environ})
         if done.returncode not in (0, 1):
             raise CompileError(done.stderr.strip().removeprefix("onager: error: "), done.returncode)
         report = json.loads(done.stdout)
