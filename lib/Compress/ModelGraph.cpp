@@ -124,12 +124,7 @@ void ModelGraph::indexReaders(const onnx::GraphProto &part) {
     ++readers[output.name()];
 }
 
-std::string ModelGraph::getQuantizeDomain() const {
-  for (const onnx::OperatorSetIdProto &set : model.opset_import())
-    if (set.domain().empty() || set.domain() == "ai.onnx")
-      return set.version() >= 13 ? "" : "com.microsoft";
-  return "com.microsoft";
-}
+std::string ModelGraph::getQuantizeDomain() const { return getOpset() >= 13 ? "" : "com.microsoft"; }
 
 void ModelGraph::useDomain(const std::string &domain, int64_t version) {
   for (const onnx::OperatorSetIdProto &set : model.opset_import())

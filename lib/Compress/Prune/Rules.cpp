@@ -131,16 +131,20 @@ void Rules::addWeights(const onnx::NodeProto &node, size_t outputAxis, size_t in
   coupling.consumers.push_back({&node, node.input(0), node.input(1), xAxis, inputAxis});
 }
 
+/// Samples and spatial dims of a convolution stay as they are.
+void Rules::keepPlaces(const std::vector<Axis> &x, const std::vector<Axis> &w, const std::vector<Axis> &y) {
+  std::set<size_t> others = listFrom(2, x.size());
+  for (const std::vector<Axis> *tensor : {&x, &y, &w})
+    pass(*tensor, *tensor, others);
+  coupling.pin(x[0]);
+  coupling.pin(y[0]);
+}
+
 bool Rules::applyConv(const onnx::NodeProto &node) {
   const std::vector<Axis> *x = find(node, 0), *w = find(node, 1), *b = find(node, 2), *y = findOutput(node);
   if (!x || !w || !y || x->size() < 3 || w->size() != x->size() || y->size() != x->size() || (!getInput(node, 2).empty() && (!b || b->size() != 1)))
     return false;
-  std::set<size_t> others = listFrom(2, x->size());
-  pass(*x, *x, others);
-  pass(*y, *y, others);
-  pass(*w, *w, others);
-  coupling.pin((*x)[0]);
-  coupling.pin((*y)[0]);
+  keepPlaces(*x, *w, *y);
   const Axis &in = (*x)[1], &out = (*y)[1], &rows = (*w)[0], &columns = (*w)[1];
   coupling.unite(rows, out);
   if (b)
@@ -173,12 +177,7 @@ bool Rules::applyConvTranspose(const onnx::NodeProto &node) {
   bool isPlain = getInt(node, "group", 1) == 1;
   if (!isPlain || !x || !w || !y || x->size() < 3 || w->size() != x->size() || y->size() != x->size() || (!getInput(node, 2).empty() && (!b || b->size() != 1)))
     return false;
-  std::set<size_t> others = listFrom(2, x->size());
-  pass(*x, *x, others);
-  pass(*y, *y, others);
-  pass(*w, *w, others);
-  coupling.pin((*x)[0]);
-  coupling.pin((*y)[0]);
+  keepPlaces(*x, *w, *y);
   if ((*x)[1].extent != 1)
     coupling.unite((*x)[1], (*w)[0]);
   if ((*y)[1].extent != 1)

@@ -19,6 +19,7 @@ private:
   // Each returns false where it does not understand the node; what it coupled until then does no harm.
   bool applyUnary(const onnx::NodeProto &node);
   bool applyBroadcast(const onnx::NodeProto &node);
+  void keepPlaces(const std::vector<Axis> &x, const std::vector<Axis> &w, const std::vector<Axis> &y);
   bool applyConv(const onnx::NodeProto &node);
   bool applyConvTranspose(const onnx::NodeProto &node);
   bool applyBatchNorm(const onnx::NodeProto &node);

@@ -137,14 +137,21 @@ void Compression::apply() {
   after.reset();
 }
 
+/// What samples lose by the rewritten model, for each budget.
+std::vector<std::vector<Loss>> Compression::measureLosses(const std::vector<size_t> &chosen, const std::string &what) const {
+  std::vector<std::vector<Loss>> losses(request.budgets.size());
+  if (!losses.empty())
+    visitPairs(*before, *after, runs, chosen, what, [&](const rt::Manifest &, const std::vector<Tensor> &expected, const std::vector<Tensor> &found) {
+      for (size_t k = 0; k < losses.size(); ++k)
+        losses[k].push_back(request.budgets[k].measure(found, expected));
+    });
+  return losses;
+}
+
 /// True where the rewritten model, as it will run, stays within the budgets on the calibration samples.
 bool Compression::staysWithin() {
   after = runs.compile(compressed);
-  std::vector<std::vector<Loss>> losses(request.budgets.size());
-  visitPairs(*before, *after, runs, runs.getCalibration(), "calibration sample", [&](const rt::Manifest &, const std::vector<Tensor> &expected, const std::vector<Tensor> &found) {
-    for (size_t k = 0; k < losses.size(); ++k)
-      losses[k].push_back(request.budgets[k].measure(found, expected));
-  });
+  std::vector<std::vector<Loss>> losses = measureLosses(runs.getCalibration(), "calibration sample");
   for (size_t k = 0; k < losses.size(); ++k)
     if (request.budgets[k].bound(losses[k], runs.getHeldOut().size()) > request.budgets[k].getLimit())
       return false;
@@ -228,12 +235,7 @@ void Compression::judge() {
   report.heldOutSamples = runs.getHeldOut().size();
   if (report.heldOutSamples)
     report.errors = compareModels(*before, *after, runs, runs.getHeldOut());
-  std::vector<std::vector<Loss>> losses(request.budgets.size());
-  if (!losses.empty())
-    visitPairs(*before, *after, runs, runs.getHeldOut(), "held-out sample", [&](const rt::Manifest &, const std::vector<Tensor> &expected, const std::vector<Tensor> &found) {
-      for (size_t k = 0; k < losses.size(); ++k)
-        losses[k].push_back(request.budgets[k].measure(found, expected));
-    });
+  std::vector<std::vector<Loss>> losses = measureLosses(runs.getHeldOut(), "held-out sample");
   for (size_t k = 0; k < losses.size(); ++k)
     report.budgets.push_back({request.budgets[k].getText(), request.budgets[k].toMetric(request.budgets[k].combine(losses[k])),
                               request.budgets[k].combine(losses[k]) <= request.budgets[k].getLimit()});

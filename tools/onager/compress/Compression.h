@@ -33,6 +33,7 @@ private:
   void decide();
   void chooseSchemes();
   void apply();
+  std::vector<std::vector<Loss>> measureLosses(const std::vector<size_t> &chosen, const std::string &what) const;
   bool staysWithin();
   void retreat();
   void fillGaps();
