@@ -42,7 +42,8 @@ def wheel(tmp_path_factory):
 
 def test_wheel_holds_package_runtime_and_compiler(wheel):
     names = {name for name in zipfile.ZipFile(wheel).namelist() if not name.startswith("onager-")}
-    sources = {f"onager/{path.name}" for path in (ROOT / "python" / "onager").iterdir() if path.suffix in (".py", ".pyi", ".typed")}
+    package = ROOT / "python" / "onager"
+    sources = {f"onager/{path.relative_to(package)}" for path in package.rglob("*") if path.suffix in (".py", ".pyi") or path.name == "py.typed"}
     assert sources <= names
     binaries = {pathlib.PurePath(name).name.split(".")[0] for name in names - sources}
     assert binaries == {"_runtime", "_compiler", "libonager-rt", "libonager-specialize", "onager"}, names
