@@ -13,6 +13,7 @@ Context::Context(Session &session)
 void Context::refresh() {
   seen = session.variants->generation();
   table = session.variants->get();
+  isChosen = false;
   auto isGone = [&](const VariantFrame &entry) { return std::find(table->variants.begin(), table->variants.end(), entry.variant) == table->variants.end(); };
   for (const VariantFrame &entry : frames)
     if (last == entry.frame.get() && isGone(entry))
@@ -26,10 +27,26 @@ void Context::pin(bool on) {
     refresh();
 }
 
-Variant *Context::choose() {
+Outcome Context::bind(const onager_tensor *inputs, size_t count, Frame::Data data) {
+  Outcome outcome = generic.bindInputs(inputs, count, data);
+  isChosen = isChosen && generic.isRepeated();
+  return outcome;
+}
+
+Variant *Context::findVariant() {
   if (!isPinned && seen != session.variants->generation())
     refresh();
-  return table->variants.empty() ? nullptr : table->find(generic.getSymbols());
+  return isChosen ? chosen : table->find(generic.getSymbols());
+}
+
+Variant *Context::choose() {
+  Variant *variant = findVariant();
+  if (isChosen)
+    return variant;
+  chosen = variant;
+  last = variant ? &findFrame(*variant) : &generic;
+  isChosen = true;
+  return variant;
 }
 
 Frame &Context::findFrame(Variant &variant) {
@@ -43,45 +60,44 @@ Frame &Context::findFrame(Variant &variant) {
 }
 
 Outcome Context::prepare(const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t outputCount) {
-  if (Outcome outcome = generic.bindInputs(inputs, count, Frame::Data::needed); !outcome)
+  if (Outcome outcome = bind(inputs, count, Frame::Data::needed); !outcome)
     return outcome;
   return generic.prepare(outputs, outputCount);
 }
 
 Outcome Context::run(const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t outputCount) {
-  if (Outcome outcome = generic.bindInputs(inputs, count, Frame::Data::needed); !outcome)
+  if (Outcome outcome = bind(inputs, count, Frame::Data::needed); !outcome)
     return outcome;
   Variant *variant = choose();
-  last = variant ? &findFrame(*variant) : &generic;
   if (!variant)
-    return runGeneric(inputs, count, outputs, outputCount);
+    return runGeneric(inputs, outputs, outputCount);
   session.hits.fetch_add(1, std::memory_order_relaxed);
   variant->hits.fetch_add(1, std::memory_order_relaxed);
   if (Outcome outcome = last->adoptInputs(generic); !outcome)
     return outcome;
   bool isJudged = session.recompiler && variant->genericSeconds > 0;
   int64_t start = isJudged ? nowNanoseconds() : 0;
-  Outcome outcome = last->run(inputs, count, outputs, outputCount);
+  Outcome outcome = last->run(inputs, outputs, outputCount);
   if (isJudged && outcome)
     session.recompiler->judge(*variant, nowNanoseconds() - start);
   return outcome;
 }
 
-Outcome Context::runGeneric(const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t outputCount) {
+Outcome Context::runGeneric(const onager_tensor *inputs, onager_tensor *outputs, size_t outputCount) {
   session.misses.fetch_add(1, std::memory_order_relaxed);
   if (!session.recompiler || !session.recompiler->isCounting())
-    return generic.run(inputs, count, outputs, outputCount);
+    return generic.run(inputs, outputs, outputCount);
   int64_t start = nowNanoseconds();
-  Outcome outcome = generic.run(inputs, count, outputs, outputCount);
+  Outcome outcome = generic.run(inputs, outputs, outputCount);
   if (outcome)
     session.recompiler->count(generic.getSymbols(), nowNanoseconds() - start);
   return outcome;
 }
 
 Outcome Context::warmUp(const onager_tensor *inputs, size_t count, bool wait) {
-  if (Outcome outcome = generic.bindInputs(inputs, count, Frame::Data::ignored); !outcome)
+  if (Outcome outcome = bind(inputs, count, Frame::Data::ignored); !outcome)
     return outcome;
-  if (generic.hasOneForm() || (!session.recompiler && choose()))
+  if (generic.hasOneForm() || (!session.recompiler && findVariant()))
     return {};
   if (!session.recompiler)
     return failure(ONAGER_BAD_ARGUMENT, session.model->form ? "the session makes no variants: recompilation is off" : "the artifact does not carry what variants are made of");
@@ -89,7 +105,7 @@ Outcome Context::warmUp(const onager_tensor *inputs, size_t count, bool wait) {
 }
 
 Outcome Context::queryMemory(const onager_tensor *inputs, size_t count, uint64_t &bytes) {
-  if (Outcome outcome = generic.bindInputs(inputs, count, Frame::Data::ignored); !outcome)
+  if (Outcome outcome = bind(inputs, count, Frame::Data::ignored); !outcome)
     return outcome;
   return generic.queryMemory(bytes);
 }

@@ -34,10 +34,14 @@ private:
   };
   /// Takes the present table of variants and gives up frames of those that are gone.
   void refresh();
+  /// Binds the generic frame's inputs, which every choice is made by.
+  Outcome bind(const onager_tensor *inputs, size_t count, Frame::Data data);
   /// Returns the variant for the symbols that the generic frame has bound, or null.
+  Variant *findVariant();
+  /// The same, and makes its frame, or the generic one, the last.
   Variant *choose();
   Frame &findFrame(Variant &variant);
-  Outcome runGeneric(const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t outputCount);
+  Outcome runGeneric(const onager_tensor *inputs, onager_tensor *outputs, size_t outputCount);
 
   Session &session;
   Workspace work;
@@ -46,6 +50,8 @@ private:
   std::shared_ptr<const VariantTable> table;
   uint64_t seen = 0;   ///< the generation of `table`
   bool isPinned = false, isProfiling = false;
+  bool isChosen = false;     ///< `chosen` and `last` are those for the inputs that are bound and the present table
+  Variant *chosen = nullptr;
   Frame *last;
 };
 

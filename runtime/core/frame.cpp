@@ -143,7 +143,9 @@ static Outcome checkInput(const TensorInfo &info, const Description &description
 /// The signature without its texts and expressions, for the inputs that fit, which nearly all do.
 void Frame::flattenSignature() {
   for (const TensorInfo &info : manifest.inputs) {
-    flatInputs.push_back({static_cast<int32_t>(info.dtype), static_cast<int32_t>(info.dims.size()), onager_dtype_bytes(static_cast<int32_t>(info.dtype))});
+    if (info.dtype == ONAGER_STRING)
+      textInputs.push_back(flatInputs.size());
+    flatInputs.push_back({static_cast<int32_t>(info.dtype), static_cast<int32_t>(info.dims.size()), onager_dtype_bytes(static_cast<int32_t>(info.dtype)), 0});
     for (const Expr &dim : info.dims) {
       FlatDim flat{FlatDim::kExpression, 0};
       int64_t symbol;
@@ -156,33 +158,57 @@ void Frame::flattenSignature() {
       flatDims.push_back(flat);
     }
   }
+  boundDims.resize(flatDims.size());
+  for (size_t k = 0; k < symbols.size(); ++k)
+    if (std::none_of(flatDims.begin(), flatDims.end(), [&](const FlatDim &dim) { return dim.symbol == static_cast<int32_t>(k); }))
+      unbound.push_back(k);
+}
+
+bool Frame::bindAgain(const onager_tensor *inputs) {
+  const int64_t *extent = boundDims.data();
+  const void **pointer = inputPointers.data();
+  for (const FlatInput &flat : flatInputs) {
+    const onager_tensor &tensor = *inputs++;
+    if (tensor.dtype != flat.dtype || tensor.rank != flat.rank || tensor.bytes < flat.bytes || (flat.bytes && !tensor.data))
+      return false;
+    int64_t difference = 0;
+    for (const int64_t *dim = tensor.dims, *end = dim + flat.rank; dim != end;)
+      difference |= *dim++ ^ *extent++;
+    if (difference)
+      return false;
+    *pointer++ = flat.bytes ? tensor.data : nothing;
+  }
+  return true;
 }
 
 /// Binds symbols as bindSlowly does; false where something does not fit, whatever that is.
 bool Frame::bindQuickly(const onager_tensor *inputs, Data data) {
   const FlatDim *dim = flatDims.data();
-  for (size_t k = 0; k < flatInputs.size(); ++k) {
-    const FlatInput &flat = flatInputs[k];
-    const onager_tensor &tensor = inputs[k];
+  int64_t *values = symbols.data(), *bound = boundDims.data();
+  const void **pointer = inputPointers.data();
+  for (FlatInput &flat : flatInputs) {
+    const onager_tensor &tensor = *inputs++;
     if (tensor.dtype != flat.dtype || tensor.rank != flat.rank)
       return false;
     uint64_t bytes = flat.elementBytes;
     for (int32_t d = 0; d < flat.rank; ++d, ++dim) {
       int64_t extent = tensor.dims[d], expected = dim->extent;
       if (dim->symbol >= 0) {
-        expected = symbols[static_cast<size_t>(dim->symbol)];
+        expected = values[dim->symbol];
         if (expected == kUnbound)
-          symbols[static_cast<size_t>(dim->symbol)] = expected = extent;
+          values[dim->symbol] = expected = extent;
       } else if (dim->symbol == FlatDim::kExpression) {
         expected = extent;
       }
       if (extent != expected || extent < 0 || __builtin_mul_overflow(bytes, static_cast<uint64_t>(extent), &bytes))
         return false;
+      *bound++ = extent;
     }
+    flat.bytes = bytes;
     if (data == Data::needed && (tensor.bytes < bytes || (bytes && !tensor.data)))
       return false;
     // What an empty input's address points to is read where positions are clamped.
-    inputPointers[k] = tensor.data && bytes ? tensor.data : nothing;
+    *pointer++ = tensor.data && bytes ? tensor.data : nothing;
   }
   return true;
 }
@@ -206,15 +232,25 @@ Outcome Frame::bindSlowly(const onager_tensor *inputs, Data data) {
 Outcome Frame::bindInputs(const onager_tensor *inputs, size_t count, Data data) {
   if (count != manifest.inputs.size())
     return failure(ONAGER_BAD_ARGUMENT, "expected " + std::to_string(manifest.inputs.size()) + " inputs, found " + std::to_string(count));
+  repeats = isBound && data == Data::needed && manifest.values.empty() && bindAgain(inputs);
+  if (repeats) {
+    for (size_t symbol : unbound)
+      symbols[symbol] = 0;
+    return derive();
+  }
+  isBound = false;
   std::fill(symbols.begin(), symbols.end(), kUnbound);
   if (!bindQuickly(inputs, data))
     return bindSlowly(inputs, data);
-  std::replace(symbols.begin(), symbols.end(), kUnbound, int64_t(0));
+  for (size_t symbol : unbound)
+    symbols[symbol] = 0;
   if (!manifest.values.empty())
     bindValues(inputs);
   if (Outcome outcome = checkLater(inputs); !outcome)
     return outcome;
-  return derive();
+  Outcome outcome = derive();
+  isBound = static_cast<bool>(outcome);
+  return outcome;
 }
 
 Outcome Frame::checkLater(const onager_tensor *inputs) {
@@ -424,7 +460,7 @@ Outcome Frame::finishOutputs(onager_tensor *outputs) {
   return {};
 }
 
-Outcome Frame::run(const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t outputCount) {
+Outcome Frame::run(const onager_tensor *inputs, onager_tensor *outputs, size_t outputCount) {
   if (Outcome outcome = measureOutputs(outputCount); !outcome)
     return outcome;
   if (Outcome outcome = planArena(); !outcome)
@@ -433,7 +469,7 @@ Outcome Frame::run(const onager_tensor *inputs, size_t count, onager_tensor *out
     return outcome;
   if (Outcome outcome = makeBlocks(outputs); !outcome)
     return outcome;
-  if (Outcome outcome = internInputs(inputs, count); !outcome)
+  if (Outcome outcome = internInputs(inputs); !outcome)
     return outcome;
   state.status = work.isCancelled.load() ? kCancelled : 0;
   state.profile = profile.empty() ? nullptr : profile.data();

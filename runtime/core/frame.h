@@ -37,11 +37,13 @@ public:
   enum class Data { needed, ignored };
   /// Checks the inputs against the signature and gives the symbols their values.
   Outcome bindInputs(const onager_tensor *inputs, size_t count, Data data);
+  /// True where the inputs that were bound last have the shapes of those before, and no value of theirs decides anything: the symbols are what they were.
+  bool isRepeated() const { return repeats; }
   /// Takes the inputs that a generic form's frame has bound. REQUIRES: the code's guard holds for its symbols.
   Outcome adoptInputs(const Frame &generic);
   Outcome prepare(onager_tensor *outputs, size_t outputCount);
   /// Runs the code on the inputs that were bound last.
-  Outcome run(const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t outputCount);
+  Outcome run(const onager_tensor *inputs, onager_tensor *outputs, size_t outputCount);
   /// Counts the bytes of a run on the inputs that were bound last.
   Outcome queryMemory(uint64_t &bytes);
   /// True where nothing distinguishes one run's inputs from another's: no shape has a symbol, and no value decides.
@@ -67,11 +69,13 @@ private:
   static int32_t inferCustom(onager_run *run, int64_t node, const onager_view *in, int64_t *extents);
   static int32_t callCustom(onager_run *run, int64_t node, const onager_view *in, const onager_view *out);
   /// Begins the table of texts and gives the code the numbers of the inputs' strings.
-  Outcome internInputs(const onager_tensor *inputs, size_t count);
+  Outcome internInputs(const onager_tensor *inputs);
   /// Writes the texts of numbers to an output's memory: what was given, or the context's own.
   Outcome writeTexts(size_t index, const int64_t *numbers, void *given);
 
   void flattenSignature();
+  /// Binds inputs of the shapes that were bound last; false where anything differs.
+  bool bindAgain(const onager_tensor *inputs);
   bool bindQuickly(const onager_tensor *inputs, Data data);
   Outcome bindSlowly(const onager_tensor *inputs, Data data);
   Outcome bindDim(const TensorInfo &info, size_t dim, int64_t extent);
@@ -107,6 +111,7 @@ private:
   struct FlatInput {
     int32_t dtype, rank;
     uint64_t elementBytes;
+    uint64_t bytes; ///< that it must have, at the shape that was bound last
   };
   /// A dim of an input: its symbol, or that it has an extent or is an expression.
   struct FlatDim {
@@ -116,6 +121,10 @@ private:
   };
   std::vector<FlatInput> flatInputs;
   std::vector<FlatDim> flatDims; ///< of all inputs, in a row
+  std::vector<size_t> textInputs; ///< that have strings
+  std::vector<int64_t> boundDims; ///< the extents of flatDims that were bound last
+  std::vector<size_t> unbound;    ///< symbols that no input has: they are 0 until the run gives them a value
+  bool isBound = false, repeats = false; ///< boundDims and the symbols are those of inputs that fit; bindAgain has found the same
   std::vector<std::pair<size_t, size_t>> later; ///< (input, dim) pairs whose expression is checked once all symbols are bound
   std::vector<int64_t> offsets;
   std::vector<uint64_t> capacities; ///< bytes each slot was planned for

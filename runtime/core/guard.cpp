@@ -10,22 +10,6 @@ namespace onager::rt {
 
 std::string nameValue(const std::string &input, uint64_t element) { return input + "[" + std::to_string(element) + "]"; }
 
-bool holds(const Atom &atom, const int64_t *symbols) {
-  int64_t value = symbols[atom.symbol];
-  switch (atom.kind) {
-  case Atom::Equal:
-    return value == atom.a;
-  case Atom::Range:
-    return atom.a <= value && value <= atom.b;
-  case Atom::Divisible:
-    return value % atom.a == 0;
-  default: {
-    int64_t other;
-    return !__builtin_add_overflow(symbols[atom.a], atom.b, &other) && value == other;
-  }
-  }
-}
-
 bool holds(const Guard &guard, const int64_t *symbols) {
   for (const Atom &atom : guard)
     if (!holds(atom, symbols))

@@ -43,7 +43,21 @@ struct Atom {
 using Guard = std::vector<Atom>;
 
 /// True where the atom holds.
-bool holds(const Atom &atom, const int64_t *symbols);
+inline bool holds(const Atom &atom, const int64_t *symbols) {
+  int64_t value = symbols[atom.symbol];
+  switch (atom.kind) {
+  case Atom::Equal:
+    return value == atom.a;
+  case Atom::Range:
+    return atom.a <= value && value <= atom.b;
+  case Atom::Divisible:
+    return value % atom.a == 0;
+  default: {
+    int64_t other;
+    return !__builtin_add_overflow(symbols[atom.a], atom.b, &other) && value == other;
+  }
+  }
+}
 /// True where all atoms hold. REQUIRES: `symbols` has a value for each symbol that the guard names.
 bool holds(const Guard &guard, const int64_t *symbols);
 

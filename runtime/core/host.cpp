@@ -104,12 +104,10 @@ int32_t Frame::callCustom(onager_run *run, int64_t node, const onager_view *in, 
   return 1;
 }
 
-Outcome Frame::internInputs(const onager_tensor *inputs, size_t count) {
+Outcome Frame::internInputs(const onager_tensor *inputs) {
   if (!work.strings.reset(manifest.strings))
     return failure(ONAGER_OUT_OF_MEMORY, "no memory for the model's strings");
-  for (size_t k = 0; k < count; ++k) {
-    if (manifest.inputs[k].dtype != ONAGER_STRING)
-      continue;
+  for (size_t k : textInputs) {
     uint64_t elements = 1;
     for (int32_t d = 0; d < inputs[k].rank; ++d)
       elements *= static_cast<uint64_t>(inputs[k].dims[d]);

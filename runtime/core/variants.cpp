@@ -4,10 +4,22 @@
 
 namespace onager::rt {
 
+VariantTable::VariantTable(std::vector<std::shared_ptr<Variant>> ordered) : variants(std::move(ordered)) {
+  for (const std::shared_ptr<Variant> &variant : variants) {
+    atoms.insert(atoms.end(), variant->guard().begin(), variant->guard().end());
+    ends.push_back(atoms.size());
+  }
+}
+
 Variant *VariantTable::find(const int64_t *symbols) const {
-  for (const std::shared_ptr<Variant> &variant : variants)
-    if (holds(variant->guard(), symbols))
-      return variant.get();
+  size_t begin = 0;
+  for (size_t k = 0; k < ends.size(); begin = ends[k++]) {
+    size_t at = begin;
+    while (at < ends[k] && holds(atoms[at], symbols))
+      ++at;
+    if (at == ends[k])
+      return variants[k].get();
+  }
   return nullptr;
 }
 
@@ -24,12 +36,12 @@ void VariantSet::replace(std::vector<std::shared_ptr<Variant>> variants) {
     counted.emplace_back(variant->hits.load(), std::move(variant));
   std::stable_sort(counted.begin(), counted.end(), [](const auto &a, const auto &b) { return a.first > b.first; });
   // Each goes before the first that it implies; what comes before that stays there, so that the order of hits is kept where guards do not say more.
-  auto fresh = std::make_shared<VariantTable>();
+  std::vector<std::shared_ptr<Variant>> ordered;
   for (auto &[hits, variant] : counted) {
-    auto place = std::find_if(fresh->variants.begin(), fresh->variants.end(), [&](const auto &other) { return implies(variant->guard(), other->guard()); });
-    fresh->variants.insert(place, std::move(variant));
+    auto place = std::find_if(ordered.begin(), ordered.end(), [&](const auto &other) { return implies(variant->guard(), other->guard()); });
+    ordered.insert(place, std::move(variant));
   }
-  table = std::move(fresh);
+  table = std::make_shared<VariantTable>(std::move(ordered));
   current.fetch_add(1, std::memory_order_release);
 }
 

@@ -24,9 +24,16 @@ struct Variant {
 
 /// Variants in the order in which their guards are tried: a guard that implies another comes first, then what was hit more often.
 struct VariantTable {
-  std::vector<std::shared_ptr<Variant>> variants;
+  VariantTable() = default;
+  explicit VariantTable(std::vector<std::shared_ptr<Variant>> variants);
   /// Returns the first variant whose guard holds, or null.
   Variant *find(const int64_t *symbols) const;
+
+  const std::vector<std::shared_ptr<Variant>> variants;
+
+private:
+  std::vector<Atom> atoms;  ///< of all guards in a row, so that a search walks through memory once
+  std::vector<size_t> ends; ///< where each variant's atoms end
 };
 
 /// The variants of one model. Thread-safe.

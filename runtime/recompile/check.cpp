@@ -139,7 +139,7 @@ Outcome checkVariant(Session &session, const Variant &variant) {
     special.outcome = special.frame.adoptInputs(generic.frame);
   for (Trial *trial : {&generic, &special})
     if (trial->outcome)
-      trial->outcome = trial->frame.run(inputs.tensors.data(), inputs.tensors.size(), trial->outputs.data(), trial->outputs.size());
+      trial->outcome = trial->frame.run(inputs.tensors.data(), trial->outputs.data(), trial->outputs.size());
   if (generic.outcome.status != special.outcome.status)
     return failure(ONAGER_RUN_FAILED, "the variant differs from the generic form: " + (generic.outcome ? special.outcome.message : generic.outcome.message));
   for (size_t k = 0; generic.outcome && k < manifest.outputs.size(); ++k)

@@ -43,7 +43,7 @@ static int race(const VariantCache &cache) {
 
 static int storeForever(const VariantCache &cache, uint64_t seed) {
   std::mt19937_64 generator(seed);
-  for (uint64_t count = 0;; ++count) {
+  for (;;) {
     std::string preimage = "entry=" + std::to_string(generator() % 40);
     VariantCache::Lock lock = cache.lock(kGroup, preimage, 60);
     if (!lock || !storeEntry(cache, preimage))

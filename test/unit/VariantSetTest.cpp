@@ -148,7 +148,8 @@ struct LinkedModel {
     model.abi = ONAGER_ABI_VERSION;
     model.manifest = reinterpret_cast<const uint8_t *>(bytes.data());
     model.manifest_bytes = bytes.size();
-    model.main = runForm<0>;
+    if (!model.main)
+      model.main = runForm<0>;
     model.weights = "";
     options.size = sizeof options;
     options.threads = 1;
@@ -471,4 +472,62 @@ TEST(Manifest, ValuesOfInputsThatCannotHaveThemAreRefused) {
   Manifest open = whole;
   open.inputs[0].dims[0].tokens = {{Expr::Symbol, 0}};
   EXPECT_FALSE(isRead(open));
+}
+
+TEST(VariantRuns, ShapesThatWereOnlyAskedAboutChangeTheChoice) {
+  Linked linked;
+  Context context(linked.session);
+  linked.session.variants->publish(linked.makeVariant(3));
+  int64_t extent = 4;
+  onager_tensor input{sizeof input, ONAGER_F32, 1, 0, nullptr, &extent, 0};
+  uint64_t bytes = 0;
+  EXPECT_EQ(runOn(context, 3), 1);
+  ASSERT_TRUE(bool(context.queryMemory(&input, 1, bytes)));
+  EXPECT_EQ(runOn(context, 4), 0);
+  extent = 3;
+  ASSERT_TRUE(bool(context.queryMemory(&input, 1, bytes)));
+  EXPECT_EQ(runOn(context, 3), 1);
+}
+
+TEST(VariantRuns, InputsThatAreRefusedLeaveNothingBehind) {
+  Linked linked;
+  Context context(linked.session);
+  linked.session.variants->publish(linked.makeVariant(3));
+  float x[4] = {};
+  int64_t y[2], extent = 3;
+  onager_tensor output{sizeof output, 0, 0, 0, y, nullptr, sizeof y};
+  onager_tensor good{sizeof good, ONAGER_F32, 1, 0, x, &extent, sizeof x};
+  for (int round = 0; round < 2; ++round) { // the second time the shape is that of the run before
+    onager_tensor small = good, missing = good, typed = good;
+    small.bytes = 11;
+    missing.data = nullptr;
+    typed.dtype = ONAGER_F64;
+    for (onager_tensor *bad : {&small, &missing, &typed})
+      EXPECT_EQ(context.run(bad, 1, &output, 1).status, ONAGER_BAD_ARGUMENT);
+    EXPECT_EQ(runOn(context, 3), 1);
+    EXPECT_EQ(runOn(context, 5), 0);
+    EXPECT_EQ(runOn(context, 3), 1);
+  }
+}
+
+TEST(VariantRuns, RepeatedShapesReadTheInputsOfEachRun) {
+  LinkedModel linked;
+  linked.manifest.symbols = {"n"};
+  linked.manifest.work.tokens = {{Expr::Const, 1}};
+  linked.manifest.inputs = {{"x", ONAGER_I64, {{{{Expr::Symbol, 0}}}}, -1, "", ""}};
+  linked.manifest.outputs = {{"y", ONAGER_I64, {{{{Expr::Const, 1}}}}, -1, "", ""}};
+  linked.model.main = [](onager_run *run, int32_t) -> int32_t {
+    *static_cast<int64_t *>(run->outputs[0]) = run->symbols[0] ? *static_cast<const int64_t *>(run->inputs[0]) : -1;
+    return 0;
+  };
+  linked.open();
+  Context context(linked.session);
+  for (int64_t extent : {1, 1, 0, 0, 2, 2})
+    for (int64_t value : {5, 6}) {
+      int64_t x[2] = {value, 0}, y = 0;
+      onager_tensor input{sizeof input, ONAGER_I64, 1, 0, extent ? x : nullptr, &extent, sizeof x}, output{sizeof output, 0, 0, 0, &y, nullptr, sizeof y};
+      Outcome outcome = context.run(&input, 1, &output, 1);
+      ASSERT_TRUE(bool(outcome)) << outcome.message;
+      EXPECT_EQ(y, extent ? value : -1) << extent;
+    }
 }
