@@ -19,12 +19,19 @@ def arguments():
     return np.concatenate([every, random.uniform(-10, 10, 50_000), random.uniform(-1, 1, 50_000), random.normal(size=20_000) * 0.01, SPECIAL, HARD]).astype(np.float32)
 
 
-def run(op: str, *inputs) -> np.ndarray:
+def run(op: str, *inputs, opset: int = 18) -> np.ndarray:
     import onager
 
     names = [f"x{k}" for k in range(len(inputs))]
-    text = f'<ir_version: 8, opset_import: ["" : 18]> g ({", ".join(f"float[n] {name}" for name in names)}) => (float[n] y) {{ y = {op}({", ".join(names)}) }}'
+    text = f'<ir_version: 8, opset_import: ["" : {opset}]> g ({", ".join(f"float[n] {name}" for name in names)}) => (float[n] y) {{ y = {op}({", ".join(names)}) }}'
     return onager.InferenceSession(parser.parse_model(text).SerializeToString()).run(None, dict(zip(names, inputs)))[0]
+
+
+def run_matrix(op: str, x: np.ndarray) -> np.ndarray:
+    import onager
+
+    text = f'<ir_version: 8, opset_import: ["" : 18]> g (float[m, n] x) => (float[m, n] y) {{ y = {op}(x) }}'
+    return onager.InferenceSession(parser.parse_model(text).SerializeToString()).run(None, {"x": x})[0]
 
 
 def assert_near(found: np.ndarray, exact: np.ndarray, units: float, inputs: tuple) -> None:
@@ -53,6 +60,42 @@ def test_powers(arguments):
         with np.errstate(all="ignore"):
             exact = np.power(base.astype(np.longdouble), exponent.astype(np.longdouble)).astype(np.float64)
         assert_near(run("Pow", base, exponent), exact, 1.5, (base, exponent))
+
+
+@pytest.mark.parametrize("op", ["Sigmoid", "Swish"])
+def test_logistic_functions(op, arguments):
+    """Below -87, where e^-x leaves the normal numbers, they are 0 but for less than the smallest of those times x."""
+    wide = arguments.astype(np.longdouble)
+    with np.errstate(all="ignore"):
+        exact = (1 / (1 + np.exp(-wide)) if op == "Sigmoid" else wide / (1 + np.exp(-wide))).astype(np.float64)
+    found = run(op, arguments, opset=24)
+    low = arguments < -87
+    assert_near(found[~low], exact[~low], 7, (arguments[~low],))
+    finite = low & np.isfinite(arguments)
+    assert np.all(found[finite] == 0) and np.abs(exact[finite]).max() < 1.5e-36
+    infinite = found[arguments == -np.inf]
+    assert np.all(infinite == 0 if op == "Sigmoid" else np.isnan(infinite))
+
+
+def test_gelu(arguments):
+    import math
+
+    wide = arguments.astype(np.float64)
+    found, exact = run("Gelu", arguments, opset=20), np.array([x * 0.5 * math.erfc(-x / math.sqrt(2)) if np.isfinite(x) else max(x, 0) for x in wide])
+    finite = np.isfinite(arguments)
+    assert np.all(np.abs(found[finite] - exact[finite]) <= 2e-7 * np.abs(arguments[finite]) + 1e-38)
+    assert np.isnan(found[np.isnan(arguments)]).all()
+
+
+def test_softmax_of_distant_numbers():
+    """Weights from 1 down to where they are no normal numbers, against the exact ones."""
+    x = np.sort(np.random.default_rng(get_seed()).uniform(-100, 0, (64, 301)), axis=1).astype(np.float32)
+    x[:, -1] = 0
+    wide = x.astype(np.float64)
+    exact = np.exp(wide) / np.exp(wide).sum(axis=1, keepdims=True)
+    found = run_matrix("Softmax", x)
+    normal = wide >= -87
+    assert np.all(np.abs(found - exact)[normal] <= 1e-6 * exact[normal]) and np.all(found[~normal] == 0)
 
 
 @pytest.mark.parametrize("shape", [(3, 5, 7), (2, 300, 129), (1, 1, 8), (2, 1, 128), (0, 3, 9), (2, 1300, 16), (4, 3, 1)])

@@ -15,9 +15,9 @@
 //
 // With few queries (decoding) or few keys packing would cost more than the products: keys are read once, as dot products, and values in place.
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
+#include "lib/Conversion/KernelToVector/Powers.h"
 #include "lib/Conversion/KernelToVector/StridedRows.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Matchers.h"
 #include <limits>
@@ -198,7 +198,7 @@ struct AttentionEmitter {
   void raiseRow(ArrayRef<Value> index, Value row, Value base, Value padded) {
     Value shift = splat(getShift(row)), zeroed = isZeroed(index);
     Value sums = e.forLoop(e.i64(0), padded, kLanes, splat(number(0)), [&](Value j, ValueRange sum) {
-      Value power = math::ExpOp::create(e.b, sub(loadLanes(scoresPart, e.add(base, j)), shift));
+      Value power = emitDecay(e, sub(loadLanes(scoresPart, e.add(base, j)), shift));
       if (zeroed)
         power = arith::SelectOp::create(e.b, zeroed, splat(number(0)), power);
       storeLanes(scoresPart, e.add(base, j), power);
@@ -221,7 +221,7 @@ struct AttentionEmitter {
       maskRow(index, base, first, count, padded);
       raiseTop(row, base, padded);
     });
-    e.forEachParallel(e.i64(0), rows, [&](Value row) { put(factorPart, row, e.math("exp", sub(get(factorPart, row), getShift(row)))); });
+    e.forEachParallel(e.i64(0), rows, [&](Value row) { put(factorPart, row, emitDecay(e, sub(get(factorPart, row), getShift(row)))); });
     forRows([&](ArrayRef<Value> index, Value row, Value base) { raiseRow(index, row, base, padded); });
   }
 

@@ -8,8 +8,9 @@
 //     for step in reduced dims
 //       for l in [0, columns of the block)      parallel: the loop vectoriser's
 //         running[l] = accumulate(running[l], x[outer, step, l])
-#include "lib/Conversion/KernelToVector/Columns.h"
 #include "lib/Conversion/KernelToVector/Accumulate.h"
+#include "lib/Conversion/KernelToVector/Columns.h"
+#include "lib/Conversion/KernelToVector/Powers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -193,7 +194,7 @@ struct ColumnEmitter {
   void softmaxBlock(graph::SoftmaxOp op) {
     Value top = reduce(ReduceKind::max, [&](ArrayRef<Value> steps, Value l) { return read(steps, l); });
     Value sum = reduce(ReduceKind::sum, [&](ArrayRef<Value> steps, Value l) {
-      Value place = keep(steps, l), power = e.math("exp", arith::SubFOp::create(e.b, e.load(compute, scratch, place), e.load(compute, top, l)));
+      Value place = keep(steps, l), power = emitDecay(e, arith::SubFOp::create(e.b, e.load(compute, scratch, place), e.load(compute, top, l)));
       if (!op.getLog())
         e.store(compute, scratch, place, power);
       return power;

@@ -1,5 +1,5 @@
 // One element of the activations that are recognised as a whole: in f32 each takes one quotient and at most one power.
-#include "lib/Conversion/KernelToVector/UnitEmitter.h"
+#include "lib/Conversion/KernelToVector/Powers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include <cmath>
 
@@ -22,7 +22,6 @@ struct ActivationEmitter {
   Value n(double x) { return e.constant(type, x); }
   Value add(Value a, Value c) { return arith::AddFOp::create(e.b, a, c); }
   Value mul(Value a, Value c) { return arith::MulFOp::create(e.b, a, c); }
-  Value div(Value a, Value c) { return arith::DivFOp::create(e.b, a, c); }
   Value multiplyAdd(Value a, Value c, Value sum) { return LLVM::FMulAddOp::create(e.b, type, a, c, sum); }
   /// Cuts at +-limit; NaN stays.
   Value clamp(Value x, double limit) {
@@ -35,20 +34,18 @@ struct ActivationEmitter {
       sum = multiplyAdd(sum, x, n(coefficient));
     return sum;
   }
-  /// x / (1 + e^power)
-  Value divideByPower(Value x, Value power) { return div(x, add(n(1), e.math("exp", power))); }
 
   Value gelu(Value x) {
     if (!type.isF32())
       return mul(mul(x, n(0.5)), add(n(1), e.math("erf", mul(x, n(M_SQRT1_2)))));
     Value inside = clamp(x, kEnd), square = mul(inside, inside);
-    Value half = clamp(mul(inside, div(evaluate(kAbove, square), evaluate(kBelow, square))), 0.5);
+    Value half = clamp(mul(inside, mul(evaluate(kAbove, square), emitInverse(e, evaluate(kBelow, square)))), 0.5);
     return mul(x, add(half, n(0.5)));
   }
   /// x / 2 * (1 + tanh(u)) = x / (1 + e^(-2u))
   Value geluByTanh(Value x) {
-    double scale = -2 * std::sqrt(2 / M_PI);
-    return divideByPower(x, mul(x, multiplyAdd(mul(x, x), n(scale * 0.044715), n(scale))));
+    double scale = 2 * std::sqrt(2 / M_PI);
+    return mul(x, emitLogistic(e, mul(x, multiplyAdd(mul(x, x), n(scale * 0.044715), n(scale)))));
   }
 };
 
@@ -63,7 +60,7 @@ Value emitSwish(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) 
   auto swish = cast<graph::SwishOp>(op);
   Value x = e.element(swish.getX(), e.broadcastIndex(swish.getX(), graph::getDims(swish.getResult()), index));
   ActivationEmitter emitter{e, x.getType()};
-  return emitter.divideByPower(x, emitter.mul(x, emitter.n(-swish.getAlpha().convertToDouble())));
+  return emitter.mul(x, emitLogistic(e, emitter.mul(x, emitter.n(swish.getAlpha().convertToDouble()))));
 }
 
 } // namespace

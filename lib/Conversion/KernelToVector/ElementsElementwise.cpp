@@ -1,7 +1,7 @@
 // One element of each elementwise operation. Casts are in ElementsCast.cpp.
 //
 // Defined where machines differ: integer x / 0 and x mod 0 are 0, INT_MIN / -1 wraps, shifts by the width or more give 0.
-#include "lib/Conversion/KernelToVector/UnitEmitter.h"
+#include "lib/Conversion/KernelToVector/Powers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -63,12 +63,7 @@ Value emitSign(UnitEmitter &e, Value x, Operation *op) {
   Value below = arith::CmpIOp::create(e.b, arith::CmpIPredicate::slt, x, zero);
   return arith::SelectOp::create(e.b, below, e.constant(x.getType(), -1), positive);
 }
-Value emitSigmoid(UnitEmitter &e, Value x, Operation *) {
-  // 1 / (1 + e^-x): e^-x overflows to infinity for very negative x, which gives the right 0.
-  Value one = e.constant(x.getType(), 1);
-  Value power = e.math("exp", arith::NegFOp::create(e.b, x));
-  return arith::DivFOp::create(e.b, one, arith::AddFOp::create(e.b, one, power));
-}
+Value emitSigmoid(UnitEmitter &e, Value x, Operation *) { return emitLogistic(e, x); }
 Value emitRelu(UnitEmitter &e, Value x, Operation *op) {
   Value zero = e.constant(x.getType(), 0);
   if (!isFloat(x))

@@ -1,5 +1,6 @@
 // One element of each reduction and window: inner loops over what it reduces.
 #include "lib/Conversion/KernelToVector/Accumulate.h"
+#include "lib/Conversion/KernelToVector/Powers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -90,12 +91,12 @@ Value emitSoftmaxElement(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value
     return accumulate(e, ReduceKind::max, storage, running, x);
   });
   Value sum = reduceOver(e, softmax.getX(), axis, index, getIdentity(e, ReduceKind::sum, storage), [&](Value running, Value x) {
-    return accumulate(e, ReduceKind::sum, storage, running, e.math("exp", arith::SubFOp::create(e.b, x, top)));
+    return accumulate(e, ReduceKind::sum, storage, running, emitDecay(e, arith::SubFOp::create(e.b, x, top)));
   });
   Value shifted = arith::SubFOp::create(e.b, e.element(softmax.getX(), index), top);
   if (softmax.getLog())
     return arith::SubFOp::create(e.b, shifted, e.math("log", sum));
-  return arith::DivFOp::create(e.b, e.math("exp", shifted), sum);
+  return arith::DivFOp::create(e.b, emitDecay(e, shifted), sum);
 }
 
 Value emitNormalizeElement(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {

@@ -6,6 +6,7 @@
 //
 // Products add multiples of the recurrence's lines, whose sums stay in registers; the activations are loops over j that LLVM makes vectors of.
 #include "lib/Conversion/KernelToVector/Accumulate.h"
+#include "lib/Conversion/KernelToVector/Powers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -69,7 +70,7 @@ struct CellEmitter {
     auto below = [&](Value a, Value c) -> Value { return arith::CmpFOp::create(e.b, arith::CmpFPredicate::OLT, a, c); };
     auto pick = [&](Value c, Value a, Value d) -> Value { return arith::SelectOp::create(e.b, c, a, d); };
     if (name == "Sigmoid")
-      return arith::DivFOp::create(e.b, one, add(one, e.math("exp", arith::NegFOp::create(e.b, x))));
+      return emitLogistic(e, x);
     if (name == "Tanh")
       return e.math("tanh", x);
     if (name == "Relu")

@@ -8,6 +8,7 @@
 //
 // Rows of a few elements, known when compiling, stay in registers instead: the row is unrolled and LLVM makes vectors over rows.
 #include "lib/Conversion/KernelToVector/Accumulate.h"
+#include "lib/Conversion/KernelToVector/Powers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -109,7 +110,7 @@ struct RowEmitter {
       return largerNumber(e, carried, read(row, inner, linear));
     });
     Value sum = sweep(e.constant(compute, 0), [&](ArrayRef<Value>, Value linear, Value carried) {
-      Value power = e.math("exp", arith::SubFOp::create(e.b, at(linear), top));
+      Value power = emitDecay(e, arith::SubFOp::create(e.b, at(linear), top));
       if (!log)
         e.store(compute, scratch, linear, power);
       return accumulate(e, ReduceKind::sum, storage, carried, power);
@@ -189,7 +190,7 @@ struct ShortRowEmitter {
       top = largerNumber(e, top, x);
     SmallVector<Value> powers;
     for (Value x : s)
-      powers.push_back(e.math("exp", arith::SubFOp::create(e.b, x, top)));
+      powers.push_back(emitDecay(e, arith::SubFOp::create(e.b, x, top)));
     Value total = sum(powers);
     if (log) {
       Value shift = arith::AddFOp::create(e.b, top, e.math("log", total));
