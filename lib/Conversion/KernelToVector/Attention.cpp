@@ -1,6 +1,6 @@
 // Attention: softmax(scale * q k^T, masked) v, by blocks of keys, so that the scores of a block alone are ever in memory.
 //
-// Work items: (batch, block of rows of q), rows innermost. Per thread, scratch holds f32 (sizes in elements):
+// Work items: (batch, block of rows of q), rows innermost; blocks have nearly the same number of rows. Per thread, scratch holds f32 (sizes in elements):
 //   scratch := scores [rows, keys], tile [rows, width], sums [rows, width], top [rows], total [rows], factor [rows],
 //              panels of keys, panels of values, q [rows, depth] where q is stored in 16 bits
 //
@@ -18,6 +18,7 @@
 #include "lib/Conversion/KernelToVector/Powers.h"
 #include "lib/Conversion/KernelToVector/StridedRows.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Matchers.h"
 #include <limits>
@@ -31,8 +32,9 @@ namespace {
 using Index = UnitEmitter::Index;
 
 constexpr int64_t kLanes = kernel::kPanelWidth;
-/// Rows of one work item and keys of one block: scores and panels of both fit the second-level cache for heads of up to 128.
-constexpr int64_t kRowBlock = 96, kKeyBlock = 256;
+/// Most rows of one work item, and keys of one block: scores and panels of both fit the second-level cache for heads of up to 128, and packing a
+/// block of keys and values is a twentieth of the work with them.
+constexpr int64_t kRowBlock = 192, kKeyBlock = 256;
 /// Rows from which on packing keys pays, and keys from which on it does where a row block is small: below, panels are read too few times or are
 /// mostly padding.
 constexpr int64_t kFewestRowsToPack = 4, kFewestKeysToPack = 9, kManyRows = 32;
@@ -67,6 +69,9 @@ AttentionShape getShape(kernel::UnitOp unit) {
   shape.isStoredShort = !getStored(shape.op.getQ()).isF32();
   return shape;
 }
+
+/// Blocks of rows.
+AffineExpr getBlocks(const AttentionShape &shape) { return shape.rows.ceilDiv(kRowBlock); }
 
 /// Sizes of the parts of scratch, in elements, in the order of their places.
 enum Part { scoresPart, tilePart, sumsPart, topPart, totalPart, factorPart, keysPart, valuesPart, queriesPart, partCount };
@@ -160,11 +165,14 @@ struct AttentionEmitter {
     });
   }
 
-  /// Scales and masks the scores of a row; -infinity up to the next whole vector.
-  void maskRow(ArrayRef<Value> index, Value base, Value first, Value count, Value padded) {
-    double scale = shape.op.getScale().convertToDouble();
+  double getScale() { return shape.op.getScale().convertToDouble(); }
+  /// Scores stay products, and are scaled where they are read: no mask is between.
+  bool isScaledLate() { return shape.op.getMasks().empty() && getScale() > 0; }
+
+  /// Scales and masks the scores of a row.
+  void maskRow(ArrayRef<Value> index, Value base, Value first, Value count) {
     e.forEachParallel(e.i64(0), count, [&](Value j) {
-      Value score = mul(get(scoresPart, e.add(base, j)), number(scale));
+      Value score = mul(get(scoresPart, e.add(base, j)), number(getScale()));
       Index position(index);
       position.push_back(e.add(first, j));
       for (auto [mask, fill] : llvm::zip_equal(shape.op.getMasks(), shape.op.getFills())) {
@@ -173,7 +181,6 @@ struct AttentionEmitter {
       }
       put(scoresPart, e.add(base, j), score);
     });
-    e.forEach(count, padded, 1, [&](Value j) { put(scoresPart, e.add(base, j), lowest()); });
   }
 
   Value lowest() { return number(-std::numeric_limits<double>::infinity()); }
@@ -187,18 +194,20 @@ struct AttentionEmitter {
   /// Brings `top` of a row up to date; `factor` keeps the one before.
   void raiseTop(Value row, Value base, Value padded) {
     Value before = get(topPart, row);
-    Value tops = e.forLoop(e.i64(0), padded, kLanes, splat(before), [&](Value j, ValueRange top) {
+    Value tops = e.forLoop(e.i64(0), padded, kLanes, splat(isScaledLate() ? lowest() : before), [&](Value j, ValueRange top) {
       return SmallVector<Value>{larger(loadLanes(scoresPart, e.add(base, j)), top[0])};
     })[0];
+    Value top = vector::ReductionOp::create(e.b, vector::CombiningKind::MAXNUMF, tops, arith::FastMathFlags::nnan);
     put(factorPart, row, before);
-    put(topPart, row, vector::ReductionOp::create(e.b, vector::CombiningKind::MAXNUMF, tops, arith::FastMathFlags::nnan));
+    put(topPart, row, isScaledLate() ? larger(mul(top, number(getScale())), before) : top);
   }
 
   /// Turns the scores of a row into powers and adds them to `total`.
   void raiseRow(ArrayRef<Value> index, Value row, Value base, Value padded) {
-    Value shift = splat(getShift(row)), zeroed = isZeroed(index);
+    Value shift = splat(getShift(row)), zeroed = isZeroed(index), scale = isScaledLate() ? splat(number(getScale())) : Value();
     Value sums = e.forLoop(e.i64(0), padded, kLanes, splat(number(0)), [&](Value j, ValueRange sum) {
-      Value power = emitDecay(e, sub(loadLanes(scoresPart, e.add(base, j)), shift));
+      Value score = loadLanes(scoresPart, e.add(base, j));
+      Value power = emitDecay(e, scale ? vector::FMAOp::create(e.b, score, scale, arith::NegFOp::create(e.b, shift)) : sub(score, shift));
       if (zeroed)
         power = arith::SelectOp::create(e.b, zeroed, splat(number(0)), power);
       storeLanes(scoresPart, e.add(base, j), power);
@@ -218,7 +227,9 @@ struct AttentionEmitter {
       });
     };
     forRows([&](ArrayRef<Value> index, Value row, Value base) {
-      maskRow(index, base, first, count, padded);
+      if (!isScaledLate())
+        maskRow(index, base, first, count);
+      e.forEach(count, padded, 1, [&](Value j) { put(scoresPart, e.add(base, j), lowest()); });
       raiseTop(row, base, padded);
     });
     e.forEachParallel(e.i64(0), rows, [&](Value row) { put(factorPart, row, emitDecay(e, sub(get(factorPart, row), getShift(row)))); });
@@ -299,6 +310,18 @@ struct AttentionEmitter {
   }
 
   // ---- one work item ----
+
+  /// Rows of all blocks but the last: whole tiles of the products.
+  Value getBlockRows() {
+    int64_t tile = getTileRows(e.options.target);
+    assert(kRowBlock % tile == 0 && "blocks of whole tiles fit into scratch");
+    if (std::optional<int64_t> known = graph::getConstant(shape.rows)) {
+      int64_t blocks = std::max<int64_t>(llvm::divideCeil(*known, kRowBlock), 1);
+      return e.i64(blocks == 1 ? shape.rowBlock : llvm::divideCeil(*known, blocks * tile) * tile);
+    }
+    Value blocks = e.maxSigned(e.extent(getBlocks(shape)), e.i64(1)), perTile = e.mul(blocks, e.i64(tile));
+    return e.mul(e.floorDiv(e.add(e.extent(shape.rows), e.sub(perTile, e.i64(1))), perTile), e.i64(tile));
+  }
 
   void startRows(Value rows) {
     e.forEach(e.i64(0), rows, 1, [&](Value row) {
@@ -386,12 +409,12 @@ struct AttentionEmitter {
 void emitAttention(UnitEmitter &e) {
   AttentionShape shape = getShape(e.unit);
   AttentionEmitter emitter(e, shape);
-  Value blocks = e.extent(shape.rows.ceilDiv(kRowBlock)), rows = e.extent(shape.rows);
-  std::optional<int64_t> known = graph::getConstant(shape.rows);
+  Value blocks = e.extent(getBlocks(shape)), rows = e.extent(shape.rows), most = emitter.getBlockRows();
+  std::optional<int64_t> known = graph::getConstant(shape.rows), block = getConstantIntValue(most);
   e.forEach(e.begin, e.end, 1, [&](Value item) {
-    Value firstRow = e.mul(e.rem(item, blocks), e.i64(kRowBlock));
-    bool isEven = known && (*known <= kRowBlock || *known % kRowBlock == 0);
-    Value count = isEven ? e.i64(shape.rowBlock) : e.minSigned(e.i64(kRowBlock), e.sub(rows, firstRow));
+    Value firstRow = e.mul(e.rem(item, blocks), most);
+    bool isEven = known && block && *known % *block == 0;
+    Value count = isEven ? most : e.maxSigned(e.minSigned(most, e.sub(rows, firstRow)), e.i64(0));
     emitter.emitItem(e.delinearize(e.floorDiv(item, blocks), shape.batch), firstRow, count);
   });
 }
@@ -401,7 +424,7 @@ WorkInfo getAttentionWork(kernel::UnitOp unit) {
   AffineExpr batch = graph::getNumElements(unit.getContext(), shape.batch), scratch = getAffineConstantExpr(0, unit.getContext());
   for (AffineExpr size : getParts(shape))
     scratch = scratch + size;
-  return {batch * shape.rows.ceilDiv(kRowBlock), batch * shape.rows * shape.keys * (shape.depth + shape.width), scratch * 4};
+  return {batch * getBlocks(shape), batch * shape.rows * shape.keys * (shape.depth + shape.width), scratch * 4};
 }
 
 } // namespace onager
