@@ -1,9 +1,10 @@
 // Convolution as an implicit gemm: filters [output channel][sum] times image panels [sum][16 pixels].
 //
-// Work items: (image, group, block of output channels, run of panel pairs). A share gathers the input under its pixels into scratch, panel by panel
+// Work items: (image, group, run of panel pairs, block of output channels), blocks innermost. A share gathers the input under a run where it meets one,
+// panel by panel,
 //   scratch := panels, row tile of the filter where its rows are aliased
 //   panel := for each channel, tap: 16 floats, one per pixel, 0 outside of the image
-// and sweeps the output channels over them. Pixels are numbered over all spatial dims.
+// and sweeps the output channels of each block over them. Pixels are numbered over all spatial dims.
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
 #include "lib/Conversion/KernelToVector/PanelGather.h"
 #include "lib/Conversion/KernelToVector/Plane.h"
@@ -44,7 +45,7 @@ constexpr int64_t kMostTiles = 8, kMostAliasedTiles = 32;
 /// Work items that share out well, and output channels that are worth gathering the pixels once more.
 constexpr int64_t kFewestItems = 8, kFewestChannels = 96;
 
-/// Splits the output channels where there are few pixels: each block gathers them anew.
+/// Splits the output channels where there are few pixels: shares that meet in a run gather it each.
 void splitChannels(ConvShape &s, int64_t tileRows) {
   int64_t channels = *graph::getConstant(s.outChannels);
   std::optional<int64_t> pixels = graph::getConstant(s.pixels);
@@ -204,30 +205,38 @@ struct ConvEmitter {
     });
   }
 
+  /// Gathers the panels of tiles [firstTile, lastTile) of an image.
+  void gatherRun(Value input, Value firstTile, Value lastTile) {
+    int64_t perTile = s.width / kLanes;
+    Value panelSize = e.mul(e.extent(s.depth), e.i64(kLanes)), panels = e.extent(s.pixels.ceilDiv(kLanes));
+    // What the last tile lacks must not be read: it is gathered even where others are read directly.
+    Value firstGathered = s.isDirect ? e.maxSigned(firstTile, e.floorDiv(e.extent(s.pixels), e.i64(s.width))) : firstTile;
+    Value firstPanel = e.mul(firstGathered, e.i64(perTile)), endPanel = e.minSigned(panels, e.mul(lastTile, e.i64(perTile))), next = firstPanel;
+    if (s.isPlain) {
+      next = e.maxSigned(firstPanel, e.minSigned(endPanel, e.extent(s.pixels.floorDiv(kLanes))));
+      copyRuns(input, firstPanel, next);
+    }
+    e.forEach(next, endPanel, 1, [&](Value panel) {
+      Value target = e.address(e.b.getF32Type(), scratch, e.mul(e.sub(panel, firstPanel), panelSize));
+      gather.emit(input, e.extent(s.channels), e.mul(panel, e.i64(kLanes)), target, kLanes);
+    });
+  }
+
   void emit() {
     Type f32 = e.b.getF32Type();
     Value tiles = e.extent(s.pixels.ceilDiv(s.width)), runs = e.extent(s.pixels.ceilDiv(s.width).ceilDiv(s.tiles));
     Value groups = e.i64(s.op.getGroup()), imageSize = e.extent(graph::getNumElements(e.b.getContext(), ArrayRef(s.x).drop_front()));
     Value groupSize = e.floorDiv(imageSize, groups), blocks = e.i64(s.blocks), outChannels = e.extent(s.outChannels);
-    Value panelSize = e.mul(e.extent(s.depth), e.i64(kLanes)), panels = e.extent(s.pixels.ceilDiv(kLanes));
     e.forEach(e.begin, e.end, 1, [&](Value item) {
-      Value run = e.rem(item, runs), rest = e.floorDiv(item, runs), block = e.rem(rest, blocks);
-      rest = e.floorDiv(rest, blocks);
+      Value block = e.rem(item, blocks), rest = e.floorDiv(item, blocks), run = e.rem(rest, runs);
+      rest = e.floorDiv(rest, runs);
       Value group = e.rem(rest, groups), image = e.floorDiv(rest, groups);
       Value firstTile = e.mul(run, e.i64(s.tiles)), lastTile = e.minSigned(tiles, e.add(firstTile, e.i64(s.tiles)));
       Value input = e.address(f32, e.getBuffer(s.op.getX()), e.add(e.mul(image, imageSize), e.mul(group, groupSize)));
-      int64_t perTile = s.width / kLanes;
-      // What the last tile lacks must not be read: it is gathered even where others are read directly.
-      Value firstGathered = s.isDirect ? e.maxSigned(firstTile, e.floorDiv(e.extent(s.pixels), e.i64(s.width))) : firstTile;
-      Value firstPanel = e.mul(firstGathered, e.i64(perTile)), endPanel = e.minSigned(panels, e.mul(lastTile, e.i64(perTile))), next = firstPanel;
-      if (s.isPlain) {
-        next = e.maxSigned(firstPanel, e.minSigned(endPanel, e.extent(s.pixels.floorDiv(kLanes))));
-        copyRuns(input, firstPanel, next);
-      }
-      e.forEach(next, endPanel, 1, [&](Value panel) {
-        Value target = e.address(f32, scratch, e.mul(e.sub(panel, firstPanel), panelSize));
-        gather.emit(input, e.extent(s.channels), e.mul(panel, e.i64(kLanes)), target, kLanes);
-      });
+      if (s.blocks == 1)
+        gatherRun(input, firstTile, lastTile);
+      else
+        e.ifThen(arith::OrIOp::create(e.b, e.compare("eq", item, e.begin), e.compare("eq", block, e.i64(0))), [&] { gatherRun(input, firstTile, lastTile); });
       Value first = e.mul(block, e.i64(s.blockChannels)), count = outChannels;
       if (s.blocks > 1)
         count = *graph::getConstant(s.outChannels) % s.blockChannels == 0 ? e.i64(s.blockChannels) : e.minSigned(e.i64(s.blockChannels), e.sub(outChannels, first));
