@@ -63,7 +63,32 @@ static int64_t getBroadcastPosition(ArrayRef<int64_t> from, ArrayRef<int64_t> to
   return position;
 }
 
-/// Reads a constant of integers, or the difference of two that are cast.
+static std::optional<std::vector<int64_t>> readIntegers(Value value);
+
+/// Reads the elements that a slice takes, as of one direction's weights.
+static std::optional<std::vector<int64_t>> readSlice(SliceOp op) {
+  SmallVector<int64_t> starts;
+  for (AffineExpr start : op.getStarts().getResults()) {
+    std::optional<int64_t> known = getConstant(start);
+    if (!known)
+      return std::nullopt;
+    starts.push_back(*known);
+  }
+  std::optional<std::vector<int64_t>> all = readIntegers(op.getX());
+  if (!all)
+    return std::nullopt;
+  ArrayRef<int64_t> from = cast<RankedTensorType>(op.getX().getType()).getShape(), to = cast<RankedTensorType>(op.getType()).getShape();
+  std::vector<int64_t> numbers(ShapedType::getNumElements(to));
+  for (size_t n = 0; n < numbers.size(); ++n) {
+    int64_t rest = static_cast<int64_t>(n), position = 0, stride = 1;
+    for (size_t k = to.size(); k-- > 0; rest /= to[k], stride *= from[k])
+      position += (starts[k] + rest % to[k] * op.getSteps()[k]) * stride;
+    numbers[n] = (*all)[position];
+  }
+  return numbers;
+}
+
+/// Reads a constant of integers, a slice of one, or the difference of two that are cast.
 static std::optional<std::vector<int64_t>> readIntegers(Value value) {
   value = lookThroughCast(lookThroughViews(lookThroughCast(value)));
   auto type = cast<RankedTensorType>(value.getType());
@@ -77,6 +102,8 @@ static std::optional<std::vector<int64_t>> readIntegers(Value value) {
       numbers[k] = readInteger(type.getElementType(), bytes, static_cast<int64_t>(k));
     return numbers;
   }
+  if (auto slice = value.getDefiningOp<SliceOp>())
+    return readSlice(slice);
   auto sub = value.getDefiningOp<SubOp>();
   if (!sub || sub.getLhs().getType() != type)
     return std::nullopt;
@@ -114,6 +141,17 @@ std::optional<int64_t> getExcess(Value integers) {
     return std::nullopt;
   auto [low, high] = std::minmax_element(numbers->begin(), numbers->end());
   return *high - *low <= 255 ? std::optional(*low + 128) : std::nullopt;
+}
+
+std::optional<int64_t> getLargestNorm(Value integers) {
+  std::optional<std::vector<int64_t>> numbers = readIntegers(integers);
+  int64_t entries = numbers && !numbers->empty() ? cast<RankedTensorType>(integers.getType()).getDimSize(0) : 0;
+  if (!entries)
+    return std::nullopt;
+  std::vector<int64_t> norms(entries);
+  for (size_t k = 0; k < numbers->size(); ++k)
+    norms[k * norms.size() / numbers->size()] += std::abs((*numbers)[k]);
+  return *std::max_element(norms.begin(), norms.end());
 }
 
 Value makeByteWeights(OpBuilder &builder, Value integers) {

@@ -26,6 +26,9 @@ bool areByteWeights(mlir::Value integers);
 /// Makes the tensor of i8 for what areByteWeights holds.
 mlir::Value makeByteWeights(mlir::OpBuilder &builder, mlir::Value integers);
 
+/// The largest sum of magnitudes of the weights of one entry of dim 0, of what areByteWeights or getExcess reads; nothing where they are no constants.
+std::optional<int64_t> getLargestNorm(mlir::Value integers);
+
 /// The number that constant integers beyond areByteWeights must lose to fit into 8 signed bits, such as 128 for bytes without a sign; nothing where their
 /// range is too wide, or they fit.
 std::optional<int64_t> getExcess(mlir::Value integers);

@@ -2,8 +2,10 @@
 #include "dialects/Graph/Transforms/MatchInt8.h"
 #include "dialects/Kernel/IR/Int8.h"
 #include "dialects/Kernel/IR/Kernel.h"
+#include "lib/Conversion/GraphToKernel/Int8Fallbacks.h"
 #include "lib/Conversion/GraphToKernel/Passes.h"
 #include "lib/Conversion/GraphToKernel/Requantization.h"
+#include "lib/Conversion/GraphToKernel/SplitZeroPoint.h"
 #include "lib/Conversion/GraphToKernel/UnitShape.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -235,32 +237,6 @@ struct ToInt8Gemm : OpRewritePattern<graph::MatmulOp> {
   kernel::Int8Layout layout;
 };
 
-/// matmul(bytes - z, w) -> matmul(bytes, w) - z * (sums of w), where z is known only while the model runs
-struct SplitZeroPoint : OpRewritePattern<graph::MatmulOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(graph::MatmulOp op, PatternRewriter &rewriter) const override {
-    if (!getElement(op.getResult()).isSignlessInteger(32) || !hasInt8Form(op) || !graph::areByteWeights(op.getRhs()))
-      return rewriter.notifyMatchFailure(op, "no product of i32 with a matrix of bytes");
-    auto difference = op.getLhs().getDefiningOp<graph::SubOp>();
-    bool keepsShape = difference && difference.getLhs().getType() == difference.getType();
-    if (!keepsShape || graph::matchCentredBytes(op.getLhs()) || !graph::matchCentredBytes(difference.getLhs()))
-      return rewriter.notifyMatchFailure(op, "the left operand is not bytes less a zero point that changes");
-    Value zero = difference.getRhs();
-    if (!graph::isConstant(graph::getNumElements(op.getContext(), graph::getDims(zero)), 1))
-      return rewriter.notifyMatchFailure(op, "more than one zero point");
-    Location loc = op.getLoc();
-    Type i32 = rewriter.getI32Type();
-    AffineExpr columns = graph::getDims(op.getRhs())[1];
-    Value sum = graph::MatmulOp::create(rewriter, loc, op.getType(), difference.getLhs(), op.getRhs());
-    Value sums = graph::ReduceOp::create(rewriter, loc, graph::makeTensor({rewriter.getAffineConstantExpr(1), columns}, i32), op.getRhs(), graph::ReduceKind::sum,
-                                         ArrayRef<int64_t>{0});
-    Value line = graph::ReshapeOp::create(rewriter, loc, graph::makeTensor({columns}, i32), sums);
-    Value offset = graph::MulOp::create(rewriter, loc, line.getType(), line, makeLine(rewriter, loc, zero));
-    rewriter.replaceOpWithNewOp<graph::SubOp>(op, op.getType(), sum, offset);
-    return success();
-  }
-};
-
 /// Weights less their excess, as i32.
 Value makeReduced(PatternRewriter &rewriter, Location loc, Value weights, int64_t excess) {
   return graph::CastOp::create(rewriter, loc, weights.getType(), graph::makeByteWeights(rewriter, weights, excess));
@@ -278,7 +254,7 @@ Value addExcess(PatternRewriter &rewriter, Location loc, Value product, Value on
 struct SplitConvExcess : OpRewritePattern<graph::ConvOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(graph::ConvOp op, PatternRewriter &rewriter) const override {
-    if (!getElement(op.getResult()).isSignlessInteger(32) || !hasInt8Form(op) || op.getGroup() != 1 || !graph::matchCentredBytes(op.getX()))
+    if (!getElement(op.getResult()).isSignlessInteger(32) || !hasInt8Form(op) || op.getGroup() != 1 || (!graph::matchCentredBytes(op.getX()) && !matchChangingZero(op.getX())))
       return rewriter.notifyMatchFailure(op, "no convolution of bytes in one group");
     std::optional<int64_t> excess = graph::getExcess(op.getFilter());
     if (!excess)
@@ -352,7 +328,9 @@ struct ConvertContractionToInt8 : impl::ConvertContractionToInt8Base<ConvertCont
     kernel::Int8Layout layout{static_cast<int64_t>(vectorBytes) / 4, !dotProduct, dotProduct && amx};
     RewritePatternSet patterns(&getContext());
     patterns.add<ToInt8Conv, ToInt8Gemm>(&getContext(), layout);
-    patterns.add<SplitZeroPoint, SplitConvExcess, SplitMatmulExcess>(&getContext());
+    patterns.add<SplitConvExcess, SplitMatmulExcess>(&getContext());
+    populateSplitZeroPoint(patterns);
+    populateInt8Fallbacks(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     int64_t contractions = graph::countOps<kernel::Int8ConvOp, kernel::Int8GemmOp>(getOperation());

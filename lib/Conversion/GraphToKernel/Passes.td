@@ -93,7 +93,8 @@ def ConvertContractionToInt8 : Pass<"convert-contraction-to-int8", "::mlir::func
     matrix. Weights are packed at compile time. The zero point times the weights' sum is where a sum starts, or is taken off behind it where only a run
     knows it. Scales, biases, limits and rounding behind a sum are taken in where they end in bytes and nothing else reads what is between; otherwise the
     result stays i32. Must hold: weights are constants of 8 signed bits, or fit there less a number whose products with the sums of x are added. With `amx`
-    products of eight rows or more, of which none may be known, are of tiles. Does nothing to other integers.
+    products of eight rows or more, of which none may be known, are of tiles. Windows that have no form in bytes (many taps, large strides, three dims) are
+    rows of a matrix where they lie side by side, and else sums of f32 where these are exact. Does nothing to other integers.
 
     ```mlir
     %sum = graph.conv %integers, %weights {...} : (tensor<1x4x8x8xi32>, tensor<8x4x1x1xi32>) -> tensor<1x8x8x8xi32>

@@ -198,3 +198,58 @@ func.func @tiles(%x: tensor<?x65xi8, affine_map<()[s0] -> (s0, 65)>>) -> tensor<
   %3 = graph.matmul %1, %2 : (tensor<?x65xi32, affine_map<()[s0] -> (s0, 65)>>, tensor<65x70xi32>) -> tensor<?x70xi32, affine_map<()[s0] -> (s0, 70)>>
   return %3 : tensor<?x70xi32, affine_map<()[s0] -> (s0, 70)>>
 }
+
+// -----
+
+// A zero point that only a run knows pads the image, and its share is taken off each channel.
+// CHECK-LABEL: func.func @changing_zero
+// CHECK-SAME: %[[X:.+]]: tensor<1x2x8x8xui8>, %[[Z:.+]]: tensor<ui8>
+// CHECK-DAG: %[[P:.+]] = graph.pad %[[X]], {{.+}} -> tensor<1x2x10x10xui8>
+// CHECK-DAG: %[[SUM:.+]] = kernel.int8_conv %[[P]], {{.*}} -> tensor<1x3x8x8xi32>
+// CHECK: graph.sub %[[SUM]], %{{.+}} : (tensor<1x3x8x8xi32>, tensor<3x1x1xi32>) -> tensor<1x3x8x8xi32>
+func.func @changing_zero(%x: tensor<1x2x8x8xui8>, %z: tensor<ui8>) -> tensor<1x3x8x8xi32> {
+  %w = graph.constant dense<5> : tensor<3x2x3x3xi8> : tensor<3x2x3x3xi8>
+  %0 = graph.cast %x : (tensor<1x2x8x8xui8>) -> tensor<1x2x8x8xi32>
+  %1 = graph.cast %z : (tensor<ui8>) -> tensor<i32>
+  %2 = graph.sub %0, %1 : (tensor<1x2x8x8xi32>, tensor<i32>) -> tensor<1x2x8x8xi32>
+  %3 = graph.cast %w : (tensor<3x2x3x3xi8>) -> tensor<3x2x3x3xi32>
+  %4 = graph.conv %2, %3 {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (1, 1)>, group = 1 : i64}
+    : (tensor<1x2x8x8xi32>, tensor<3x2x3x3xi32>) -> tensor<1x3x8x8xi32>
+  return %4 : tensor<1x3x8x8xi32>
+}
+
+// -----
+
+// Windows that lie side by side, with a stride that has no form in bytes, are rows of a matrix.
+// CHECK-LABEL: func.func @patches
+// CHECK: %[[ROWS:.+]] = graph.transpose %{{.+}} {perm = array<i64: 0, 2, 4, 1, 3, 5>} : (tensor<1x3x2x8x3x8xui8>) -> tensor<1x2x3x3x8x8xui8>
+// CHECK: kernel.int8_gemm {{.*}} -> tensor<1x6x5xi32>
+// CHECK-NOT: graph.conv
+func.func @patches(%x: tensor<1x3x16x24xui8>) -> tensor<1x5x2x3xi32> {
+  %w = graph.constant dense<5> : tensor<5x3x8x8xi8> : tensor<5x3x8x8xi8>
+  %0 = graph.cast %x : (tensor<1x3x16x24xui8>) -> tensor<1x3x16x24xi32>
+  %1 = graph.cast %w : (tensor<5x3x8x8xi8>) -> tensor<5x3x8x8xi32>
+  %2 = graph.conv %0, %1 {strides = array<i64: 8, 8>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (0, 0)>, group = 1 : i64}
+    : (tensor<1x3x16x24xi32>, tensor<5x3x8x8xi32>) -> tensor<1x5x2x3xi32>
+  return %2 : tensor<1x5x2x3xi32>
+}
+
+// -----
+
+// Other windows without a form in bytes are sums of f32, unless a sum may leave the integers that it holds.
+// CHECK-LABEL: func.func @volumes
+// CHECK-DAG: graph.conv {{.*}} (tensor<1x1x4x4x4xf32>, tensor<1x1x3x3x3xf32>) -> tensor<1x1x2x2x2xf32>
+// CHECK-DAG: graph.conv {{.*}} (tensor<1x80x4x4x4xi32>, tensor<1x80x3x3x3xi32>) -> tensor<1x1x2x2x2xi32>
+func.func @volumes(%x: tensor<1x1x4x4x4xui8>, %y: tensor<1x80x4x4x4xui8>) -> (tensor<1x1x2x2x2xi32>, tensor<1x1x2x2x2xi32>) {
+  %w = graph.constant dense<100> : tensor<1x1x3x3x3xi8> : tensor<1x1x3x3x3xi8>
+  %v = graph.constant dense<100> : tensor<1x80x3x3x3xi8> : tensor<1x80x3x3x3xi8>
+  %0 = graph.cast %x : (tensor<1x1x4x4x4xui8>) -> tensor<1x1x4x4x4xi32>
+  %1 = graph.cast %w : (tensor<1x1x3x3x3xi8>) -> tensor<1x1x3x3x3xi32>
+  %2 = graph.conv %0, %1 {strides = array<i64: 1, 1, 1>, dilations = array<i64: 1, 1, 1>, pads = affine_map<() -> (0, 0, 0)>, group = 1 : i64}
+    : (tensor<1x1x4x4x4xi32>, tensor<1x1x3x3x3xi32>) -> tensor<1x1x2x2x2xi32>
+  %3 = graph.cast %y : (tensor<1x80x4x4x4xui8>) -> tensor<1x80x4x4x4xi32>
+  %4 = graph.cast %v : (tensor<1x80x3x3x3xi8>) -> tensor<1x80x3x3x3xi32>
+  %5 = graph.conv %3, %4 {strides = array<i64: 1, 1, 1>, dilations = array<i64: 1, 1, 1>, pads = affine_map<() -> (0, 0, 0)>, group = 1 : i64}
+    : (tensor<1x80x4x4x4xi32>, tensor<1x80x3x3x3xi32>) -> tensor<1x1x2x2x2xi32>
+  return %2, %5 : tensor<1x1x2x2x2xi32>, tensor<1x1x2x2x2xi32>
+}
