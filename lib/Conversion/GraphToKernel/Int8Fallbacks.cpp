@@ -100,15 +100,16 @@ constexpr int64_t kExactF32 = 1 << 24, kMostDifference = 255;
 struct WidenToFloat : OpRewritePattern<graph::ConvOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(graph::ConvOp op, PatternRewriter &rewriter) const override {
-    bool readsBytes = graph::matchCentredBytes(op.getX()) || matchChangingZero(op.getX());
+    std::optional<ChangingZero> x = matchChangingZero(op.getX());
+    bool readsBytes = graph::matchCentredBytes(op.getX()) || (x && x->isByte);
     if (!getElement(op.getResult()).isSignlessInteger(32) || hasInt8Form(op) || coversByPatches(op) || !readsBytes)
       return rewriter.notifyMatchFailure(op, "no convolution of bytes, or it has a form of its own");
     std::optional<int64_t> norm = graph::getLargestNorm(op.getFilter());
     if (!norm || *norm > kExactF32 / kMostDifference)
       return rewriter.notifyMatchFailure(op, "sums may leave the integers that f32 holds");
     auto cast = [&](Value x, Type element) -> Value { return graph::CastOp::create(rewriter, op.getLoc(), graph::makeTensor(graph::getDims(x), element), x); };
-    Value x = cast(op.getX(), rewriter.getF32Type()), filter = cast(op.getFilter(), rewriter.getF32Type());
-    Value sum = graph::ConvOp::create(rewriter, op.getLoc(), graph::makeTensor(graph::getDims(op.getResult()), rewriter.getF32Type()), x, filter, op.getStridesAttr(),
+    Value image = cast(op.getX(), rewriter.getF32Type()), filter = cast(op.getFilter(), rewriter.getF32Type());
+    Value sum = graph::ConvOp::create(rewriter, op.getLoc(), graph::makeTensor(graph::getDims(op.getResult()), rewriter.getF32Type()), image, filter, op.getStridesAttr(),
                                       op.getPadsAttr(), op.getDilationsAttr(), op.getGroupAttr());
     rewriter.replaceOp(op, cast(sum, rewriter.getI32Type()));
     return success();

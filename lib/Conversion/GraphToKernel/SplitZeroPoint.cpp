@@ -15,10 +15,10 @@ std::optional<ChangingZero> matchChangingZero(Value integers) {
   if (!keepsShape || graph::matchCentredBytes(integers))
     return std::nullopt;
   std::optional<graph::CentredBytes> bytes = graph::matchCentredBytes(difference.getLhs());
-  std::optional<graph::CentredBytes> zero = graph::matchCentredBytes(difference.getRhs());
-  if (!bytes || bytes->zero || !zero || zero->zero || !graph::isConstant(graph::getNumElements(integers.getContext(), graph::getDims(difference.getRhs())), 1))
+  if (!bytes || bytes->zero || !graph::isConstant(graph::getNumElements(integers.getContext(), graph::getDims(difference.getRhs())), 1))
     return std::nullopt;
-  return ChangingZero{difference.getLhs(), bytes->bytes, difference.getRhs()};
+  std::optional<graph::CentredBytes> zero = graph::matchCentredBytes(difference.getRhs());
+  return ChangingZero{difference.getLhs(), bytes->bytes, difference.getRhs(), zero && !zero->zero};
 }
 
 namespace {
@@ -57,7 +57,7 @@ struct SplitConvZero : OpRewritePattern<graph::ConvOp> {
     if (!getElement(op.getResult()).isSignlessInteger(32) || !hasInt8Form(op) || !graph::areByteWeights(op.getFilter()))
       return rewriter.notifyMatchFailure(op, "no convolution of i32 with filters of bytes");
     std::optional<ChangingZero> x = matchChangingZero(op.getX());
-    if (!x)
+    if (!x || !x->isByte)
       return rewriter.notifyMatchFailure(op, "the image is not bytes less a zero point that changes");
     Location loc = op.getLoc();
     Value padded = pad(rewriter, op, *x);

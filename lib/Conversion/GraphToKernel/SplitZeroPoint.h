@@ -7,9 +7,10 @@
 
 namespace onager {
 
-/// `wide - zero`: numbers of i32 that are bytes, less one number that is a byte as well.
+/// `wide - zero`: numbers of i32 that are bytes, less one number.
 struct ChangingZero {
   mlir::Value wide, bytes, zero;
+  bool isByte; ///< zero is a byte as well
 };
 /// Splits integers whose zero point is no constant.
 std::optional<ChangingZero> matchChangingZero(mlir::Value integers);
