@@ -34,6 +34,14 @@ static bool hasPoolEmitter(graph::PoolOp op) {
   return type.getElementType().isF32() && (type.getRank() == 3 || type.getRank() == 4) && isModerate && hasForm;
 }
 
+/// Linear and cubic resampling of f32 in the last two dims.
+static bool hasResizeEmitter(graph::ResizeOp op) {
+  graph::Dims in = graph::getDims(op.getX()), out = graph::getDims(op.getResult());
+  size_t outer = in.size() < 2 ? 0 : in.size() - 2;
+  return !in.empty() && op.getMode() != graph::ResizeMode::nearest && op.getCoordinates() != "tf_crop_and_resize" && !op.getAntialias() &&
+         op.getX().getType().getElementType().isF32() && ArrayRef(in).take_front(outer) == ArrayRef(out).take_front(outer);
+}
+
 /// Products that read lines of their right operand, unless lines are shorter than a vector.
 static bool hasMatmulEmitter(graph::MatmulOp op) {
   std::optional<int64_t> columns = graph::getConstant(graph::getDims(op.getResult()).back());
@@ -78,6 +86,7 @@ kernel::Hero getHero(Operation *op, bool fuse) {
         return isDepthwise(conv) ? Hero::depthwise : Hero::conv;
       })
       .Case<graph::PoolOp>([](graph::PoolOp pool) { return hasPoolEmitter(pool) ? Hero::pool : Hero::map; })
+      .Case<graph::ResizeOp>([](graph::ResizeOp resize) { return hasResizeEmitter(resize) ? Hero::resize : Hero::map; })
       .Default([](Operation *) { return Hero::map; });
 }
 

@@ -64,6 +64,8 @@ WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options) {
     return getPointwiseDepthwiseWork(unit, options);
   case Hero::pool:
     return options.exact ? getMapWork(unit, options.exact) : getPoolWork(unit, options);
+  case Hero::resize:
+    return options.exact ? getMapWork(unit, options.exact) : getResizeRowsWork(unit);
   default:
     return getMapWork(unit, options.exact);
   }

@@ -65,6 +65,8 @@ static void emitBody(UnitEmitter &e) {
     return emitPointwiseDepthwise(e);
   case Hero::pool:
     return e.options.exact ? emitMap(e) : emitPool(e);
+  case Hero::resize:
+    return e.options.exact ? emitMap(e) : emitResizeRows(e);
   default:
     return emitMap(e);
   }

@@ -1,0 +1,172 @@
+// Linear and cubic resampling of f32 planes by rows: a row's lines are mixed first, then its columns.
+//
+// Work items: (plane, row of the result). Per thread, scratch holds (sizes in elements of 4 bytes)
+//   scratch := line [columns of x, two vectors more], result [columns], firsts [vectors of columns], (places [columns], weights [columns]) for each tap
+// `columns` are those of the result, filled up to whole vectors. Column j reads firsts[j / 16] + places[tap][j], which is the same for all rows. Where the
+// places of all vectors lie within two vectors of the line, as they do for scales from 1/2 on, one permutation reads 16 of them.
+#include "lib/Conversion/KernelToVector/Plane.h"
+#include "lib/Conversion/KernelToVector/Resampling.h"
+#include "lib/Conversion/KernelToVector/StridedRows.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace onager {
+
+namespace {
+
+using Index = UnitEmitter::Index;
+constexpr int64_t kLanes = kernel::kPanelWidth;
+
+struct ResizeShape {
+  graph::ResizeOp op;
+  graph::Dims in, out;
+  int64_t taps;
+  bool mixesColumns;
+  AffineExpr columns; ///< of the result, in whole vectors
+};
+
+ResizeShape getShape(kernel::UnitOp unit) {
+  ResizeShape s;
+  s.op = *unit.getBody().front().getOps<graph::ResizeOp>().begin();
+  s.in = graph::getDims(s.op.getX()), s.out = graph::getDims(s.op.getResult());
+  s.taps = s.op.getMode() == graph::ResizeMode::cubic ? 4 : 2;
+  s.mixesColumns = s.in.back() != s.out.back();
+  s.columns = s.out.back().ceilDiv(kLanes) * kLanes;
+  return s;
+}
+
+struct ResizeRowsEmitter {
+  UnitEmitter &e;
+  ResizeShape s;
+  Resampling resampling;
+  Type f32, i32;
+  VectorType floats, integers;
+  Value line, result, firsts;
+  SmallVector<Value> places, weights;
+
+  ResizeRowsEmitter(UnitEmitter &e, ResizeShape shape) : e(e), s(shape), resampling(e, s.op), f32(e.b.getF32Type()), i32(e.b.getI32Type()) {
+    floats = VectorType::get({kLanes}, f32), integers = VectorType::get({kLanes}, i32);
+    Value columns = e.extent(s.columns), next = e.add(e.extent(s.in.back()), e.i64(2 * kLanes));
+    auto take = [&](Value size) {
+      Value place = e.address(f32, e.getScratch(), next);
+      next = e.add(next, size);
+      return place;
+    };
+    line = e.getScratch();
+    result = take(columns);
+    firsts = take(columns);
+    for (int64_t k = 0; k < s.taps; ++k) {
+      places.push_back(take(columns));
+      weights.push_back(take(columns));
+    }
+  }
+
+  SmallVector<Tap> tapsOf(size_t d, Value i) { return resampling.taps(resampling.coordinate(d, i), e.extent(s.in[d]), f32); }
+  Value mix(Value sum, Value x, Value weight) { return sum ? Value(LLVM::FMulAddOp::create(e.b, x.getType(), x, weight, sum)) : Value(arith::MulFOp::create(e.b, x, weight)); }
+  Value narrow(Value position) { return arith::TruncIOp::create(e.b, i32, position); }
+  Value widen(Value number) { return arith::ExtSIOp::create(e.b, e.b.getI64Type(), number); }
+
+  /// Fills in where columns read and with which weights; returns whether permutations of two vectors can read it all.
+  Value makeTables() {
+    size_t d = s.out.size() - 1;
+    Value columns = e.extent(s.out.back());
+    e.forEach(e.i64(0), columns, kLanes, [&](Value j) { e.store(i32, firsts, e.floorDiv(j, e.i64(kLanes)), narrow(tapsOf(d, j)[0].position)); });
+    e.forEachParallel(e.i64(0), columns, [&](Value j) {
+      Value first = e.load(i32, firsts, e.floorDiv(j, e.i64(kLanes)));
+      for (auto [tap, place, weight] : llvm::zip_equal(tapsOf(d, j), places, weights)) {
+        e.store(i32, place, j, arith::SubIOp::create(e.b, narrow(tap.position), first));
+        e.store(f32, weight, j, tap.weight);
+      }
+    });
+    Value widest = e.forLoop(e.i64(0), columns, 1, arith::ConstantIntOp::create(e.b, 0, 32).getResult(), [&](Value j, ValueRange most) {
+      Value next = most[0];
+      for (Value place : places)
+        next = arith::MaxUIOp::create(e.b, next, e.load(i32, place, j));
+      return SmallVector<Value>{next};
+    })[0];
+    return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, widest, arith::ConstantIntOp::create(e.b, 2 * kLanes, 32));
+  }
+
+  /// line = the lines under a row, mixed.
+  void mixLines(ArrayRef<Value> index) {
+    size_t d = s.out.size() - 2;
+    bool mixes = s.out.size() > 1 && s.in[d] != s.out[d];
+    SmallVector<Tap> taps = mixes ? tapsOf(d, index[d]) : SmallVector<Tap>();
+    e.forEachParallel(e.i64(0), e.extent(s.in.back()), [&](Value column) {
+      Index position(index);
+      position.push_back(column);
+      Value sum = mixes ? Value() : e.element(s.op.getX(), position);
+      for (const Tap &tap : taps) {
+        position[d] = tap.position;
+        sum = mix(sum, e.element(s.op.getX(), position), tap.weight);
+      }
+      e.store(f32, line, column, sum);
+    });
+  }
+
+  void permuteColumns() {
+    auto at = [&](Value base, Value offset) { return e.address(f32, base, offset); };
+    e.forEach(e.i64(0), e.extent(s.columns), kLanes, [&](Value j) {
+      Value from = at(line, widen(e.load(i32, firsts, e.floorDiv(j, e.i64(kLanes)))));
+      Value low = loadVector(e, f32, from), high = loadVector(e, f32, at(from, e.i64(kLanes))), sum;
+      for (auto [place, weight] : llvm::zip_equal(places, weights)) {
+        Value lanes = LLVM::LoadOp::create(e.b, integers, at(place, j), 4);
+        Value x = LLVM::CallIntrinsicOp::create(e.b, floats, e.b.getStringAttr("llvm.x86.avx512.vpermi2var.ps.512"), ValueRange{low, lanes, high}).getResults();
+        sum = mix(sum, x, loadVector(e, f32, at(weight, j)));
+      }
+      LLVM::StoreOp::create(e.b, sum, at(result, j), 4);
+    });
+  }
+
+  void gatherColumns() {
+    e.forEachParallel(e.i64(0), e.extent(s.out.back()), [&](Value j) {
+      Value first = e.load(i32, firsts, e.floorDiv(j, e.i64(kLanes))), sum;
+      for (auto [place, weight] : llvm::zip_equal(places, weights))
+        sum = mix(sum, e.load(f32, line, widen(arith::AddIOp::create(e.b, first, e.load(i32, place, j)))), e.load(f32, weight, j));
+      e.store(f32, result, j, sum);
+    });
+  }
+
+  void writeRow(ArrayRef<Value> index, Value row) {
+    Value from = s.mixesColumns ? result : line, base = e.mul(row, e.extent(s.out.back()));
+    e.forEachParallel(e.i64(0), e.extent(s.out.back()), [&](Value j) {
+      Index position(index);
+      position.push_back(j);
+      e.overrideElement(s.op.getResult(), [&](ArrayRef<Value>) { return e.load(f32, from, j); });
+      storeResults(e, position, e.add(base, j));
+      e.clearOverrides();
+    });
+  }
+
+  void emit() {
+    for (size_t d = 0; d < s.in.size(); ++d)
+      if (s.in[d] != s.out[d])
+        refuseEmptyDim(e, s.op, s.in[d], "a dim without elements cannot be resized to some");
+    Value fits = s.mixesColumns ? makeTables() : Value();
+    bool permutes = e.options.target.vectorBytes >= 64;
+    forRows(e, ArrayRef(s.out).drop_back(), e.begin, e.end, [&](ArrayRef<Value> index, Value row) {
+      mixLines(index);
+      if (s.mixesColumns && permutes)
+        e.ifElse(fits, [&] { permuteColumns(); }, [&] { gatherColumns(); });
+      else if (s.mixesColumns)
+        gatherColumns();
+      writeRow(index, row);
+    });
+  }
+};
+
+} // namespace
+
+void emitResizeRows(UnitEmitter &e) { ResizeRowsEmitter(e, getShape(e.unit)).emit(); }
+
+WorkInfo getResizeRowsWork(kernel::UnitOp unit) {
+  ResizeShape s = getShape(unit);
+  MLIRContext *context = unit.getContext();
+  AffineExpr elements = graph::getNumElements(context, s.out), rows = graph::getNumElements(context, ArrayRef(s.out).drop_back());
+  AffineExpr scratch = s.in.back() + 2 * kLanes + s.columns * (2 + 2 * s.taps);
+  return {whereAny(rows, elements), elements * s.taps, scratch * 4};
+}
+
+} // namespace onager
