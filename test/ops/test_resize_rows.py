@@ -1,4 +1,4 @@
-"""Linear and cubic resampling by rows against the reference form, over scales on both sides of one permutation, coordinates, ranks and levels of code."""
+"""Resampling by rows against the reference form, over scales on both sides of one permutation, coordinates, ranks and levels of code."""
 import json
 
 import numpy as np
@@ -53,13 +53,13 @@ def check(model: bytes, shapes: list, tmp_path, target: str = "native") -> None:
         np.testing.assert_allclose(session.run(None, {"x": x})[0], reference.run(None, {"x": x})[0], rtol=1e-5, atol=2e-6)
 
 
-@pytest.mark.parametrize("mode", ["linear", "cubic"])
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
 @pytest.mark.parametrize("size", SIZES)
 def test_sizes(size, mode, tmp_path):
     check(make_model(size, mode, "half_pixel"), [SIZES[size][0]], tmp_path)
 
 
-@pytest.mark.parametrize("mode", ["linear", "cubic"])
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
 @pytest.mark.parametrize("coordinates", MODES)
 def test_coordinates(coordinates, mode, tmp_path):
     for size in ["up", "down"]:

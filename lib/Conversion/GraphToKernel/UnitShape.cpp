@@ -34,11 +34,11 @@ static bool hasPoolEmitter(graph::PoolOp op) {
   return type.getElementType().isF32() && (type.getRank() == 3 || type.getRank() == 4) && isModerate && hasForm;
 }
 
-/// Linear and cubic resampling of f32 in the last two dims.
+/// Resampling of f32 in the last two dims.
 static bool hasResizeEmitter(graph::ResizeOp op) {
   graph::Dims in = graph::getDims(op.getX()), out = graph::getDims(op.getResult());
   size_t outer = in.size() < 2 ? 0 : in.size() - 2;
-  return !in.empty() && op.getMode() != graph::ResizeMode::nearest && op.getCoordinates() != "tf_crop_and_resize" && !op.getAntialias() &&
+  return !in.empty() && op.getCoordinates() != "tf_crop_and_resize" && !op.getAntialias() &&
          op.getX().getType().getElementType().isF32() && ArrayRef(in).take_front(outer) == ArrayRef(out).take_front(outer);
 }
 

@@ -1,7 +1,8 @@
-// Linear and cubic resampling of f32 planes by rows: a row's lines are mixed first, then its columns.
+// Resampling of f32 planes by rows: a row's lines are mixed first, then its columns.
 //
 // Work items: (plane, row of the result). Per thread, scratch holds (sizes in elements of 4 bytes)
-//   scratch := line [columns of x, two vectors more], result [columns], firsts [vectors of columns], (places [columns], weights [columns]) for each tap
+//   scratch := line [columns of x, two vectors more], result [columns], firsts [vectors of columns], (places [columns], weights [columns]) for each tap;
+//              nearest has no weights
 // `columns` are those of the result, filled up to whole vectors. Column j reads firsts[j / 16] + places[tap][j], which is the same for all rows. Where the
 // places of all vectors lie within two vectors of the line, as they do for scales from 1/2 on, one permutation reads 16 of them.
 #include "lib/Conversion/KernelToVector/Plane.h"
@@ -31,7 +32,7 @@ ResizeShape getShape(kernel::UnitOp unit) {
   ResizeShape s;
   s.op = *unit.getBody().front().getOps<graph::ResizeOp>().begin();
   s.in = graph::getDims(s.op.getX()), s.out = graph::getDims(s.op.getResult());
-  s.taps = s.op.getMode() == graph::ResizeMode::cubic ? 4 : 2;
+  s.taps = s.op.getMode() == graph::ResizeMode::cubic ? 4 : s.op.getMode() == graph::ResizeMode::linear ? 2 : 1;
   s.mixesColumns = s.in.back() != s.out.back();
   s.columns = s.out.back().ceilDiv(kLanes) * kLanes;
   return s;
@@ -59,12 +60,17 @@ struct ResizeRowsEmitter {
     firsts = take(columns);
     for (int64_t k = 0; k < s.taps; ++k) {
       places.push_back(take(columns));
-      weights.push_back(take(columns));
+      weights.push_back(s.taps > 1 ? take(columns) : Value());
     }
   }
 
   SmallVector<Tap> tapsOf(size_t d, Value i) { return resampling.taps(resampling.coordinate(d, i), e.extent(s.in[d]), f32); }
-  Value mix(Value sum, Value x, Value weight) { return sum ? Value(LLVM::FMulAddOp::create(e.b, x.getType(), x, weight, sum)) : Value(arith::MulFOp::create(e.b, x, weight)); }
+  /// sum + x * weight; x alone where nothing is to be weighted.
+  Value mix(Value sum, Value x, Value weight) {
+    if (!weight)
+      return x;
+    return sum ? Value(LLVM::FMulAddOp::create(e.b, x.getType(), x, weight, sum)) : Value(arith::MulFOp::create(e.b, x, weight));
+  }
   Value narrow(Value position) { return arith::TruncIOp::create(e.b, i32, position); }
   Value widen(Value number) { return arith::ExtSIOp::create(e.b, e.b.getI64Type(), number); }
 
@@ -77,7 +83,8 @@ struct ResizeRowsEmitter {
       Value first = e.load(i32, firsts, e.floorDiv(j, e.i64(kLanes)));
       for (auto [tap, place, weight] : llvm::zip_equal(tapsOf(d, j), places, weights)) {
         e.store(i32, place, j, arith::SubIOp::create(e.b, narrow(tap.position), first));
-        e.store(f32, weight, j, tap.weight);
+        if (weight)
+          e.store(f32, weight, j, tap.weight);
       }
     });
     Value widest = e.forLoop(e.i64(0), columns, 1, arith::ConstantIntOp::create(e.b, 0, 32).getResult(), [&](Value j, ValueRange most) {
@@ -114,7 +121,7 @@ struct ResizeRowsEmitter {
       for (auto [place, weight] : llvm::zip_equal(places, weights)) {
         Value lanes = LLVM::LoadOp::create(e.b, integers, at(place, j), 4);
         Value x = LLVM::CallIntrinsicOp::create(e.b, floats, e.b.getStringAttr("llvm.x86.avx512.vpermi2var.ps.512"), ValueRange{low, lanes, high}).getResults();
-        sum = mix(sum, x, loadVector(e, f32, at(weight, j)));
+        sum = mix(sum, x, weight ? loadVector(e, f32, at(weight, j)) : Value());
       }
       LLVM::StoreOp::create(e.b, sum, at(result, j), 4);
     });
@@ -124,7 +131,7 @@ struct ResizeRowsEmitter {
     e.forEachParallel(e.i64(0), e.extent(s.out.back()), [&](Value j) {
       Value first = e.load(i32, firsts, e.floorDiv(j, e.i64(kLanes))), sum;
       for (auto [place, weight] : llvm::zip_equal(places, weights))
-        sum = mix(sum, e.load(f32, line, widen(arith::AddIOp::create(e.b, first, e.load(i32, place, j)))), e.load(f32, weight, j));
+        sum = mix(sum, e.load(f32, line, widen(arith::AddIOp::create(e.b, first, e.load(i32, place, j)))), weight ? e.load(f32, weight, j) : Value());
       e.store(f32, result, j, sum);
     });
   }
