@@ -112,7 +112,11 @@ private:
     bool isPlanes = isOneOf(node, {"BatchNormalization", "InstanceNormalization"});
     if (isPlanes != (place == Place::second) || getInt(node, "axis", -1) != -1)
       return fail(describe(node) + " has its channels elsewhere");
+    bool isFolded = !hasFactors && node.op_type() == "BatchNormalization" && model.countReaders(node.input(0)) == 1;
     hasFactors = true;
+    const onnx::NodeProto *before = model.findProducer(node.input(0));
+    if (isFolded && before && before->op_type() == "Conv")
+      site.producer = findLayer(model, *before);
     return absorbLines(node, {1, 2});
   }
 

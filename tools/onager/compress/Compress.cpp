@@ -36,7 +36,7 @@ Command addCompress(CLI::App &app) {
   app.add_option("model", arguments->model, "The ONNX model")->required()->type_name("M.onnx");
   app.add_option("-o,--output", arguments->output, "The compressed model: ONNX where it ends in .onnx, else compiled")->required()->type_name("FILE");
   auto *recipe = app.add_option("--recipe", arguments->recipe, "Do what a recipe says of each layer")->type_name("R.json");
-  app.add_option("--calibrate", arguments->data, "Samples: a folder of .npz, of folders of input_K.pb or INPUT.npy, or, for one input, of .npy or .pb; random:N")->type_name("DIR");
+  app.add_option("--calibrate", arguments->data, "Samples: a folder of .npz, of folders of input_K.pb or INPUT.npy, or, for one input, of .npy or .pb; random:N; of language models self:N, texts that they draw themselves")->type_name("DIR");
   addDecisions(app, *arguments, recipe);
   arguments->prune.addOptions(app, recipe);
   arguments->scale.addOptions(app, recipe);

@@ -58,6 +58,7 @@ void Compression::open() {
   std::string error;
   check(model.open(source.path, source.bytes, error), Status::badFile, error);
   plain = model.serialize();
+  runs.drawFrom(plain);
   report.bytesBefore = plain.size();
   if (!model.upgrade())
     report.notes.push_back("ONNX's converter cannot bring the model to operator set 13: ONNX Runtime may lack kernels for it");
@@ -307,6 +308,8 @@ void Compression::run() {
   report.bytesAfter = compressed.size();
   if (runs.isRandom())
     report.notes.push_back("calibrated with random numbers: scales of activations are weaker than real data gives");
+  if (runs.isDrawn())
+    report.notes.push_back("calibrated and judged with texts that the model drew itself: weaker than texts that it will meet");
   if (runs.getHeldOut().empty())
     report.notes.push_back("no held-out samples: the accuracy is not known; with five samples or more each fifth is held out");
   if (isJudged)
