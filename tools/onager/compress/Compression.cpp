@@ -247,15 +247,25 @@ void Compression::keepFaster() {
   apply();
 }
 
-/// Shifts biases once it is known what becomes of each layer. Where a budget would not hold with them, they stay as they are.
+/// Shifts biases once it is known what becomes of each layer. They stay as they are where the model's outputs, on the samples that shifted them, would be no nearer, or a budget would not hold.
 void Compression::correct() {
+  auto measure = [&] {
+    if (!after)
+      after = runs.compile(compressed);
+    double sum = 0;
+    for (const OutputError &error : compareModels(*before, *after, runs, runs.getCalibration()))
+      sum += error.metrics.sqnr;
+    return sum;
+  };
   Recipe uncorrected = report.recipe;
   std::string bytes = compressed;
   correctBiases(model, report.recipe, runs);
+  double sqnr = measure();
   apply();
-  if (request.budgets.empty() || staysWithin())
+  bool isNearer = measure() > sqnr;
+  if (isNearer && (request.budgets.empty() || staysWithin()))
     return;
-  report.notes.push_back("no bias correction: the budget would not hold with it");
+  report.notes.push_back(isNearer ? "no bias correction: the budget would not hold with it" : "no bias correction: the outputs would be further from the plain model's");
   report.recipe = std::move(uncorrected);
   compressed = std::move(bytes);
   after.reset();
@@ -295,7 +305,7 @@ void Compression::run() {
   decide();
   apply();
   bool isJudged = !arguments.report.empty() || arguments.output != "-", mustBeFast = wantsSpeed() && !arguments.schemes.empty() && !arguments.mayBeSlower;
-  if (isJudged || isSearch() || mustBeFast)
+  if (isJudged || isSearch() || mustBeFast || arguments.scale.correctsBiases)
     before = runs.compile(plain);
   if (!request.budgets.empty()) {
     retreat();
