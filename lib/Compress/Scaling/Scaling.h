@@ -60,8 +60,9 @@ public:
 };
 
 /// Chooses the factors of a site for what becomes of its readers: of eleven alphas from 0 to 1, or of `fixedAlpha` alone, that with the smallest error of the readers' products, with weights rounded and, for
-/// layers of int8, inputs rounded to 256 steps between their extremes. Nothing where no alpha is better than no factors at all: an inserted Mul must save a tenth of the error.
-std::optional<Scaling> chooseFactors(const ModelGraph &model, const SiteSamples &samples, const std::map<std::string, LayerRecipe> &forms, ScalingMethod method, std::optional<double> fixedAlpha);
+/// layers of int8, inputs rounded to 256 steps of a range that `range` chooses, or for int8-dynamic between their extremes. Nothing where no alpha is better than no factors at all: an inserted Mul must save a tenth of the error.
+std::optional<Scaling> chooseFactors(const ModelGraph &model, const SiteSamples &samples, const std::map<std::string, LayerRecipe> &forms, RangeMethod range, ScalingMethod method,
+                                     std::optional<double> fixedAlpha);
 
 /// Applies factors to the site of that value. False and a reason where the model has none, or one of another number of channels.
 bool repeatScaling(ModelGraph &model, const Scaling &scaling, std::string &error);

@@ -28,7 +28,7 @@ namespace {
 class DataScaling {
 public:
   DataScaling(compress::ModelGraph &model, ScalingMethod method, const compress::Recipe &planned, std::optional<double> alpha, const SampleRuns &runs, compress::Scalings &scalings)
-      : model(model), method(method), alpha(alpha), runs(runs), scalings(scalings) {
+      : model(model), method(method), range(planned.range), alpha(alpha), runs(runs), scalings(scalings) {
     for (const compress::LayerRecipe &entry : planned.layers)
       if (isAimedAt(entry.scheme))
         forms[entry.node] = entry;
@@ -41,7 +41,7 @@ public:
     std::vector<compress::Scaling> chosen;
     for (const compress::SiteSamples &own : samples) {
       showProgress("factors of '" + own.site.value + "'");
-      std::optional<compress::Scaling> scaling = own.isEmpty() ? std::nullopt : compress::chooseFactors(model, own, forms, method, alpha);
+      std::optional<compress::Scaling> scaling = own.isEmpty() ? std::nullopt : compress::chooseFactors(model, own, forms, range, method, alpha);
       if (scaling)
         chosen.push_back(std::move(*scaling));
       else
@@ -72,7 +72,7 @@ private:
   }
 
   void observe(std::vector<compress::SiteSamples> &samples) const {
-    constexpr size_t kRows = 256; // of all samples together
+    constexpr size_t kRows = 512; // of all samples together
     if (samples.empty())
       return;
     std::vector<std::string> values;
@@ -91,6 +91,7 @@ private:
 
   compress::ModelGraph &model;
   ScalingMethod method;
+  compress::RangeMethod range;
   std::optional<double> alpha;
   const SampleRuns &runs;
   compress::Scalings &scalings;
