@@ -214,7 +214,7 @@ def test_what_cannot_be_compressed_is_said(network, samples, tmp_path):
                                   (["--quantize", "int8", "--calibrate", tmp_path / "nowhere"], 4, "nowhere"), (["--quantize", "int8", "--calibrate", tmp_path / "empty"], 4, "holds no samples"),
                                   (["--quantize", "int8", "--calibrate", tmp_path / "bad"], 4, "holds no input 'x'"), (["--quantize", "int8", "--calibrate", "random:x"], 2, "random:N"),
                                   (["--quantize", "int8", "--calibrate", samples, "--keep", "nobody"], 3, "no layer 'nobody'"),
-                                  (["--quantize", "int8", "--calibrate", samples, "--rounding", "hqq"], 2, "hqq is for int4"), (["--quantize", "int8", "--calibrate", samples, "--rounding", "gptq"], 2, "gptq is for int4"),
+                                  (["--quantize", "int8", "--calibrate", samples, "--rounding", "hqq"], 2, "hqq is for int4"), (["--precision", "bf16", "--rounding", "gptq"], 2, "gptq and adaround are for schemes of integers"),
                                   (["--quantize", "int4", "--rounding", "gptq", "--keep", "head"], 2, "gptq needs data"),
                                   (["--quantize", "int4", "--group", "20"], 2, "20"), (["--recipe", broken], 4, "the recipe"), (["--recipe", other], 4, "no layer 'nobody'"),
                                   (["--recipe", unknown], 4, "unknown scheme 'int3'"), (["--recipe", unknown, "--quantize", "int8"], 2, "excludes")]:

@@ -10,7 +10,8 @@ static void addDecisions(CLI::App &app, CompressArguments &arguments, CLI::Optio
   auto addSchemes = [&](const std::string &name, const std::string &what, const std::vector<std::string> &known) {
     app.add_option(name, arguments.schemes, what)->delimiter(',')->allow_extra_args(false)->check(CLI::IsMember(known))->excludes(recipe)->type_name("SCHEME,...");
   };
-  addSchemes("--quantize", "int8: weights and activations; int8-weights, int4: weights of products and tables alone, in groups", {"int8", "int8-weights", "int4"});
+  addSchemes("--quantize", "int8: weights and activations; int8-dynamic: the same in products, without data; int8-weights, int4, nf4, fp4: weights of products and tables alone, in groups",
+             {"int8", "int8-dynamic", "int8-weights", "int4", "nf4", "fp4"});
   addSchemes("--precision", "bf16, f16: operands of layers rounded, sums of f32", {"bf16", "f16"});
   app.add_option("--budget", arguments.budgets,
                  "Choose layer by layer, so that sqnr>=DB, cosine>=X, top_k>=X, kl<=X, mean_abs<=X, max_abs<=X, mean_rel<=X or max_rel<=X holds on held-out samples; may be repeated")
@@ -23,7 +24,7 @@ static void addDecisions(CLI::App &app, CompressArguments &arguments, CLI::Optio
       ->excludes(recipe);
   app.add_flag("--even-if-slower", arguments.mayBeSlower, "Keep layers of fewer bits that are slower than plain ones")->excludes(recipe);
   app.add_option("--range", arguments.range, "Of activations: mse (default), minmax, percentile, entropy")->check(CLI::IsMember(compress::listRangeMethods()))->excludes(recipe);
-  app.add_option("--rounding", arguments.rounding, "Of weights: rtn (default of 8 bits), mse (default of int4), hqq (int4), gptq (weights alone; needs data)")
+  app.add_option("--rounding", arguments.rounding, "Of weights: rtn (default of 8 bits), mse (default of int4, nf4, fp4), hqq (int4), gptq and adaround (of integers; need data)")
       ->check(CLI::IsMember(compress::listRoundingMethods()))
       ->excludes(recipe);
   app.add_option("--group", arguments.group, "Weights that share a scale (default 32), for weights alone")->check(CLI::IsMember({16, 32, 64, 128, 256}))->excludes(recipe);
@@ -38,6 +39,7 @@ Command addCompress(CLI::App &app) {
   app.add_option("--calibrate", arguments->data, "Samples: a folder of .npz, of folders of input_K.pb or INPUT.npy, or, for one input, of .npy or .pb; random:N")->type_name("DIR");
   addDecisions(app, *arguments, recipe);
   arguments->prune.addOptions(app, recipe);
+  arguments->scale.addOptions(app, recipe);
   app.add_option("--write-recipe", arguments->recipeOutput, "Write what was decided for each layer")->type_name("R.json");
   app.add_option("--report", arguments->report, "Write sizes, errors on held-out samples, times and layers: as a page where it ends in .html, else JSON")->type_name("R.html");
   app.add_option("--threads", arguments->threads, "Threads of a run; 0: as many as the process may use")->check(CLI::Range(0, 1024));

@@ -36,6 +36,8 @@ static json::Value printWhole(const CompressReport &report) {
   json::Value recipe = compress::printRecipe(report.recipe);
   if (report.pruning.isAny())
     (*recipe.getAsObject())["pruning"] = compress::printPruning(report.pruning);
+  if (!report.scalings.done.empty())
+    (*recipe.getAsObject())["scaling"] = compress::printScalings(report.scalings.done);
   return recipe;
 }
 
@@ -65,7 +67,7 @@ Recipe Compression::plan(Scheme scheme) const {
   compress::Request asked;
   asked.scheme = scheme;
   // Few bits need care: ranges that fit the many weights rather than the largest.
-  compress::readRoundingMethod(arguments.rounding.empty() ? (scheme == Scheme::int4 ? "mse" : "rtn") : arguments.rounding, asked.rounding);
+  compress::readRoundingMethod(arguments.rounding.empty() ? (compress::hasGroups(scheme) && scheme != Scheme::int8Weights ? "mse" : "rtn") : arguments.rounding, asked.rounding);
   if (std::string unfit = compress::explainUnfit(scheme, asked.rounding); !unfit.empty())
     throw Failure(Status::badOption, "option 'rounding': " + unfit);
   compress::readRangeMethod(arguments.range, asked.range);
@@ -80,6 +82,7 @@ Recipe Compression::plan(Scheme scheme) const {
 void Compression::decide() {
   std::string recipe = arguments.recipe.empty() ? "" : readFile(arguments.recipe), error;
   report.pruning = prune(model, arguments.prune, recipe, arguments.kept, runs);
+  scale(recipe);
   if (isSearch())
     return chooseSchemes();
   if (!recipe.empty())
@@ -89,7 +92,21 @@ void Compression::decide() {
   bool usesData = calibrate(model, report.recipe, runs);
   usesData |= roundByData(model, report.recipe, runs);
   usesData |= report.pruning.isAny() && runs.hasData();
+  usesData |= arguments.scale.correctsBiases || llvm::any_of(report.scalings.done, [&](const compress::Scaling &scaling) { return recipe.empty() && scaling.method != compress::ScalingMethod::cle; });
   report.calibrationSamples = usesData ? runs.getCalibration().size() : 0;
+}
+
+/// Scales channels as the recipe says, or for the first scheme that is asked for: what the model computes stays.
+void Compression::scale(const std::string &recipe) {
+  std::string error;
+  if (!recipe.empty()) {
+    check(compress::readScalings(recipe, report.scalings.done, error), Status::badFile, error);
+    for (const compress::Scaling &scaling : report.scalings.done)
+      check(compress::repeatScaling(model, scaling, error), Status::badFile, "the recipe: " + error);
+  } else if (!arguments.scale.methods.empty()) {
+    check(!arguments.schemes.empty(), Status::badOption, "option 'scaling': expected a scheme to scale for: --quantize");
+    scaleChannels(model, arguments.scale, plan(getScheme(arguments.schemes[0])), runs, report.scalings);
+  }
 }
 
 /// Plans each scheme for the whole model, and lets the search choose among what the layers can take.
@@ -229,6 +246,20 @@ void Compression::keepFaster() {
   apply();
 }
 
+/// Shifts biases once it is known what becomes of each layer. Where a budget would not hold with them, they stay as they are.
+void Compression::correct() {
+  Recipe uncorrected = report.recipe;
+  std::string bytes = compressed;
+  correctBiases(model, report.recipe, runs);
+  apply();
+  if (request.budgets.empty() || staysWithin())
+    return;
+  report.notes.push_back("no bias correction: the budget would not hold with it");
+  report.recipe = std::move(uncorrected);
+  compressed = std::move(bytes);
+  after.reset();
+}
+
 void Compression::judge() {
   if (!after)
     after = runs.compile(compressed);
@@ -271,6 +302,8 @@ void Compression::run() {
   }
   if (mustBeFast)
     keepFaster();
+  if (arguments.scale.correctsBiases)
+    correct();
   report.bytesAfter = compressed.size();
   if (runs.isRandom())
     report.notes.push_back("calibrated with random numbers: scales of activations are weaker than real data gives");

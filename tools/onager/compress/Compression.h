@@ -16,6 +16,7 @@ struct CompressArguments {
   bool isJson = false, mayBeSlower = false;
   InputArguments random;
   PruneArguments prune;
+  ScaleArguments scale;
 };
 
 /// Compresses one model. Failures throw; files are written at the end.
@@ -31,6 +32,7 @@ private:
   void open();
   compress::Recipe plan(compress::Scheme scheme) const;
   void decide();
+  void scale(const std::string &recipe);
   void chooseSchemes();
   void apply();
   std::vector<std::vector<Loss>> measureLosses(const std::vector<size_t> &chosen, const std::string &what) const;
@@ -38,6 +40,7 @@ private:
   void retreat();
   void fillGaps();
   void keepFaster();
+  void correct();
   void judge();
   void write() const;
 
