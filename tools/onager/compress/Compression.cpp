@@ -57,8 +57,8 @@ void Compression::open() {
   check(!source.isArtifact, Status::badFile, source.shown + " is compiled already; compress needs the model");
   std::string error;
   check(model.open(source.path, source.bytes, error), Status::badFile, error);
-  plain = model.serialize();
-  report.bytesBefore = plain.size();
+  writeFile(plain.get(), model.serialize());
+  report.bytesBefore = model.proto().ByteSizeLong();
   if (!model.upgrade())
     report.notes.push_back("ONNX's converter cannot bring the model to operator set 13: ONNX Runtime may lack kernels for it");
 }
@@ -139,9 +139,8 @@ void Compression::chooseSchemes() {
 
 /// Rewrites the model as the recipe says by now.
 void Compression::apply() {
-  compress::ModelGraph rewritten;
-  std::string error, bytes = model.serialize();
-  check(rewritten.open("", bytes, error), Status::internal, error);
+  compress::ModelGraph rewritten = model;
+  std::string error;
   // Scales of values that no layer reads as bytes any more are no part of the recipe.
   std::vector<std::string> values = compress::findByteFlow(model, report.recipe).values;
   std::map<std::string, compress::Activation> used;
@@ -295,7 +294,7 @@ void Compression::run() {
   apply();
   bool isJudged = !arguments.report.empty() || arguments.output != "-", mustBeFast = wantsSpeed() && !arguments.schemes.empty() && !arguments.mayBeSlower;
   if (isJudged || isSearch() || mustBeFast)
-    before = runs.compile(plain);
+    before = runs.compileFile(plain.get());
   if (!request.budgets.empty()) {
     retreat();
     fillGaps();

@@ -48,7 +48,8 @@ private:
   SearchRequest request;
   SampleRuns runs;
   compress::ModelGraph model; ///< as it is rewritten from
-  std::string plain, compressed;
+  TemporaryPath plain{TemporaryPath::file, "onnx"}; ///< the model as it came, so that memory need not hold it as well
+  std::string compressed;
   std::optional<Artifact> before, after;
   CompressReport report;
 };
