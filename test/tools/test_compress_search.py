@@ -16,7 +16,7 @@ from support.tool import expect_error, run_command, run_onager
 WIDTH, LAYERS = 64, 6
 
 
-def make_language_model(seed: int = 0, outliers: float = 8.0) -> onnx.ModelProto:
+def make_language_model(seed: int = 0, outliers: float = 8.0, layers: int = LAYERS) -> onnx.ModelProto:
     """Embeddings, gated residual products of unequal sensitivity, and a head."""
     random = np.random.default_rng(seed)
     tensors, nodes, last = [], [], "h0"
@@ -29,7 +29,7 @@ def make_language_model(seed: int = 0, outliers: float = 8.0) -> onnx.ModelProto
         return name
 
     nodes.append(helper.make_node("Gather", [weights("table", 200, WIDTH), "ids"], [last], "embedding"))
-    for k in range(LAYERS):
+    for k in range(layers):
         nodes += [helper.make_node("MatMul", [last, weights(f"w{k}", WIDTH, WIDTH)], [f"m{k}"], f"product{k}"), helper.make_node("Tanh", [f"m{k}"], [f"t{k}"]),
                   helper.make_node("Add", [last, f"t{k}"], [f"h{k + 1}"], f"residual{k}")]
         last = f"h{k + 1}"

@@ -42,8 +42,9 @@ static json::Value printWhole(const CompressReport &report) {
 }
 
 Compression::Compression(const CompressArguments &arguments) : arguments(arguments), runs(arguments.model, arguments.data, arguments.random, arguments.threads) {
+  std::shared_ptr<MetricProgram> program = arguments.metricProgram.empty() ? nullptr : std::make_shared<MetricProgram>(arguments.metricProgram);
   for (const std::string &budget : arguments.budgets)
-    request.budgets.emplace_back(budget);
+    request.budgets.emplace_back(budget, program);
   request.targetBits = arguments.targetBits;
   bool isForBytes = !arguments.schemes.empty() && llvm::all_of(arguments.schemes, [](const std::string &name) { return compress::hasGroups(getScheme(name)); });
   request.objective = arguments.objective.empty() ? (isForBytes ? Objective::bytes : Objective::time) : arguments.objective == "bytes" ? Objective::bytes : Objective::time;
@@ -274,9 +275,13 @@ void Compression::judge() {
     report.notes.push_back("the compressed model is slower here than the plain one");
 }
 
-void Compression::write() const {
+void Compression::writeRecipe() const {
   if (!arguments.recipeOutput.empty())
     writeFile(arguments.recipeOutput, printJson(printWhole(report)));
+}
+
+void Compression::write() const {
+  writeRecipe();
   if (!arguments.report.empty())
     writeFile(arguments.report, llvm::StringRef(arguments.report).ends_with(".html") ? printHtml(report, arguments.model) : printJson(printReport(report)));
   if (llvm::StringRef(arguments.output).ends_with(".onnx") || arguments.output == "-")
@@ -288,11 +293,11 @@ void Compression::write() const {
   check(result.status == Status::ok, result.status, result.error);
 }
 
-void Compression::run() {
+void Compression::make(bool isJudged) {
   open();
   decide();
   apply();
-  bool isJudged = !arguments.report.empty() || arguments.output != "-", mustBeFast = wantsSpeed() && !arguments.schemes.empty() && !arguments.mayBeSlower;
+  bool mustBeFast = wantsSpeed() && !arguments.schemes.empty() && !arguments.mayBeSlower;
   if (isJudged || isSearch() || mustBeFast)
     before = runs.compileFile(plain.get());
   if (!request.budgets.empty()) {
@@ -310,6 +315,16 @@ void Compression::run() {
     report.notes.push_back("no held-out samples: the accuracy is not known; with five samples or more each fifth is held out");
   if (isJudged)
     judge();
+}
+
+std::string Compression::rewrite(bool isJudged) {
+  make(isJudged);
+  writeRecipe();
+  return std::move(compressed);
+}
+
+void Compression::run() {
+  make(!arguments.report.empty() || arguments.output != "-");
   write();
   if (arguments.output != "-")
     print(arguments.isJson ? printJson(printReport(report)) : describeReport(report));
