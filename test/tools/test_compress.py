@@ -183,6 +183,23 @@ def test_compiled_output_and_reports(network, samples, tmp_path):
     assert measure_sqnr(onager.InferenceSession(tmp_path / "small.so").run(None, {"x": x})[0], run_onnxruntime(network, x)) > 25
 
 
+def test_compile_compresses_as_well(network, samples, tmp_path):
+    """By the same options: the artifact gives what the compressed model gives, and the report has a section."""
+    options = ["--quantize", "int8", "--calibrate", samples, "--even-if-slower", "--threads", 1]
+    compress(network, tmp_path / "small.onnx", *options[:4])
+    run_command(ONAGER, "compile", network, "-o", tmp_path / "small.so", *options, "--report", tmp_path / "report.json", "--write-recipe", tmp_path / "recipe.json")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["launches"] and report["compression"]["held_out"][0]["sqnr"] > 25 and all(layer["scheme"] == "int8" for layer in report["compression"]["layers"])
+    run_command(ONAGER, "compile", network, "-o", tmp_path / "again.so", "--recipe", tmp_path / "recipe.json")
+    onager.compile(network, tmp_path / "python.so", compress={"data": str(samples), "quantize": "int8", "even_if_slower": True, "threads": 1})
+    x = draw(4, 100)
+    expected = onager.InferenceSession(tmp_path / "small.onnx").run(None, {"x": x})[0]
+    for name in ("small.so", "again.so", "python.so"):
+        assert np.array_equal(onager.InferenceSession(tmp_path / name).run(None, {"x": x})[0], expected), name
+    expect_error(run_onager("compile", network, "-o", tmp_path / "none.so", "--calibrate", samples), 2, "expected --quantize")
+    assert not (tmp_path / "none.so").exists()
+
+
 def test_samples_may_be_archives_folders_and_random(network, tmp_path):
     for k in range(2):
         np.savez(tmp_path / f"{k}.npz", x=draw(2, k))

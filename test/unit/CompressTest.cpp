@@ -2,6 +2,8 @@
 #include "lib/Compress/Gptq.h"
 #include "lib/Compress/Histogram.h"
 #include "lib/Compress/Rounding.h"
+#include "llvm/Support/Parallel.h"
+#include "test/unit/Support.h"
 #include <cmath>
 #include <gtest/gtest.h>
 #include <random>
@@ -293,6 +295,13 @@ TEST(Gptq, BytesLieAroundZeroInWholeRows) {
         EXPECT_NEAR(rows[n].scale * (static_cast<float>(rows[n].integers[k]) - kByteZero), weights[n * kTerms + k], 3 * rows[n].scale);
     }
   }
+}
+
+TEST(Gptq, LinkingLeavesParallelLoopsParallel) {
+  // lld runs with one thread, which is LLVM's number for all loops while it does.
+  unsigned before = llvm::parallel::strategy.ThreadsRequested;
+  EXPECT_FALSE(onager::test::compileModel(onager::test::makeModel("(float[N] x) => (float[N] y)", "y = Relu(x)")).empty());
+  EXPECT_EQ(llvm::parallel::strategy.ThreadsRequested, before);
 }
 
 TEST(Gptq, InputsThatWereAlwaysZeroAreNoDivision) {

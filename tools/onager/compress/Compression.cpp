@@ -42,8 +42,9 @@ static json::Value printWhole(const CompressReport &report) {
 }
 
 Compression::Compression(const CompressArguments &arguments) : arguments(arguments), runs(arguments.model, arguments.data, arguments.random, arguments.threads) {
+  std::shared_ptr<MetricProgram> program = arguments.metricProgram.empty() ? nullptr : std::make_shared<MetricProgram>(arguments.metricProgram);
   for (const std::string &budget : arguments.budgets)
-    request.budgets.emplace_back(budget);
+    request.budgets.emplace_back(budget, program);
   request.targetBits = arguments.targetBits;
   bool isForBytes = !arguments.schemes.empty() && llvm::all_of(arguments.schemes, [](const std::string &name) { return compress::hasGroups(getScheme(name)); });
   request.objective = arguments.objective.empty() ? (isForBytes ? Objective::bytes : Objective::time) : arguments.objective == "bytes" ? Objective::bytes : Objective::time;
@@ -57,9 +58,9 @@ void Compression::open() {
   check(!source.isArtifact, Status::badFile, source.shown + " is compiled already; compress needs the model");
   std::string error;
   check(model.open(source.path, source.bytes, error), Status::badFile, error);
-  plain = model.serialize();
-  runs.drawFrom(plain);
-  report.bytesBefore = plain.size();
+  writeFile(plain.get(), model.serialize());
+  runs.drawFrom(plain.get());
+  report.bytesBefore = model.proto().ByteSizeLong();
   if (!model.upgrade())
     report.notes.push_back("ONNX's converter cannot bring the model to operator set 13: ONNX Runtime may lack kernels for it");
 }
@@ -140,9 +141,8 @@ void Compression::chooseSchemes() {
 
 /// Rewrites the model as the recipe says by now.
 void Compression::apply() {
-  compress::ModelGraph rewritten;
-  std::string error, bytes = model.serialize();
-  check(rewritten.open("", bytes, error), Status::internal, error);
+  compress::ModelGraph rewritten = model;
+  std::string error;
   // Scales of values that no layer reads as bytes any more are no part of the recipe.
   std::vector<std::string> values = compress::findByteFlow(model, report.recipe).values;
   std::map<std::string, compress::Activation> used;
@@ -286,9 +286,13 @@ void Compression::judge() {
     report.notes.push_back("the compressed model is slower here than the plain one");
 }
 
-void Compression::write() const {
+void Compression::writeRecipe() const {
   if (!arguments.recipeOutput.empty())
     writeFile(arguments.recipeOutput, printJson(printWhole(report)));
+}
+
+void Compression::write() const {
+  writeRecipe();
   if (!arguments.report.empty())
     writeFile(arguments.report, llvm::StringRef(arguments.report).ends_with(".html") ? printHtml(report, arguments.model) : printJson(printReport(report)));
   if (llvm::StringRef(arguments.output).ends_with(".onnx") || arguments.output == "-")
@@ -300,13 +304,13 @@ void Compression::write() const {
   check(result.status == Status::ok, result.status, result.error);
 }
 
-void Compression::run() {
+void Compression::make(bool isJudged) {
   open();
   decide();
   apply();
-  bool isJudged = !arguments.report.empty() || arguments.output != "-", mustBeFast = wantsSpeed() && !arguments.schemes.empty() && !arguments.mayBeSlower;
+  bool mustBeFast = wantsSpeed() && !arguments.schemes.empty() && !arguments.mayBeSlower;
   if (isJudged || isSearch() || mustBeFast || arguments.scale.correctsBiases)
-    before = runs.compile(plain);
+    before = runs.compileFile(plain.get());
   if (!request.budgets.empty()) {
     retreat();
     fillGaps();
@@ -324,6 +328,16 @@ void Compression::run() {
     report.notes.push_back("no held-out samples: the accuracy is not known; with five samples or more each fifth is held out");
   if (isJudged)
     judge();
+}
+
+std::string Compression::rewrite(bool isJudged) {
+  make(isJudged);
+  writeRecipe();
+  return std::move(compressed);
+}
+
+void Compression::run() {
+  make(!arguments.report.empty() || arguments.output != "-");
   write();
   if (arguments.output != "-")
     print(arguments.isJson ? printJson(printReport(report)) : describeReport(report));

@@ -27,10 +27,10 @@ public:
       return;
     if (!runs.hasData())
       throw Failure(Status::badOption, "option 'bias-correction': needs data: --calibrate DIR");
-    compress::ModelGraph rewritten;
+    compress::ModelGraph rewritten = model;
     std::string error;
     compress::Recipe copy = recipe;
-    if (!rewritten.open("", model.serialize(), error) || !compress::applyRecipe(rewritten, copy, error))
+    if (!compress::applyRecipe(rewritten, copy, error))
       throw Failure(Status::internal, error);
     samples = runs.getCalibration();
     Artifact artifact = runs.compile(compress::serializeShiftable(rewritten, layers, true));

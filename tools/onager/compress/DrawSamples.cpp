@@ -128,10 +128,10 @@ private:
 
 } // namespace
 
-void SampleRuns::drawFrom(const std::string &bytes) {
+void SampleRuns::drawFrom(const std::string &path) {
   if (!toDraw)
     return;
-  Artifact artifact = compile(bytes);
+  Artifact artifact = compileFile(path);
   Drawing drawing(artifact, random, threads);
   for (size_t k = 0; k < toDraw; ++k) {
     showProgress("drawing: sample " + std::to_string(k + 1) + " of " + std::to_string(toDraw));

@@ -1,5 +1,7 @@
 // The share of gptq and adaround that needs data: Gram matrices of the inputs that layers meet, one layer after the other.
 #include "Calibrate.h"
+#include "GramRuns.h"
+#include "PartRuns.h"
 #include "Watched.h"
 #include "lib/Compress/Apply.h"
 #include "lib/Compress/Gptq.h"
@@ -11,19 +13,15 @@ namespace onager::cli {
 
 namespace {
 
-using compress::Gram;
 using compress::Layer;
 using compress::ModelGraph;
 
-/// What the rows of a layer's input are like: X of the model whose layers so far are rounded, Y of the plain model.
-struct Grams {
-  Gram own, cross; ///< X^T X and, unless nothing is rounded yet, Y^T X
-  size_t rows = 0;
-};
-
 class DataRounding {
 public:
-  DataRounding(const ModelGraph &model, compress::Recipe &recipe, const SampleRuns &runs) : model(model), recipe(recipe), runs(runs) {}
+  DataRounding(const ModelGraph &model, compress::Recipe &recipe, const SampleRuns &runs)
+      : model(model), recipe(recipe), runs(runs), plan(model), plain(model, runs), rounded(model, runs, [this](ModelGraph &part) { apply(part); }), products(runs) {
+    done.activations = recipe.activations;
+  }
 
   /// Layers that read one value are rounded together; those behind them see what they make of it then.
   bool run() {
@@ -32,9 +30,6 @@ public:
       return false;
     if (!runs.hasData())
       throw Failure(Status::badOption, std::string(compress::printRoundingMethod(find(layers[0].name)->rounding)) + " needs data: --calibrate DIR");
-    std::string error;
-    if (!rounded.open("", model.serialize(), error))
-      throw Failure(Status::internal, error);
     for (size_t begin = 0, end; begin < layers.size(); begin = end) {
       for (end = begin + 1; end < layers.size() && !isConv(layers[begin]) && !isConv(layers[end]) && layers[end].input == layers[begin].input;)
         ++end;
@@ -66,10 +61,10 @@ private:
   }
 
   void round(const std::vector<Layer> &layers, const std::string &what) {
-    int64_t terms = layers[0].dims[1 - static_cast<size_t>(layers[0].channelAxis)];
-    Grams grams = hasRounded ? observeBoth(layers[0].input, terms, what) : observe(layers[0].input, terms, what);
+    size_t terms = compress::countTerms(layers[0]);
+    Grams grams;
+    observe(layers[0].input, what, [&](const Tensor &x, const Tensor &y) { products.add(getFloats(x), hasRounded ? getFloats(y) : nullptr, x.size() / terms, terms, grams); });
     compress::GramRounding rounding(std::move(grams.own), grams.rows);
-    compress::Recipe done;
     for (const Layer &layer : layers) {
       showProgress("rounding " + layer.name);
       compress::LayerRecipe &entry = *find(layer.name);
@@ -80,7 +75,7 @@ private:
       entry.groups = rounding.round(std::move(rows), makeForm(entry, size), entry.rounding);
       done.layers.push_back(entry);
     }
-    apply(std::move(done));
+    hasRounded = true;
   }
 
   static compress::IntegerForm makeForm(const compress::LayerRecipe &entry, size_t terms) {
@@ -89,12 +84,20 @@ private:
     return {static_cast<size_t>(entry.group), entry.scheme == compress::Scheme::int4 ? 4 : 8};
   }
 
-  void apply(compress::Recipe done) {
-    done.activations = recipe.activations;
+  /// Rounds what lies in a part and is decided.
+  void apply(ModelGraph &part) const {
+    compress::Recipe own;
+    own.activations = done.activations;
+    std::set<std::string> names;
+    for (const onnx::NodeProto &node : part.graph().node())
+      if (std::optional<Layer> layer = compress::findLayer(part, node))
+        names.insert(layer->name);
+    for (const compress::LayerRecipe &entry : done.layers)
+      if (names.count(entry.node))
+        own.layers.push_back(entry);
     std::string error;
-    if (!compress::applyRecipe(rounded, done, error))
+    if (!compress::applyRecipe(part, own, error))
       throw Failure(Status::internal, error);
-    hasRounded = true;
   }
 
   /// A convolution, group by group.
@@ -118,80 +121,51 @@ private:
       std::vector<compress::RoundedGroup> groups = rounding.round(std::move(rows), makeForm(entry, terms), entry.rounding);
       std::move(groups.begin(), groups.end(), std::back_inserter(entry.groups));
     }
-    compress::Recipe done;
     done.layers.push_back(entry);
-    apply(std::move(done));
+    hasRounded = true;
   }
 
-  std::vector<Grams> observeConv(const Layer &layer, const std::string &what) const {
+  std::vector<Grams> observeConv(const Layer &layer, const std::string &what) {
     std::vector<Grams> grams(compress::countGroups(layer));
-    Watched plain(runs, model.serializePart({layer.input}));
-    std::optional<Watched> other;
-    if (hasRounded)
-      other.emplace(runs, rounded.serializePart({layer.input}));
-    size_t terms = compress::countTerms(layer), channels = static_cast<size_t>(layer.dims[1]) * grams.size(), count = 0, strides = 1;
+    size_t terms = compress::countTerms(layer), channels = static_cast<size_t>(layer.dims[1]) * grams.size(), strides = 1;
     for (int64_t stride : compress::getInts(*layer.node, "strides"))
       strides *= static_cast<size_t>(stride);
-    for (size_t sample : runs.getCalibration()) {
-      showProgress(what + ": sample " + std::to_string(++count) + " of " + std::to_string(runs.getCalibration().size()));
-      std::vector<Tensor> wanted = plain.run(sample), found = other ? other->run(sample) : std::vector<Tensor>();
-      const Tensor &y = wanted[0], &x = other ? found[0] : y;
+    observe(layer.input, what, [&](const Tensor &x, const Tensor &y) {
       size_t step = chooseStep(countRows(x, channels) / strides, terms, runs.getCalibration().size());
       for (size_t g = 0; g < grams.size(); ++g) {
-        compress::Rows rows = compress::unfold(layer, x.dims, getFloats(x), g, step);
-        grams[g].own.addRows(rows.values.data(), rows.count, terms);
-        grams[g].rows += rows.count;
-        if (!other)
-          continue;
-        compress::Rows plainRows = compress::unfold(layer, y.dims, getFloats(y), g, step);
-        grams[g].cross.terms = terms;
-        grams[g].cross.values.resize(terms * terms);
-        compress::addProduct(plainRows.values.data(), terms, rows.values.data(), terms, rows.count, grams[g].cross.values);
+        compress::Rows own = compress::unfold(layer, x.dims, getFloats(x), g, step), other;
+        if (hasRounded)
+          other = compress::unfold(layer, y.dims, getFloats(y), g, step);
+        products.add(own.values.data(), hasRounded ? other.values.data() : nullptr, own.count, terms, grams[g]);
       }
-    }
-    return grams;
-  }
-
-  Grams observe(const std::string &value, int64_t terms, const std::string &what) const {
-    Grams grams;
-    runs.run(model.serializeGram(value, terms, false), runs.getCalibration(), what, [&](const rt::Manifest &, const std::vector<Tensor> &, const std::vector<Tensor> &outputs) {
-      addTo(grams.own, outputs[0]);
-      grams.rows += static_cast<size_t>(getElement(outputs[1], 0));
     });
     return grams;
   }
 
-  /// Runs what leads to the value in both models; the rows of the plain one are an input of the other's.
-  Grams observeBoth(const std::string &value, int64_t terms, const std::string &what) const {
-    Artifact plain = runs.compile(model.serializePart({value})), other = runs.compile(rounded.serializeGram(value, terms, true));
-    rt::Manifest manifest = readManifest(plain.path);
-    Session first(plain.path, runs.getThreads()), second(other.path, runs.getThreads());
-    Grams grams;
+  /// Shows a value as the model whose layers so far are rounded has it, and as the plain one has it.
+  void observe(const std::string &value, const std::string &what, const std::function<void(const Tensor &x, const Tensor &y)> &visit) {
+    compress::ModelPart part = plan.advance(value);
+    showProgress(what + ": compiling");
+    plain.begin(part);
+    rounded.begin(part);
     size_t count = 0;
-    for (size_t index : runs.getCalibration()) {
+    for (size_t sample : runs.getCalibration()) {
       showProgress(what + ": sample " + std::to_string(++count) + " of " + std::to_string(runs.getCalibration().size()));
-      std::vector<Tensor> inputs = runs.load(index, manifest);
-      first.bind(inputs);
-      first.run();
-      inputs.push_back(std::move(first.copyOutputs()[0]));
-      inputs.back().dims = {static_cast<int64_t>(inputs.back().size()) / terms, terms};
-      second.bind(inputs);
-      second.run();
-      std::vector<Tensor> outputs = second.copyOutputs();
-      addTo(grams.own, outputs[0]);
-      grams.rows += static_cast<size_t>(getElement(outputs[1], 0));
-      addTo(grams.cross, outputs[2]);
+      Tensor y = plain.run(sample), x = rounded.run(sample);
+      visit(x, y);
     }
-    return grams;
+    plan.keep(plain.end());
+    rounded.end();
   }
 
-  static void addTo(Gram &gram, const Tensor &product) { gram.add(reinterpret_cast<const float *>(product.data.data()), product.size()); }
-
   const ModelGraph &model;
-  ModelGraph rounded; ///< with the layers that are done
-  bool hasRounded = false;
   compress::Recipe &recipe;
   const SampleRuns &runs;
+  compress::PartPlan plan;
+  compress::Recipe done; ///< the layers that are rounded
+  PartRuns plain, rounded;
+  GramRuns products;
+  bool hasRounded = false;
 };
 
 } // namespace

@@ -27,10 +27,10 @@ std::vector<Tensor> SampleRuns::load(size_t index, const rt::Manifest &manifest)
   return samples ? samples->load(index, manifest) : random.collectRandom(manifest, index);
 }
 
-Artifact SampleRuns::compile(std::string bytes) const {
+Artifact SampleRuns::compile(ModelSource source) const {
   CompileOptions options;
   options.recompile = false;
-  return compileSource({"", std::move(bytes), shown, false}, options);
+  return compileSource(std::move(source), options);
 }
 
 void SampleRuns::run(std::string bytes, const std::vector<size_t> &chosen, const std::string &what, const Visit &visit) const {
