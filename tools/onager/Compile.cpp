@@ -32,17 +32,19 @@ static CompileResult compileOrFail(const CompileOptions &options) {
   return result;
 }
 
-/// Gives the options their model, compressed where that is asked for; returns what is told of it then.
-static std::optional<llvm::json::Value> takeModel(const CompileArguments &arguments, CompileOptions &options) {
+/// Gives the options their model, compressed where that is asked for; returns what is told of it then. `held` keeps the bytes that the options refer to.
+static std::optional<llvm::json::Value> takeModel(const CompileArguments &arguments, CompileOptions &options, std::string &held) {
   if (arguments.compressionGroup->count_all() > 0) {
     Compression compression(arguments.compression);
-    options.bytes = compression.rewrite(!arguments.report.empty());
+    held = compression.rewrite(!arguments.report.empty());
+    options.bytes = held;
     return compression.tell();
   }
   ModelSource source = openSource(arguments.model);
   options.model = source.path;
-  options.bytes = source.bytes;
-  rememberInput(source.bytes);
+  held = std::move(source.bytes);
+  options.bytes = held;
+  rememberInput(held);
   return std::nullopt;
 }
 
@@ -65,7 +67,8 @@ static Status runCompile(const CompileArguments &arguments) {
   std::optional<StagedFile> report;
   if (!arguments.report.empty())
     report.emplace(arguments.report);
-  std::optional<llvm::json::Value> told = takeModel(arguments, options);
+  std::string held;
+  std::optional<llvm::json::Value> told = takeModel(arguments, options, held);
   showProgress("compiling " + arguments.model);
   CompileResult result;
   bool isSpecial = !isText && isSpecialFile(arguments.output);
