@@ -296,7 +296,10 @@ std::string ModelGraph::serializePart(const std::vector<std::string> &values, co
   *part.mutable_functions() = model.functions();
   onnx::GraphProto *copy = part.mutable_graph();
   copy->set_name(graph().name());
-  *copy->mutable_input() = graph().input();
+  // A constant among the inputs that is left out is no input either.
+  for (const onnx::ValueInfoProto &input : graph().input())
+    if (needed.count(input.name()) || !isConstant(input.name()))
+      *copy->add_input() = input;
   copy->mutable_input()->Add(known.begin(), known.end());
   for (auto node = nodes.rbegin(); node != nodes.rend(); ++node)
     *copy->add_node() = **node;

@@ -33,6 +33,21 @@ float findRange(const float *weights, size_t count) {
   return range;
 }
 
+/// A layer's weights with what a BatchNormalization behind it multiplies them by.
+Rows readFolded(const ModelGraph &model, const Layer &layer, const std::map<std::string, const onnx::NodeProto *> &normalizations) {
+  Rows rows = readMatrix(model, layer);
+  auto found = normalizations.find(layer.node->output(0));
+  if (found == normalizations.end() || model.countReaders(found->first) != 1)
+    return rows;
+  std::optional<Weights> scale = model.readWeights(found->second->input(1)), variance = model.readWeights(found->second->input(4));
+  if (!scale || !variance || scale->values.size() != rows.count || variance->values.size() != rows.count)
+    return rows;
+  float epsilon = getFloat(*found->second, "epsilon", 1e-5f);
+  for (size_t k = 0; k < rows.values.size(); ++k)
+    rows.values[k] *= scale->values[k / rows.terms] / std::sqrt(variance->values[k / rows.terms] + epsilon);
+  return rows;
+}
+
 /// Moves one pair's ranges together; returns by how much.
 double balance(Pair &pair, Matrices &matrices) {
   const Layer &first = *pair.site->producer, &second = pair.site->readers[0];
@@ -72,13 +87,17 @@ void equalize(ModelGraph &model, Scalings &scalings) {
   std::vector<ScalingSite> sites = listSites(model);
   std::vector<Pair> pairs;
   Matrices matrices;
+  std::map<std::string, const onnx::NodeProto *> normalizations;
+  for (const onnx::NodeProto &node : model.graph().node())
+    if (node.op_type() == "BatchNormalization" && node.input_size() == 5)
+      normalizations[node.input(0)] = &node;
   for (const ScalingSite &site : sites) {
     if (std::string reason = explain(site); !reason.empty()) {
       scalings.left.push_back({ScalingMethod::cle, site.value, reason});
       continue;
     }
     for (const Layer *layer : {&*site.producer, &site.readers[0]})
-      matrices.try_emplace(layer->name, readMatrix(model, *layer));
+      matrices.try_emplace(layer->name, readFolded(model, *layer, normalizations));
     pairs.push_back({&site, std::vector<float>(static_cast<size_t>(site.channels), 1)});
   }
   double moved = 1;

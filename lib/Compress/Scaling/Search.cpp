@@ -44,8 +44,8 @@ namespace {
 /// One layer that reads the value: some of its outputs, on the rows.
 class ReaderError {
 public:
-  ReaderError(const ModelGraph &model, const SiteSamples &samples, size_t reader, const LayerRecipe &form)
-      : samples(samples), rows(isConv(samples.site.readers[reader]) ? samples.rows[reader] : samples.rows[0]), form(form) {
+  ReaderError(const ModelGraph &model, const SiteSamples &samples, size_t reader, const LayerRecipe &form, RangeMethod range)
+      : samples(samples), rows(isConv(samples.site.readers[reader]) ? samples.rows[reader] : samples.rows[0]), form(form), range(range) {
     constexpr size_t kMostOutputs = 128;
     const Layer &layer = samples.site.readers[reader];
     Rows all = readMatrix(model, layer);
@@ -98,11 +98,7 @@ private:
       values[k] /= factors[k % rows.terms / taps];
     if (!hasByteInputs(form.scheme))
       return values;
-    double least = 0, most = 0;
-    for (size_t c = 0; c < factors.size(); ++c) {
-      least = std::min(least, samples.least[c] / static_cast<double>(factors[c]));
-      most = std::max(most, samples.most[c] / static_cast<double>(factors[c]));
-    }
+    auto [least, most] = form.scheme == Scheme::int8 ? chooseRange(values) : findExtremes(factors);
     auto step = static_cast<float>((most - least) / 255);
     if (!std::isnormal(step))
       return values;
@@ -110,6 +106,23 @@ private:
     for (float &value : values)
       value = (std::clamp(std::nearbyint(value / step) + zero, 0.0f, 255.0f) - zero) * step;
     return values;
+  }
+
+  /// The range that calibration would fix for the rows.
+  Range chooseRange(const std::vector<float> &values) const {
+    Histogram histogram;
+    histogram.add(values.data(), values.size());
+    return histogram.choose(range);
+  }
+
+  /// The range of all that was seen.
+  Range findExtremes(const std::vector<float> &factors) const {
+    Range extremes;
+    for (size_t c = 0; c < factors.size(); ++c) {
+      extremes.least = std::min(extremes.least, samples.least[c] / static_cast<double>(factors[c]));
+      extremes.most = std::max(extremes.most, samples.most[c] / static_cast<double>(factors[c]));
+    }
+    return extremes;
   }
 
   std::vector<float> roundWeights(const std::vector<float> &factors) const {
@@ -124,6 +137,7 @@ private:
   const SiteSamples &samples;
   const Rows &rows;
   const LayerRecipe &form;
+  RangeMethod range;
   Rows weights;
   size_t taps = 1;
   std::vector<float> expected;
@@ -153,7 +167,8 @@ std::vector<float> makeFactors(const SiteSamples &samples, const std::vector<dou
 
 } // namespace
 
-std::optional<Scaling> chooseFactors(const ModelGraph &model, const SiteSamples &samples, const std::map<std::string, LayerRecipe> &forms, ScalingMethod method, std::optional<double> fixedAlpha) {
+std::optional<Scaling> chooseFactors(const ModelGraph &model, const SiteSamples &samples, const std::map<std::string, LayerRecipe> &forms, RangeMethod range, ScalingMethod method,
+                                     std::optional<double> fixedAlpha) {
   constexpr size_t kSteps = 10;
   const ScalingSite &site = samples.site;
   std::vector<ReaderError> readers;
@@ -161,7 +176,7 @@ std::optional<Scaling> chooseFactors(const ModelGraph &model, const SiteSamples 
   double signal = 0;
   for (size_t k = 0; k < site.readers.size(); ++k)
     if (auto form = forms.find(site.readers[k].name); form != forms.end() && isQuantised(form->second.scheme)) {
-      readers.emplace_back(model, samples, k, form->second);
+      readers.emplace_back(model, samples, k, form->second, range);
       readers.back().addRanges(ranges);
       signal += readers.back().getSignal();
     }

@@ -59,6 +59,7 @@ void Compression::open() {
   std::string error;
   check(model.open(source.path, source.bytes, error), Status::badFile, error);
   writeFile(plain.get(), model.serialize());
+  runs.drawFrom(plain.get());
   report.bytesBefore = model.proto().ByteSizeLong();
   if (!model.upgrade())
     report.notes.push_back("ONNX's converter cannot bring the model to operator set 13: ONNX Runtime may lack kernels for it");
@@ -104,10 +105,18 @@ void Compression::scale(const std::string &recipe) {
     check(compress::readScalings(recipe, report.scalings.done, error), Status::badFile, error);
     for (const compress::Scaling &scaling : report.scalings.done)
       check(compress::repeatScaling(model, scaling, error), Status::badFile, "the recipe: " + error);
-  } else if (!arguments.scale.methods.empty()) {
-    check(!arguments.schemes.empty(), Status::badOption, "option 'scaling': expected a scheme to scale for: --quantize");
-    scaleChannels(model, arguments.scale, plan(getScheme(arguments.schemes[0])), runs, report.scalings);
+    return;
   }
+  ScaleArguments wanted = arguments.scale;
+  std::string scheme = arguments.schemes.empty() ? "" : arguments.schemes[0];
+  if (wanted.methods.empty() && runs.hasData() && llvm::is_contained(arguments.schemes, "int8")) {
+    wanted.methods = {"depthwise"};
+    scheme = "int8";
+  }
+  if (wanted.methods.empty())
+    return;
+  check(!scheme.empty(), Status::badOption, "option 'scaling': expected a scheme to scale for: --quantize");
+  scaleChannels(model, wanted, plan(getScheme(scheme)), runs, report.scalings);
 }
 
 /// Plans each scheme for the whole model, and lets the search choose among what the layers can take.
@@ -243,18 +252,35 @@ void Compression::keepFaster() {
       entry.reason = "the whole model would be slower here";
       entry.scheme = Scheme::keep;
     }
+  // Factors are of no use then.
+  if (!report.pruning.isAny() && !report.scalings.done.empty()) {
+    std::string error;
+    check(model.open(plain.get(), "", error), Status::internal, error);
+    model.upgrade();
+    report.scalings = {};
+  }
   apply();
 }
 
-/// Shifts biases once it is known what becomes of each layer. Where a budget would not hold with them, they stay as they are.
+/// Shifts biases once it is known what becomes of each layer. They stay as they are where the model's outputs, on the samples that shifted them, would be no nearer, or a budget would not hold.
 void Compression::correct() {
+  auto measure = [&] {
+    if (!after)
+      after = runs.compile(compressed);
+    double sum = 0;
+    for (const OutputError &error : compareModels(*before, *after, runs, runs.getCalibration()))
+      sum += error.metrics.sqnr;
+    return sum;
+  };
   Recipe uncorrected = report.recipe;
   std::string bytes = compressed;
   correctBiases(model, report.recipe, runs);
+  double sqnr = measure();
   apply();
-  if (request.budgets.empty() || staysWithin())
+  bool isNearer = measure() > sqnr;
+  if (isNearer && (request.budgets.empty() || staysWithin()))
     return;
-  report.notes.push_back("no bias correction: the budget would not hold with it");
+  report.notes.push_back(isNearer ? "no bias correction: the budget would not hold with it" : "no bias correction: the outputs would be further from the plain model's");
   report.recipe = std::move(uncorrected);
   compressed = std::move(bytes);
   after.reset();
@@ -298,7 +324,7 @@ void Compression::make(bool isJudged) {
   decide();
   apply();
   bool mustBeFast = wantsSpeed() && !arguments.schemes.empty() && !arguments.mayBeSlower;
-  if (isJudged || isSearch() || mustBeFast)
+  if (isJudged || isSearch() || mustBeFast || arguments.scale.correctsBiases)
     before = runs.compileFile(plain.get());
   if (!request.budgets.empty()) {
     retreat();
@@ -311,6 +337,8 @@ void Compression::make(bool isJudged) {
   report.bytesAfter = compressed.size();
   if (runs.isRandom())
     report.notes.push_back("calibrated with random numbers: scales of activations are weaker than real data gives");
+  if (runs.isDrawn())
+    report.notes.push_back("calibrated and judged with texts that the model drew itself: weaker than texts that it will meet");
   if (runs.getHeldOut().empty())
     report.notes.push_back("no held-out samples: the accuracy is not known; with five samples or more each fifth is held out");
   if (isJudged)

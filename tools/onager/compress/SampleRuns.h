@@ -5,6 +5,7 @@
 #include "tools/onager/Artifact.h"
 #include "tools/onager/Samples.h"
 #include <functional>
+#include <map>
 #include <optional>
 
 namespace onager::cli {
@@ -12,10 +13,13 @@ namespace onager::cli {
 /// The samples, of which every fifth is held out: those judge what the others made. One thread at a time.
 class SampleRuns {
 public:
-  /// `folder` is what --calibrate names, or "" without data; `shown` is what messages call the model. `random` must outlive the object.
+  /// `folder` is what --calibrate names, or "" without data; `self:N` stands for N samples that a language model draws, by drawFrom; `shown` is what messages call the model. `random` must outlive the object.
   SampleRuns(std::string shown, const std::string &folder, const InputArguments &random, int threads);
 
-  bool hasData() const { return samples.has_value(); }
+  bool hasData() const { return samples || toDraw; }
+  bool isDrawn() const { return toDraw; }
+  /// Draws the samples where they are to come from the model itself; `path` is the plain model. Fails where that is no language model.
+  void drawFrom(const std::string &path);
   bool isRandom() const { return samples && samples->isRandom(); }
   const std::vector<size_t> &getCalibration() const { return calibration; }
   const std::vector<size_t> &getHeldOut() const { return heldOut; }
@@ -35,6 +39,8 @@ private:
 
   std::string shown;
   std::optional<Samples> samples;
+  std::vector<std::map<std::string, Tensor>> drawn;
+  size_t toDraw = 0;
   std::vector<size_t> calibration, heldOut;
   const InputArguments &random;
   int threads;
