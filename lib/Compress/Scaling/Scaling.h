@@ -1,6 +1,6 @@
 // Factors of channels, chosen in three ways, and their part of a recipe:
 //
-//   "scaling": [{"method": "cle" | "smoothquant" | "awq", "value": NAME, "alpha": NUMBER, "inserted": true | false, "factors": [NUMBER, ...]}, ...]
+//   "scaling": [{"method": "cle" | "depthwise" | "smoothquant" | "awq", "value": NAME, "alpha": NUMBER, "inserted": true | false, "factors": [NUMBER, ...]}, ...]
 //
 // Entries are applied in their order, each to the model that those before it leave. `alpha` says how the factors were found; they alone count.
 #ifndef ONAGER_LIB_COMPRESS_SCALING_SCALING_H
@@ -12,8 +12,8 @@
 namespace onager::compress {
 
 /// Cross-layer equalisation (Nagel et al. 2019): the weights that make a channel and those that read it get the same range. SmoothQuant (Xiao et al. 2022): max|x|^alpha / max|w|^(1 - alpha). AWQ (Lin et
-/// al. 2023): mean|x|^alpha.
-enum class ScalingMethod { cle, smoothquant, awq };
+/// al. 2023): mean|x|^alpha. Depthwise: the range of each channel that depthwise convolutions read, whose weights have a scale for each channel as well and so lose nothing.
+enum class ScalingMethod { cle, depthwise, smoothquant, awq };
 
 const char *printScalingMethod(ScalingMethod method);
 bool readScalingMethod(const std::string &name, ScalingMethod &method);
@@ -63,6 +63,9 @@ public:
 /// layers of int8, inputs rounded to 256 steps of a range that `range` chooses, or for int8-dynamic between their extremes. Nothing where no alpha is better than no factors at all: an inserted Mul must save a tenth of the error.
 std::optional<Scaling> chooseFactors(const ModelGraph &model, const SiteSamples &samples, const std::map<std::string, LayerRecipe> &forms, RangeMethod range, ScalingMethod method,
                                      std::optional<double> fixedAlpha);
+
+/// The factors of a site of depthwise convolutions: how far each channel reaches. Nothing where channels reach about as far as each other: by folding they must gain a tenth of a bit on average, by an inserted Mul one.
+std::optional<Scaling> chooseRanges(const SiteSamples &samples);
 
 /// Applies factors to the site of that value. False and a reason where the model has none, or one of another number of channels.
 bool repeatScaling(ModelGraph &model, const Scaling &scaling, std::string &error);

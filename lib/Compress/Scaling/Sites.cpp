@@ -174,8 +174,12 @@ int64_t countChannels(const Layer &layer) { return layer.dims[layer.node->op_typ
 
 } // namespace
 
+bool ScalingSite::isDepthwise() const {
+  return std::all_of(readers.begin(), readers.end(), [&](const Layer &layer) { return layer.node->op_type() == "Conv" && layer.dims.size() == 4 && layer.dims[1] == 1 && channels > 1; });
+}
+
 bool ScalingSite::canInsert() const {
-  return std::all_of(readers.begin(), readers.end(), [](const Layer &layer) { return layer.node->op_type() != "Conv"; });
+  return isDepthwise() || std::all_of(readers.begin(), readers.end(), [](const Layer &layer) { return layer.node->op_type() != "Conv"; });
 }
 
 std::vector<ScalingSite> listSites(const ModelGraph &model) {
@@ -239,7 +243,8 @@ public:
     mul.set_op_type("Mul");
     mul.set_name(model.makeName(site.value + "_Mul"));
     mul.add_input(site.value);
-    mul.add_input(model.addConstant(site.value + "_factors", {site.channels}, onnx::TensorProto::FLOAT, {reinterpret_cast<const char *>(reciprocals.data()), reciprocals.size() * sizeof(float)}));
+    mul.add_input(model.addConstant(site.value + "_factors", site.isDepthwise() ? std::vector<int64_t>{site.channels, 1, 1} : std::vector<int64_t>{site.channels}, onnx::TensorProto::FLOAT,
+                                  {reinterpret_cast<const char *>(reciprocals.data()), reciprocals.size() * sizeof(float)}));
     mul.add_output(model.makeName(site.value + "_scaled"));
     std::set<const onnx::NodeProto *> readers;
     for (const Layer &layer : site.readers)

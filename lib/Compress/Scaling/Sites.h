@@ -26,7 +26,9 @@ struct ScalingSite {
   std::vector<Absorber> absorbers;   ///< what takes up the factors' reciprocals
   std::string obstacle;              ///< why none does; "" where factors can be folded
   std::optional<Layer> producer;     ///< the layer whose output channels the value's are, if nothing but a bias or its BatchNormalization is scaled in between
-  /// True where a product with a constant may be put in front of the layers instead: they are all products.
+  /// True where each channel of the value goes to outputs of its own alone, as in depthwise convolutions.
+  bool isDepthwise() const;
+  /// True where a product with a constant may be put in front of the layers instead: they are all products, or depthwise convolutions of images.
   bool canInsert() const;
 };
 

@@ -7,7 +7,7 @@ namespace json = llvm::json;
 
 namespace onager::compress {
 
-static constexpr const char *kMethods[] = {"cle", "smoothquant", "awq"};
+static constexpr const char *kMethods[] = {"cle", "depthwise", "smoothquant", "awq"};
 
 const char *printScalingMethod(ScalingMethod method) { return kMethods[static_cast<int>(method)]; }
 

@@ -105,10 +105,18 @@ void Compression::scale(const std::string &recipe) {
     check(compress::readScalings(recipe, report.scalings.done, error), Status::badFile, error);
     for (const compress::Scaling &scaling : report.scalings.done)
       check(compress::repeatScaling(model, scaling, error), Status::badFile, "the recipe: " + error);
-  } else if (!arguments.scale.methods.empty()) {
-    check(!arguments.schemes.empty(), Status::badOption, "option 'scaling': expected a scheme to scale for: --quantize");
-    scaleChannels(model, arguments.scale, plan(getScheme(arguments.schemes[0])), runs, report.scalings);
+    return;
   }
+  ScaleArguments wanted = arguments.scale;
+  std::string scheme = arguments.schemes.empty() ? "" : arguments.schemes[0];
+  if (wanted.methods.empty() && runs.hasData() && llvm::is_contained(arguments.schemes, "int8")) {
+    wanted.methods = {"depthwise"};
+    scheme = "int8";
+  }
+  if (wanted.methods.empty())
+    return;
+  check(!scheme.empty(), Status::badOption, "option 'scaling': expected a scheme to scale for: --quantize");
+  scaleChannels(model, wanted, plan(getScheme(scheme)), runs, report.scalings);
 }
 
 /// Plans each scheme for the whole model, and lets the search choose among what the layers can take.
@@ -244,6 +252,13 @@ void Compression::keepFaster() {
       entry.reason = "the whole model would be slower here";
       entry.scheme = Scheme::keep;
     }
+  // Factors are of no use then.
+  if (!report.pruning.isAny() && !report.scalings.done.empty()) {
+    std::string error;
+    check(model.open(plain.get(), "", error), Status::internal, error);
+    model.upgrade();
+    report.scalings = {};
+  }
   apply();
 }
 

@@ -11,11 +11,18 @@ namespace onager::cli {
 using compress::ScalingMethod;
 using compress::ScalingSite;
 
+/// The methods, and `none`.
+static std::vector<std::string> listNames() {
+  std::vector<std::string> names = compress::listScalingMethods();
+  names.emplace_back("none");
+  return names;
+}
+
 void ScaleArguments::addOptions(CLI::App &app, CLI::Option *recipe) {
-  app.add_option("--scaling", methods, "Move factors of channels between neighbours before rounding: cle (by weights), smoothquant (int8, int8-dynamic), awq (weights alone); the latter two need data; in this order")
+  app.add_option("--scaling", methods, "Move factors of channels between neighbours before rounding: cle (by weights), depthwise (the default of int8), smoothquant (int8, int8-dynamic), awq (weights alone); all but cle need data; in this order; none")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::IsMember(compress::listScalingMethods()))
+      ->check(CLI::IsMember(listNames()))
       ->excludes(recipe)
       ->type_name("METHOD,...");
   app.add_option("--scaling-alpha", alpha, "The strength of smoothquant and awq, from 0 to 1, instead of the best for each value")->check(CLI::Range(0.0, 1.0))->excludes(recipe);
@@ -41,11 +48,11 @@ public:
     std::vector<compress::Scaling> chosen;
     for (const compress::SiteSamples &own : samples) {
       showProgress("factors of '" + own.site.value + "'");
-      std::optional<compress::Scaling> scaling = own.isEmpty() ? std::nullopt : compress::chooseFactors(model, own, forms, range, method, alpha);
+      std::optional<compress::Scaling> scaling = own.isEmpty() ? std::nullopt : isDepthwise() ? compress::chooseRanges(own) : compress::chooseFactors(model, own, forms, range, method, alpha);
       if (scaling)
         chosen.push_back(std::move(*scaling));
       else
-        scalings.left.push_back({method, own.site.value, own.isEmpty() ? "no sample holds it" : "no strength loses less than none"});
+        scalings.left.push_back({method, own.site.value, own.isEmpty() ? "no sample holds it" : isDepthwise() ? "its channels reach about as far as each other" : "no strength loses less than none"});
     }
     for (compress::Scaling &scaling : chosen) {
       std::string error;
@@ -56,12 +63,15 @@ public:
   }
 
 private:
+  bool isDepthwise() const { return method == ScalingMethod::depthwise; }
   bool isAimedAt(compress::Scheme scheme) const { return method == ScalingMethod::awq ? compress::hasGroups(scheme) : compress::hasByteInputs(scheme); }
 
   std::vector<ScalingSite> listCandidates() {
     std::vector<ScalingSite> sites;
     for (ScalingSite &site : compress::listSites(model)) {
       if (std::none_of(site.readers.begin(), site.readers.end(), [&](const compress::Layer &layer) { return forms.count(layer.name); }))
+        continue;
+      if (isDepthwise() && !site.isDepthwise())
         continue;
       if (!site.obstacle.empty() && !site.canInsert())
         scalings.left.push_back({method, site.value, site.obstacle});
@@ -110,7 +120,8 @@ std::string describeGain(const compress::Scaling &scaling) {
 void scaleChannels(compress::ModelGraph &model, const ScaleArguments &arguments, const compress::Recipe &planned, const SampleRuns &runs, compress::Scalings &scalings) {
   for (const std::string &name : arguments.methods) {
     ScalingMethod method = ScalingMethod::cle;
-    compress::readScalingMethod(name, method);
+    if (!compress::readScalingMethod(name, method))
+      continue; // none
     if (method == ScalingMethod::cle) {
       compress::equalize(model, scalings);
       continue;
