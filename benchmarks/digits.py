@@ -107,6 +107,8 @@ VARIANTS: dict[str, tuple[str, float | None, Callable[[Fold], pathlib.Path]]] = 
     "two-of-four-int8": ("2:4, trained, then int8", 0.5, lambda fold: fold.compress("two-of-four-int8", fold.name("two-of-four-trained"), quantize="int8")),
     "half": ("half of the channels, not trained", None, lambda fold: fold.train("half", fold.halve(), 0)),
     "half-trained": ("half of the channels, trained", 0.3, lambda fold: fold.train("half-trained", fold.halve(), learning_rate=2e-3)),
+    "pruned": ("half of the channels pruned, refitted", 1.0, lambda fold: fold.compress("pruned", prune="channels=0.5")),
+    "pruned-trained": ("half of the channels pruned, refitted, trained", 0.3, lambda fold: fold.train("pruned-trained", fold.name("pruned"), learning_rate=1e-3)),
 }
 
 

@@ -1,5 +1,6 @@
 // Rewriting the model node by node.
 #include "lib/Compress/Apply.h"
+#include "lib/Compress/BiasShift.h"
 #include "lib/Compress/LayerForms.h"
 
 namespace onager::compress {
@@ -8,7 +9,7 @@ namespace {
 
 class Rewriter {
 public:
-  Rewriter(ModelGraph &model, Recipe &recipe) : model(model), recipe(recipe), flow(findByteFlow(model, recipe)), bytes(model, recipe) {}
+  Rewriter(ModelGraph &model, Recipe &recipe) : model(model), recipe(recipe), flow(findByteFlow(model, recipe)), bytes(model, recipe), dynamic(model) {}
 
   bool run(std::string &error) {
     quantised.insert(flow.values.begin(), flow.values.end());
@@ -44,6 +45,8 @@ private:
     Scheme scheme = found == entries.end() ? Scheme::keep : found->second->scheme;
     if (scheme == Scheme::int8)
       return bytes.addLayer(*layer, *found->second, nodes);
+    if (scheme == Scheme::int8Dynamic)
+      return dynamic.addLayer(*layer, *found->second, nodes);
     if (scheme != Scheme::keep) {
       for (onnx::NodeProto &made : hasGroups(scheme) ? makeBlockNodes(model, *layer, *found->second) : makeNarrowNodes(model, *layer, *found->second))
         nodes.push_back(std::move(made));
@@ -60,6 +63,7 @@ private:
   Recipe &recipe;
   ByteFlow flow;
   ByteForms bytes;
+  DynamicForms dynamic;
   std::set<std::string> quantised;
   std::map<std::string, LayerRecipe *> entries;
   std::vector<onnx::NodeProto> nodes;
@@ -67,6 +71,9 @@ private:
 
 } // namespace
 
-bool applyRecipe(ModelGraph &model, Recipe &recipe, std::string &error) { return Rewriter(model, recipe).run(error); }
+bool applyRecipe(ModelGraph &model, Recipe &recipe, std::string &error) {
+  shiftBiases(model, recipe);
+  return Rewriter(model, recipe).run(error);
+}
 
 } // namespace onager::compress

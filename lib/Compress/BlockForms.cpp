@@ -48,8 +48,7 @@ std::vector<float> readRows(const ModelGraph &model, const Layer &layer, size_t 
   return rows;
 }
 
-/// The bias of a Gemm: MatMulNBits has one of one dim alone, so that it is added behind.
-static onnx::NodeProto makeBias(const Layer &layer, const std::string &product) {
+onnx::NodeProto makeBias(const Layer &layer, const std::string &product) {
   onnx::NodeProto add;
   add.set_op_type("Add");
   add.set_name(layer.name + "_bias");
@@ -98,7 +97,25 @@ static onnx::NodeProto makeNode(ModelGraph &model, const char *op, const Layer &
   return node;
 }
 
+void roundRow(const LayerRecipe &entry, float *row, size_t terms) {
+  if (hasByteInputs(entry.scheme)) {
+    std::vector<int8_t> integers(terms);
+    float scale = roundChannel(row, terms, 1, entry.rounding, integers.data());
+    for (size_t k = 0; k < terms; ++k)
+      row[k] = scale * static_cast<float>(integers[k]);
+    return;
+  }
+  for (size_t begin = 0, size = static_cast<size_t>(entry.group); begin < terms; begin += size) {
+    size_t count = std::min(size, terms - begin);
+    RoundedGroup group = hasCodebook(entry.scheme) ? roundToCodebook(row + begin, count, getCodebook(entry.scheme), entry.rounding) : roundGroup(row + begin, count, entry.scheme == Scheme::int4 ? 4 : 8, entry.rounding);
+    for (size_t k = 0; k < count; ++k)
+      row[begin + k] = hasCodebook(entry.scheme) ? group.scale * getCodebook(entry.scheme)[group.integers[k]] : group.scale * (static_cast<float>(group.integers[k]) - group.zero);
+  }
+}
+
 std::vector<onnx::NodeProto> makeBlockNodes(ModelGraph &model, const Layer &layer, LayerRecipe &entry) {
+  if (hasCodebook(entry.scheme))
+    return makeCodebookNodes(model, layer, entry);
   const int64_t bits = entry.scheme == Scheme::int4 ? 4 : 8;
   size_t outputs, terms;
   std::vector<float> rows = readRows(model, layer, outputs, terms);

@@ -1,5 +1,6 @@
 // Layers of bytes: QuantizeLinear and DequantizeLinear around values, weights and biases.
 #include "lib/Compress/LayerForms.h"
+#include "lib/Compress/Prune/Unfold.h"
 #include <cmath>
 
 namespace onager::compress {
@@ -66,7 +67,7 @@ void ByteForms::addLayer(const Layer &layer, LayerRecipe &entry, std::vector<onn
   auto shared = byteWeights.find(layer.weights);
   if (shared == byteWeights.end()) {
     ByteWeights made;
-    nodes.push_back(makeWeights(layer, entry.rounding, made));
+    nodes.push_back(makeWeights(layer, entry, made));
     shared = byteWeights.emplace(layer.weights, std::move(made)).first;
   }
   entry.bytesAfter = shared->second.bytesAfter;
@@ -101,25 +102,45 @@ void ByteForms::addBias(const Layer &layer, const std::vector<float> &scales, on
   nodes.push_back(std::move(restore));
 }
 
-onnx::NodeProto ByteForms::makeWeights(const Layer &layer, RoundingMethod rounding, ByteWeights &made) {
-  Weights weights = *model.readWeights(layer.weights);
-  auto axis = static_cast<size_t>(layer.channelAxis);
-  size_t channels = static_cast<size_t>(weights.dims[axis]), size = weights.values.size() / channels;
-  // A channel is a run of consecutive weights or, along the last of two dims, every so-manieth.
-  size_t stride = axis == 0 ? 1 : channels, step = axis == 0 ? size : 1;
-  std::vector<int8_t> integers(weights.values.size());
-  std::vector<float> rounded(weights.values.size());
-  for (size_t channel = 0; channel < channels; ++channel) {
-    made.scales.push_back(roundChannel(weights.values.data() + channel * step, size, stride, rounding, integers.data() + channel * step));
-    for (size_t k = 0; k < size; ++k)
-      rounded[channel * step + k * stride] = made.scales.back() * static_cast<float>(integers[channel * step + k * stride]);
+ByteMatrix roundToBytes(const ModelGraph &model, const Layer &layer, const LayerRecipe &entry) {
+  Rows rows = readMatrix(model, layer);
+  ByteMatrix made;
+  made.terms = rows.terms;
+  made.integers.resize(rows.values.size());
+  std::vector<float> rounded(rows.values.size());
+  for (size_t n = 0; n < rows.count; ++n) {
+    size_t first = n * rows.terms;
+    if (entry.groups.empty())
+      made.scales.push_back(roundChannel(rows.values.data() + first, rows.terms, 1, entry.rounding, made.integers.data() + first));
+    else {
+      made.scales.push_back(entry.groups[n].scale);
+      for (size_t k = 0; k < rows.terms; ++k)
+        made.integers[first + k] = static_cast<int8_t>(entry.groups[n].integers[k] - kByteZero);
+    }
+    for (size_t k = 0; k < rows.terms; ++k)
+      rounded[first + k] = made.scales.back() * static_cast<float>(made.integers[first + k]);
   }
-  made.sqnr = measureSqnr(weights.values, rounded);
-  made.bytesAfter = integers.size() + made.scales.size() * sizeof(float);
-  auto count = static_cast<int64_t>(channels);
-  std::string bytes = model.addConstant(layer.weights + "_quantized", weights.dims, onnx::TensorProto::INT8, {reinterpret_cast<const char *>(integers.data()), integers.size()});
+  made.sqnr = measureSqnr(rows.values, rounded);
+  return made;
+}
+
+std::string ByteMatrix::arrange(bool isTransposed) const {
+  std::string bytes(integers.size(), '\0');
+  size_t outputs = scales.size();
+  for (size_t k = 0; k < integers.size(); ++k)
+    bytes[isTransposed ? k % terms * outputs + k / terms : k] = static_cast<char>(integers[k]);
+  return bytes;
+}
+
+onnx::NodeProto ByteForms::makeWeights(const Layer &layer, const LayerRecipe &entry, ByteWeights &made) {
+  ByteMatrix matrix = roundToBytes(model, layer, entry);
+  made.scales = matrix.scales;
+  made.sqnr = matrix.sqnr;
+  made.bytesAfter = matrix.integers.size() + made.scales.size() * sizeof(float);
+  auto count = static_cast<int64_t>(made.scales.size());
+  std::string bytes = model.addConstant(layer.weights + "_quantized", layer.dims, onnx::TensorProto::INT8, matrix.arrange(layer.channelAxis != 0));
   std::string scale = model.addConstant(layer.weights + "_scale", {count}, onnx::TensorProto::FLOAT, toBytes(made.scales));
-  std::string zero = model.addConstant(layer.weights + "_zero_point", {count}, onnx::TensorProto::INT8, std::string(channels, '\0'));
+  std::string zero = model.addConstant(layer.weights + "_zero_point", {count}, onnx::TensorProto::INT8, std::string(made.scales.size(), '\0'));
   made.name = model.makeName(layer.weights + "_dequantized");
   onnx::NodeProto node = makeNode("DequantizeLinear", layer.weights + "_DequantizeLinear", {bytes, scale, zero}, made.name);
   setInt(node, "axis", layer.channelAxis);

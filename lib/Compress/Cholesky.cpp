@@ -1,5 +1,7 @@
 // Triangular factors, row by row: rows are contiguous, and most time is spent in products of two of them.
 #include "lib/Compress/Cholesky.h"
+#include "llvm/Support/MathExtras.h"
+#include "llvm/Support/Parallel.h"
 #include <algorithm>
 #include <cmath>
 
@@ -21,13 +23,13 @@ void Gram::addRows(const float *rows, size_t count, size_t width) {
 }
 
 void addProduct(const float *x, size_t xWidth, const float *y, size_t yWidth, size_t count, std::vector<double> &sums, bool isSymmetric) {
-  constexpr size_t kBlock = 256; // so many products are added as floats before they join the sum
+  constexpr size_t kTogether = 256; // so many products are added as floats before they join the sum
   std::vector<float> part(yWidth);
-  for (size_t begin = 0; begin < count; begin += kBlock)
+  for (size_t begin = 0; begin < count; begin += kTogether)
     for (size_t i = 0; i < xWidth; ++i) {
       size_t first = isSymmetric ? i : 0;
       std::fill(part.begin(), part.end(), 0.0f);
-      for (size_t r = begin; r < std::min(count, begin + kBlock); ++r) {
+      for (size_t r = begin; r < std::min(count, begin + kTogether); ++r) {
         float factor = x[r * xWidth + i];
         if (factor == 0)
           continue;
@@ -68,31 +70,66 @@ T multiplyInParts(const T *a, const T *b, size_t count) {
   return sum;
 }
 
-/// Turns a symmetric positive definite matrix into its lower Cholesky factor; what lies above the diagonal becomes 0.
-void factorize(Matrix &a) {
-  for (size_t k = 0; k < a.size; ++k) {
-    double *row = a.row(k);
-    for (size_t j = 0; j <= k; ++j) {
-      const double *other = a.row(j);
-      double sum = row[j] - multiplyInParts(row, other, j);
-      row[j] = j == k ? std::sqrt(std::max(sum, 1e-300)) : sum / other[j];
-    }
-    std::fill(row + k + 1, row + a.size, 0.0);
+constexpr size_t kBlock = 64; ///< columns that are done together
+
+/// Calls `visit` for tiles of the numbers from `begin` to `end`, in parallel.
+template <typename Visit>
+void visitTiles(size_t begin, size_t end, size_t tile, Visit visit) {
+  if (begin < end)
+    llvm::parallelFor(0, llvm::divideCeil(end - begin, tile), [&](size_t k) { visit(begin + k * tile, std::min(end, begin + (k + 1) * tile)); });
+}
+
+/// Finishes columns of one row, those before them being done: `row` may lie in the block itself.
+void finishRow(Matrix &a, size_t k, size_t begin, size_t end) {
+  double *row = a.row(k);
+  for (size_t j = begin; j < std::min(end, k + 1); ++j) {
+    const double *other = a.row(j);
+    double sum = row[j] - multiplyInParts(row + begin, other + begin, j - begin);
+    row[j] = j == k ? std::sqrt(std::max(sum, 1e-300)) : sum / other[j];
   }
 }
 
-/// Inverts a lower triangular matrix, row by row.
+/// Turns a symmetric positive definite matrix into its lower Cholesky factor; what lies above the diagonal becomes 0. A block of columns is finished, then taken out of all that lie behind it.
+void factorize(Matrix &a) {
+  constexpr size_t kTile = 16;
+  for (size_t begin = 0; begin < a.size; begin += kBlock) {
+    size_t end = std::min(begin + kBlock, a.size);
+    for (size_t k = begin; k < end; ++k)
+      finishRow(a, k, begin, end);
+    visitTiles(end, a.size, kTile, [&](size_t first, size_t last) {
+      for (size_t k = first; k < last; ++k)
+        finishRow(a, k, begin, end);
+    });
+    visitTiles(end, a.size, kTile, [&](size_t first, size_t last) {
+      for (size_t j = end; j < last; ++j)
+        for (size_t k = std::max(first, j); k < last; ++k)
+          a.row(k)[j] -= multiplyInParts(a.row(k) + begin, a.row(j) + begin, end - begin);
+    });
+  }
+  for (size_t k = 0; k < a.size; ++k)
+    std::fill(a.row(k) + k + 1, a.row(k) + a.size, 0.0);
+}
+
+/// Inverts a lower triangular matrix: blocks of the inverse's columns do not need each other.
 Matrix invertLower(Matrix &lower) {
   Matrix inverse(lower.size);
-  for (size_t k = 0; k < lower.size; ++k) {
-    double *row = inverse.row(k), scale = 1 / lower.row(k)[k];
-    for (size_t t = 0; t < k; ++t) {
-      const double *other = inverse.row(t), factor = -lower.row(k)[t] * scale;
-      for (size_t j = 0; j <= t; ++j)
-        row[j] += factor * other[j];
+  visitTiles(0, lower.size, kBlock, [&](size_t begin, size_t end) {
+    size_t width = end - begin;
+    std::vector<double> block((lower.size - begin) * width);
+    for (size_t k = begin; k < lower.size; ++k) {
+      double *own = block.data() + (k - begin) * width;
+      if (k < end)
+        own[k - begin] = 1;
+      for (size_t t = begin; t < k; ++t) {
+        const double *other = block.data() + (t - begin) * width, factor = lower.row(k)[t];
+        for (size_t j = 0; j < width; ++j)
+          own[j] -= factor * other[j];
+      }
+      for (size_t j = 0; j < width; ++j)
+        own[j] /= lower.row(k)[k];
+      std::copy(own, own + width, inverse.row(k) + begin);
     }
-    row[k] = scale;
-  }
+  });
   return inverse;
 }
 

@@ -12,8 +12,8 @@ namespace {
 /// One output's weights and what its groups stand for; the error is e^T H e, e being the difference.
 class Output {
 public:
-  Output(const float *weights, const std::vector<float> &hessian, size_t terms, size_t size, int bits, RoundedGroup *groups)
-      : weights(weights), hessian(hessian), terms(terms), size(size), most(static_cast<float>((1 << bits) - 1)), groups(groups), slope(terms) {}
+  Output(const float *weights, const std::vector<float> &hessian, size_t terms, const IntegerForm &form, RoundedGroup *groups)
+      : weights(weights), hessian(hessian), terms(terms), size(form.size), least(form.getLeast()), most(form.getMost()), groups(groups), slope(terms) {}
 
   /// slope := H e, after a call for each term
   void addError(size_t k) { addToSlope(k, weights[k] - groups[k / size].scale * getBase(k)); }
@@ -22,7 +22,7 @@ public:
   void moveInteger(size_t k) {
     RoundedGroup &group = groups[k / size];
     uint8_t &integer = group.integers[k % size];
-    float wish = static_cast<float>(integer) + slope[k] / (getRow(k)[k] * group.scale), level = std::clamp(std::nearbyint(wish), 0.0f, most);
+    float wish = static_cast<float>(integer) + slope[k] / (getRow(k)[k] * group.scale), level = std::clamp(std::nearbyint(wish), least, most);
     if (level == static_cast<float>(integer))
       return;
     addToSlope(k, -group.scale * (level - static_cast<float>(integer)));
@@ -69,13 +69,13 @@ private:
   const float *weights;
   const std::vector<float> &hessian;
   size_t terms, size;
-  float most, change = 0;
+  float least, most, change = 0;
   RoundedGroup *groups;
   std::vector<float> slope;
 };
 
 /// Improves some outputs in step: each row of H is read once for all of them.
-void improve(std::vector<Output> &outputs, size_t terms, size_t size) {
+void improve(std::vector<Output> &outputs, size_t terms, size_t size, bool movesScales) {
   auto each = [&](size_t begin, size_t end, auto step) {
     for (size_t k = begin; k < end; ++k)
       for (Output &output : outputs)
@@ -89,7 +89,7 @@ void improve(std::vector<Output> &outputs, size_t terms, size_t size) {
   each(0, terms, [](Output &output, size_t k) { output.addError(k); });
   for (int turn = 0; turn < 3; ++turn) {
     moveIntegers();
-    for (size_t begin = 0; begin < terms; begin += size) {
+    for (size_t begin = 0; movesScales && begin < terms; begin += size) {
       for (Output &output : outputs)
         output.fitScale(begin);
       each(begin, std::min(begin + size, terms), [](Output &output, size_t k) { output.followScale(k); });
@@ -102,9 +102,9 @@ void improve(std::vector<Output> &outputs, size_t terms, size_t size) {
 
 } // namespace
 
-void descend(const std::vector<float> &weights, const Gram &gram, double damping, size_t size, int bits, std::vector<RoundedGroup> &groups) {
+void descend(const std::vector<float> &weights, const Gram &gram, double damping, const IntegerForm &form, bool movesScales, std::vector<RoundedGroup> &groups) {
   constexpr size_t kTogether = 16;
-  size_t terms = gram.terms, perOutput = (terms + size - 1) / size, count = weights.size() / terms;
+  size_t terms = gram.terms, perOutput = (terms + form.size - 1) / form.size, count = weights.size() / terms;
   std::vector<float> hessian(gram.values.begin(), gram.values.end());
   auto added = static_cast<float>(damping * gram.getMean());
   for (size_t k = 0; k < terms; ++k)
@@ -112,8 +112,8 @@ void descend(const std::vector<float> &weights, const Gram &gram, double damping
   llvm::parallelFor(0, llvm::divideCeil(count, kTogether), [&](size_t part) {
     std::vector<Output> outputs;
     for (size_t n = part * kTogether; n < std::min(count, (part + 1) * kTogether); ++n)
-      outputs.emplace_back(weights.data() + n * terms, hessian, terms, size, bits, groups.data() + n * perOutput);
-    improve(outputs, terms, size);
+      outputs.emplace_back(weights.data() + n * terms, hessian, terms, form, groups.data() + n * perOutput);
+    improve(outputs, terms, form.size, movesScales);
   });
 }
 

@@ -12,19 +12,18 @@ namespace {
 /// Rounds one output's weights.
 class Row {
 public:
-  Row(float *weights, const std::vector<float> &errorRows, size_t terms, size_t size, int bits) : weights(weights), errorRows(errorRows), terms(terms), size(size), bits(bits), errors(terms) {}
+  Row(float *weights, const std::vector<float> &errorRows, size_t terms, const IntegerForm &form) : weights(weights), errorRows(errorRows), terms(terms), form(form), errors(terms) {}
 
   /// Rounds the columns of a block.
   void roundBlock(size_t begin, size_t end, std::vector<RoundedGroup> &groups) {
-    auto most = static_cast<float>((1 << bits) - 1);
     for (size_t k = begin; k < end; ++k) {
-      if (k % size == 0) {
+      if (k % form.size == 0) {
         // The scale fits the weights as they are by now.
-        groups.push_back(roundGroup(weights + k, std::min(size, terms - k), bits, RoundingMethod::mse));
+        groups.push_back(roundToForm(weights + k, std::min(form.size, terms - k), form));
         groups.back().integers.clear();
       }
       RoundedGroup &group = groups.back();
-      float level = std::clamp(std::nearbyint(weights[k] / group.scale + group.zero), 0.0f, most);
+      float level = std::clamp(std::nearbyint(weights[k] / group.scale + group.zero), form.getLeast(), form.getMost());
       group.integers.push_back(static_cast<uint8_t>(level));
       const float *row = errorRows.data() + k * terms;
       errors[k] = (weights[k] - group.scale * (level - group.zero)) / row[k];
@@ -45,12 +44,24 @@ public:
 private:
   float *weights;
   const std::vector<float> &errorRows;
-  size_t terms, size;
-  int bits;
+  size_t terms;
+  IntegerForm form;
   std::vector<float> errors;
 };
 
 } // namespace
+
+RoundedGroup roundToForm(const float *weights, size_t count, const IntegerForm &form) {
+  if (!form.isSymmetric)
+    return roundGroup(weights, count, form.bits, RoundingMethod::mse);
+  std::vector<int8_t> integers(count);
+  RoundedGroup group;
+  group.scale = roundChannel(weights, count, 1, RoundingMethod::mse, integers.data());
+  group.zero = kByteZero;
+  for (int8_t integer : integers)
+    group.integers.push_back(static_cast<uint8_t>(integer + kByteZero));
+  return group;
+}
 
 /// Outputs that go through a matrix of terms together, so that its rows are read once for all of them.
 constexpr size_t kTogether = 16;
@@ -92,12 +103,24 @@ void GramRounding::fitToOtherRows(std::vector<float> &weights, const Gram &cross
   addProduct(scaled, errorRows, size, false, weights);
 }
 
-std::vector<RoundedGroup> GramRounding::round(std::vector<float> weights, size_t size, int bits) const {
-  size_t terms = gram.terms, outputs = weights.size() / terms, blockSize = std::max<size_t>(128, size);
-  std::vector<float> wanted = weights;
+std::vector<RoundedGroup> GramRounding::round(std::vector<float> weights, const IntegerForm &form, RoundingMethod method) const {
+  std::vector<RoundedGroup> all;
+  bool isInTurn = method == RoundingMethod::gptq;
+  if (isInTurn)
+    all = roundInTurn(weights, form);
+  for (size_t begin = 0; !isInTurn && begin < weights.size(); begin += gram.terms)
+    for (size_t k = 0; k < gram.terms; k += form.size)
+      all.push_back(roundToForm(weights.data() + begin + k, std::min(form.size, gram.terms - k), form));
+  descend(weights, gram, damping, form, isInTurn, all);
+  return all;
+}
+
+std::vector<RoundedGroup> GramRounding::roundInTurn(std::vector<float> weights, const IntegerForm &form) const {
+  // A block holds whole groups, or a part of a whole row.
+  size_t terms = gram.terms, outputs = weights.size() / terms, blockSize = form.size > 256 ? 128 : std::max<size_t>(128, form.size);
   std::vector<Row> rows;
   for (size_t n = 0; n < outputs; ++n)
-    rows.emplace_back(weights.data() + n * terms, errorRows, terms, size, bits);
+    rows.emplace_back(weights.data() + n * terms, errorRows, terms, form);
   std::vector<std::vector<RoundedGroup>> groups(outputs);
   // All outputs take a block before the next: its rows of the factor stay in the cache.
   for (size_t begin = 0; begin < terms; begin += blockSize)
@@ -109,7 +132,6 @@ std::vector<RoundedGroup> GramRounding::round(std::vector<float> weights, size_t
   std::vector<RoundedGroup> all;
   for (std::vector<RoundedGroup> &own : groups)
     std::move(own.begin(), own.end(), std::back_inserter(all));
-  descend(wanted, gram, damping, size, bits, all);
   return all;
 }
 

@@ -1,4 +1,5 @@
-// Rounding that knows what the inputs look like: GPTQ (Frantar et al. 2022), with the plain model's values as the aim (as GPTAQ, Li et al. 2025), and coordinate descent behind it.
+// Rounding that knows what the inputs look like: GPTQ (Frantar et al. 2022), with the plain model's values as the aim (as GPTAQ, Li et al. 2025), and coordinate descent behind it; or, from the nearest integers on
+// and with their scales, coordinate descent alone, on the error that AdaRound (Nagel et al. 2020) lowers by relaxation.
 #ifndef ONAGER_LIB_COMPRESS_GPTQ_H
 #define ONAGER_LIB_COMPRESS_GPTQ_H
 
@@ -6,6 +7,18 @@
 #include "lib/Compress/Rounding.h"
 
 namespace onager::compress {
+
+/// The integers that weights become: in groups of so many terms of a row, 0 .. 2^bits - 1 with a zero point of their own; or symmetric, 1 .. 255 with the zero point kByteZero.
+struct IntegerForm {
+  size_t size;
+  int bits;
+  bool isSymmetric = false;
+  float getLeast() const { return isSymmetric ? 1 : 0; }
+  float getMost() const { return static_cast<float>((1 << bits) - 1); }
+};
+
+/// Rounds a group to its form, with the range of the smallest squared error.
+RoundedGroup roundToForm(const float *weights, size_t count, const IntegerForm &form);
 
 /// Rounds products of one input, whose rows X it knows by their Gram matrix.
 class GramRounding {
@@ -17,20 +30,22 @@ public:
   /// W + W (Y^T X - X^T X) (X^T X + damping)^-1, the smaller the fewer rows there are, none below two rows for a term.
   void fitToOtherRows(std::vector<float> &weights, const Gram &cross) const;
 
-  /// Rounds weights to groups of `size` terms with integer zero points: for each output its groups, one after the other. Terms are rounded in turn, and each one's error
-  /// is made up for by the weights that follow, as the inverse of the Gram matrix says; `descend` improves the result.
-  std::vector<RoundedGroup> round(std::vector<float> weights, size_t size, int bits) const;
+  /// Rounds weights with integer zero points: for each output its groups, one after the other. With gptq terms are rounded in turn, and each one's error is made up for by the weights that
+  /// follow, as the inverse of the Gram matrix says; `descend` improves the result. With adaround it starts from the nearest integers.
+  std::vector<RoundedGroup> round(std::vector<float> weights, const IntegerForm &form, RoundingMethod method) const;
 
 private:
+  std::vector<RoundedGroup> roundInTurn(std::vector<float> weights, const IntegerForm &form) const;
+
   Gram gram;
   double damping;
   float trust; ///< the part of the least squares that is taken
   std::vector<float> errorRows;
 };
 
-/// Lowers the error of rounded weights on the rows of `gram` by coordinate descent: in turns each integer, and the scale of each group, moves to its best beside the others. `damping` times the
+/// Lowers the error of rounded weights on the rows of `gram` by coordinate descent: in turns each integer and, with `movesScales`, the scale of each group moves to its best beside the others. `damping` times the
 /// mean of the diagonal is added to it.
-void descend(const std::vector<float> &weights, const Gram &gram, double damping, size_t size, int bits, std::vector<RoundedGroup> &groups);
+void descend(const std::vector<float> &weights, const Gram &gram, double damping, const IntegerForm &form, bool movesScales, std::vector<RoundedGroup> &groups);
 
 } // namespace onager::compress
 

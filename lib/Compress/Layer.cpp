@@ -62,18 +62,24 @@ std::optional<Layer> findLayer(const ModelGraph &model, const onnx::NodeProto &n
 bool isGroup(int64_t group) { return group >= 16 && group <= 256 && (group & (group - 1)) == 0; }
 
 std::string explainUnfit(const ModelGraph &model, const Layer &layer, Scheme scheme) {
-  bool isGemm = layer.node->op_type() == "Gemm", isBlocks = scheme == Scheme::int4 || scheme == Scheme::int8Weights;
-  if (scheme == Scheme::int8 && layer.isTable())
+  bool isGemm = layer.node->op_type() == "Gemm", isConv = layer.node->op_type() == "Conv", isBytes = isQuantised(scheme);
+  if (hasByteInputs(scheme) && layer.isTable())
     return "a table has no activations";
+  if (hasCodebook(scheme) && layer.isTable())
+    return "tables have no form of 16 levels";
+  if (scheme == Scheme::int8Dynamic && model.getOpset() < 11)
+    return "operators before set 11 know no DynamicQuantizeLinear";
   if (scheme == Scheme::int4 && layer.isTable() && layer.dims[1] % 2)
     return "rows of an odd number of elements";
   if (scheme == Scheme::bf16 && !model.getQuantizeDomain().empty())
     return "operators before set 13 know no bfloat16";
-  if (isGemm && (isBlocks || scheme == Scheme::int8) && getInt(*layer.node, "transA", 0))
+  if (isGemm && isBytes && getInt(*layer.node, "transA", 0))
     return "the left operand is transposed";
-  if (isGemm && (isBlocks || scheme == Scheme::int8) && (getFloat(*layer.node, "alpha", 1) != 1 || getFloat(*layer.node, "beta", 1) != 1))
+  if (isGemm && isBytes && (getFloat(*layer.node, "alpha", 1) != 1 || getFloat(*layer.node, "beta", 1) != 1))
     return "the product has factors";
-  if (isBlocks && layer.node->op_type() == "Conv")
+  if (isConv && scheme == Scheme::int8Dynamic)
+    return "activations are rounded by what they hold in products, not in convolutions";
+  if (isConv && hasGroups(scheme))
     return "weights alone are quantised in products, not in convolutions";
   return {};
 }

@@ -15,11 +15,52 @@ double measureSqnr(const std::vector<float> &values, const std::vector<float> &r
 /// Lets a layer's node read other weights, of the dims of the old; where those were transposed, the node that does it for the new is appended.
 void setWeights(ModelGraph &model, const Layer &layer, const std::string &weights, onnx::NodeProto &node, std::vector<onnx::NodeProto> &nodes);
 
+/// Weights as bytes, [outputs, terms], with a scale for each output channel.
+struct ByteMatrix {
+  std::vector<int8_t> integers;
+  std::vector<float> scales;
+  size_t terms = 0;
+  double sqnr = 0;
+  /// The same in the order of the layer's weights, or of [terms, outputs].
+  std::string arrange(bool isTransposed) const;
+};
+ByteMatrix roundToBytes(const ModelGraph &model, const Layer &layer, const LayerRecipe &entry);
+
+/// The 16 levels of a scheme that has a codebook.
+const float *getCodebook(Scheme scheme);
+
+/// Rounds a row of a layer's weights as its recipe says, but for what needs data, and restores it.
+void roundRow(const LayerRecipe &entry, float *row, size_t terms);
+
+/// Products of a codebook of 16 levels, com.microsoft's MatMulBnb4; see its file.
+std::vector<onnx::NodeProto> makeCodebookNodes(ModelGraph &model, const Layer &layer, LayerRecipe &entry);
+
+/// A bias that is added behind a product.
+onnx::NodeProto makeBias(const Layer &layer, const std::string &product);
+
 /// Products with weights alone quantised, com.microsoft's MatMulNBits, and tables of such rows, com.microsoft's GatherBlockQuantized.
 std::vector<onnx::NodeProto> makeBlockNodes(ModelGraph &model, const Layer &layer, LayerRecipe &entry);
 
 /// Products, convolutions and tables of bf16 and f16: operands go through the narrow type and back, so that products are exact and sums are of f32.
 std::vector<onnx::NodeProto> makeNarrowNodes(ModelGraph &model, const Layer &layer, LayerRecipe &entry);
+
+/// Writes layers of the scheme int8-dynamic: DynamicQuantizeLinear, MatMulInteger, and a product with both scales.
+class DynamicForms {
+public:
+  explicit DynamicForms(ModelGraph &model) : model(model) {}
+  /// Appends a layer. Layers of one input share its rounding.
+  void addLayer(const Layer &layer, LayerRecipe &entry, std::vector<onnx::NodeProto> &nodes);
+
+private:
+  /// A value as bytes, with its scale and zero point.
+  struct Rounded {
+    std::string bytes, scale, zero;
+  };
+  const Rounded &round(const std::string &value, std::vector<onnx::NodeProto> &nodes);
+
+  ModelGraph &model;
+  std::map<std::string, Rounded> rounded;
+};
 
 /// Writes layers of the scheme int8 and the roundings of values that they read.
 class ByteForms {
@@ -43,7 +84,7 @@ private:
   };
 
   onnx::NodeProto makeNode(const char *op, const std::string &name, std::initializer_list<std::string> inputs, const std::string &output);
-  onnx::NodeProto makeWeights(const Layer &layer, RoundingMethod rounding, ByteWeights &made);
+  onnx::NodeProto makeWeights(const Layer &layer, const LayerRecipe &entry, ByteWeights &made);
   void addBias(const Layer &layer, const std::vector<float> &scales, onnx::NodeProto &node, std::vector<onnx::NodeProto> &nodes);
 
   ModelGraph &model;

@@ -259,7 +259,6 @@ std::string ModelGraph::serializeLayer(const onnx::NodeProto *node, const std::s
   return alone.SerializeAsString();
 }
 
-/// Names that a node reads, in its branches as well.
 static void addReads(const onnx::NodeProto &node, std::set<std::string> &names) {
   names.insert(node.input().begin(), node.input().end());
   for (const onnx::AttributeProto &attribute : node.attribute()) {
@@ -273,12 +272,20 @@ static void addReads(const onnx::NodeProto &node, std::set<std::string> &names) 
   }
 }
 
-onnx::ModelProto ModelGraph::copyPart(const std::vector<std::string> &values) const {
-  std::set<std::string> needed(values.begin(), values.end());
+std::set<std::string> listReads(const onnx::NodeProto &node) {
+  std::set<std::string> names;
+  addReads(node, names);
+  return names;
+}
+
+std::string ModelGraph::serializePart(const std::vector<std::string> &values, const std::vector<onnx::ValueInfoProto> &known) const {
+  std::set<std::string> needed(values.begin(), values.end()), given;
+  for (const onnx::ValueInfoProto &value : known)
+    given.insert(value.name());
   std::vector<const onnx::NodeProto *> nodes;
   for (int k = graph().node_size(); k-- > 0;) {
     const onnx::NodeProto &node = graph().node(k);
-    if (std::none_of(node.output().begin(), node.output().end(), [&](const std::string &name) { return needed.count(name); }))
+    if (std::none_of(node.output().begin(), node.output().end(), [&](const std::string &name) { return needed.count(name) && !given.count(name); }))
       continue;
     nodes.push_back(&node);
     addReads(node, needed);
@@ -289,7 +296,11 @@ onnx::ModelProto ModelGraph::copyPart(const std::vector<std::string> &values) co
   *part.mutable_functions() = model.functions();
   onnx::GraphProto *copy = part.mutable_graph();
   copy->set_name(graph().name());
-  *copy->mutable_input() = graph().input();
+  // A constant among the inputs that is left out is no input either.
+  for (const onnx::ValueInfoProto &input : graph().input())
+    if (needed.count(input.name()) || !isConstant(input.name()))
+      *copy->add_input() = input;
+  copy->mutable_input()->Add(known.begin(), known.end());
   for (auto node = nodes.rbegin(); node != nodes.rend(); ++node)
     *copy->add_node() = **node;
   for (const onnx::TensorProto &tensor : graph().initializer())
@@ -297,50 +308,6 @@ onnx::ModelProto ModelGraph::copyPart(const std::vector<std::string> &values) co
       *copy->add_initializer() = tensor;
   for (const std::string &value : values)
     copy->add_output()->set_name(value);
-  return part;
-}
-
-std::string ModelGraph::serializeGram(const std::string &value, int64_t terms, bool hasOther) const {
-  onnx::ModelProto part = copyPart({value});
-  onnx::GraphProto *copy = part.mutable_graph();
-  auto addNode = [&](const char *op, std::initializer_list<std::string> inputs, const std::string &output) {
-    onnx::NodeProto *node = copy->add_node();
-    node->set_op_type(op);
-    for (const std::string &input : inputs)
-      node->add_input(input);
-    node->add_output(output);
-    return node;
-  };
-  auto addOutput = [&](const std::string &left, const std::string &rows, const std::string &zero, const std::string &name) {
-    // Operator sets before 11 want the third operand.
-    setInt(*addNode("Gemm", {left, rows, zero}, name), "transA", 1);
-    copy->add_output()->set_name(name);
-  };
-  std::string shape = value + " shape", rows = value + " rows", zero = value + " zero", other = makeOtherName(value);
-  onnx::TensorProto *extents = copy->add_initializer();
-  extents->set_name(shape);
-  extents->set_data_type(onnx::TensorProto::INT64);
-  extents->add_dims(2);
-  extents->add_int64_data(-1);
-  extents->add_int64_data(terms);
-  onnx::TensorProto *nothing = copy->add_initializer();
-  nothing->set_name(zero);
-  nothing->set_data_type(onnx::TensorProto::FLOAT);
-  nothing->add_float_data(0);
-  addNode("Reshape", {value, shape}, rows);
-  copy->clear_output();
-  addOutput(rows, rows, zero, makeGramName(value));
-  addNode("Shape", {rows}, rows + " dims");
-  copy->add_output()->set_name(rows + " dims");
-  if (!hasOther)
-    return part.SerializeAsString();
-  onnx::ValueInfoProto *input = copy->add_input();
-  input->set_name(other);
-  onnx::TypeProto::Tensor *type = input->mutable_type()->mutable_tensor_type();
-  type->set_elem_type(onnx::TensorProto::FLOAT);
-  type->mutable_shape()->add_dim()->set_dim_param("rows of other");
-  type->mutable_shape()->add_dim()->set_dim_value(terms);
-  addOutput(other, rows, zero, makeCrossName(value));
   return part.SerializeAsString();
 }
 

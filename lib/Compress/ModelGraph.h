@@ -21,6 +21,11 @@ struct Weights {
 /// A model with all of its weights in memory. Names refer to values of the main graph; nodes inside of branches, loops and functions stay as they are.
 class ModelGraph {
 public:
+  ModelGraph() = default;
+  ModelGraph(const ModelGraph &other) : model(other.model) { index(); }
+  ModelGraph(ModelGraph &&) = default;
+  ModelGraph &operator=(ModelGraph &&) = default;
+
   /// Reads a model from a file, or from bytes where the path is empty. False and a reason where it is none, or larger than ONNX's format can hold.
   bool open(const std::string &path, std::string_view bytes, std::string &error);
 
@@ -66,19 +71,12 @@ public:
   std::string serialize() const { return model.SerializeAsString(); }
   /// The model with more outputs: values of the main graph.
   std::string serializeWithOutputs(const std::vector<std::string> &names) const;
-  /// What computes some values alone, as a model whose outputs they are.
-  std::string serializePart(const std::vector<std::string> &values) const { return copyPart(values).SerializeAsString(); }
-  /// What computes X^T X of a value's rows of so many elements, which has the name that makeGramName gives, and then the dims of X. With `hasOther` the model has one more input, makeOtherName's, other rows Y of as many elements and
-  /// as many rows, and one more output, Y^T X, makeCrossName's.
-  std::string serializeGram(const std::string &value, int64_t terms, bool hasOther) const;
+  /// What computes some values alone, as a model whose outputs they are. Its inputs are the model's and, behind them, values that are `known`, with their types.
+  std::string serializePart(const std::vector<std::string> &values, const std::vector<onnx::ValueInfoProto> &known = {}) const;
   /// A node alone as a model, with the constants that it reads, or that a node reads which it reads, and with `input`, of given dims, as the input: i64 where it holds indices, else f32.
   std::string serializeLayer(const onnx::NodeProto *node, const std::string &input, bool isIndices, const std::vector<int64_t> &dims) const;
-  static std::string makeGramName(const std::string &value) { return "gram of " + value; }
-  static std::string makeOtherName(const std::string &value) { return "other " + value; }
-  static std::string makeCrossName(const std::string &value) { return "cross gram of " + value; }
 
 private:
-  onnx::ModelProto copyPart(const std::vector<std::string> &values) const;
   void index();
   void indexReaders(const onnx::GraphProto &part);
 
@@ -88,6 +86,9 @@ private:
   std::map<std::string, size_t> readers;
   std::set<std::string> names;
 };
+
+/// The values that a node reads, in its branches as well.
+std::set<std::string> listReads(const onnx::NodeProto &node);
 
 /// Returns an attribute, or its default.
 int64_t getInt(const onnx::NodeProto &node, const std::string &name, int64_t otherwise);

@@ -9,8 +9,9 @@ namespace json = llvm::json;
 
 namespace onager::compress {
 
-static constexpr std::pair<const char *, Scheme> kSchemes[] = {{"keep", Scheme::keep}, {"bf16", Scheme::bf16}, {"f16", Scheme::f16}, {"int8", Scheme::int8}, {"int8-weights", Scheme::int8Weights}, {"int4", Scheme::int4}};
-static constexpr const char *kRoundings[] = {"rtn", "mse", "hqq", "gptq"}, *kRanges[] = {"minmax", "percentile", "entropy", "mse"};
+static constexpr std::pair<const char *, Scheme> kSchemes[] = {{"keep", Scheme::keep}, {"bf16", Scheme::bf16}, {"f16", Scheme::f16}, {"int8", Scheme::int8},
+                                                               {"int8-dynamic", Scheme::int8Dynamic}, {"int8-weights", Scheme::int8Weights}, {"int4", Scheme::int4}, {"nf4", Scheme::nf4}, {"fp4", Scheme::fp4}};
+static constexpr const char *kRoundings[] = {"rtn", "mse", "hqq", "gptq", "adaround"}, *kRanges[] = {"minmax", "percentile", "entropy", "mse"};
 
 const char *printScheme(Scheme scheme) {
   for (const auto &[name, value] : kSchemes)
@@ -36,6 +37,8 @@ static bool findName(llvm::ArrayRef<const char *> names, const std::string &name
   return found != names.end();
 }
 
+const char *printRoundingMethod(RoundingMethod method) { return kRoundings[static_cast<int>(method)]; }
+
 bool readRoundingMethod(const std::string &name, RoundingMethod &method) { return findName(kRoundings, name, method); }
 
 bool readRangeMethod(const std::string &name, RangeMethod &method) { return findName(kRanges, name, method); }
@@ -55,10 +58,15 @@ std::vector<std::string> listSchemes() {
 std::string explainUnfit(Scheme scheme, RoundingMethod rounding) {
   if (rounding == RoundingMethod::hqq && scheme != Scheme::int4)
     return "hqq is for int4";
-  if (rounding == RoundingMethod::gptq && scheme != Scheme::int4 && scheme != Scheme::int8Weights)
-    return "gptq is for int4 and int8-weights";
+  if (needsGram(rounding) && !isQuantised(scheme))
+    return "gptq and adaround are for schemes of integers";
+  if (hasCodebook(scheme) && rounding != RoundingMethod::rtn && rounding != RoundingMethod::mse)
+    return "codebooks are rounded to by rtn or mse";
   return {};
 }
+
+/// Bytes whose rows become floats again are next to lossless; there is no operator for rows of a codebook.
+static Scheme getTableScheme(Scheme scheme) { return hasByteInputs(scheme) ? Scheme::int8Weights : hasCodebook(scheme) ? Scheme::int4 : scheme; }
 
 LayerRecipe keepLayer(const ModelGraph &model, const Layer &layer, const std::string &reason) {
   LayerRecipe entry;
@@ -76,8 +84,7 @@ bool planRecipe(const ModelGraph &model, const Request &request, Recipe &recipe,
     std::optional<Layer> layer = findLayer(model, node);
     if (!layer)
       continue;
-    // Bytes whose rows become floats again are next to lossless.
-    Scheme scheme = request.scheme == Scheme::int8 && layer->isTable() ? Scheme::int8Weights : request.scheme;
+    Scheme scheme = layer->isTable() ? getTableScheme(request.scheme) : request.scheme;
     std::string reason = kept.erase(layer->name) ? "asked for" : explainUnfit(model, *layer, scheme);
     LayerRecipe entry = keepLayer(model, *layer, reason);
     if (reason.empty()) {
@@ -99,9 +106,15 @@ json::Value printRecipe(const Recipe &recipe) {
   for (const LayerRecipe &entry : recipe.layers) {
     json::Object object{{"node", json::fixUTF8(entry.node)}, {"op", entry.op}, {"scheme", printScheme(entry.scheme)}};
     if (isQuantised(entry.scheme))
-      object["rounding"] = kRoundings[static_cast<int>(entry.rounding)];
+      object["rounding"] = printRoundingMethod(entry.rounding);
     if (hasGroups(entry.scheme))
       object["group"] = entry.group;
+    if (!entry.shift.empty()) {
+      json::Array shift;
+      for (float number : entry.shift)
+        shift.push_back(static_cast<double>(number));
+      object["bias_shift"] = std::move(shift);
+    }
     if (!entry.reason.empty())
       object["reason"] = json::fixUTF8(entry.reason);
     layers.push_back(std::move(object));
@@ -165,8 +178,20 @@ private:
       unfit = explainUnfit(*layer, entry.rounding);
     if (entry.scheme != Scheme::keep && !unfit.empty())
       return fail("layer '" + entry.node + "': " + unfit);
+    if (!readShift(*object, layer->dims[static_cast<size_t>(layer->channelAxis)], entry))
+      return false;
     recipe.layers.push_back(std::move(entry));
     return true;
+  }
+
+  bool readShift(const json::Object &object, int64_t channels, LayerRecipe &entry) {
+    const json::Array *shift = object.getArray("bias_shift");
+    if (!shift)
+      return true;
+    for (const json::Value &value : *shift)
+      entry.shift.push_back(static_cast<float>(value.getAsNumber().value_or(NAN)));
+    bool isFine = static_cast<int64_t>(entry.shift.size()) == channels && llvm::all_of(entry.shift, [](float number) { return std::isfinite(number); });
+    return isFine || fail("layer '" + entry.node + "': expected a bias_shift of " + std::to_string(channels) + " numbers");
   }
 
   bool readActivation(const json::Object *object) {

@@ -1,7 +1,8 @@
 // What becomes of each layer of a model. Text form, which can be edited and gives the same bits when it is applied again:
 //
 //   {"version": 1, "range": "mse",
-//    "layers": [{"node": NAME, "op": "Conv", "scheme": "keep" | "bf16" | "f16" | "int8" | "int8-weights" | "int4", "rounding": "rtn" | "mse" | "hqq" | "gptq", "group": N, "reason": TEXT}, ...],
+//    "layers": [{"node": NAME, "op": "Conv", "scheme": "keep" | "bf16" | "f16" | "int8" | "int8-dynamic" | "int8-weights" | "int4" | "nf4" | "fp4",
+//                "rounding": "rtn" | "mse" | "hqq" | "gptq" | "adaround", "group": N, "bias_shift": [NUMBER, ...], "reason": TEXT}, ...],
 //    "activations": [{"value": NAME, "scale": NUMBER, "zero_point": 0 .. 255}, ...]}
 #ifndef ONAGER_LIB_COMPRESS_RECIPE_H
 #define ONAGER_LIB_COMPRESS_RECIPE_H
@@ -20,20 +21,28 @@ enum class Scheme {
   bf16,         ///< weights and activations rounded to bfloat16, sums of f32
   f16,          ///< the same to float16
   int8,         ///< weights and activations of 8 bits, scales of activations fixed beforehand
+  int8Dynamic,  ///< weights and activations of 8 bits, scales of activations found while the model runs
   int8Weights,  ///< weights of 8 bits in groups, activations of f32
-  int4          ///< weights of 4 bits in groups, activations of f32
+  int4,         ///< weights of 4 bits in groups, activations of f32
+  nf4,          ///< weights of 16 levels, quantiles of the normal distribution, in groups; activations of f32
+  fp4           ///< the same with the levels of a float of 4 bits
 };
 
 const char *printScheme(Scheme scheme);
 bool readScheme(const std::string &name, Scheme &scheme);
+const char *printRoundingMethod(RoundingMethod method);
 bool readRoundingMethod(const std::string &name, RoundingMethod &method);
 bool readRangeMethod(const std::string &name, RangeMethod &method);
 /// The names that these know; of schemes all but keep.
 std::vector<std::string> listSchemes(), listRoundingMethods(), listRangeMethods();
 /// True where weights take less than 16 bits, so that they are rounded to steps.
-inline bool isQuantised(Scheme scheme) { return scheme == Scheme::int8 || scheme == Scheme::int8Weights || scheme == Scheme::int4; }
+inline bool isQuantised(Scheme scheme) { return scheme >= Scheme::int8; }
+/// True where weights and activations are bytes.
+inline bool hasByteInputs(Scheme scheme) { return scheme == Scheme::int8 || scheme == Scheme::int8Dynamic; }
+/// True where weights are among 16 levels of a codebook.
+inline bool hasCodebook(Scheme scheme) { return scheme == Scheme::nf4 || scheme == Scheme::fp4; }
 /// True where weights alone are quantised, in groups.
-inline bool hasGroups(Scheme scheme) { return scheme == Scheme::int8Weights || scheme == Scheme::int4; }
+inline bool hasGroups(Scheme scheme) { return scheme >= Scheme::int8Weights; }
 
 /// What becomes of one layer, and what came of it.
 struct LayerRecipe {
@@ -43,7 +52,8 @@ struct LayerRecipe {
   int64_t group = 32;
   std::string reason;          ///< why it is kept
   uint64_t bytesBefore = 0, bytesAfter = 0;
-  std::vector<RoundedGroup> groups; ///< of gptq, whose integers need data: output by output
+  std::vector<RoundedGroup> groups; ///< of roundings by data: output by output
+  std::vector<float> shift;    ///< what is added to each output channel, to make up for the mean of what rounding changes; empty for nothing
   double weightSqnr = 0;       ///< signal to noise of the rounded weights, in dB
 };
 

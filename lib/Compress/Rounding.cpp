@@ -73,6 +73,33 @@ RoundedGroup roundGroup(const float *weights, size_t count, int bits, RoundingMe
   return best;
 }
 
+RoundedGroup roundToCodebook(const float *weights, size_t count, const float *levels, RoundingMethod method) {
+  constexpr size_t kLevels = 16;
+  float most = 0;
+  for (size_t k = 0; k < count; ++k)
+    most = std::max(most, std::abs(weights[k]));
+  RoundedGroup best;
+  double smallest = HUGE_VAL;
+  for (int step = 0; step <= (method == RoundingMethod::rtn ? 0 : 25); ++step) {
+    RoundedGroup group;
+    group.scale = most * (1 - 0.02f * static_cast<float>(step));
+    double error = 0;
+    for (size_t k = 0; k < count; ++k) {
+      auto getGap = [&](size_t level) { return std::abs(weights[k] - group.scale * levels[level]); };
+      size_t nearest = 0;
+      for (size_t level = 1; level < kLevels; ++level)
+        nearest = getGap(level) < getGap(nearest) ? level : nearest;
+      group.integers.push_back(static_cast<uint8_t>(nearest));
+      error += static_cast<double>(getGap(nearest)) * getGap(nearest);
+    }
+    if (error < smallest) {
+      smallest = error;
+      best = std::move(group);
+    }
+  }
+  return best;
+}
+
 float roundChannel(const float *weights, size_t count, size_t stride, RoundingMethod method, int8_t *integers) {
   float most = 0;
   for (size_t k = 0; k < count; ++k)

@@ -11,8 +11,14 @@ namespace onager::compress {
 
 /// How scales and zero points are chosen: the range as it is; the one with the smallest squared error; half-quadratic quantisation (HQQ, Badri and Shaji 2023),
 /// which lets few weights be far off for the sake of the many, and is for 4 bits;
-/// GPTQ, which needs to know the inputs (Gptq.h).
-enum class RoundingMethod { rtn, mse, hqq, gptq };
+/// GPTQ, and the objective of AdaRound (Nagel et al. 2020), which need to know the inputs (Gptq.h).
+enum class RoundingMethod { rtn, mse, hqq, gptq, adaround };
+
+/// True for methods that need to know the inputs.
+inline bool needsGram(RoundingMethod method) { return method == RoundingMethod::gptq || method == RoundingMethod::adaround; }
+
+/// The integer that stands for 0 where bytes lie around it: 1 .. 255.
+constexpr int kByteZero = 128;
 
 /// One group of weights: each stands for scale * (integer - zero), with integers from 0 to 2^bits - 1.
 struct RoundedGroup {
@@ -22,6 +28,9 @@ struct RoundedGroup {
 
 /// Rounds a group. Zero points are integers, but for HQQ's.
 RoundedGroup roundGroup(const float *weights, size_t count, int bits, RoundingMethod method);
+
+/// Rounds a group to scale * levels[integer], 16 levels; the scale is the largest magnitude, as bitsandbytes has it, or, but for rtn, the part of it with the smallest squared error.
+RoundedGroup roundToCodebook(const float *weights, size_t count, const float *levels, RoundingMethod method);
 
 /// Rounds a channel to -127 .. 127 around 0 and returns the scale.
 float roundChannel(const float *weights, size_t count, size_t stride, RoundingMethod method, int8_t *integers);

@@ -32,9 +32,13 @@ private:
   std::vector<onnx::NodeProto> makeForm(const Layer &layer, LayerRecipe &form) {
     if (hasGroups(form.scheme))
       return makeBlockNodes(model, layer, form);
-    if (form.scheme != Scheme::int8)
+    if (!hasByteInputs(form.scheme))
       return makeNarrowNodes(model, layer, form);
     std::vector<onnx::NodeProto> nodes;
+    if (form.scheme == Scheme::int8Dynamic) {
+      DynamicForms(model).addLayer(layer, form, nodes);
+      return nodes;
+    }
     ByteForms bytes(model, recipe);
     bytes.addRounding(layer.input, nodes);
     bytes.addLayer(layer, form, nodes);

@@ -2,7 +2,10 @@
 import hashlib
 import os
 import pathlib
+import tempfile
+from collections.abc import Mapping
 
+from ._compress import compress as compress_model
 from ._errors import CompileError
 
 Model = str | os.PathLike | bytes | bytearray | memoryview
@@ -34,15 +37,21 @@ def split_model(model: Model) -> tuple[str, bytes]:
     return os.fspath(model), b""
 
 
-def compile(model: Model, output: str | os.PathLike | None = None, *, report: list[str] | None = None, **options: object) -> str:
+def compile(model: Model, output: str | os.PathLike | None = None, *, report: list[str] | None = None, compress: Mapping[str, object] | None = None, **options: object) -> str:
     """Compiles a model (a path or its bytes) and returns the path of the artifact.
 
     Options are the command line's flags with underscores: target, opt_level, shape={"x": [1, 3, 224, 224]}, emit, name ...; one that may be repeated takes a list.
-    Without `output` the file goes to the cache folder. `report`, a list, gets the compile report (JSON text) appended.
+    `compress` are arguments of onager.compress, such as {"data": feeds, "quantize": "int8"}: the model is compressed first. Without `output` the file goes to the cache folder. `report`, a list, gets the compile report (JSON text) appended.
     Raises CompileError where the model is refused or an option is bad. Releases the GIL.
     """
     from . import _compiler, _runtime
 
+    if compress is not None:
+        with tempfile.TemporaryDirectory(prefix="onager-") as folder:
+            small = os.path.join(folder, "small.onnx")
+            compress_model(bytes(model) if isinstance(model, (bytearray, memoryview)) else model, output=small, **compress)
+            with open(small, "rb") as file:
+                return compile(file.read(), output, report=report, **options)
     path, data = split_model(model)
     pairs = _pairs(options)
     if output is None:

@@ -6,12 +6,13 @@ import os
 import pathlib
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ._errors import CompileError
+from ._measures import Measure, MeasureServer, split_measure
 
 Data = "str | os.PathLike[str] | Iterable[Mapping[str, ArrayLike]] | None"
 
@@ -27,13 +28,14 @@ def find_tool() -> str:
 
 
 def compress(model: str | os.PathLike[str] | bytes, data: Data = None, output: str | os.PathLike[str] | None = None, *, quantize: str | Sequence[str] | None = None,
-             recipe: Mapping | str | os.PathLike[str] | None = None, **options: object) -> dict:
+             recipe: Mapping | str | os.PathLike[str] | None = None, metric: Callable | tuple[Callable, str] | None = None, threshold: str | None = None, **options: object) -> dict:
     """Quantises an ONNX model and returns the report: sizes, errors on held-out samples, seconds of a run; its `recipe` is what was decided for each layer.
 
-    `data` is a folder of samples, `random:N`, or an iterable of feeds, of which each fifth is held out. `output` is where the model goes: ONNX where it ends in
-    .onnx, else compiled. `quantize` is int8, int8-weights or int4, or several of them to choose from by `budget` or `target_bpw`; a `recipe` of an earlier report, or
-    its file, does the same again. Other options are those of the command line: precision, budget, target_bpw, minimize, even_if_slower, range, rounding, group,
-    keep (a list), threads, prune ("flops=0.3"), mask ("2:4") and what belongs to them.
+    `data` is a folder of samples, `random:N`, `self:N` (texts that a language model draws itself), or an iterable of feeds, of which each fifth is held out. `output` is where the model goes: ONNX where it ends in
+    .onnx, else compiled. `quantize` is int8, int8-dynamic, int8-weights, int4, nf4 or fp4, or several of them to choose from by `budget` or `target_bpw`; a `recipe` of an earlier report, or
+    its file, does the same again. `metric` is a budget of one's own: a function of (expected, found), arrays of one output of one sample, that returns what is lost, with its
+    bound as (function, "<=0.1") or as `threshold`; for a bound such as ">=0.9" it returns 1 where nothing is lost. Its mean over samples counts, of the worst output. Other options are those of the command line: precision, budget, target_bpw, minimize, even_if_slower, range, rounding, group,
+    scaling ("smoothquant"), bias_correction, keep (a list), threads, prune ("flops=0.3"), mask ("2:4") and what belongs to them.
 
     Raises CompileError for models, data and options that cannot be used.
     """
@@ -50,10 +52,31 @@ def compress(model: str | os.PathLike[str] | bytes, data: Data = None, output: s
         for name, value in options.items():
             for one in value if isinstance(value, (list, tuple)) else [value]:
                 words += _spell("--" + name.replace("_", "-"), one)
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise CompileError(done.stderr.strip().removeprefix("onager: error: "), done.returncode)
-        return json.loads(done.stdout) | {"recipe": json.loads((place / "recipe.json").read_text(encoding="utf-8"))}
+        output = _run_tool(words) if metric is None else _run_measured(words, *split_measure(metric, threshold)[:2])
+        return json.loads(output) | {"recipe": json.loads((place / "recipe.json").read_text(encoding="utf-8"))}
+
+
+def _run_tool(words: list[str]) -> str:
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CompileError(done.stderr.strip().removeprefix("onager: error: "), done.returncode)
+    return done.stdout
+
+
+def _run_measured(words: list[str], measure: Measure, bound: str) -> str:
+    """Runs the command line, which asks this process for the metric."""
+    server = MeasureServer(measure)
+    words += ["--budget", "metric" + bound, "--metric-program", server.command]
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        with subprocess.Popen(words, stdout=output, stderr=errors, pass_fds=server.inherited) as tool:
+            server.serve()
+        output.seek(0)
+        errors.seek(0)
+        if server.failure is not None:
+            raise server.failure
+        if tool.returncode:
+            raise CompileError(errors.read().strip().removeprefix("onager: error: "), tool.returncode)
+        return output.read()
 
 
 def _spell(option: str, value: object) -> list[str]:

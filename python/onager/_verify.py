@@ -14,13 +14,10 @@ import numpy as np
 from ._compile import Model, compile
 from ._compress import Data, _provide_data, _provide_model, find_tool
 from ._errors import CompileError
+from ._measures import Measure, split_measure
 from ._session import InferenceSession
 
-Measure = Callable[[np.ndarray, np.ndarray], float]
 Metric = "str | Measure | tuple[Measure, str]"
-
-_ORDERS = {">=": lambda value, bound: value >= bound, "<=": lambda value, bound: value <= bound, ">": lambda value, bound: value > bound, "<": lambda value, bound: value < bound}
-
 
 def verify(model: Model, against: str | os.PathLike[str] | bytes = "O0", data: Data = None, metric: Metric | Sequence[Metric] | None = None, *, threshold: str | None = None,
            bisect: bool = False, per_node: bool = False, **options: object) -> dict:
@@ -37,7 +34,7 @@ def verify(model: Model, against: str | os.PathLike[str] | bytes = "O0", data: D
     """
     metrics = [metric] if isinstance(metric, (str, tuple)) or callable(metric) else list(metric or [])
     bounds = [one for one in metrics if isinstance(one, str)]
-    measures = [_split_measure(one, threshold) for one in metrics if not isinstance(one, str)]
+    measures = [split_measure(one, threshold) for one in metrics if not isinstance(one, str)]
     if measures and (bisect or per_node):
         raise ValueError("bisect and per_node take metrics of the command line, not functions")
     if measures and (data is None or str(data).startswith("random:")):
@@ -65,17 +62,6 @@ def verify(model: Model, against: str | os.PathLike[str] | bytes = "O0", data: D
         if measures:
             _measure(report, measures, bool(bounds), _Sides(source, os.fspath(other), place, options), samples)
         return report
-
-
-def _split_measure(one: object, threshold: str | None) -> tuple[Measure, str, Callable, float]:
-    measure, bound = one if isinstance(one, tuple) else (one, threshold)
-    if not callable(measure):
-        raise TypeError(f"expected a bound such as 'sqnr>=30' or a function, found {measure!r}")
-    order = next((order for order in (">=", "<=", ">", "<") if bound and bound.startswith(order)), None)
-    try:
-        return measure, str(bound), _ORDERS[order], float(bound[len(order):])
-    except (KeyError, TypeError, ValueError):
-        raise ValueError(f"expected the function's bound, such as '<=0.1', found {bound!r}") from None
 
 
 class _Sides:

@@ -183,6 +183,23 @@ def test_compiled_output_and_reports(network, samples, tmp_path):
     assert measure_sqnr(onager.InferenceSession(tmp_path / "small.so").run(None, {"x": x})[0], run_onnxruntime(network, x)) > 25
 
 
+def test_compile_compresses_as_well(network, samples, tmp_path):
+    """By the same options: the artifact gives what the compressed model gives, and the report has a section."""
+    options = ["--quantize", "int8", "--calibrate", samples, "--even-if-slower", "--threads", 1]
+    compress(network, tmp_path / "small.onnx", *options[:4])
+    run_command(ONAGER, "compile", network, "-o", tmp_path / "small.so", *options, "--report", tmp_path / "report.json", "--write-recipe", tmp_path / "recipe.json")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["launches"] and report["compression"]["held_out"][0]["sqnr"] > 25 and all(layer["scheme"] == "int8" for layer in report["compression"]["layers"])
+    run_command(ONAGER, "compile", network, "-o", tmp_path / "again.so", "--recipe", tmp_path / "recipe.json")
+    onager.compile(network, tmp_path / "python.so", compress={"data": str(samples), "quantize": "int8", "even_if_slower": True, "threads": 1})
+    x = draw(4, 100)
+    expected = onager.InferenceSession(tmp_path / "small.onnx").run(None, {"x": x})[0]
+    for name in ("small.so", "again.so", "python.so"):
+        assert np.array_equal(onager.InferenceSession(tmp_path / name).run(None, {"x": x})[0], expected), name
+    expect_error(run_onager("compile", network, "-o", tmp_path / "none.so", "--calibrate", samples), 2, "expected --quantize")
+    assert not (tmp_path / "none.so").exists()
+
+
 def test_samples_may_be_archives_folders_and_random(network, tmp_path):
     for k in range(2):
         np.savez(tmp_path / f"{k}.npz", x=draw(2, k))
@@ -214,7 +231,7 @@ def test_what_cannot_be_compressed_is_said(network, samples, tmp_path):
                                   (["--quantize", "int8", "--calibrate", tmp_path / "nowhere"], 4, "nowhere"), (["--quantize", "int8", "--calibrate", tmp_path / "empty"], 4, "holds no samples"),
                                   (["--quantize", "int8", "--calibrate", tmp_path / "bad"], 4, "holds no input 'x'"), (["--quantize", "int8", "--calibrate", "random:x"], 2, "random:N"),
                                   (["--quantize", "int8", "--calibrate", samples, "--keep", "nobody"], 3, "no layer 'nobody'"),
-                                  (["--quantize", "int8", "--calibrate", samples, "--rounding", "hqq"], 2, "hqq is for int4"), (["--quantize", "int8", "--calibrate", samples, "--rounding", "gptq"], 2, "gptq is for int4"),
+                                  (["--quantize", "int8", "--calibrate", samples, "--rounding", "hqq"], 2, "hqq is for int4"), (["--precision", "bf16", "--rounding", "gptq"], 2, "gptq and adaround are for schemes of integers"),
                                   (["--quantize", "int4", "--rounding", "gptq", "--keep", "head"], 2, "gptq needs data"),
                                   (["--quantize", "int4", "--group", "20"], 2, "20"), (["--recipe", broken], 4, "the recipe"), (["--recipe", other], 4, "no layer 'nobody'"),
                                   (["--recipe", unknown], 4, "unknown scheme 'int3'"), (["--recipe", unknown, "--quantize", "int8"], 2, "excludes")]:

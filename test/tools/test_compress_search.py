@@ -2,11 +2,15 @@
 import html.parser
 import itertools
 import json
+import os
+import shutil
+import subprocess
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from PIL import Image
 from onnx import TensorProto, helper, numpy_helper
 
 import onager
@@ -16,7 +20,7 @@ from support.tool import expect_error, run_command, run_onager
 WIDTH, LAYERS = 64, 6
 
 
-def make_language_model(seed: int = 0, outliers: float = 8.0) -> onnx.ModelProto:
+def make_language_model(seed: int = 0, outliers: float = 8.0, layers: int = LAYERS) -> onnx.ModelProto:
     """Embeddings, gated residual products of unequal sensitivity, and a head."""
     random = np.random.default_rng(seed)
     tensors, nodes, last = [], [], "h0"
@@ -29,7 +33,7 @@ def make_language_model(seed: int = 0, outliers: float = 8.0) -> onnx.ModelProto
         return name
 
     nodes.append(helper.make_node("Gather", [weights("table", 200, WIDTH), "ids"], [last], "embedding"))
-    for k in range(LAYERS):
+    for k in range(layers):
         nodes += [helper.make_node("MatMul", [last, weights(f"w{k}", WIDTH, WIDTH)], [f"m{k}"], f"product{k}"), helper.make_node("Tanh", [f"m{k}"], [f"t{k}"]),
                   helper.make_node("Add", [last, f"t{k}"], [f"h{k + 1}"], f"residual{k}")]
         last = f"h{k + 1}"
@@ -194,6 +198,32 @@ def test_reports_are_pages(language, ids, tmp_path):
     assert not outline.open and outline.tags.count("circle") >= 2
     for part in ("embedding", "product3", "logits", "int4", "int8-weights", "budget kl<=0.0015", "16 calibration samples, 4 held out", "milliseconds of a run"):
         assert part in text, part
+
+
+def find_browser() -> str:
+    """Returns a browser that runs without a screen; skips the test where there is none."""
+    for name in (os.environ.get("ONAGER_BROWSER"), "chromium-headless-shell", "chromium", "google-chrome"):
+        if name and shutil.which(name):
+            return name
+    pytest.skip("NO BROWSER: apt-get install chromium-headless-shell, or name one in ONAGER_BROWSER, to see reports drawn")
+
+
+def test_reports_are_drawn_by_a_browser(language, ids, tmp_path):
+    browser, page, picture = find_browser(), tmp_path / "report.html", tmp_path / "page.png"
+    compress(language, tmp_path / "small.onnx", "--quantize", "int4,int8-weights", "--budget", "kl<=0.0015", "--calibrate", ids, "--report", page)
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1280,1600", f"--user-data-dir={tmp_path / 'profile'}"]
+    shown = subprocess.run([browser, *options, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120, check=True).stdout
+    outline = Outline()
+    outline.feed(shown)
+    rows = json.loads(run_command(ONAGER, "compress", language, "-o", tmp_path / "again.onnx", "--quantize", "int4", "--json"))["layers"]
+    # What the browser made of the page has a row for each layer: no tag was mended or moved.
+    assert outline.tags.count("tr") == 2 + 2 + 1 + len(rows) + 1 and outline.tags.count("circle") == page.read_text().count("<circle")
+    subprocess.run([browser, *options, f"--screenshot={picture}", page.as_uri()], capture_output=True, timeout=120, check=True)
+    pixels = np.asarray(Image.open(picture).convert("RGB")).astype(int)
+    assert pixels.shape == (1600, 1280, 3)
+    assert (np.abs(pixels - [0x00, 0xAA, 0x77]).sum(-1) < 12).sum() > 60, "the choice is drawn as a dot"
+    inked = (pixels < 128).all(-1)
+    assert inked.sum() > 3000 and not inked[:, :40].any() and not inked[:, -40:].any(), "text fits between the margins"
 
 
 def test_what_cannot_be_searched_is_said(language, ids, tmp_path):

@@ -2,6 +2,8 @@
 #include "lib/Compress/Gptq.h"
 #include "lib/Compress/Histogram.h"
 #include "lib/Compress/Rounding.h"
+#include "llvm/Support/Parallel.h"
+#include "test/unit/Support.h"
 #include <cmath>
 #include <gtest/gtest.h>
 #include <random>
@@ -179,7 +181,7 @@ Gram makeIdentity(size_t terms, size_t zeros = 0) {
 
 TEST(Gptq, InputsThatAreIndependentLeaveLittleToGain) {
   std::vector<float> weights = draw(4 * 64, 1);
-  std::vector<RoundedGroup> groups = GramRounding(makeIdentity(64), 4096).round(weights, 32, 4);
+  std::vector<RoundedGroup> groups = GramRounding(makeIdentity(64), 4096).round(weights, {32, 4}, RoundingMethod::gptq);
   ASSERT_EQ(groups.size(), 8u);
   for (size_t g = 0; g < groups.size(); ++g) {
     std::vector<float> own(weights.begin() + static_cast<std::ptrdiff_t>(g * 32), weights.begin() + static_cast<std::ptrdiff_t>(g * 32 + 32));
@@ -271,13 +273,41 @@ TEST(Gptq, ProductsOfInputsThatDependComeNearer) {
   std::vector<RoundedGroup> plain;
   for (size_t g = 0; g < kTerms / 32; ++g)
     plain.push_back(roundGroup(weights.data() + g * 32, 32, 4, RoundingMethod::mse));
-  EXPECT_LT(measureOutputs(GramRounding(gram, kRows).round(weights, 32, 4)), 0.7 * measureOutputs(plain));
+  std::vector<RoundedGroup> inTurn = GramRounding(gram, kRows).round(weights, {32, 4}, RoundingMethod::gptq), near = GramRounding(gram, kRows).round(weights, {32, 4}, RoundingMethod::adaround);
+  EXPECT_LT(measureOutputs(inTurn), 0.7 * measureOutputs(plain));
+  EXPECT_LT(measureOutputs(near), 0.8 * measureOutputs(plain));
+  for (size_t g = 0; g < near.size(); ++g)
+    EXPECT_EQ(near[g].scale, plain[g].scale) << "adaround moves integers alone";
+}
+
+TEST(Gptq, BytesLieAroundZeroInWholeRows) {
+  constexpr size_t kTerms = 300; // more than a block of columns
+  std::vector<float> weights = draw(3 * kTerms, 7);
+  weights[5] = 9;
+  for (RoundingMethod method : {RoundingMethod::gptq, RoundingMethod::adaround}) {
+    std::vector<RoundedGroup> rows = GramRounding(makeIdentity(kTerms), 8 * kTerms).round(weights, {kTerms, 8, true}, method);
+    ASSERT_EQ(rows.size(), 3u);
+    for (size_t n = 0; n < rows.size(); ++n) {
+      EXPECT_EQ(rows[n].zero, kByteZero);
+      ASSERT_EQ(rows[n].integers.size(), kTerms);
+      EXPECT_GE(*std::min_element(rows[n].integers.begin(), rows[n].integers.end()), 1);
+      for (size_t k = 0; k < kTerms; ++k)
+        EXPECT_NEAR(rows[n].scale * (static_cast<float>(rows[n].integers[k]) - kByteZero), weights[n * kTerms + k], 3 * rows[n].scale);
+    }
+  }
+}
+
+TEST(Gptq, LinkingLeavesParallelLoopsParallel) {
+  // lld runs with one thread, which is LLVM's number for all loops while it does.
+  unsigned before = llvm::parallel::strategy.ThreadsRequested;
+  EXPECT_FALSE(onager::test::compileModel(onager::test::makeModel("(float[N] x) => (float[N] y)", "y = Relu(x)")).empty());
+  EXPECT_EQ(llvm::parallel::strategy.ThreadsRequested, before);
 }
 
 TEST(Gptq, InputsThatWereAlwaysZeroAreNoDivision) {
   std::vector<float> weights = draw(32, 4), nothing(32 * 32);
   Gram gram;
   gram.add(nothing.data(), nothing.size());
-  for (const RoundedGroup &group : GramRounding(gram, 0).round(weights, 16, 4))
+  for (const RoundedGroup &group : GramRounding(gram, 0).round(weights, {16, 4}, RoundingMethod::gptq))
     EXPECT_TRUE(std::isfinite(group.scale) && group.integers.size() == 16);
 }

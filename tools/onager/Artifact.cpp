@@ -34,12 +34,12 @@ ModelSource openSource(const std::string &path) {
   return {path, "", path, StringRef(head, count) == kElfMagic};
 }
 
-Artifact compileSource(const ModelSource &source, CompileOptions options, CompileResult *told) {
+Artifact compileSource(ModelSource source, CompileOptions options, CompileResult *told) {
   if (options.sanitize)
     enterSanitizer(source.bytes);
   auto temporary = std::make_shared<TemporaryPath>(TemporaryPath::file, "so");
   options.model = source.path;
-  options.bytes = source.bytes;
+  options.bytes = std::move(source.bytes);
   options.output = temporary->get();
   showProgress("compiling " + source.shown + " at -O" + std::to_string(options.optLevel));
   CompileResult result = compile(options);

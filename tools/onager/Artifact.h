@@ -32,7 +32,7 @@ struct Artifact {
 };
 
 /// Compiles a model to a temporary file, which this process will load. What the compiler says of it goes to `told`, if there is one.
-Artifact compileSource(const ModelSource &source, CompileOptions options, CompileResult *told = nullptr);
+Artifact compileSource(ModelSource source, CompileOptions options, CompileResult *told = nullptr);
 
 /// Returns the artifact that the source is or, compiled with the given options, becomes.
 Artifact provideArtifact(const ModelSource &source, const CompilerArguments &arguments);

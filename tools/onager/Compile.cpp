@@ -1,6 +1,8 @@
 // onager compile: a model becomes an artifact, or the IR of a stage.
 #include "Artifact.h"
 #include "CrashReport.h"
+#include "compress/Compression.h"
+#include "llvm/Support/FormatVariadic.h"
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <optional>
@@ -12,6 +14,8 @@ namespace {
 struct CompileArguments {
   std::string model, output, report;
   CompilerArguments compiler;
+  CompressArguments compression;
+  CLI::App *compressionGroup = nullptr; ///< tells whether any of its options was given
 };
 
 } // namespace
@@ -28,6 +32,31 @@ static CompileResult compileOrFail(const CompileOptions &options) {
   return result;
 }
 
+/// Gives the options their model, compressed where that is asked for; returns what is told of it then. `held` keeps the bytes that the options refer to.
+static std::optional<llvm::json::Value> takeModel(const CompileArguments &arguments, CompileOptions &options, std::string &held) {
+  if (arguments.compressionGroup->count_all() > 0) {
+    Compression compression(arguments.compression);
+    held = compression.rewrite(!arguments.report.empty());
+    options.bytes = held;
+    return compression.tell();
+  }
+  ModelSource source = openSource(arguments.model);
+  options.model = source.path;
+  held = std::move(source.bytes);
+  options.bytes = held;
+  rememberInput(held);
+  return std::nullopt;
+}
+
+/// Adds a section to a report.
+static std::string addSection(const std::string &report, const std::string &name, llvm::json::Value section) {
+  llvm::Expected<llvm::json::Value> whole = llvm::json::parse(report);
+  if (!whole)
+    throw Failure(Status::internal, llvm::toString(whole.takeError()));
+  (*whole->getAsObject())[name] = std::move(section);
+  return llvm::formatv("{0:2}", *whole);
+}
+
 static Status runCompile(const CompileArguments &arguments) {
   CompileOptions options = arguments.compiler.resolve();
   bool isText = makesText(options);
@@ -35,14 +64,12 @@ static Status runCompile(const CompileArguments &arguments) {
     throw Failure(Status::badOption, "no output file given; use -o FILE");
   if (!arguments.report.empty() && !options.stopAfter.empty() && isText)
     throw Failure(Status::badOption, "--report does not go with --stop-after");
-  ModelSource source = openSource(arguments.model);
-  options.model = source.path;
-  options.bytes = source.bytes;
-  rememberInput(source.bytes);
   std::optional<StagedFile> report;
   if (!arguments.report.empty())
     report.emplace(arguments.report);
-  showProgress("compiling " + source.shown);
+  std::string held;
+  std::optional<llvm::json::Value> told = takeModel(arguments, options, held);
+  showProgress("compiling " + arguments.model);
   CompileResult result;
   bool isSpecial = !isText && isSpecialFile(arguments.output);
   if (isSpecial && (options.emit == "obj" || options.emit == "lib" || options.weights == "separate"))
@@ -60,7 +87,7 @@ static Status runCompile(const CompileArguments &arguments) {
     result = compileOrFail(options);
   }
   if (report) {
-    report->write(result.report + "\n");
+    report->write((told ? addSection(result.report, "compression", std::move(*told)) : result.report) + "\n");
     report->commit();
   }
   return Status::ok;
@@ -72,7 +99,14 @@ Command addCompile(CLI::App &app) {
   app.add_option("-o,--output", arguments->output, "Where the result goes; - is standard output")->type_name("FILE");
   app.add_option("--report", arguments->report, "Write a report: units, weights, seconds by stage")->type_name("R.json");
   arguments->compiler.addAll(app);
-  return [arguments] { return runCompile(*arguments); };
+  arguments->compressionGroup = app.add_option_group("Compression", "Compress the model first, as onager compress does");
+  arguments->compression.addOptions(*arguments->compressionGroup);
+  return [arguments] {
+    arguments->compression.model = arguments->model;
+    if (arguments->compressionGroup->count_all() > 0)
+      arguments->compression.check();
+    return runCompile(*arguments);
+  };
 }
 
 } // namespace onager::cli

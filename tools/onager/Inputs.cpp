@@ -108,6 +108,13 @@ static std::pair<std::string, int64_t> parseDim(const std::string &argument) {
   return {name.str(), extent};
 }
 
+std::optional<int64_t> InputArguments::findDim(const rt::Manifest &manifest, size_t symbol) const {
+  for (const std::string &argument : dims)
+    if (auto [name, extent] = parseDim(argument); name == getSymbolName(manifest, symbol))
+      return extent;
+  return std::nullopt;
+}
+
 std::vector<int64_t> InputArguments::bindSymbols(const rt::Manifest &manifest, const Slots &slots) const {
   std::vector<int64_t> symbols(manifest.symbols.size() + 1, 1);
   for (size_t k = 0; k < slots.size(); ++k)

@@ -6,6 +6,7 @@
 #include "Tensor.h"
 #include "runtime/core/manifest.h"
 #include <map>
+#include <optional>
 
 namespace onager::cli {
 
@@ -25,6 +26,8 @@ public:
   static std::vector<Tensor> collectFolder(const rt::Manifest &manifest, const std::string &folder);
   /// Returns the random inputs that --dim and --seed ask for, other ones for each index.
   std::vector<Tensor> collectRandom(const rt::Manifest &manifest, uint64_t index) const;
+  /// The extent that --dim gives a symbol of the model, if any.
+  std::optional<int64_t> findDim(const rt::Manifest &manifest, size_t symbol) const;
 
 private:
   using Slots = std::vector<std::pair<Tensor, bool>>; ///< for each input: the tensor and whether it is there

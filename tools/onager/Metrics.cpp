@@ -148,12 +148,12 @@ bool Threshold::holds(const Metrics &metrics) const {
   return isStrict ? value < limit : value <= limit;
 }
 
-bool readThreshold(const std::string &text, Threshold &threshold, std::string &error) {
+bool readThreshold(const std::string &text, Threshold &threshold, std::string &error, const std::string &another) {
   llvm::StringRef rest(text);
   threshold.text = text;
   threshold.metric = rest.take_until([](char c) { return c == '<' || c == '>' || c == '='; }).str();
   rest = rest.drop_front(threshold.metric.size());
-  if (!llvm::is_contained(listMetrics(), threshold.metric)) {
+  if (threshold.metric.empty() || (threshold.metric != another && !llvm::is_contained(listMetrics(), threshold.metric))) {
     error = "option 'metric': unknown metric '" + threshold.metric + "'; expected one of " + llvm::join(listMetrics(), ", ");
     return false;
   }

@@ -58,8 +58,8 @@ struct Threshold {
   bool holds(const Metrics &metrics) const;
 };
 
-/// Reads NAME followed by >=, <=, > or < and a number. False and a reason for others.
-bool readThreshold(const std::string &text, Threshold &threshold, std::string &error);
+/// Reads NAME followed by >=, <=, > or < and a number. False and a reason for others. `another` is a name that is known besides those of the list.
+bool readThreshold(const std::string &text, Threshold &threshold, std::string &error, const std::string &another = "");
 
 /// The names of the metrics, as thresholds and reports have them.
 const std::vector<std::string> &listMetrics();

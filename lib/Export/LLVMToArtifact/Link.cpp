@@ -8,6 +8,7 @@
 #include "llvm/Object/ELFObjectFile.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Parallel.h"
 #include "llvm/Support/raw_ostream.h"
 #include <mutex>
 
@@ -52,7 +53,9 @@ static SmallVector<char, 0> link(ArrayRef<ArrayRef<char>> models, ArrayRef<const
     objects.push_back(ArrayRef<char>(onager_images_begin, onager_images_end));
   SmallVector<SmallString<128>, 4> inputs(objects.size());
   SmallString<128> archive, output;
-  auto cleanup = make_scope_exit([&] {
+  // lld's number of threads would be that of all of LLVM's parallel loops from then on.
+  auto cleanup = make_scope_exit([&, strategy = parallel::strategy] {
+    parallel::strategy = strategy;
     for (const auto &path : concat<SmallString<128>>(inputs, MutableArrayRef(archive), MutableArrayRef(output)))
       if (!path.empty())
         sys::fs::remove(path);

@@ -1,4 +1,5 @@
 // Matrix products and recurrences over quantised operands of the domain com.microsoft.
+#include "lib/Import/OnnxToGraph/Codebooks.h"
 #include "lib/Import/OnnxToGraph/Microsoft.h"
 #include "lib/Import/OnnxToGraph/MicrosoftAttention.h"
 #include "lib/Import/OnnxToGraph/Quantization.h"
@@ -74,12 +75,6 @@ void importQAttention(Node &node) {
   Value all = multiplyQuantised(e, {node.in(0), node.in(3), node.opt(6)}, {node.in(1), node.in(4), node.opt(7)});
   setProjected(node, e.add(all, node.in(2)), node.opt(5), node.opt(8), {});
 }
-
-/// The numbers that four bits stand for: signed floats with two bits of exponent, and quantiles of the normal distribution.
-constexpr double kFloat4[16] = {0, 1.0 / 192, 2.0 / 3, 1, 1.0 / 3, 0.5, 1.0 / 6, 0.25, 0, -1.0 / 192, -2.0 / 3, -1, -1.0 / 3, -0.5, -1.0 / 6, -0.25};
-constexpr double kNormal4[16] = {-1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
-                                 -0.09105003625154495, 0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
-                                 0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1};
 
 /// A weight [N, K] from a row of four-bit codes, the first of each byte in its high bits, with one scale per block of the row.
 void importMatMulBnb4(Node &node) {

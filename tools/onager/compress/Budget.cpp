@@ -6,12 +6,14 @@
 
 namespace onager::cli {
 
-Budget::Budget(const std::string &text) {
-  static const std::string most[] = {"kl", "mean_abs", "max_abs", "mean_rel", "max_rel"}, least[] = {"sqnr", "cosine", "top_k"};
+Budget::Budget(const std::string &text, std::shared_ptr<MetricProgram> program) : program(std::move(program)) {
+  static const std::string most[] = {"kl", "mean_abs", "max_abs", "mean_rel", "max_rel", "metric"}, least[] = {"sqnr", "cosine", "top_k", "metric"};
   std::string error;
-  bool isKnown = readThreshold(text, threshold, error) && !threshold.isStrict && llvm::is_contained(threshold.isLeast ? llvm::ArrayRef(least) : llvm::ArrayRef(most), threshold.metric);
+  bool isKnown = readThreshold(text, threshold, error, "metric") && !threshold.isStrict && llvm::is_contained(threshold.isLeast ? llvm::ArrayRef(least) : llvm::ArrayRef(most), threshold.metric);
   if (!isKnown)
-    throw Failure(Status::badOption, "option 'budget': expected sqnr>=DB, cosine>=X, top_k>=X, kl<=X, mean_abs<=X, max_abs<=X, mean_rel<=X or max_rel<=X, found '" + text + "'");
+    throw Failure(Status::badOption, "option 'budget': expected sqnr>=DB, cosine>=X, top_k>=X, kl<=X, mean_abs<=X, max_abs<=X, mean_rel<=X, max_rel<=X or, of --metric-program, metric<=X or metric>=X, found '" + text + "'");
+  if (threshold.metric == "metric" && !this->program)
+    throw Failure(Status::badOption, "option 'budget': '" + text + "' needs --metric-program");
   if (!(getLimit() >= 0))
     throw Failure(Status::badOption, "option 'budget': no model is within '" + text + "'");
 }
@@ -28,6 +30,14 @@ double Budget::toMetric(double loss) const {
   return threshold.isLeast ? 1 - loss : loss;
 }
 
+double Budget::measureOutput(const Tensor &found, const Tensor &expected) const {
+  if (threshold.metric == "metric")
+    return program->measure(found, expected);
+  ErrorSums sums({}, 1, threshold.metric == "kl" || threshold.metric == "top_k");
+  sums.add(found, expected);
+  return getMetric(sums.finish(), threshold.metric);
+}
+
 Loss Budget::measure(const std::vector<Tensor> &found, const std::vector<Tensor> &expected) const {
   Loss worst;
   for (size_t k = 0; k < expected.size(); ++k) {
@@ -35,9 +45,7 @@ Loss Budget::measure(const std::vector<Tensor> &found, const std::vector<Tensor>
       continue;
     Loss loss{1, 1}; // an output of another shape, as of detections by number, is lost
     if (found[k].dims == expected[k].dims) {
-      ErrorSums sums({}, 1, threshold.metric == "kl" || threshold.metric == "top_k");
-      sums.add(found[k], expected[k]);
-      double amount = toLoss(getMetric(sums.finish(), threshold.metric));
+      double amount = toLoss(measureOutput(found[k], expected[k]));
       auto width = static_cast<size_t>(expected[k].dims.empty() ? 1 : expected[k].dims.back());
       loss = {std::isnan(amount) ? HUGE_VAL : std::max(0.0, amount), expected[k].size() / width};
     }

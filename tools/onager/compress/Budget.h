@@ -2,7 +2,9 @@
 #ifndef ONAGER_TOOLS_COMPRESS_BUDGET_H
 #define ONAGER_TOOLS_COMPRESS_BUDGET_H
 
+#include "MetricProgram.h"
 #include "tools/onager/Metrics.h"
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,8 +20,8 @@ struct Loss {
 /// 1 - cosine, the share of rows that disagree, or the metric itself; their mean over samples counts, or the largest of max_abs and max_rel.
 class Budget {
 public:
-  /// Reads a limit; throws Failure for others.
-  explicit Budget(const std::string &text);
+  /// Reads a limit; throws Failure for others. `program`, if there is one, knows the metric `metric`: a number for each output of each sample, at least 0, and 0 (for >= 1) where nothing is lost.
+  explicit Budget(const std::string &text, std::shared_ptr<MetricProgram> program = nullptr);
 
   const std::string &getText() const { return threshold.text; }
   /// What a sample's outputs lose against the plain model's. Texts count for nothing.
@@ -38,7 +40,10 @@ private:
   bool isMost() const { return threshold.metric == "max_abs" || threshold.metric == "max_rel"; }
   double toLoss(double metric) const;
 
+  double measureOutput(const Tensor &found, const Tensor &expected) const;
+
   Threshold threshold;
+  std::shared_ptr<MetricProgram> program;
 };
 
 } // namespace onager::cli

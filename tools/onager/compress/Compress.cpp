@@ -10,42 +10,55 @@ static void addDecisions(CLI::App &app, CompressArguments &arguments, CLI::Optio
   auto addSchemes = [&](const std::string &name, const std::string &what, const std::vector<std::string> &known) {
     app.add_option(name, arguments.schemes, what)->delimiter(',')->allow_extra_args(false)->check(CLI::IsMember(known))->excludes(recipe)->type_name("SCHEME,...");
   };
-  addSchemes("--quantize", "int8: weights and activations; int8-weights, int4: weights of products and tables alone, in groups", {"int8", "int8-weights", "int4"});
+  addSchemes("--quantize", "int8: weights and activations; int8-dynamic: the same in products, without data; int8-weights, int4, nf4, fp4: weights of products and tables alone, in groups",
+             {"int8", "int8-dynamic", "int8-weights", "int4", "nf4", "fp4"});
   addSchemes("--precision", "bf16, f16: operands of layers rounded, sums of f32", {"bf16", "f16"});
   app.add_option("--budget", arguments.budgets,
-                 "Choose layer by layer, so that sqnr>=DB, cosine>=X, top_k>=X, kl<=X, mean_abs<=X, max_abs<=X, mean_rel<=X or max_rel<=X holds on held-out samples; may be repeated")
+                 "Choose layer by layer, so that sqnr>=DB, cosine>=X, top_k>=X, kl<=X, mean_abs<=X, max_abs<=X, mean_rel<=X, max_rel<=X, or metric<=X of --metric-program, holds on held-out samples; may be repeated")
       ->allow_extra_args(false)
       ->excludes(recipe)
       ->type_name("METRIC>=X");
+  app.add_option("--metric-program", arguments.metricProgram, "A shell command that reads lines EXPECTED.npy<tab>FOUND.npy, one output of one sample, and answers each with a number: the budget's `metric`")
+      ->excludes(recipe)
+      ->type_name("COMMAND");
   app.add_option("--target-bpw", arguments.targetBits, "Choose layer by layer, so that weights take so many bits on average")->check(CLI::Range(0.1, 32.0))->excludes(recipe);
   app.add_option("--minimize", arguments.objective, "What a budget makes small: time (default), or bytes (default where weights alone are quantised)")
       ->check(CLI::IsMember({"time", "bytes"}))
       ->excludes(recipe);
   app.add_flag("--even-if-slower", arguments.mayBeSlower, "Keep layers of fewer bits that are slower than plain ones")->excludes(recipe);
   app.add_option("--range", arguments.range, "Of activations: mse (default), minmax, percentile, entropy")->check(CLI::IsMember(compress::listRangeMethods()))->excludes(recipe);
-  app.add_option("--rounding", arguments.rounding, "Of weights: rtn (default of 8 bits), mse (default of int4), hqq (int4), gptq (weights alone; needs data)")
+  app.add_option("--rounding", arguments.rounding, "Of weights: rtn (default of 8 bits), mse (default of int4, nf4, fp4), hqq (int4), gptq and adaround (of integers; need data)")
       ->check(CLI::IsMember(compress::listRoundingMethods()))
       ->excludes(recipe);
   app.add_option("--group", arguments.group, "Weights that share a scale (default 32), for weights alone")->check(CLI::IsMember({16, 32, 64, 128, 256}))->excludes(recipe);
   app.add_option("--keep", arguments.kept, "A node that stays as it is; may be repeated")->allow_extra_args(false)->excludes(recipe)->type_name("NODE");
 }
 
+void CompressArguments::addOptions(CLI::App &app) {
+  auto *recipeOption = app.add_option("--recipe", recipe, "Do what a recipe says of each layer")->type_name("R.json");
+  app.add_option("--calibrate", data, "Samples: a folder of .npz, of folders of input_K.pb or INPUT.npy, or, for one input, of .npy or .pb; random:N; of language models self:N, texts that they draw themselves")->type_name("DIR");
+  addDecisions(app, *this, recipeOption);
+  prune.addOptions(app, recipeOption);
+  scale.addOptions(app, recipeOption);
+  app.add_option("--write-recipe", recipeOutput, "Write what was decided for each layer")->type_name("R.json");
+  app.add_option("--threads", threads, "Threads of a run; 0: as many as the process may use")->check(CLI::Range(0, 1024));
+  random.addRandom(app);
+}
+
+void CompressArguments::check() const {
+  if (schemes.empty() && recipe.empty() && !prune.isAny())
+    throw Failure(Status::badOption, "expected --quantize, --precision or --recipe, or --prune or --mask");
+}
+
 Command addCompress(CLI::App &app) {
   auto arguments = std::make_shared<CompressArguments>();
   app.add_option("model", arguments->model, "The ONNX model")->required()->type_name("M.onnx");
   app.add_option("-o,--output", arguments->output, "The compressed model: ONNX where it ends in .onnx, else compiled")->required()->type_name("FILE");
-  auto *recipe = app.add_option("--recipe", arguments->recipe, "Do what a recipe says of each layer")->type_name("R.json");
-  app.add_option("--calibrate", arguments->data, "Samples: a folder of .npz, of folders of input_K.pb or INPUT.npy, or, for one input, of .npy or .pb; random:N")->type_name("DIR");
-  addDecisions(app, *arguments, recipe);
-  arguments->prune.addOptions(app, recipe);
-  app.add_option("--write-recipe", arguments->recipeOutput, "Write what was decided for each layer")->type_name("R.json");
+  arguments->addOptions(app);
   app.add_option("--report", arguments->report, "Write sizes, errors on held-out samples, times and layers: as a page where it ends in .html, else JSON")->type_name("R.html");
-  app.add_option("--threads", arguments->threads, "Threads of a run; 0: as many as the process may use")->check(CLI::Range(0, 1024));
-  arguments->random.addRandom(app);
   app.add_flag("--json", arguments->isJson, "Print the report as JSON");
   return [arguments] {
-    if (arguments->schemes.empty() && arguments->recipe.empty() && !arguments->prune.isAny())
-      throw Failure(Status::badOption, "expected --quantize, --precision or --recipe, or --prune or --mask");
+    arguments->check();
     Compression(*arguments).run();
     return Status::ok;
   };

@@ -36,12 +36,15 @@ static json::Value printWhole(const CompressReport &report) {
   json::Value recipe = compress::printRecipe(report.recipe);
   if (report.pruning.isAny())
     (*recipe.getAsObject())["pruning"] = compress::printPruning(report.pruning);
+  if (!report.scalings.done.empty())
+    (*recipe.getAsObject())["scaling"] = compress::printScalings(report.scalings.done);
   return recipe;
 }
 
 Compression::Compression(const CompressArguments &arguments) : arguments(arguments), runs(arguments.model, arguments.data, arguments.random, arguments.threads) {
+  std::shared_ptr<MetricProgram> program = arguments.metricProgram.empty() ? nullptr : std::make_shared<MetricProgram>(arguments.metricProgram);
   for (const std::string &budget : arguments.budgets)
-    request.budgets.emplace_back(budget);
+    request.budgets.emplace_back(budget, program);
   request.targetBits = arguments.targetBits;
   bool isForBytes = !arguments.schemes.empty() && llvm::all_of(arguments.schemes, [](const std::string &name) { return compress::hasGroups(getScheme(name)); });
   request.objective = arguments.objective.empty() ? (isForBytes ? Objective::bytes : Objective::time) : arguments.objective == "bytes" ? Objective::bytes : Objective::time;
@@ -55,8 +58,9 @@ void Compression::open() {
   check(!source.isArtifact, Status::badFile, source.shown + " is compiled already; compress needs the model");
   std::string error;
   check(model.open(source.path, source.bytes, error), Status::badFile, error);
-  plain = model.serialize();
-  report.bytesBefore = plain.size();
+  writeFile(plain.get(), model.serialize());
+  runs.drawFrom(plain.get());
+  report.bytesBefore = model.proto().ByteSizeLong();
   if (!model.upgrade())
     report.notes.push_back("ONNX's converter cannot bring the model to operator set 13: ONNX Runtime may lack kernels for it");
 }
@@ -65,7 +69,7 @@ Recipe Compression::plan(Scheme scheme) const {
   compress::Request asked;
   asked.scheme = scheme;
   // Few bits need care: ranges that fit the many weights rather than the largest.
-  compress::readRoundingMethod(arguments.rounding.empty() ? (scheme == Scheme::int4 ? "mse" : "rtn") : arguments.rounding, asked.rounding);
+  compress::readRoundingMethod(arguments.rounding.empty() ? (compress::hasGroups(scheme) && scheme != Scheme::int8Weights ? "mse" : "rtn") : arguments.rounding, asked.rounding);
   if (std::string unfit = compress::explainUnfit(scheme, asked.rounding); !unfit.empty())
     throw Failure(Status::badOption, "option 'rounding': " + unfit);
   compress::readRangeMethod(arguments.range, asked.range);
@@ -80,6 +84,7 @@ Recipe Compression::plan(Scheme scheme) const {
 void Compression::decide() {
   std::string recipe = arguments.recipe.empty() ? "" : readFile(arguments.recipe), error;
   report.pruning = prune(model, arguments.prune, recipe, arguments.kept, runs);
+  scale(recipe);
   if (isSearch())
     return chooseSchemes();
   if (!recipe.empty())
@@ -89,7 +94,29 @@ void Compression::decide() {
   bool usesData = calibrate(model, report.recipe, runs);
   usesData |= roundByData(model, report.recipe, runs);
   usesData |= report.pruning.isAny() && runs.hasData();
+  usesData |= arguments.scale.correctsBiases || llvm::any_of(report.scalings.done, [&](const compress::Scaling &scaling) { return recipe.empty() && scaling.method != compress::ScalingMethod::cle; });
   report.calibrationSamples = usesData ? runs.getCalibration().size() : 0;
+}
+
+/// Scales channels as the recipe says, or for the first scheme that is asked for: what the model computes stays.
+void Compression::scale(const std::string &recipe) {
+  std::string error;
+  if (!recipe.empty()) {
+    check(compress::readScalings(recipe, report.scalings.done, error), Status::badFile, error);
+    for (const compress::Scaling &scaling : report.scalings.done)
+      check(compress::repeatScaling(model, scaling, error), Status::badFile, "the recipe: " + error);
+    return;
+  }
+  ScaleArguments wanted = arguments.scale;
+  std::string scheme = arguments.schemes.empty() ? "" : arguments.schemes[0];
+  if (wanted.methods.empty() && runs.hasData() && llvm::is_contained(arguments.schemes, "int8")) {
+    wanted.methods = {"depthwise"};
+    scheme = "int8";
+  }
+  if (wanted.methods.empty())
+    return;
+  check(!scheme.empty(), Status::badOption, "option 'scaling': expected a scheme to scale for: --quantize");
+  scaleChannels(model, wanted, plan(getScheme(scheme)), runs, report.scalings);
 }
 
 /// Plans each scheme for the whole model, and lets the search choose among what the layers can take.
@@ -122,9 +149,8 @@ void Compression::chooseSchemes() {
 
 /// Rewrites the model as the recipe says by now.
 void Compression::apply() {
-  compress::ModelGraph rewritten;
-  std::string error, bytes = model.serialize();
-  check(rewritten.open("", bytes, error), Status::internal, error);
+  compress::ModelGraph rewritten = model;
+  std::string error;
   // Scales of values that no layer reads as bytes any more are no part of the recipe.
   std::vector<std::string> values = compress::findByteFlow(model, report.recipe).values;
   std::map<std::string, compress::Activation> used;
@@ -226,7 +252,38 @@ void Compression::keepFaster() {
       entry.reason = "the whole model would be slower here";
       entry.scheme = Scheme::keep;
     }
+  // Factors are of no use then.
+  if (!report.pruning.isAny() && !report.scalings.done.empty()) {
+    std::string error;
+    check(model.open(plain.get(), "", error), Status::internal, error);
+    model.upgrade();
+    report.scalings = {};
+  }
   apply();
+}
+
+/// Shifts biases once it is known what becomes of each layer. They stay as they are where the model's outputs, on the samples that shifted them, would be no nearer, or a budget would not hold.
+void Compression::correct() {
+  auto measure = [&] {
+    if (!after)
+      after = runs.compile(compressed);
+    double sum = 0;
+    for (const OutputError &error : compareModels(*before, *after, runs, runs.getCalibration()))
+      sum += error.metrics.sqnr;
+    return sum;
+  };
+  Recipe uncorrected = report.recipe;
+  std::string bytes = compressed;
+  correctBiases(model, report.recipe, runs);
+  double sqnr = measure();
+  apply();
+  bool isNearer = measure() > sqnr;
+  if (isNearer && (request.budgets.empty() || staysWithin()))
+    return;
+  report.notes.push_back(isNearer ? "no bias correction: the budget would not hold with it" : "no bias correction: the outputs would be further from the plain model's");
+  report.recipe = std::move(uncorrected);
+  compressed = std::move(bytes);
+  after.reset();
 }
 
 void Compression::judge() {
@@ -244,9 +301,13 @@ void Compression::judge() {
     report.notes.push_back("the compressed model is slower here than the plain one");
 }
 
-void Compression::write() const {
+void Compression::writeRecipe() const {
   if (!arguments.recipeOutput.empty())
     writeFile(arguments.recipeOutput, printJson(printWhole(report)));
+}
+
+void Compression::write() const {
+  writeRecipe();
   if (!arguments.report.empty())
     writeFile(arguments.report, llvm::StringRef(arguments.report).ends_with(".html") ? printHtml(report, arguments.model) : printJson(printReport(report)));
   if (llvm::StringRef(arguments.output).ends_with(".onnx") || arguments.output == "-")
@@ -258,26 +319,40 @@ void Compression::write() const {
   check(result.status == Status::ok, result.status, result.error);
 }
 
-void Compression::run() {
+void Compression::make(bool isJudged) {
   open();
   decide();
   apply();
-  bool isJudged = !arguments.report.empty() || arguments.output != "-", mustBeFast = wantsSpeed() && !arguments.schemes.empty() && !arguments.mayBeSlower;
-  if (isJudged || isSearch() || mustBeFast)
-    before = runs.compile(plain);
+  bool mustBeFast = wantsSpeed() && !arguments.schemes.empty() && !arguments.mayBeSlower;
+  if (isJudged || isSearch() || mustBeFast || arguments.scale.correctsBiases)
+    before = runs.compileFile(plain.get());
   if (!request.budgets.empty()) {
     retreat();
     fillGaps();
   }
   if (mustBeFast)
     keepFaster();
+  if (arguments.scale.correctsBiases)
+    correct();
   report.bytesAfter = compressed.size();
   if (runs.isRandom())
     report.notes.push_back("calibrated with random numbers: scales of activations are weaker than real data gives");
+  if (runs.isDrawn())
+    report.notes.push_back("calibrated and judged with texts that the model drew itself: weaker than texts that it will meet");
   if (runs.getHeldOut().empty())
     report.notes.push_back("no held-out samples: the accuracy is not known; with five samples or more each fifth is held out");
   if (isJudged)
     judge();
+}
+
+std::string Compression::rewrite(bool isJudged) {
+  make(isJudged);
+  writeRecipe();
+  return std::move(compressed);
+}
+
+void Compression::run() {
+  make(!arguments.report.empty() || arguments.output != "-");
   write();
   if (arguments.output != "-")
     print(arguments.isJson ? printJson(printReport(report)) : describeReport(report));

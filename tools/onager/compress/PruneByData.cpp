@@ -1,52 +1,12 @@
 // Refits and masks: what is learned from the samples layer by layer.
 #include "Prune.h"
+#include "Watched.h"
 #include "lib/Compress/Prune/Refit.h"
-#include "tools/onager/Session.h"
 
 namespace onager::cli {
 
 using compress::Layer;
 using compress::Rows;
-
-static const float *getFloats(const Tensor &tensor) { return reinterpret_cast<const float *>(tensor.data.data()); }
-
-static size_t countRows(const Tensor &tensor, size_t channels) { return tensor.size() / std::max<size_t>(channels, 1); }
-
-/// Of very many rows every so-manieth is taken: eight for each term over all samples, and 256 a sample at least.
-static size_t chooseStep(size_t rows, size_t terms, size_t samples) {
-  size_t wanted = std::max<size_t>(256, 8 * terms / std::max<size_t>(samples, 1));
-  return std::max<size_t>(1, rows / wanted);
-}
-
-namespace {
-
-/// A compiled form of a model, and the place of each of its outputs.
-class Watched {
-public:
-  Watched(const SampleRuns &runs, const std::string &bytes) : runs(runs), artifact(runs.compile(bytes)), manifest(readManifest(artifact.path)), session(artifact.path, runs.getThreads()) {}
-
-  std::vector<Tensor> run(size_t sample) {
-    inputs = runs.load(sample, manifest);
-    session.bind(inputs);
-    session.run();
-    return session.copyOutputs();
-  }
-  const Tensor &find(const std::vector<Tensor> &outputs, const std::string &name) const {
-    for (size_t k = 0; k < outputs.size(); ++k)
-      if (manifest.outputs[k].name == name)
-        return outputs[k];
-    throw Failure(Status::internal, "value '" + name + "' is no output");
-  }
-
-private:
-  const SampleRuns &runs;
-  Artifact artifact;
-  rt::Manifest manifest;
-  Session session;
-  std::vector<Tensor> inputs;
-};
-
-} // namespace
 
 static compress::ModelGraph openPlain(const std::string &bytes) {
   compress::ModelGraph model;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <numeric>
 
 namespace json = llvm::json;
 
@@ -105,6 +106,8 @@ json::Value printReport(const CompressReport &report) {
     else {
       object["bytes_after"] = static_cast<int64_t>(layer.bytesAfter);
       object["weight_sqnr"] = layer.weightSqnr;
+      if (!layer.shift.empty())
+        object["bias_shift"] = std::sqrt(std::inner_product(layer.shift.begin(), layer.shift.end(), layer.shift.begin(), 0.0) / static_cast<double>(layer.shift.size()));
     }
     addMeasures(report.search, layer.node, object);
     layers.push_back(std::move(object));
@@ -121,6 +124,8 @@ json::Value printReport(const CompressReport &report) {
                       {"calibration_samples", static_cast<int64_t>(report.calibrationSamples)}, {"held_out_samples", static_cast<int64_t>(report.heldOutSamples)},
                       {"layers", std::move(layers)}, {"held_out", std::move(errors)}, {"budgets", std::move(budgets)}, {"pareto", printFront(report.search)},
                       {"seconds", json::Object{{"plain", report.speed.plain}, {"compressed", report.speed.compressed}}}, {"notes", std::move(notes)}};
+  if (report.scalings.isAny())
+    whole["scaling"] = printScaleReport(report.scalings);
   if (report.pruning.isAny())
     whole["pruning"] = printPruneReport(report.pruning);
   return whole;
@@ -134,6 +139,7 @@ std::string describeReport(const CompressReport &report) {
     if (layer.scheme == compress::Scheme::keep)
       text += llvm::formatv("kept: {0} ({1}): {2}\n", layer.node, layer.op, layer.reason);
   text += describePruning(report.pruning);
+  text += describeScaling(report.scalings);
   for (const OutputError &error : report.errors)
     text += llvm::formatv("{0}: cosine {1:F6}, SQNR {2:F1} dB, max error {3:E2}, mean error {4:E2}, top-1 agreement {5:F2} %\n", error.name, error.metrics.cosine, error.metrics.sqnr, error.metrics.maxAbs,
                           error.metrics.meanAbs, 100 * error.metrics.topK);

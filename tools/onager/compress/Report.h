@@ -3,6 +3,7 @@
 #define ONAGER_TOOLS_COMPRESS_REPORT_H
 
 #include "Prune.h"
+#include "Scale.h"
 #include "Search.h"
 #include "lib/Compress/Recipe.h"
 #include "llvm/Support/JSON.h"
@@ -40,6 +41,7 @@ struct BudgetOutcome {
 struct CompressReport {
   compress::Recipe recipe;
   compress::Pruning pruning;
+  compress::Scalings scalings;
   size_t calibrationSamples = 0, heldOutSamples = 0;
   uint64_t bytesBefore = 0, bytesAfter = 0; ///< of the ONNX model
   std::vector<OutputError> errors;

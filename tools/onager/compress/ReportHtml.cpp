@@ -33,6 +33,8 @@ public:
     addSummary();
     addErrors();
     addFront();
+    addText("Pruning", describePruning(report.pruning));
+    addText("Scaling of channels", describeScaling(report.scalings));
     addLayers();
     text += "</body></html>\n";
     return text;
@@ -69,6 +71,11 @@ private:
     text += formatv("</table>\n<p>{0} calibration samples, {1} held out.</p>\n", report.calibrationSamples, report.heldOutSamples);
     for (const std::string &note : report.notes)
       text += "<p class=\"bad\">" + escape(note) + "</p>\n";
+  }
+
+  void addText(const char *title, const std::string &lines) {
+    if (!lines.empty())
+      text += formatv("<h2>{0}</h2>\n<pre>{1}</pre>\n", title, escape(lines));
   }
 
   void addErrors() {

@@ -5,6 +5,7 @@
 #include "tools/onager/Artifact.h"
 #include "tools/onager/Samples.h"
 #include <functional>
+#include <map>
 #include <optional>
 
 namespace onager::cli {
@@ -12,10 +13,13 @@ namespace onager::cli {
 /// The samples, of which every fifth is held out: those judge what the others made. One thread at a time.
 class SampleRuns {
 public:
-  /// `folder` is what --calibrate names, or "" without data; `shown` is what messages call the model. `random` must outlive the object.
+  /// `folder` is what --calibrate names, or "" without data; `self:N` stands for N samples that a language model draws, by drawFrom; `shown` is what messages call the model. `random` must outlive the object.
   SampleRuns(std::string shown, const std::string &folder, const InputArguments &random, int threads);
 
-  bool hasData() const { return samples.has_value(); }
+  bool hasData() const { return samples || toDraw; }
+  bool isDrawn() const { return toDraw; }
+  /// Draws the samples where they are to come from the model itself; `path` is the plain model. Fails where that is no language model.
+  void drawFrom(const std::string &path);
   bool isRandom() const { return samples && samples->isRandom(); }
   const std::vector<size_t> &getCalibration() const { return calibration; }
   const std::vector<size_t> &getHeldOut() const { return heldOut; }
@@ -23,15 +27,20 @@ public:
   /// A sample's inputs in the signature's order; sample 0 is there without data, too, and random.
   std::vector<Tensor> load(size_t index, const rt::Manifest &manifest) const;
 
-  /// Compiles a model in memory.
-  Artifact compile(std::string bytes) const;
+  /// Compiles a model in memory, or in a file.
+  Artifact compile(std::string bytes) const { return compile({"", std::move(bytes), shown, false}); }
+  Artifact compileFile(const std::string &path) const { return compile({path, "", shown, false}); }
   /// Compiles a model and runs it on samples; `visit` gets each one's inputs and outputs. `what` is the line of progress.
   using Visit = std::function<void(const rt::Manifest &manifest, const std::vector<Tensor> &inputs, const std::vector<Tensor> &outputs)>;
   void run(std::string bytes, const std::vector<size_t> &chosen, const std::string &what, const Visit &visit) const;
 
 private:
+  Artifact compile(ModelSource source) const;
+
   std::string shown;
   std::optional<Samples> samples;
+  std::vector<std::map<std::string, Tensor>> drawn;
+  size_t toDraw = 0;
   std::vector<size_t> calibration, heldOut;
   const InputArguments &random;
   int threads;

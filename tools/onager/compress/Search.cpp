@@ -46,10 +46,7 @@ public:
 
 private:
   void prepare() {
-    compress::ModelGraph selectable;
-    std::string error;
-    if (!selectable.open("", model.serialize(), error))
-      throw Failure(Status::internal, error);
+    compress::ModelGraph selectable = model;
     compress::makeSelectable(selectable, recipe.activations, options);
     selections.emplace(selectable.serialize(), options.size(), runs);
   }

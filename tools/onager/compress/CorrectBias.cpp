@@ -1,0 +1,136 @@
+// Means of layers' outputs in the plain and the rounded model, and biases that bring them together.
+#include "Scale.h"
+#include "Watched.h"
+#include "lib/Compress/Apply.h"
+#include "lib/Compress/BiasShift.h"
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+namespace onager::cli {
+
+namespace {
+
+using compress::Layer;
+using compress::ShiftedLayer;
+
+/// Means of each layer's channels, one after the other, for each sample.
+using Means = std::vector<std::vector<double>>;
+
+class BiasCorrection {
+public:
+  BiasCorrection(const compress::ModelGraph &model, compress::Recipe &recipe, const SampleRuns &runs) : model(model), recipe(recipe), runs(runs) {}
+
+  void run() {
+    listLayers();
+    if (layers.empty())
+      return;
+    if (!runs.hasData())
+      throw Failure(Status::badOption, "option 'bias-correction': needs data: --calibrate DIR");
+    compress::ModelGraph rewritten = model;
+    std::string error;
+    compress::Recipe copy = recipe;
+    if (!compress::applyRecipe(rewritten, copy, error))
+      throw Failure(Status::internal, error);
+    samples = runs.getCalibration();
+    Artifact artifact = runs.compile(compress::serializeShiftable(rewritten, layers, true));
+    Session session(artifact.path, runs.getThreads());
+    rt::Manifest manifest = readManifest(artifact.path);
+    manifest.inputs.pop_back();
+    limitSamples(session, manifest);
+    Means plain = observePlain();
+    // What stands before a layer is corrected by then.
+    for (size_t k = 0; k < layers.size(); ++k) {
+      showProgress("bias correction: layer " + std::to_string(k + 1) + " of " + std::to_string(layers.size()));
+      std::vector<std::vector<Tensor>> found;
+      for (size_t sample : samples)
+        found.push_back(runOne(session, manifest, sample));
+      correct(k, plain, found);
+    }
+    write();
+  }
+
+private:
+  void listLayers() {
+    std::map<std::string, const compress::LayerRecipe *> entries;
+    for (const compress::LayerRecipe &entry : recipe.layers)
+      if (compress::isQuantised(entry.scheme))
+        entries[entry.node] = &entry;
+    for (const onnx::NodeProto &node : model.graph().node()) {
+      std::optional<Layer> layer = compress::findLayer(model, node);
+      if (!layer || layer->isTable() || !entries.count(layer->name))
+        continue;
+      layers.push_back({node.output(0), layer->dims[static_cast<size_t>(layer->channelAxis)], node.op_type() == "Conv" ? layer->dims.size() : 0});
+      names.push_back(layer->name);
+      begins.push_back(shifts.size());
+      shifts.resize(shifts.size() + static_cast<size_t>(layers.back().channels));
+    }
+  }
+
+  /// As many samples as two minutes allow, four at least: means need few.
+  void limitSamples(Session &session, const rt::Manifest &manifest) {
+    constexpr double kSeconds = 120;
+    auto start = std::chrono::steady_clock::now();
+    runOne(session, manifest, samples[0]);
+    double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    double most = std::clamp(kSeconds / (seconds * static_cast<double>(layers.size())), 4.0, 64.0);
+    samples.resize(std::min(samples.size(), static_cast<size_t>(most)));
+  }
+
+  std::vector<Tensor> runOne(Session &session, const rt::Manifest &manifest, size_t sample) const {
+    std::vector<Tensor> inputs = runs.load(sample, manifest);
+    inputs.push_back(makeTensor(ONAGER_F32, {static_cast<int64_t>(shifts.size())}));
+    std::memcpy(inputs.back().data.data(), shifts.data(), shifts.size() * sizeof(float));
+    session.bind(inputs);
+    session.run();
+    return session.copyOutputs();
+  }
+
+  Means observePlain() const {
+    Means means;
+    Watched plain(runs, compress::serializeShiftable(model, layers, false));
+    for (size_t sample : samples) {
+      means.emplace_back();
+      for (const Tensor &tensor : plain.run(sample))
+        means.back().insert(means.back().end(), getFloats(tensor), getFloats(tensor) + tensor.size());
+    }
+    return means;
+  }
+
+  void correct(size_t layer, const Means &plain, const std::vector<std::vector<Tensor>> &found) {
+    auto count = static_cast<double>(samples.size());
+    for (size_t c = 0; c < static_cast<size_t>(layers[layer].channels); ++c) {
+      double sum = 0, squares = 0;
+      for (size_t s = 0; s < samples.size(); ++s) {
+        double change = static_cast<double>(getFloats(found[s][layer])[c]) - plain[s][begins[layer] + c];
+        sum += change;
+        squares += change * change;
+      }
+      double mean = sum / count, variance = std::max(0.0, squares / count - mean * mean) / std::max(1.0, count - 1);
+      if (std::isfinite(mean) && mean * mean > 4 * variance)
+        shifts[begins[layer] + c] = static_cast<float>(-mean);
+    }
+  }
+
+  void write() {
+    for (size_t k = 0; k < layers.size(); ++k)
+      for (compress::LayerRecipe &entry : recipe.layers)
+        if (entry.node == names[k])
+          entry.shift.assign(shifts.begin() + static_cast<std::ptrdiff_t>(begins[k]), shifts.begin() + static_cast<std::ptrdiff_t>(begins[k]) + layers[k].channels);
+  }
+
+  const compress::ModelGraph &model;
+  compress::Recipe &recipe;
+  const SampleRuns &runs;
+  std::vector<ShiftedLayer> layers;
+  std::vector<std::string> names;
+  std::vector<size_t> begins; ///< of each layer's channels in `shifts`
+  std::vector<float> shifts;
+  std::vector<size_t> samples;
+};
+
+} // namespace
+
+void correctBiases(const compress::ModelGraph &model, compress::Recipe &recipe, const SampleRuns &runs) { BiasCorrection(model, recipe, runs).run(); }
+
+} // namespace onager::cli
