@@ -22,7 +22,7 @@ static constexpr int64_t kTileProducts = 4;
 /// Steps that are written out at a time.
 static constexpr int64_t kMostSteps = 8;
 /// Bytes of weights and blocks of their numbers that are prefetched ahead in each panel: panels cross the pages of a file soon, where the processor stops.
-static constexpr int64_t kPrefetchBytes = 4096, kPrefetchBlocks = 16;
+static constexpr int64_t kPrefetchBytes = 2048, kPrefetchBlocks = 16;
 
 // The bits of f32.
 static constexpr int64_t kMantissaBits = 23, kBias = 127, kMagnitude = 0x7fffffff, kInfinity = 0x7f800000;
@@ -97,7 +97,7 @@ void BlockDigits::convertChunk(Value x, Value row, Value number, Value rowExpone
     largest = largest ? Value(arith::MaxSIOp::create(e.b, largest, magnitude)) : magnitude;
   }
   Value bits = add(vector::ReductionOp::create(e.b, vector::CombiningKind::MAXSI, largest), word(kTooLarge));
-  Value lowest = arith::MaxSIOp::create(e.b, sub(rowExponent, word(kExponentRange)), word(1));
+  Value lowest = arith::MaxSIOp::create(e.b, sub(rowExponent, word(kExponentRange)), word(0));
   Value exponent = arith::MaxSIOp::create(e.b, arith::ShRUIOp::create(e.b, bits, word(kMantissaBits)), lowest);
   // 1 / quantum may be beyond f32: two factors.
   Value inverse = sub(word(kBias + kNumberBits), exponent), half = arith::ShRSIOp::create(e.b, inverse, word(1));

@@ -1,17 +1,16 @@
 // Few rows times weights of few bits, in integers: x as fixed-point numbers of three digits.
 //
-// A chunk is a block, or a part of at most 128 numbers of a longer one. With 2^e the quantum of a chunk, which is chosen so that the largest |x| of it
-// takes 23 bits,
+// A chunk is a block, or a part of at most 128 numbers of a longer one. 2^e is the smallest quantum that leaves the largest |x| of the chunk 23 bits:
 //
-//   x[k] = 2^e (d2[k] 2^16 + d1[k] 2^8 + d0[k])      -128 <= d <= 127, rounded to the nearest: off by 2^-23 of the chunk's largest |x| at most
-//   s_i = sum over the chunk of d_i[k] (q[k] - z)    exact, in 32 bits: |s_i| <= 128 * 128 * 255
-//   total += (2^8 (2^8 s2 + s1) + s0) 2^e scale      the inner sum exact, in 32 bits; the rest in f32
+//   x[k] = 2^e (2^16 d2[k] + 2^8 d1[k] + d0[k])      -128 <= d <= 127, rounded to the nearest: off by 2^-23 of the chunk's largest |x| at most
+//   s_i = sum over the chunk of d_i[k] (q[k] - z)    in 32 bits, exact: |s_i| <= 128 * 128 * 255
+//   total += (2^8 (2^8 s2 + s1) + s0) 2^e scale      2^8 s2 + s1 in 32 bits, exact; the rest in f32
 //
-// Processors multiply four bytes at a time and add them up, so that three digits take less than widening a weight to f32 does; and the sum over a chunk is
-// not rounded at all. Zero points that are no bytes are taken off behind the sum instead, as z times the sum of x.
+// Processors multiply four bytes at a time and add them up, so that three digits take less than widening a weight to f32 does; and products are not rounded
+// at all. Zero points that are no bytes are taken off behind the sum instead, as z times the sum of x.
 //
-// Exponents are kept relative to the largest |x| of a row, by whose power of two the total is multiplied at the end: so that neither tiny nor huge rows
-// leave what f32 holds on the way. Chunks 2^-104 below it share the lowest quantum.
+// Quanta are kept relative to the power of two of the largest |x| of a row, by which the total is multiplied at the end: neither tiny nor huge rows leave
+// what f32 holds on the way, and denormal numbers are exact. Chunks whose largest |x| is 2^-104 of the row's and less share the lowest quantum.
 #ifndef ONAGER_CONVERSION_KERNELTOVECTOR_BLOCKDIGITS_H
 #define ONAGER_CONVERSION_KERNELTOVECTOR_BLOCKDIGITS_H
 

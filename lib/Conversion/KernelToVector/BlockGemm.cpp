@@ -1,6 +1,6 @@
 // Products with weights of few bits. Work items: groups of panels. See BlockPanels.h for the layout.
 //
-// Up to kFewRows rows: the weights are read once for all rows of a tile, as bytes (BlockDigits.h) or, where the target does not multiply those, widened in
+// Few rows: the weights are read once for all rows of a tile, as bytes (BlockDigits.h) or, where the target does not multiply those, widened in
 // registers:
 //   sums[row][block] = sum of x over the block
 //   for block   dot[row] = sum x[row][k] * number[k]      total[row] += (dot[row] - sums[row][block] * zero) * scale
@@ -20,8 +20,8 @@ namespace {
 using Index = UnitEmitter::Index;
 
 constexpr int64_t kLanes = kernel::kPanelWidth;
-/// Rows up to which reading weights as they are beats panels of f32, and rows of one tile of it.
-constexpr int64_t kFewRows = 8, kTileRows = 4;
+/// Rows up to which reading weights as bytes, or widening them in registers, beats panels of f32, and rows of one tile of either.
+constexpr int64_t kFewDigitRows = 32, kFewWidenedRows = 8, kTileRows = 4;
 /// Panels of a group that bytes are read of: their streams keep the memory busy.
 constexpr int64_t kDigitPanels = 4;
 /// Bytes that weights are prefetched ahead where they are widened.
@@ -51,10 +51,12 @@ BlockShape getShape(kernel::UnitOp unit) {
 /// Panels of a work item.
 int64_t getGroup(const BlockShape &s, const TargetInfo &target) { return s.hasDigits ? kDigitPanels : getTilePanels(target); }
 
+int64_t getFewRows(const BlockShape &s) { return s.hasDigits ? kFewDigitRows : kFewWidenedRows; }
+
 /// Bytes of the parts of scratch: panels of f32, rows filled up to whole blocks, and what few rows become.
 int64_t getPanelBytes(const BlockShape &s, const TargetInfo &target) { return getTilePanels(target) * s.getPaddedDepth() * kLanes * 4; }
-int64_t getCopyBytes(const BlockShape &s) { return s.hasWholeBlocks() ? 0 : kFewRows * s.getPaddedDepth() * 4; }
-int64_t getRowBytes(const BlockShape &s) { return s.hasDigits ? BlockDigits::getScratchBytes(s, kFewRows) : kFewRows * s.blocks * 4; }
+int64_t getCopyBytes(const BlockShape &s) { return s.hasWholeBlocks() ? 0 : getFewRows(s) * s.getPaddedDepth() * 4; }
+int64_t getRowBytes(const BlockShape &s) { return s.hasDigits ? BlockDigits::getScratchBytes(s, getFewRows(s)) : getFewRows(s) * s.blocks * 4; }
 
 struct BlockGemmEmitter {
   UnitEmitter &e;
@@ -69,7 +71,7 @@ struct BlockGemmEmitter {
       : e(e), s(shape), weights(e, s), group(getGroup(s, e.options.target)), width(getTilePanels(e.options.target)), x(e.getBuffer(s.x)),
         panels(e.getScratch()), sums(getByteAddress(e, panels, e.i64(getPanelBytes(s, e.options.target) + getCopyBytes(s)))),
         tile(e.stackBuffer(e.b.getF32Type(), std::max(getTileRows(e.options.target) * width, kTileRows * group) * kLanes)), few{s.hasWholeBlocks() ? x : getByteAddress(e, panels, e.i64(getPanelBytes(s, e.options.target))), e.extent(s.rows), s.getPaddedDepth()},
-        digits(e, s, weights, sums, kFewRows) {}
+        digits(e, s, weights, sums, getFewRows(s)) {}
 
   Value multiplyAdd(Value a, Value c, Value sum) { return vector::FMAOp::create(e.b, a, c, sum); }
   /// The panel of that number, or the last one.
@@ -216,7 +218,7 @@ struct BlockGemmEmitter {
 
   void emit() {
     Type i1 = e.b.getI1Type();
-    Value isFew = e.select(e.compare("sle", few.count, e.i64(kFewRows)), i1, [&] { return prepare(); }, [&]() -> Value { return arith::ConstantIntOp::create(e.b, 0, 1); });
+    Value isFew = e.select(e.compare("sle", few.count, e.i64(getFewRows(s))), i1, [&] { return prepare(); }, [&]() -> Value { return arith::ConstantIntOp::create(e.b, 0, 1); });
     e.forEach(e.begin, e.end, 1, [&](Value item) {
       Value first = e.mul(item, e.i64(group));
       e.ifElse(isFew, [&] { emitFew(first); }, [&] { emitMany(first); });
