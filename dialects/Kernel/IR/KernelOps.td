@@ -98,7 +98,7 @@ def Kernel_BlockGemmOp : Kernel_Op<"block_gemm", [Pure]> {
   let summary = "x [..., K] times weights of few bits in panels -> [..., N]";
   let description = [{
     `packed` as block_pack makes it; weight (k, n) is (number - zero) * scale, with `scales` and `zeros` [ceil(N / 16), blocks, 16] of a block of `block`
-    numbers along K. Zeros are of f32 or, where all are such integers, of ui8. For few rows weights are read as they are: with `digits` in products of
+    numbers along K. Scales are of f32 or bf16; zeros of f32 or, where all are such integers, of ui8. For few rows weights are read as they are: with `digits` in products of
     bytes, x as fixed-point numbers of three bytes below the largest of each block, else widened to f32. For more rows, and rows that are not finite, panels
     of f32 weights are made on the way.
     Checks: block_gemm_c1: ranks; block_gemm_c2: as many steps as blocks have.

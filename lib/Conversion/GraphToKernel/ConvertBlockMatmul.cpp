@@ -50,6 +50,12 @@ Value narrowZeros(OpBuilder &b, Value zeros) {
   return graph::CastOp::create(b, zeros.getLoc(), graph::makeTensor(graph::getDims(zeros), b.getIntegerType(8, false)), zeros);
 }
 
+/// Scales as numbers of bf16, where they are such; else as they are.
+Value narrowScales(Value scales) {
+  auto cast = scales.getDefiningOp<graph::CastOp>();
+  return cast && getElement(cast.getX()).isBF16() ? Value(cast.getX()) : scales;
+}
+
 struct ConvertBlockMatmul : impl::ConvertBlockMatmulBase<ConvertBlockMatmul> {
   using ConvertBlockMatmulBase::ConvertBlockMatmulBase;
   void runOnOperation() override {
@@ -66,7 +72,7 @@ struct ConvertBlockMatmul : impl::ConvertBlockMatmulBase<ConvertBlockMatmul> {
     int64_t steps = shape[1] * static_cast<int64_t>(op.getBlock()) / kernel::getBlockStep(op.getBits());
     SmallVector<int64_t> dims{static_cast<int64_t>(llvm::divideCeil(shape[0], kernel::kPanelWidth)), steps, kernel::kPanelWidth, kernel::kQuad};
     Value packed = kernel::BlockPackOp::create(b, loc, RankedTensorType::get(dims, b.getIntegerType(8, false)), op.getWeights(), op.getBitsAttr());
-    Value product = kernel::BlockGemmOp::create(b, loc, op.getType(), op.getX(), packed, packNumbers(b, loc, op.getScales()),
+    Value product = kernel::BlockGemmOp::create(b, loc, op.getType(), op.getX(), packed, packNumbers(b, loc, narrowScales(op.getScales())),
                                                 packNumbers(b, loc, narrowZeros(b, op.getZeros())), op.getBitsAttr(), op.getBlockAttr(),
                                                 dotProduct ? b.getUnitAttr() : UnitAttr());
     op.replaceAllUsesWith(product);

@@ -28,7 +28,7 @@ def ConvertBlockMatmul : Pass<"convert-block-matmul", "::mlir::func::FuncOp"> {
   let summary = "Packs weights of few bits for products that read them as they are";
   let description = [{
     A `graph.block_matmul` becomes `kernel.block_pack` of the weights, `kernel.pack` of the scales and of the zero points, and `kernel.block_gemm`. Zero
-    points that were cast from bytes, or are one such number, stay bytes. Constants are packed at compile time. With `dot-product` few rows become
+    points that were cast from bytes, or are one such number, stay bytes; scales that were cast from bf16 stay that. Constants are packed at compile time. With `dot-product` few rows become
     fixed-point numbers of three bytes below the largest of each block (or of each 128 numbers of a longer one), whose products with the weights are summed
     in integers.
 

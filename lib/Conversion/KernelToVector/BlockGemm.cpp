@@ -24,6 +24,8 @@ constexpr int64_t kLanes = kernel::kPanelWidth;
 constexpr int64_t kFewDigitRows = 32, kFewWidenedRows = 8, kTileRows = 4;
 /// Panels of a group that bytes are read of: their streams keep the memory busy.
 constexpr int64_t kDigitPanels = 4;
+/// Sums of widened weights that hide the latency of multiply-adds.
+constexpr size_t kWidenedChains = 4;
 /// Bytes that weights are prefetched ahead where they are widened.
 constexpr int64_t kPrefetchBytes = 1024;
 
@@ -108,21 +110,26 @@ struct BlockGemmEmitter {
     return weights.widen(weights.loadStep(at));
   }
 
-  /// The dot products of a block for all rows and panels.
+  /// The dot products of a block for all rows and panels. Where these are few each is several sums, whose additions do not wait for each other.
   SmallVector<Value> sumBlock(ArrayRef<Value> rowStarts, ArrayRef<Value> chosen, Value block) {
     Type f32 = e.b.getF32Type();
+    size_t dots = rowStarts.size() * chosen.size(), chains = std::max<size_t>(1, kWidenedChains / dots);
     Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(weights.floats)), base = e.mul(block, e.i64(s.getBlockSteps()));
-    return e.forLoop(e.i64(0), e.i64(s.getBlockSteps()), 1, SmallVector<Value>(rowStarts.size() * chosen.size(), zero), [&](Value step, ValueRange running) {
+    SmallVector<Value> sums = e.forLoop(e.i64(0), e.i64(s.getBlockSteps()), 1, SmallVector<Value>(dots * chains, zero), [&](Value step, ValueRange running) {
       SmallVector<Value> next(running);
       Value first = e.mul(e.add(base, step), e.i64(s.getStepNumbers()));
       for (auto [p, panel] : llvm::enumerate(chosen))
         for (auto [k, numbers] : llvm::enumerate(widen(panel, e.add(base, step))))
           for (auto [i, start] : llvm::enumerate(rowStarts)) {
-            Value &dot = next[i * chosen.size() + p];
+            Value &dot = next[k % chains * dots + i * chosen.size() + p];
             dot = multiplyAdd(weights.splat(e.load(f32, few.base, e.add(start, e.add(first, e.i64(static_cast<int64_t>(k)))))), numbers, dot);
           }
       return next;
     });
+    for (size_t k = dots; k < sums.size(); ++k)
+      sums[k % dots] = arith::AddFOp::create(e.b, sums[k % dots], sums[k]);
+    sums.resize(dots);
+    return sums;
   }
 
   /// A tile of few rows by widened weights, from row `row` on, into `tile`.

@@ -1,5 +1,6 @@
 // Reading weights of few bits; see BlockPanels.h.
 #include "lib/Conversion/KernelToVector/BlockPanels.h"
+#include "lib/Conversion/KernelToVector/StridedRows.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -21,7 +22,7 @@ BlockPanels::BlockPanels(UnitEmitter &e, const BlockShape &shape) : e(e), s(shap
   zeros = e.getBuffer(s.zeros);
 }
 
-bool BlockPanels::hasByteZeros() const { return cast<RankedTensorType>(s.zeros.getType()).getElementType().isInteger(8); }
+bool BlockPanels::hasByteZeros() const { return getStored(s.zeros).isInteger(8); }
 
 Value BlockPanels::splat(Value scalar) { return vector::BroadcastOp::create(e.b, VectorType::get({kPanelWidth}, scalar.getType()), scalar); }
 
@@ -55,7 +56,12 @@ SmallVector<Value, 8> BlockPanels::widen(Value step) {
 Value BlockPanels::getNumber(Value panel, Value block) { return e.mul(e.add(e.mul(panel, e.i64(s.blocks)), block), e.i64(kPanelWidth)); }
 
 Value BlockPanels::loadScales(Value panel, Value block) {
-  return LLVM::LoadOp::create(e.b, floats, e.address(e.b.getF32Type(), scales, getNumber(panel, block)), 4);
+  Type stored = getStored(s.scales);
+  Value place = e.address(stored, scales, getNumber(panel, block));
+  if (!stored.isBF16())
+    return LLVM::LoadOp::create(e.b, floats, place, 4);
+  Value upper = arith::ExtUIOp::create(e.b, words, LLVM::LoadOp::create(e.b, VectorType::get({kPanelWidth}, e.b.getI16Type()), place, 2));
+  return vector::BitCastOp::create(e.b, floats, arith::ShLIOp::create(e.b, upper, splat(arith::ConstantIntOp::create(e.b, 16, 32))));
 }
 
 Value BlockPanels::loadByteZeros(Value panel, Value block) {
@@ -71,9 +77,8 @@ Value BlockPanels::loadZeros(Value panel, Value block) {
 }
 
 void BlockPanels::prefetchNumbers(Value panel, Value ahead) {
-  Type f32 = e.b.getF32Type(), i8 = e.b.getI8Type();
-  prefetch(e.address(f32, scales, getNumber(panel, ahead)));
-  prefetch(e.address(hasByteZeros() ? i8 : f32, zeros, getNumber(panel, ahead)));
+  prefetch(e.address(getStored(s.scales), scales, getNumber(panel, ahead)));
+  prefetch(e.address(getStored(s.zeros), zeros, getNumber(panel, ahead)));
 }
 
 } // namespace onager

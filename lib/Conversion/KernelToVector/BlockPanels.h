@@ -4,7 +4,7 @@
 //   step    := for each of the 16 columns: 4 bytes                                          64 bytes, one for each line of the cache
 //   byte j  := number k + j                                 of 8 bits, where k is the step's first
 //            | number k + j, number k + 4 + j << 4          of fewer bits
-//   scales  := for each panel, for each block, for each of the 16 columns: f32
+//   scales  := for each panel, for each block, for each of the 16 columns: bf16 where the model says that it holds them, else f32
 //   zeros   := as the scales: ui8 where all are such integers, else f32
 //
 // Four bytes of a column are what one 32-bit sum takes at a time. What a block lacks at the end of K meets zeros; columns behind N are never stored.

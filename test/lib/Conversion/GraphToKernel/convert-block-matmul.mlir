@@ -1,4 +1,4 @@
-// Weights of few bits are packed in panels, with scales and zero points; these stay bytes where they were.
+// Weights of few bits are packed in panels, with scales and zero points; these stay bytes, and bf16, where they were.
 // RUN: %opt %s --convert-block-matmul | FileCheck %s
 // RUN: %opt %s --convert-block-matmul=dot-product | FileCheck %s --check-prefix=DOT
 
@@ -51,4 +51,14 @@ func.func @between(%x: tensor<4x32xf32>, %w: tensor<3x2x16xui8>, %s: tensor<3x2x
   %1 = graph.broadcast %0 : (tensor<f32>) -> tensor<3x2xf32>
   %2 = graph.block_matmul %x, %w, %s, %1 {bits = 8 : i64, block = 16 : i64} : (tensor<4x32xf32>, tensor<3x2x16xui8>, tensor<3x2xf32>, tensor<3x2xf32>) -> tensor<4x3xf32>
   return %2 : tensor<4x3xf32>
+}
+
+// Scales of bf16.
+// CHECK-LABEL: func.func @scales
+// CHECK: kernel.pack {{.+}} tensor<2x3xbf16> -> tensor<1x2x16xbf16>
+// CHECK: kernel.block_gemm {{.+}} tensor<1x2x16xbf16>, tensor<1x2x16xf32>) -> tensor<4x3xf32>
+func.func @scales(%x: tensor<4x32xf32>, %w: tensor<3x2x16xui8>, %s: tensor<3x2xbf16>, %z: tensor<3x2xf32>) -> tensor<4x3xf32> {
+  %0 = graph.cast %s : (tensor<3x2xbf16>) -> tensor<3x2xf32>
+  %1 = graph.block_matmul %x, %w, %0, %z {bits = 8 : i64, block = 16 : i64} : (tensor<4x32xf32>, tensor<3x2x16xui8>, tensor<3x2xf32>, tensor<3x2xf32>) -> tensor<4x3xf32>
+  return %1 : tensor<4x3xf32>
 }
