@@ -152,17 +152,21 @@ BlockDigits::Values BlockDigits::startSums(const Tile &tile, Value number, Value
   return sums;
 }
 
+/// Where to prefetch, as far behind the first of a panel as a position and a distance say. Behind the panels' end come the next ones, behind the last of them.
+Value BlockDigits::lookAhead(const Tile &tile, Value position, int64_t distance, int64_t end) {
+  Value ahead = e.add(position, e.i64(distance)), further = e.i64(end * static_cast<int64_t>(tile.panels.size() - 1));
+  return arith::SelectOp::create(e.b, e.compare("slt", ahead, e.i64(end)), ahead, e.add(ahead, further));
+}
+
 /// Adds the products of a step; `step` is in bytes of the panels.
 void BlockDigits::advance(const Tile &tile, Value number, Value step, Values &sums) {
-  Value inChunk = e.mul(e.floorDiv(step, e.i64(kLanes * kernel::kQuad)), e.i64(s.getStepNumbers()));
-  Value chunkBytes = e.i64(chunk / s.getStepNumbers() * kLanes * kernel::kQuad), at = e.add(e.mul(number, chunkBytes), step);
-  // Behind the panels' last step come the next panels, which lie behind the last of these.
-  Value ahead = e.add(at, e.i64(kPrefetchBytes)), further = e.i64(weights.getPanelBytes() * static_cast<int64_t>(tile.panels.size() - 1));
-  ahead = arith::SelectOp::create(e.b, e.compare("slt", ahead, e.i64(weights.getPanelBytes())), ahead, e.add(ahead, further));
+  int64_t stepBytes = kLanes * kernel::kQuad;
+  Value inChunk = e.mul(e.floorDiv(step, e.i64(stepBytes)), e.i64(s.getStepNumbers())), at = e.mul(number, e.i64(chunk / s.getStepNumbers() * stepBytes));
+  Value ahead = lookAhead(tile, at, kPrefetchBytes, weights.getPanelBytes());
   SmallVector<Value, 2> quads[kTileProducts];
   for (auto [p, begin] : llvm::enumerate(tile.begins)) {
-    quads[p] = weights.split(weights.loadStep(getByteAddress(e, begin, at)));
-    weights.prefetch(getByteAddress(e, begin, ahead));
+    quads[p] = weights.split(weights.loadStep(getByteAddress(e, getByteAddress(e, begin, at), step)));
+    weights.prefetch(getByteAddress(e, getByteAddress(e, begin, ahead), step));
   }
   for (size_t quad = 0; quad < quads[0].size(); ++quad)
     for (auto [i, row] : llvm::enumerate(tile.rows))
@@ -190,9 +194,7 @@ BlockDigits::Values BlockDigits::sumChunk(const Tile &tile, Value number, Value 
 }
 
 BlockDigits::Values BlockDigits::addChunk(const Tile &tile, Value number, ValueRange totals) {
-  Value block = chunk == s.block ? number : e.floorDiv(number, e.i64(s.block / chunk)), ahead = e.add(block, e.i64(kPrefetchBlocks));
-  Value further = e.i64(s.blocks * static_cast<int64_t>(tile.panels.size() - 1));
-  ahead = arith::SelectOp::create(e.b, e.compare("slt", ahead, e.i64(s.blocks)), ahead, e.add(ahead, further));
+  Value block = chunk == s.block ? number : e.floorDiv(number, e.i64(s.block / chunk)), ahead = lookAhead(tile, block, kPrefetchBlocks, s.blocks);
   Values sums = sumChunk(tile, number, block), next;
   Value shift = weights.splat(word(kDigitBits)), radix = weights.splat(e.constant(e.b.getF32Type(), 1 << kDigitBits));
   auto toFloat = [&](Value integers) -> Value { return arith::SIToFPOp::create(e.b, weights.floats, integers); };

@@ -2,7 +2,7 @@
 //
 // A chunk is a block, or a part of at most 128 numbers of a longer one. 2^e is the smallest quantum that leaves the largest |x| of the chunk 23 bits:
 //
-//   x[k] = 2^e (2^16 d2[k] + 2^8 d1[k] + d0[k])      -128 <= d <= 127, rounded to the nearest: off by 2^-23 of the chunk's largest |x| at most
+//   x[k] = 2^e (2^16 d2[k] + 2^8 d1[k] + d0[k])      -128 <= d <= 127, rounded to the nearest: off by about 2^-23 of the chunk's largest |x| at most
 //   s_i = sum over the chunk of d_i[k] (q[k] - z)    in 32 bits, exact: |s_i| <= 128 * 128 * 255
 //   total += (2^8 (2^8 s2 + s1) + s0) 2^e scale      2^8 s2 + s1 in 32 bits, exact; the rest in f32
 //
@@ -52,6 +52,7 @@ private:
   void convertChunk(mlir::Value x, mlir::Value row, mlir::Value number, mlir::Value rowExponent);
   mlir::Value getDigits(mlir::Value row, int64_t digit, mlir::Value number);
   Values startSums(const Tile &tile, mlir::Value number, mlir::Value block);
+  mlir::Value lookAhead(const Tile &tile, mlir::Value position, int64_t distance, int64_t end);
   void advance(const Tile &tile, mlir::Value number, mlir::Value step, Values &sums);
   Values sumChunk(const Tile &tile, mlir::Value number, mlir::Value block);
   Values addChunk(const Tile &tile, mlir::Value number, mlir::ValueRange totals);

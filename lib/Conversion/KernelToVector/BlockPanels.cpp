@@ -53,32 +53,34 @@ SmallVector<Value, 8> BlockPanels::widen(Value step) {
   return numbers;
 }
 
-Value BlockPanels::getNumber(Value panel, Value block) { return e.mul(e.add(e.mul(panel, e.i64(s.blocks)), block), e.i64(kPanelWidth)); }
+/// Where a block's numbers lie in `numbers`, a tensor of them at `base`.
+Value BlockPanels::getNumbers(Value numbers, Value base, Value panel, Value block) {
+  Type stored = getStored(numbers);
+  return e.address(stored, e.address(stored, base, e.mul(panel, e.i64(s.blocks * kPanelWidth))), e.mul(block, e.i64(kPanelWidth)));
+}
 
 Value BlockPanels::loadScales(Value panel, Value block) {
-  Type stored = getStored(s.scales);
-  Value place = e.address(stored, scales, getNumber(panel, block));
-  if (!stored.isBF16())
+  Value place = getNumbers(s.scales, scales, panel, block);
+  if (!getStored(s.scales).isBF16())
     return LLVM::LoadOp::create(e.b, floats, place, 4);
   Value upper = arith::ExtUIOp::create(e.b, words, LLVM::LoadOp::create(e.b, VectorType::get({kPanelWidth}, e.b.getI16Type()), place, 2));
   return vector::BitCastOp::create(e.b, floats, arith::ShLIOp::create(e.b, upper, splat(arith::ConstantIntOp::create(e.b, 16, 32))));
 }
 
 Value BlockPanels::loadByteZeros(Value panel, Value block) {
-  Type i8 = e.b.getI8Type();
-  Value narrow = LLVM::LoadOp::create(e.b, VectorType::get({kPanelWidth}, i8), e.address(i8, zeros, getNumber(panel, block)), 1);
+  Value narrow = LLVM::LoadOp::create(e.b, VectorType::get({kPanelWidth}, e.b.getI8Type()), getNumbers(s.zeros, zeros, panel, block), 1);
   return arith::ExtUIOp::create(e.b, words, narrow);
 }
 
 Value BlockPanels::loadZeros(Value panel, Value block) {
   if (hasByteZeros())
     return arith::SIToFPOp::create(e.b, floats, loadByteZeros(panel, block));
-  return LLVM::LoadOp::create(e.b, floats, e.address(e.b.getF32Type(), zeros, getNumber(panel, block)), 4);
+  return LLVM::LoadOp::create(e.b, floats, getNumbers(s.zeros, zeros, panel, block), 4);
 }
 
 void BlockPanels::prefetchNumbers(Value panel, Value ahead) {
-  prefetch(e.address(getStored(s.scales), scales, getNumber(panel, ahead)));
-  prefetch(e.address(getStored(s.zeros), zeros, getNumber(panel, ahead)));
+  prefetch(getNumbers(s.scales, scales, panel, ahead));
+  prefetch(getNumbers(s.zeros, zeros, panel, ahead));
 }
 
 } // namespace onager

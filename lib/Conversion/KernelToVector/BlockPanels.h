@@ -62,7 +62,7 @@ public:
   mlir::VectorType floats, words, bytes;
 
 private:
-  mlir::Value getNumber(mlir::Value panel, mlir::Value block);
+  mlir::Value getNumbers(mlir::Value numbers, mlir::Value base, mlir::Value panel, mlir::Value block);
 
   UnitEmitter &e;
   const BlockShape &s;
