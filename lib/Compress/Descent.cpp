@@ -41,10 +41,14 @@ public:
       product += static_cast<double>(slope[k]) * getBase(k);
     }
     RoundedGroup &group = groups[begin / size];
-    auto scale = static_cast<float>(group.scale + product / square);
+    float scale = roundScale(static_cast<float>(group.scale + product / square));
     if (!(square > 0) || !std::isnormal(scale) || scale <= 0)
       return;
-    change = scale - group.scale;
+    float step = scale - group.scale;
+    // The best scale lies between two that can be stored; the next one may be worse than the present.
+    if (step * (2 * product - step * square) <= 0)
+      return;
+    change = step;
     group.scale = scale;
   }
 

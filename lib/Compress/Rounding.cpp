@@ -1,6 +1,7 @@
 // Weights as small integers: plain rounding, clipped ranges, half-quadratic quantisation.
 #include "lib/Compress/Rounding.h"
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 namespace onager::compress {
@@ -18,10 +19,20 @@ static double apply(const float *weights, size_t count, float most, RoundedGroup
   return error;
 }
 
+/// Drops the lower half of a positive number's bits, after adding to them.
+static float addAndDrop(float number, uint32_t added) {
+  constexpr uint32_t kLower = 0xffff;
+  return std::bit_cast<float>((std::bit_cast<uint32_t>(number) + added) & ~kLower);
+}
+
+float roundScale(float scale) { return addAndDrop(scale, 0x8000); }
+/// The smallest scale of bf16 that is not below one: the range stays covered.
+static float roundScaleUp(float scale) { return addAndDrop(scale, 0xffff); }
+
 /// The scale and the integer zero point of a range that holds 0.
 static RoundedGroup makeGroup(float least, float most, float levels) {
   RoundedGroup group;
-  group.scale = (most - least) / levels;
+  group.scale = roundScaleUp((most - least) / levels);
   if (!(group.scale > 0) || !std::isnormal(group.scale))
     group.scale = 1;
   group.zero = std::clamp(std::nearbyint(-least / group.scale), 0.0f, levels);

@@ -26,7 +26,10 @@ struct RoundedGroup {
   std::vector<uint8_t> integers;
 };
 
-/// Rounds a group. Zero points are integers, but for HQQ's.
+/// The number of bf16 next to a positive scale: compiled products read half the bytes.
+float roundScale(float scale);
+
+/// Rounds a group. Its scale is a number of bf16. Zero points are integers, but for HQQ's.
 RoundedGroup roundGroup(const float *weights, size_t count, int bits, RoundingMethod method);
 
 /// Rounds a group to scale * levels[integer], 16 levels; the scale is the largest magnitude, as bitsandbytes has it, or, but for rtn, the part of it with the smallest squared error.

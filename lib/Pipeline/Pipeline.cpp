@@ -117,7 +117,7 @@ bool Pipeline::formUnits(bool exact) {
     if (!exact && options.bf16)
       passes.addNestedPass<func::FuncOp>(createConvertContractionToBf16({target.vectorBytes, target.hasBf16Dot, target.hasAmxBf16}));
     if (!exact) {
-      passes.addNestedPass<func::FuncOp>(createConvertBlockMatmul());
+      passes.addNestedPass<func::FuncOp>(createConvertBlockMatmul({options.int8 && target.hasDotProduct}));
       passes.addNestedPass<func::FuncOp>(createConvertMatmulToGemm());
     }
     if (!exact && options.winograd) {
@@ -144,6 +144,7 @@ bool Pipeline::formUnits(bool exact) {
   module->walk([&](kernel::WinogradConvOp) { hasWinograd = true; });
   module->walk([&](Operation *op) { hasInt8 |= isa<kernel::Int8ConvOp, kernel::Int8GemmOp>(op); });
   module->walk([&](kernel::Bf16GemmOp) { hasBf16 = true; });
+  module->walk([&](kernel::BlockGemmOp product) { hasDigits |= product.getDigits(); });
   for (auto [isUsed, feature] : {std::pair(kernel::usesAmx(*module), rt::kAmxFeature), std::pair(kernel::usesAmxBf16(*module), rt::kAmxBf16Feature)})
     if (isUsed && !llvm::is_contained(target.required, feature))
       target.required.push_back(feature);

@@ -64,6 +64,7 @@ public:
   bool hasWinograd = false; ///< some convolution has that form, for the report
   bool hasInt8 = false;     ///< some contraction is of bytes, for the report
   bool hasBf16 = false;     ///< some product is of bf16, for the report
+  bool hasDigits = false;   ///< some product takes f32 as fixed-point numbers, for the report
 
 private:
   bool formUnits(bool exact);

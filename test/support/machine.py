@@ -18,6 +18,11 @@ def skip_without_level(target: str) -> None:
         pytest.skip("this processor has no AVX-512")
 
 
+def has_dot_product() -> bool:
+    """True where vectors of 64 bytes multiply bytes and add up four products."""
+    return {"avx512_vnni", "avx512vl"} <= get_flags()
+
+
 def has_amx() -> bool:
     """True where products of bytes may take tiles."""
     return {"amx_tile", "amx_int8", "avx512_vnni"} <= get_flags()

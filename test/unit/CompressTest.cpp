@@ -4,6 +4,7 @@
 #include "lib/Compress/Rounding.h"
 #include "llvm/Support/Parallel.h"
 #include "test/unit/Support.h"
+#include <bit>
 #include <cmath>
 #include <gtest/gtest.h>
 #include <random>
@@ -128,6 +129,17 @@ TEST(Rounding, GroupsAreWithinHalfAStep) {
       EXPECT_LE(std::abs(weights[k] - group.scale * (static_cast<float>(group.integers[k]) - group.zero)), 1.001f * group.scale);
     }
   }
+}
+
+TEST(Rounding, ScalesTakeTheUpperHalfOfTheirBits) {
+  for (uint32_t seed = 0; seed < 20; ++seed)
+    for (RoundingMethod method : {RoundingMethod::rtn, RoundingMethod::mse, RoundingMethod::hqq}) {
+      std::vector<float> weights = draw(32, seed);
+      EXPECT_EQ(std::bit_cast<uint32_t>(roundGroup(weights.data(), 32, 4, method).scale) & 0xffff, 0u);
+    }
+  EXPECT_EQ(roundScale(1.5f), 1.5f);
+  EXPECT_EQ(roundScale(std::nextafter(1.5f, 2.0f)), 1.5f);
+  EXPECT_EQ(roundScale(1.5f + 1 / 200.0f), 1.5f + 1 / 128.0f);
 }
 
 TEST(Rounding, ClippedRangesHaveNoLargerError) {

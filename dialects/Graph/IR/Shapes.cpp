@@ -140,6 +140,18 @@ ElementsAttr getConstantValue(Value value) {
   return {};
 }
 
+bool isBf16Constant(Value value) {
+  ElementsAttr constant = getConstantValue(value);
+  if (!constant || !constant.getElementType().isF32() || !hasBytes(constant))
+    return false;
+  SmallVector<char> storage;
+  ArrayRef<char> bytes = getConstantBytes(constant, storage);
+  for (size_t k = 0; k + 4 <= bytes.size(); k += 4)
+    if (bytes[k] || bytes[k + 1])
+      return false;
+  return true;
+}
+
 int64_t readInteger(Type element, ArrayRef<char> bytes, int64_t index) {
   unsigned width = getElementBytes(element);
   uint64_t word = 0;

@@ -49,6 +49,8 @@ mlir::ElementsAttr makeConstant(mlir::RankedTensorType type, llvm::ArrayRef<char
 mlir::ElementsAttr makeMappedConstant(mlir::RankedTensorType type, llvm::ArrayRef<char> bytes, llvm::StringRef name = "w");
 /// Returns the constant behind a value, if it is defined by graph.constant.
 mlir::ElementsAttr getConstantValue(mlir::Value value);
+/// True for a constant of f32 that bf16 holds as well: the lower halves of its elements are 0. False where its bytes are not in this process.
+bool isBf16Constant(mlir::Value value);
 /// Reads element `index` of an integer or bool constant's bytes.
 int64_t readInteger(mlir::Type element, llvm::ArrayRef<char> bytes, int64_t index);
 /// Reads element `index` of a constant's bytes as a double; floats of 16 bits and more, integers and bool.

@@ -13,19 +13,6 @@ static constexpr int64_t kFewestColumns = 16, kShortestSum = 16;
 /// What moves numbers without changing them, from its first operand alone.
 static bool isMovement(Operation *op) { return isa_and_nonnull<ReshapeOp, TransposeOp, SliceOp>(op); }
 
-/// True for a constant of f32 whose lower halves are 0.
-static bool isConstantOfBf16(Value value) {
-  ElementsAttr constant = getConstantValue(value);
-  if (!constant || !getElement(value).isF32() || !hasBytes(constant))
-    return false;
-  SmallVector<char> storage;
-  ArrayRef<char> bytes = getConstantBytes(constant, storage);
-  for (size_t k = 0; k + 4 <= bytes.size(); k += 4)
-    if (bytes[k] || bytes[k + 1])
-      return false;
-  return true;
-}
-
 static bool isCastFromBf16(Operation *op) {
   auto cast = dyn_cast_if_present<CastOp>(op);
   return cast && getElement(cast.getX()).isBF16() && getElement(cast.getResult()).isF32();
@@ -33,7 +20,7 @@ static bool isCastFromBf16(Operation *op) {
 
 static bool holdsBf16(Value value, int steps) {
   Operation *op = value.getDefiningOp();
-  if (isCastFromBf16(op) || isConstantOfBf16(value))
+  if (isCastFromBf16(op) || isBf16Constant(value))
     return true;
   // What others read as well would be moved twice; a view is no work.
   return steps > 0 && isMovement(op) && (value.hasOneUse() || isa<ReshapeOp>(op)) && holdsBf16(op->getOperand(0), steps - 1);
@@ -59,7 +46,7 @@ Value makeBf16(OpBuilder &builder, Value value) {
 static bool isWeights(Value value) {
   for (int steps = 0; steps <= kLongestChain; ++steps) {
     if (getConstantValue(value))
-      return getElement(value).isBF16() || isConstantOfBf16(value);
+      return getElement(value).isBF16() || isBf16Constant(value);
     Operation *op = value.getDefiningOp();
     if (!isCastFromBf16(op) && !isMovement(op))
       return false;

@@ -81,11 +81,11 @@ def Kernel_GemmOp : Kernel_Op<"gemm", [Pure]> {
 def Kernel_BlockPackOp : Kernel_Op<"block_pack", [Pure]> {
   let summary = "Weights of few bits in panels of 16 columns, for block_gemm";
   let description = [{
-    [N, blocks, bytes] becomes [ceil(N / 16), steps, 16] of ui8. Of 8 bits a step is one k; of 2 or 4 bits it is two, the even k in the low half of
-    a byte. Columns behind N and numbers that a block lacks are 0.
-    Checks: block_pack_c1: panels of 16 columns of ui8.
+    [N, blocks, bytes] becomes [ceil(N / 16), steps, 16, 4] of ui8. A step is four numbers along K of 8 bits: those of a column lie together. Of 2 or 4 bits
+    it is eight: byte j of a column holds number k + j in its low half and k + 4 + j in the high one. Columns behind N are 0.
+    Checks: block_pack_c1: panels of 16 columns by four bytes of ui8.
     ```mlir
-    %p = kernel.block_pack %w {bits = 4 : i64} : tensor<8x2x16xui8> -> tensor<1x32x16xui8>
+    %p = kernel.block_pack %w {bits = 4 : i64} : tensor<8x2x16xui8> -> tensor<1x8x16x4xui8>
     ```
   }];
   let arguments = (ins AnyRankedTensor:$x, I64Attr:$bits);
@@ -97,16 +97,18 @@ def Kernel_BlockPackOp : Kernel_Op<"block_pack", [Pure]> {
 def Kernel_BlockGemmOp : Kernel_Op<"block_gemm", [Pure]> {
   let summary = "x [..., K] times weights of few bits in panels -> [..., N]";
   let description = [{
-    `packed` as block_pack makes it; weight (k, n) is number * scale - offset, with `scales` and `offsets` [ceil(N / 16), blocks, 16] of a block of
-    `block` numbers along K, which is even. For few rows the sum over a block is sum(x * number) * scale - sum(x) * offset; for more, panels of f32 weights are
-    made on the way.
+    `packed` as block_pack makes it; weight (k, n) is (number - zero) * scale, with `scales` and `zeros` [ceil(N / 16), blocks, 16] of a block of `block`
+    numbers along K. Scales are of f32 or bf16; zeros of f32 or, where all are such integers, of ui8. For few rows weights are read as they are: with `digits` in products of
+    bytes, x as fixed-point numbers of three bytes below the largest of each block, else widened to f32. For more rows, and rows that are not finite, panels
+    of f32 weights are made on the way.
     Checks: block_gemm_c1: ranks; block_gemm_c2: as many steps as blocks have.
     ```mlir
-    %y = kernel.block_gemm %x, %p, %s, %o {bits = 4 : i64, block = 32 : i64}
-      : (tensor<?x64xf32>, tensor<1x32x16xui8>, tensor<1x2x16xf32>, tensor<1x2x16xf32>) -> tensor<?x8xf32>
+    %y = kernel.block_gemm %x, %p, %s, %z {bits = 4 : i64, block = 32 : i64, digits}
+      : (tensor<?x64xf32>, tensor<1x8x16x4xui8>, tensor<1x2x16xf32>, tensor<1x2x16xui8>) -> tensor<?x8xf32>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$packed, AnyRankedTensor:$scales, AnyRankedTensor:$offsets, I64Attr:$bits, I64Attr:$block);
+  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$packed, AnyRankedTensor:$scales, AnyRankedTensor:$zeros, I64Attr:$bits, I64Attr:$block,
+                   UnitAttr:$digits);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;

@@ -1,6 +1,7 @@
 // Verifiers of the `kernel` dialect. Each check has an id in brackets, which the operation's description and a case of the dialect's invalid
 // tests name.
 #include "dialects/Graph/IR/Verify.h"
+#include "dialects/Kernel/IR/Int8.h"
 #include "dialects/Kernel/IR/Kernel.h"
 
 using namespace mlir;
@@ -55,16 +56,16 @@ LogicalResult GemmOp::verify() {
 
 LogicalResult BlockPackOp::verify() {
   auto in = cast<RankedTensorType>(getX().getType()), out = cast<RankedTensorType>(getType());
-  if (in.getRank() != 3 || out.getRank() != 3 || out.getShape().back() != kPanelWidth || !out.getElementType().isUnsignedInteger(8))
+  if (in.getRank() != 3 || out.getRank() != 4 || out.getDimSize(2) != kPanelWidth || out.getDimSize(3) != kQuad || !out.getElementType().isUnsignedInteger(8))
     return complain(*this, "block_pack_c1") << in << " does not pack to " << out;
   return success();
 }
 
 LogicalResult BlockGemmOp::verify() {
   graph::Dims x = graph::getDims(getX()), packed = graph::getDims(getPacked()), scales = graph::getDims(getScales()), out = graph::getDims(getResult());
-  if (packed.size() != 3 || scales.size() != 3 || x.empty() || out.size() != x.size())
+  if (packed.size() != 4 || scales.size() != 3 || x.empty() || out.size() != x.size())
     return complain(*this, "block_gemm_c1") << "ranks " << x.size() << ", " << packed.size() << " and " << scales.size() << " do not give rank " << out.size();
-  if (scales[1] * (static_cast<int64_t>(getBlock()) / (getBits() == 8 ? 1 : 2)) != packed[1])
+  if (scales[1] * (static_cast<int64_t>(getBlock()) / getBlockStep(getBits())) != packed[1])
     return complain(*this, "block_gemm_c2") << getPacked().getType() << " with scales " << getScales().getType() << ", blocks of " << getBlock();
   return success();
 }

@@ -27,18 +27,22 @@ def ConvertMatmulToGemm : Pass<"convert-matmul-to-gemm", "::mlir::func::FuncOp">
 def ConvertBlockMatmul : Pass<"convert-block-matmul", "::mlir::func::FuncOp"> {
   let summary = "Packs weights of few bits for products that read them as they are";
   let description = [{
-    A `graph.block_matmul` over an even number of terms becomes `kernel.block_pack` of the weights, `kernel.pack` of the scales and of zero points times
-    scales, and `kernel.block_gemm`. Constants are packed at compile time. Else it does nothing: the product is computed element by element.
+    A `graph.block_matmul` becomes `kernel.block_pack` of the weights, `kernel.pack` of the scales and of the zero points, and `kernel.block_gemm`. Zero
+    points that were cast from bytes, or are one such number, stay bytes; scales that were cast from bf16 stay that. Constants are packed at compile
+    time. With `dot-product` few rows become fixed-point numbers of three bytes below the largest of each block (or of each 128 numbers of a longer
+    one), whose products with the weights are summed in integers.
 
     ```mlir
     %y = graph.block_matmul %x, %w, %s, %z {bits = 4 : i64, block = 32 : i64} : (...) -> tensor<?x8xf32>
     // becomes
-    %p = kernel.block_pack %w {bits = 4 : i64} : tensor<8x2x16xui8> -> tensor<1x32x16xui8>
-    %y = kernel.block_gemm %x, %p, %ps, %po {bits = 4 : i64, block = 32 : i64} : (...) -> tensor<?x8xf32>
+    %p = kernel.block_pack %w {bits = 4 : i64} : tensor<8x2x16xui8> -> tensor<1x8x16x4xui8>
+    %y = kernel.block_gemm %x, %p, %ps, %pz {bits = 4 : i64, block = 32 : i64} : (...) -> tensor<?x8xf32>
     ```
-    May change numbers: zero points are taken off behind a block's sum.
+    Changes numbers (named in the compile report): zero points are taken off a block's sum; fixed-point numbers are off by about 2^-23 of their
+    block's largest at most.
   }];
   let dependentDialects = ["::onager::kernel::KernelDialect"];
+  let options = [Option<"dotProduct", "dot-product", "bool", "false", "The target adds products of four bytes (AVX512-VNNI)">];
   let statistics = [Statistic<"numProducts", "products", "products in this form">];
 }
 

@@ -1,10 +1,12 @@
-// Products with weights of few bits. Work items: groups of panels, which hold as many columns as a register tile.
+// Products with weights of few bits. Work items: groups of panels. See BlockPanels.h for the layout.
 //
-// Up to kFewRows rows: the weights are read once for all rows of a tile and widened in registers.
+// Few rows: the weights are read once for all rows of a tile, as bytes (BlockDigits.h) or, where the target does not multiply those, widened in
+// registers:
 //   sums[row][block] = sum of x over the block
-//   for block   dot[row] = sum x[row][k] * number[k]      total[row] += dot[row] * scale - sums[row][block] * offset
-// More rows: the group's weights become f32 panels in scratch memory, which the micro-kernel multiplies.
+//   for block   dot[row] = sum x[row][k] * number[k]      total[row] += (dot[row] - sums[row][block] * zero) * scale
+// More rows, or rows with numbers that are not finite: weights become f32 panels in scratch memory, which the micro-kernel multiplies.
 #include "lib/Conversion/KernelToVector/Accumulate.h"
+#include "lib/Conversion/KernelToVector/BlockDigits.h"
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -18,197 +20,231 @@ namespace {
 using Index = UnitEmitter::Index;
 
 constexpr int64_t kLanes = kernel::kPanelWidth;
-/// Rows up to which widening in registers beats panels of f32, and rows of one tile of it.
-constexpr int64_t kFewRows = 8, kTileRows = 4;
-/// Bytes that weights are prefetched ahead: their loads are too narrow to ask for lines early enough.
+/// Rows up to which reading weights as bytes, or widening them in registers, beats panels of f32, and rows of one tile of either.
+constexpr int64_t kFewDigitRows = 32, kFewWidenedRows = 8, kTileRows = 4;
+/// Panels of a group that bytes are read of: their streams keep the memory busy.
+constexpr int64_t kDigitPanels = 4;
+/// Sums of widened weights that hide the latency of multiply-adds.
+constexpr size_t kWidenedChains = 4;
+/// Bytes that weights are prefetched ahead where they are widened.
 constexpr int64_t kPrefetchBytes = 1024;
-
-struct BlockShape {
-  kernel::BlockGemmOp op;
-  graph::Dims rowDims;
-  AffineExpr rows, columns;
-  int64_t depth, blocks, block, panels;
-  int64_t perStep; ///< numbers of k in a byte
-};
 
 BlockShape getShape(kernel::UnitOp unit) {
   BlockShape s;
-  s.op = *unit.getBody().front().getOps<kernel::BlockGemmOp>().begin();
-  graph::Dims x = graph::getDims(s.op.getX());
+  kernel::BlockGemmOp op = *unit.getBody().front().getOps<kernel::BlockGemmOp>().begin();
+  s.x = op.getX();
+  s.packed = op.getPacked();
+  s.scales = op.getScales();
+  s.zeros = op.getZeros();
+  s.result = op.getResult();
+  s.hasDigits = op.getDigits();
+  graph::Dims x = graph::getDims(s.x);
   s.rowDims.assign(x.begin(), x.end() - 1);
   s.rows = graph::getNumElements(unit.getContext(), s.rowDims);
-  s.columns = graph::getDims(s.op.getResult()).back();
+  s.columns = graph::getDims(s.result).back();
   s.depth = *graph::getConstant(x.back());
-  s.blocks = cast<RankedTensorType>(s.op.getScales().getType()).getDimSize(1);
-  s.panels = cast<RankedTensorType>(s.op.getPacked().getType()).getDimSize(0);
-  s.block = s.op.getBlock();
-  s.perStep = s.op.getBits() == 8 ? 1 : 2;
+  s.blocks = op.getScales().getType().getDimSize(1);
+  s.panels = op.getPacked().getType().getDimSize(0);
+  s.block = op.getBlock();
+  s.bits = op.getBits();
   return s;
 }
 
+/// Panels of a work item.
+int64_t getGroup(const BlockShape &s, const TargetInfo &target) { return s.hasDigits ? kDigitPanels : getTilePanels(target); }
+
+int64_t getFewRows(const BlockShape &s) { return s.hasDigits ? kFewDigitRows : kFewWidenedRows; }
+
+/// Bytes of the parts of scratch: panels of f32, rows filled up to whole blocks, and what few rows become.
+int64_t getPanelBytes(const BlockShape &s, const TargetInfo &target) { return getTilePanels(target) * s.getPaddedDepth() * kLanes * 4; }
+int64_t getCopyBytes(const BlockShape &s) { return s.hasWholeBlocks() ? 0 : getFewRows(s) * s.getPaddedDepth() * 4; }
+int64_t getRowBytes(const BlockShape &s) { return s.hasDigits ? BlockDigits::getScratchBytes(s, getFewRows(s)) : getFewRows(s) * s.blocks * 4; }
+
 struct BlockGemmEmitter {
   UnitEmitter &e;
-  BlockShape s;
-  int64_t width; ///< panels of a group
-  VectorType lanes;
-  Value x, packed, scales, offsets, sums, panels, tile;
-  SmallVector<Value> chosen = {}; ///< the group's panels; where the last group lacks one, its last panel again
+  const BlockShape &s;
+  BlockPanels weights;
+  int64_t group, width; ///< panels of a work item, and of a tile of the micro-kernel
+  Value x, panels, sums, tile;
+  BlockRows few; ///< the rows of x, where there are few
+  BlockDigits digits;
 
-  BlockGemmEmitter(UnitEmitter &e, const BlockShape &shape) : e(e), s(shape), width(getTilePanels(e.options.target)) {
-    Type f32 = e.b.getF32Type();
-    lanes = VectorType::get({kLanes}, f32);
-    x = e.getBuffer(s.op.getX());
-    packed = e.getBuffer(s.op.getPacked());
-    scales = e.getBuffer(s.op.getScales());
-    offsets = e.getBuffer(s.op.getOffsets());
-    sums = e.getScratch();
-    panels = e.address(f32, sums, e.i64(kFewRows * s.blocks));
-    tile = e.stackBuffer(f32, std::max(getTileRows(e.options.target), kTileRows) * width * kLanes);
-  }
+  BlockGemmEmitter(UnitEmitter &e, const BlockShape &shape)
+      : e(e), s(shape), weights(e, s), group(getGroup(s, e.options.target)), width(getTilePanels(e.options.target)), x(e.getBuffer(s.x)),
+        panels(e.getScratch()), sums(getByteAddress(e, panels, e.i64(getPanelBytes(s, e.options.target) + getCopyBytes(s)))),
+        tile(e.stackBuffer(e.b.getF32Type(), std::max(getTileRows(e.options.target) * width, kTileRows * group) * kLanes)), few{s.hasWholeBlocks() ? x : getByteAddress(e, panels, e.i64(getPanelBytes(s, e.options.target))), e.extent(s.rows), s.getPaddedDepth()},
+        digits(e, s, weights, sums, getFewRows(s)) {}
 
-  Value splat(Value scalar) { return vector::BroadcastOp::create(e.b, lanes, scalar); }
   Value multiplyAdd(Value a, Value c, Value sum) { return vector::FMAOp::create(e.b, a, c, sum); }
-  Value loadNumbers(Value base, Value panel, Value block) {
-    Value at = e.mul(e.add(e.mul(panel, e.i64(s.blocks)), block), e.i64(kLanes));
-    return LLVM::LoadOp::create(e.b, lanes, e.address(e.b.getF32Type(), base, at), 4);
-  }
-  /// The numbers of a step of a panel: of one k, or of two.
-  SmallVector<Value> widen(Value panel, Value step) {
-    Type i8 = e.b.getI8Type();
-    auto words = VectorType::get({kLanes}, e.b.getI32Type());
-    Value at = e.mul(e.add(e.mul(panel, e.i64(s.blocks * s.block / s.perStep)), step), e.i64(kLanes));
-    Value bytes = LLVM::LoadOp::create(e.b, VectorType::get({kLanes}, i8), e.address(i8, packed, at), 1);
-    LLVM::Prefetch::create(e.b, e.address(i8, packed, e.add(at, e.i64(kPrefetchBytes))), /*rw=*/0, /*hint=*/3, /*cache=*/1);
-    Value wide = arith::ExtUIOp::create(e.b, words, bytes);
-    auto toFloat = [&](Value numbers) -> Value { return arith::SIToFPOp::create(e.b, lanes, numbers); };
-    if (s.perStep == 1)
-      return {toFloat(wide)};
-    auto word = [&](int64_t value) -> Value { return vector::BroadcastOp::create(e.b, words, arith::ConstantIntOp::create(e.b, value, 32)); };
-    return {toFloat(arith::AndIOp::create(e.b, wide, word(15))), toFloat(arith::ShRUIOp::create(e.b, wide, word(4)))};
-  }
-  /// Steps of a block; the last may be cut where K ends.
-  Value countSteps(Value block) {
-    Value left = e.sub(e.i64(s.depth), e.mul(block, e.i64(s.block)));
-    return s.depth % s.block == 0 ? e.i64(s.block / s.perStep) : e.floorDiv(e.minSigned(left, e.i64(s.block)), e.i64(s.perStep));
+  /// The panel of that number, or the last one.
+  Value choose(Value panel) { return e.minSigned(panel, e.i64(s.panels - 1)); }
+
+  /// Copies few rows to scratch, filled up with zeros to whole blocks.
+  void copyRows() {
+    Type f32 = e.b.getF32Type();
+    e.forEach(e.i64(0), few.count, 1, [&](Value row) {
+      Value to = e.address(f32, few.base, e.mul(row, e.i64(few.stride))), from = e.mul(row, e.i64(s.depth));
+      e.forEachParallel(e.i64(0), e.i64(s.depth), [&](Value k) { e.store(f32, to, k, e.load(f32, x, e.add(from, k), true)); });
+      e.forEachParallel(e.i64(s.depth), e.i64(few.stride), [&](Value k) { e.store(f32, to, k, e.constant(f32, 0)); });
+    });
   }
 
-  /// Sums of x over each block of up to kFewRows rows.
-  void sumBlocks(Value rows) {
+  /// Sums of x over each block of few rows.
+  void sumBlocks() {
     Type f32 = e.b.getF32Type();
-    e.forEach(e.i64(0), rows, 1, [&](Value row) {
+    e.forEach(e.i64(0), few.count, 1, [&](Value row) {
       e.forEach(e.i64(0), e.i64(s.blocks), 1, [&](Value block) {
-        Value first = e.add(e.mul(row, e.i64(s.depth)), e.mul(block, e.i64(s.block))), count = e.mul(countSteps(block), e.i64(s.perStep));
-        Value sum = e.forLoop(e.i64(0), count, 1, e.constant(f32, 0), [&](Value k, ValueRange running) {
-          return SmallVector<Value>{accumulate(e, graph::ReduceKind::sum, f32, running[0], e.load(f32, x, e.add(first, k), true))};
+        Value first = e.add(e.mul(row, e.i64(few.stride)), e.mul(block, e.i64(s.block)));
+        Value sum = e.forLoop(e.i64(0), e.i64(s.block), 1, e.constant(f32, 0), [&](Value k, ValueRange running) {
+          return SmallVector<Value>{accumulate(e, graph::ReduceKind::sum, f32, running[0], e.load(f32, few.base, e.add(first, k)))};
         }, true)[0];
         e.store(f32, sums, e.add(e.mul(row, e.i64(s.blocks)), block), sum);
       });
     });
   }
 
-  /// One step of the sums over a block for all rows and panels.
-  SmallVector<Value> advance(ArrayRef<Value> rowStarts, Value block, Value step, ValueRange dots) {
-    Type f32 = e.b.getF32Type();
-    Value base = e.mul(block, e.i64(s.block / s.perStep)), first = e.mul(e.add(base, step), e.i64(s.perStep));
-    SmallVector<Value> next(dots);
-    for (int64_t p = 0; p < width; ++p)
-      for (auto [half, numbers] : llvm::enumerate(widen(chosen[p], e.add(base, step))))
-        for (auto [i, start] : llvm::enumerate(rowStarts)) {
-          Value &dot = next[(i * width + p) * s.perStep + half];
-          dot = multiplyAdd(splat(e.load(f32, x, e.add(start, e.add(first, e.i64(half))), true)), numbers, dot);
-        }
-    return next;
+  /// A step's numbers, widened; `step` counts from the panel's first.
+  SmallVector<Value, 8> widen(Value panel, Value step) {
+    Value at = getByteAddress(e, weights.getPanel(panel), e.mul(step, e.i64(kLanes * kernel::kQuad)));
+    weights.prefetch(getByteAddress(e, at, e.i64(kPrefetchBytes)));
+    return weights.widen(weights.loadStep(at));
   }
 
-  /// A tile of few rows, from row `row` on, into `tile`.
-  void multiplyFew(Value row, int64_t rows) {
+  /// The dot products of a block for all rows and panels. Where these are few each is several sums, whose additions do not wait for each other.
+  SmallVector<Value> sumBlock(ArrayRef<Value> rowStarts, ArrayRef<Value> chosen, Value block) {
+    Type f32 = e.b.getF32Type();
+    size_t dots = rowStarts.size() * chosen.size(), chains = std::max<size_t>(1, kWidenedChains / dots);
+    Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(weights.floats)), base = e.mul(block, e.i64(s.getBlockSteps()));
+    SmallVector<Value> sums = e.forLoop(e.i64(0), e.i64(s.getBlockSteps()), 1, SmallVector<Value>(dots * chains, zero), [&](Value step, ValueRange running) {
+      SmallVector<Value> next(running);
+      Value first = e.mul(e.add(base, step), e.i64(s.getStepNumbers()));
+      for (auto [p, panel] : llvm::enumerate(chosen))
+        for (auto [k, numbers] : llvm::enumerate(widen(panel, e.add(base, step))))
+          for (auto [i, start] : llvm::enumerate(rowStarts)) {
+            Value &dot = next[k % chains * dots + i * chosen.size() + p];
+            dot = multiplyAdd(weights.splat(e.load(f32, few.base, e.add(start, e.add(first, e.i64(static_cast<int64_t>(k)))))), numbers, dot);
+          }
+      return next;
+    });
+    for (size_t k = dots; k < sums.size(); ++k)
+      sums[k % dots] = arith::AddFOp::create(e.b, sums[k % dots], sums[k]);
+    sums.resize(dots);
+    return sums;
+  }
+
+  /// A tile of few rows by widened weights, from row `row` on, into `tile`.
+  void multiplyWidened(Value row, int64_t rows, ArrayRef<Value> chosen) {
     Type f32 = e.b.getF32Type();
     SmallVector<Value> rowStarts;
     for (int64_t i = 0; i < rows; ++i)
-      rowStarts.push_back(e.mul(e.add(row, e.i64(i)), e.i64(s.depth)));
-    Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(lanes));
-    SmallVector<Value> totals = e.forLoop(e.i64(0), e.i64(s.blocks), 1, SmallVector<Value>(rows * width, zero), [&](Value block, ValueRange running) {
-      SmallVector<Value> dots = e.forLoop(e.i64(0), countSteps(block), 1, SmallVector<Value>(rows * width * s.perStep, zero),
-                                          [&](Value step, ValueRange sums) { return advance(rowStarts, block, step, sums); });
-      SmallVector<Value> next;
+      rowStarts.push_back(e.mul(e.add(row, e.i64(i)), e.i64(few.stride)));
+    Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(weights.floats));
+    SmallVector<Value> totals = e.forLoop(e.i64(0), e.i64(s.blocks), 1, SmallVector<Value>(rowStarts.size() * chosen.size(), zero), [&](Value block, ValueRange running) {
+      SmallVector<Value> dots = sumBlock(rowStarts, chosen, block), next;
       for (int64_t i = 0; i < rows; ++i)
-        for (int64_t p = 0; p < width; ++p) {
-          Value dot = dots[(i * width + p) * s.perStep];
-          for (int64_t half = 1; half < s.perStep; ++half)
-            dot = arith::AddFOp::create(e.b, dot, dots[(i * width + p) * s.perStep + half]);
-          Value sum = splat(e.load(f32, sums, e.add(e.mul(e.add(row, e.i64(i)), e.i64(s.blocks)), block)));
-          Value total = multiplyAdd(dot, loadNumbers(scales, chosen[p], block), running[i * width + p]);
-          next.push_back(multiplyAdd(arith::NegFOp::create(e.b, sum), loadNumbers(offsets, chosen[p], block), total));
+        for (Value panel : chosen) {
+          Value sum = weights.splat(e.load(f32, sums, e.add(e.mul(e.add(row, e.i64(i)), e.i64(s.blocks)), block)));
+          Value centred = multiplyAdd(arith::NegFOp::create(e.b, sum), weights.loadZeros(panel, block), dots[next.size()]);
+          next.push_back(multiplyAdd(centred, weights.loadScales(panel, block), running[next.size()]));
         }
       return next;
     });
     for (auto [k, total] : llvm::enumerate(totals))
-      LLVM::StoreOp::create(e.b, total, e.address(f32, tile, e.i64(k * kLanes)), 4);
+      LLVM::StoreOp::create(e.b, total, e.address(f32, tile, e.i64(static_cast<int64_t>(k) * kLanes)), 4);
   }
 
-  /// Writes the group's weights as panels of f32 [panel][K][16].
-  void makePanels() {
+  /// Writes weights as panels of f32 [panel][K][16], filled up to whole blocks.
+  void makePanels(ArrayRef<Value> chosen) {
     Type f32 = e.b.getF32Type();
-    for (int64_t p = 0; p < width; ++p)
+    for (auto [p, panel] : llvm::enumerate(chosen)) {
+      Value place = e.address(f32, panels, e.i64(static_cast<int64_t>(p) * s.getPaddedDepth() * kLanes));
       e.forEach(e.i64(0), e.i64(s.blocks), 1, [&](Value block) {
-        Value scale = loadNumbers(scales, chosen[p], block), offset = arith::NegFOp::create(e.b, loadNumbers(offsets, chosen[p], block));
-        Value base = e.mul(block, e.i64(s.block / s.perStep));
-        e.forEach(e.i64(0), countSteps(block), 1, [&](Value step) {
-          Value first = e.add(e.i64(p * s.depth), e.mul(e.add(base, step), e.i64(s.perStep)));
-          for (auto [half, numbers] : llvm::enumerate(widen(chosen[p], e.add(base, step))))
-            LLVM::StoreOp::create(e.b, multiplyAdd(numbers, scale, offset), e.address(f32, panels, e.mul(e.add(first, e.i64(half)), e.i64(kLanes))), 4);
+        Value scale = weights.loadScales(panel, block), zero = weights.loadZeros(panel, block), base = e.mul(block, e.i64(s.getBlockSteps()));
+        e.forEach(e.i64(0), e.i64(s.getBlockSteps()), 1, [&](Value step) {
+          Value first = e.mul(e.add(base, step), e.i64(s.getStepNumbers()));
+          for (auto [k, numbers] : llvm::enumerate(widen(panel, e.add(base, step)))) {
+            Value weight = arith::MulFOp::create(e.b, arith::SubFOp::create(e.b, numbers, zero), scale);
+            LLVM::StoreOp::create(e.b, weight, e.address(f32, place, e.mul(e.add(first, e.i64(static_cast<int64_t>(k))), e.i64(kLanes))), 4);
+          }
         });
       });
+    }
   }
 
-  void multiplyMany(Value row, int64_t rows) {
-    Value a = e.address(e.b.getF32Type(), x, e.mul(row, e.i64(s.depth))), depth = e.i64(s.depth);
-    callMicroKernel(e, rows, width, {a, depth, panels, e.i64(s.depth * kLanes), tile, e.i64(width * kLanes), depth});
-  }
-
-  void storeRows(Value row, int64_t rows, Value column, Value columns) {
-    storeTile(e, s.op.getResult(), tile, width * kLanes, e.i64(rows), columns, [&](Value i) {
+  /// Stores a tile of `count` panels, of which the first has number `panel`.
+  void storeRows(Value row, int64_t rows, Value panel, int64_t count) {
+    Value column = e.mul(panel, e.i64(kLanes)), columns = e.minSigned(e.i64(count * kLanes), e.sub(e.extent(s.columns), column));
+    storeTile(e, s.result, tile, count * kLanes, e.i64(rows), columns, [&](Value i) {
       Index first = e.delinearize(e.add(row, i), s.rowDims);
       first.push_back(column);
       return first;
     });
   }
 
-  void emit() {
-    Value rows = e.extent(s.rows), isFew = e.compare("sle", rows, e.i64(kFewRows));
-    e.ifThen(isFew, [&] { sumBlocks(rows); });
-    e.forEach(e.begin, e.end, 1, [&](Value group) {
-      Value first = e.mul(group, e.i64(width)), column = e.mul(first, e.i64(kLanes));
-      Value columns = e.minSigned(e.i64(width * kLanes), e.sub(e.extent(s.columns), column));
-      chosen.clear();
+  void multiplyDigits(Value row, int64_t rows, ArrayRef<Value> chosen) {
+    for (int64_t p = 0, some; p < group; p += some) {
+      some = std::min(BlockDigits::getPanels(rows), group - p);
+      digits.multiply(row, rows, chosen.slice(p, some), e.address(e.b.getF32Type(), tile, e.i64(p * kLanes)), group * kLanes);
+    }
+  }
+
+  void emitFew(Value first) {
+    SmallVector<Value> chosen;
+    for (int64_t p = 0; p < group; ++p)
+      chosen.push_back(choose(e.add(first, e.i64(p))));
+    forRowTiles(e, kTileRows, few.count, [&](Value row, int64_t rows) {
+      s.hasDigits ? multiplyDigits(row, rows, chosen) : multiplyWidened(row, rows, chosen);
+      storeRows(row, rows, first, group);
+    });
+  }
+
+  void emitMany(Value first) {
+    Type f32 = e.b.getF32Type();
+    Value depth = e.i64(s.depth), panelFloats = e.i64(s.getPaddedDepth() * kLanes);
+    e.forEach(first, e.minSigned(e.add(first, e.i64(group)), e.i64(s.panels)), width, [&](Value panel) {
+      SmallVector<Value> chosen;
       for (int64_t p = 0; p < width; ++p)
-        chosen.push_back(e.minSigned(e.add(first, e.i64(p)), e.i64(s.panels - 1)));
-      e.ifThen(isFew, [&] {
-        forRowTiles(e, kTileRows, rows, [&](Value row, int64_t size) {
-          multiplyFew(row, size);
-          storeRows(row, size, column, columns);
-        });
+        chosen.push_back(choose(e.add(panel, e.i64(p))));
+      makePanels(chosen);
+      forRowTiles(e, getTileRows(e.options.target), few.count, [&](Value row, int64_t rows) {
+        callMicroKernel(e, rows, width, {e.address(f32, x, e.mul(row, depth)), depth, panels, panelFloats, tile, e.i64(width * kLanes), depth});
+        storeRows(row, rows, panel, width);
       });
-      e.ifThen(e.compare("sgt", rows, e.i64(kFewRows)), [&] {
-        makePanels();
-        forRowTiles(e, getTileRows(e.options.target), rows, [&](Value row, int64_t size) {
-          multiplyMany(row, size);
-          storeRows(row, size, column, columns);
-        });
-      });
+    });
+  }
+
+  /// Prepares few rows. Returns an i1: they can be multiplied as such.
+  Value prepare() {
+    if (!s.hasWholeBlocks())
+      copyRows();
+    if (s.hasDigits)
+      return digits.convert(few);
+    sumBlocks();
+    return arith::ConstantIntOp::create(e.b, 1, 1);
+  }
+
+  void emit() {
+    Type i1 = e.b.getI1Type();
+    Value isFew = e.select(e.compare("sle", few.count, e.i64(getFewRows(s))), i1, [&] { return prepare(); }, [&]() -> Value { return arith::ConstantIntOp::create(e.b, 0, 1); });
+    e.forEach(e.begin, e.end, 1, [&](Value item) {
+      Value first = e.mul(item, e.i64(group));
+      e.ifElse(isFew, [&] { emitFew(first); }, [&] { emitMany(first); });
     });
   }
 };
 
 } // namespace
 
-void emitBlockGemm(UnitEmitter &e) { BlockGemmEmitter(e, getShape(e.unit)).emit(); }
+void emitBlockGemm(UnitEmitter &e) {
+  BlockShape shape = getShape(e.unit);
+  BlockGemmEmitter(e, shape).emit();
+}
 
 WorkInfo getBlockGemmWork(kernel::UnitOp unit, const EmitOptions &options) {
   BlockShape s = getShape(unit);
   MLIRContext *context = unit.getContext();
-  int64_t width = getTilePanels(options.target), scratch = (kFewRows * s.blocks + s.depth * width * kLanes) * 4;
-  auto groups = static_cast<int64_t>(llvm::divideCeil(s.panels, width));
+  int64_t scratch = getPanelBytes(s, options.target) + getCopyBytes(s) + getRowBytes(s);
+  auto groups = static_cast<int64_t>(llvm::divideCeil(s.panels, getGroup(s, options.target)));
   return {getAffineConstantExpr(groups, context), s.rows * s.columns * s.depth, getAffineConstantExpr(scratch, context)};
 }
 

@@ -1,4 +1,5 @@
 // One element of a product with weights of few bits, and of their panels.
+#include "dialects/Kernel/IR/Int8.h"
 #include "lib/Conversion/KernelToVector/UnitEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -40,13 +41,9 @@ Value emitBlockPack(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> ind
   Value column = e.add(e.mul(index[0], e.i64(kernel::kPanelWidth)), index[2]), row = e.minSigned(column, e.i64(shape[0] - 1));
   Value block = e.i64(shape[2] * 8 / bits);
   auto read = [&](Value k) { return readNumber(e, pack.getX(), row, e.floorDiv(k, block), e.rem(k, block), bits); };
-  Value byte;
-  if (bits == 8) {
-    byte = read(index[1]);
-  } else {
-    Value k = e.mul(index[1], e.i64(2));
-    byte = arith::OrIOp::create(e.b, read(k), arith::ShLIOp::create(e.b, read(e.add(k, e.i64(1))), arith::ConstantIntOp::create(e.b, 4, 8)));
-  }
+  Value k = e.add(e.mul(index[1], e.i64(kernel::getBlockStep(bits))), index[3]), byte = read(k);
+  if (bits != 8)
+    byte = arith::OrIOp::create(e.b, byte, arith::ShLIOp::create(e.b, read(e.add(k, e.i64(kernel::kQuad))), arith::ConstantIntOp::create(e.b, 4, 8)));
   return arith::SelectOp::create(e.b, e.compare("slt", column, e.i64(shape[0])), byte, e.constant(e.b.getI8Type(), 0));
 }
 

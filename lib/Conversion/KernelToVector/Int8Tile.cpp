@@ -127,7 +127,6 @@ Value Int8Vectors::multiplyAdd(Value total, Value x, Value weights, int64_t half
   return arith::AddIOp::create(b, total, products);
 }
 
-/// Rounds to the nearest integer, halves to even, as the processor does by default.
 Value Int8Vectors::toIntegers(Value numbers) {
   if (layout.lanes < 16)
     return call(pick("llvm.x86.sse2.cvtps2dq", "llvm.x86.avx.cvt.ps2dq.256", ""), sums, {numbers});

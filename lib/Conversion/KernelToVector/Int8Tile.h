@@ -41,6 +41,8 @@ public:
   mlir::Value multiplyAdd(mlir::Value sums, mlir::Value bytes, mlir::Value weights, int64_t half = 0);
   /// A number in all lanes of a vector of `type`.
   mlir::Value splat(mlir::VectorType type, mlir::Value scalar);
+  /// f32 -> i32, rounded to the nearest, halves to even, as the processor does by default. What does not fit becomes the lowest integer.
+  mlir::Value toIntegers(mlir::Value numbers);
   /// Sums of a tile -> bytes in order: clamp(round(sum * scale + offset) + zero, low, high).
   struct Rounding {
     mlir::Value zero;      ///< i16 in all lanes
@@ -66,7 +68,6 @@ private:
   mlir::Value shuffle(mlir::Value a, mlir::Value b, llvm::function_ref<int64_t(int64_t)> element, int64_t count);
   mlir::Value unpack(mlir::Value a, mlir::Value b, int64_t unit, bool isHigh);
   int64_t getPackedPlace(int64_t k) const;
-  mlir::Value toIntegers(mlir::Value numbers);
   int64_t width;
 };
 

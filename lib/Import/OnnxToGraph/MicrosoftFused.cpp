@@ -116,13 +116,20 @@ Value dequantizeBlocks(Node &node, Type type, const Packing &how) {
   return e.transpose(weight, {1, 0});
 }
 
+/// Scales [N, blocks] as f32; constants that bf16 holds by way of it: products pack them as they are in between.
+Value readScales(Node &node, const Packing &how) {
+  Emitter &e = node.e;
+  Value scales = e.reshape(e.cast(node.in(2), e.f32()), e.numbers({how.columns, how.blocks()}));
+  return scales && isBf16Constant(node.in(2)) ? e.cast(e.cast(scales, e.builder.getBF16Type()), e.f32()) : scales;
+}
+
 /// The product with a weight whose groups are its blocks.
 Value multiplyBlocks(Node &node, Value x, const Packing &how) {
   Emitter &e = node.e;
   if (!checkBytes(e, node.in(1)))
     return {};
   Value packed = e.reshape(node.in(1), e.numbers({how.columns, how.blocks(), how.block * how.bits / 8}));
-  Value scales = e.reshape(e.cast(node.in(2), e.f32()), e.numbers({how.columns, how.blocks()})), zeros = readZeroPoints(node, how, e.f32());
+  Value scales = readScales(node, how), zeros = readZeroPoints(node, how, e.f32());
   if (!packed || !scales || !zeros)
     return {};
   Dims dims = Emitter::dimsOf(x);

@@ -178,25 +178,25 @@ kernel.unit @packed_conv_c4 <packed_conv> {
 
 kernel.unit @block_pack_c1 <map> {
 ^bb0(%w: tensor<8x2x16xui8>):
-  // expected-error @below {{[block_pack_c1] 'tensor<8x2x16xui8>' does not pack to 'tensor<1x32x8xui8>'}}
-  %0 = kernel.block_pack %w {bits = 4 : i64} : tensor<8x2x16xui8> -> tensor<1x32x8xui8>
-  kernel.yield %0 : tensor<1x32x8xui8>
+  // expected-error @below {{[block_pack_c1] 'tensor<8x2x16xui8>' does not pack to 'tensor<1x8x16x2xui8>'}}
+  %0 = kernel.block_pack %w {bits = 4 : i64} : tensor<8x2x16xui8> -> tensor<1x8x16x2xui8>
+  kernel.yield %0 : tensor<1x8x16x2xui8>
 }
 
 // -----
 
 kernel.unit @block_gemm_c1 <block_gemm> {
-^bb0(%x: tensor<3x64xf32>, %p: tensor<1x32x16xui8>, %s: tensor<2x16xf32>):
-  // expected-error @below {{[block_gemm_c1] ranks 2, 3 and 2 do not give rank 2}}
-  %0 = kernel.block_gemm %x, %p, %s, %s {bits = 4 : i64, block = 32 : i64} : (tensor<3x64xf32>, tensor<1x32x16xui8>, tensor<2x16xf32>, tensor<2x16xf32>) -> tensor<3x8xf32>
+^bb0(%x: tensor<3x64xf32>, %p: tensor<1x8x16x4xui8>, %s: tensor<2x16xf32>):
+  // expected-error @below {{[block_gemm_c1] ranks 2, 4 and 2 do not give rank 2}}
+  %0 = kernel.block_gemm %x, %p, %s, %s {bits = 4 : i64, block = 32 : i64} : (tensor<3x64xf32>, tensor<1x8x16x4xui8>, tensor<2x16xf32>, tensor<2x16xf32>) -> tensor<3x8xf32>
   kernel.yield %0 : tensor<3x8xf32>
 }
 
 // -----
 
 kernel.unit @block_gemm_c2 <block_gemm> {
-^bb0(%x: tensor<3x64xf32>, %p: tensor<1x32x16xui8>, %s: tensor<1x3x16xf32>):
-  // expected-error @below {{[block_gemm_c2] 'tensor<1x32x16xui8>' with scales 'tensor<1x3x16xf32>', blocks of 32}}
-  %0 = kernel.block_gemm %x, %p, %s, %s {bits = 4 : i64, block = 32 : i64} : (tensor<3x64xf32>, tensor<1x32x16xui8>, tensor<1x3x16xf32>, tensor<1x3x16xf32>) -> tensor<3x8xf32>
+^bb0(%x: tensor<3x64xf32>, %p: tensor<1x8x16x4xui8>, %s: tensor<1x3x16xf32>):
+  // expected-error @below {{[block_gemm_c2] 'tensor<1x8x16x4xui8>' with scales 'tensor<1x3x16xf32>', blocks of 32}}
+  %0 = kernel.block_gemm %x, %p, %s, %s {bits = 4 : i64, block = 32 : i64} : (tensor<3x64xf32>, tensor<1x8x16x4xui8>, tensor<1x3x16xf32>, tensor<1x3x16xf32>) -> tensor<3x8xf32>
   kernel.yield %0 : tensor<3x8xf32>
 }
