@@ -94,7 +94,9 @@ void Compression::decide() {
   bool usesData = calibrate(model, report.recipe, runs);
   usesData |= roundByData(model, report.recipe, runs);
   usesData |= report.pruning.isAny() && runs.hasData();
-  usesData |= arguments.scale.correctsBiases || llvm::any_of(report.scalings.done, [&](const compress::Scaling &scaling) { return recipe.empty() && scaling.method != compress::ScalingMethod::cle; });
+  usesData |= arguments.scale.correctsBiases;
+  auto looksAtData = [&](const auto &entry) { return recipe.empty() && entry.method != compress::ScalingMethod::cle; };
+  usesData |= llvm::any_of(report.scalings.done, looksAtData) || llvm::any_of(report.scalings.left, looksAtData);
   report.calibrationSamples = usesData ? runs.getCalibration().size() : 0;
 }
 

@@ -19,7 +19,7 @@ static std::vector<std::string> listNames() {
 }
 
 void ScaleArguments::addOptions(CLI::App &app, CLI::Option *recipe) {
-  app.add_option("--scaling", methods, "Move factors of channels between neighbours before rounding: cle (by weights), depthwise (the default of int8), smoothquant (int8, int8-dynamic), awq (weights alone); all but cle need data; in this order; none")
+  app.add_option("--scaling", methods, "Move factors of channels between neighbours before rounding: cle (by weights), depthwise (the default of int8), smoothquant (products of int8, int8-dynamic), awq (weights alone); all but cle need data; in this order; none")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::IsMember(listNames()))
@@ -73,7 +73,11 @@ private:
         continue;
       if (isDepthwise() && !site.isDepthwise())
         continue;
-      if (!site.obstacle.empty() && !site.canInsert())
+      // Images came out worse as often as better: their ranges are for cle and depthwise.
+      bool isForImages = std::any_of(site.readers.begin(), site.readers.end(), [](const compress::Layer &layer) { return layer.node->op_type() == "Conv"; });
+      if (method == ScalingMethod::smoothquant && isForImages)
+        scalings.left.push_back({method, site.value, "a convolution reads it"});
+      else if (!site.obstacle.empty() && !site.canInsert())
         scalings.left.push_back({method, site.value, site.obstacle});
       else
         sites.push_back(std::move(site));
