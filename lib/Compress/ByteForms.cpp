@@ -78,6 +78,9 @@ void ByteForms::addLayer(const Layer &layer, LayerRecipe &entry, std::vector<onn
   nodes.push_back(std::move(node));
 }
 
+/// The largest integer that a bias becomes.
+constexpr double kMostBias = (1 << 30) - 1;
+
 /// A bias becomes integers of 32 bits, whose scales are those of the products. One that such integers cannot hold stays as it is.
 void ByteForms::addBias(const Layer &layer, const std::vector<float> &scales, onnx::NodeProto &node, std::vector<onnx::NodeProto> &nodes) {
   std::optional<Weights> bias = model.readWeights(layer.bias);
@@ -89,7 +92,7 @@ void ByteForms::addBias(const Layer &layer, const std::vector<float> &scales, on
   for (size_t k = 0; k < scales.size(); ++k) {
     steps.push_back(inputScale * scales[k]);
     double level = std::nearbyint(static_cast<double>(bias->values[k]) / steps.back());
-    if (!std::isnormal(steps.back()) || !(std::abs(level) < 1 << 30))
+    if (!std::isnormal(steps.back()) || !(std::abs(level) <= kMostBias))
       return;
     integers.push_back(static_cast<int32_t>(level));
   }
@@ -132,8 +135,25 @@ std::string ByteMatrix::arrange(bool isTransposed) const {
   return bytes;
 }
 
+/// Where weights are so small beside a bias that products in their steps could not hold it, as channels have that training has switched off, the steps become larger.
+void ByteForms::widenSteps(const Layer &layer, ByteMatrix &matrix) const {
+  std::optional<Weights> bias = layer.bias.empty() ? std::nullopt : model.readWeights(layer.bias);
+  if (!bias || bias->values.size() != matrix.scales.size())
+    return;
+  double inputScale = recipe.activations.at(layer.input).scale;
+  for (size_t n = 0; n < matrix.scales.size(); ++n) {
+    auto least = static_cast<float>(1.001 * std::abs(static_cast<double>(bias->values[n])) / kMostBias / inputScale);
+    if (!std::isnormal(least) || matrix.scales[n] >= least)
+      continue;
+    for (size_t k = n * matrix.terms; k < (n + 1) * matrix.terms; ++k)
+      matrix.integers[k] = static_cast<int8_t>(std::nearbyint(static_cast<float>(matrix.integers[k]) * (matrix.scales[n] / least)));
+    matrix.scales[n] = least;
+  }
+}
+
 onnx::NodeProto ByteForms::makeWeights(const Layer &layer, const LayerRecipe &entry, ByteWeights &made) {
   ByteMatrix matrix = roundToBytes(model, layer, entry);
+  widenSteps(layer, matrix);
   made.scales = matrix.scales;
   made.sqnr = matrix.sqnr;
   made.bytesAfter = matrix.integers.size() + made.scales.size() * sizeof(float);

@@ -84,6 +84,7 @@ private:
   };
 
   onnx::NodeProto makeNode(const char *op, const std::string &name, std::initializer_list<std::string> inputs, const std::string &output);
+  void widenSteps(const Layer &layer, ByteMatrix &matrix) const;
   onnx::NodeProto makeWeights(const Layer &layer, const LayerRecipe &entry, ByteWeights &made);
   void addBias(const Layer &layer, const std::vector<float> &scales, onnx::NodeProto &node, std::vector<onnx::NodeProto> &nodes);
 

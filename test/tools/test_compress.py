@@ -183,6 +183,56 @@ def test_compiled_output_and_reports(network, samples, tmp_path):
     assert measure_sqnr(onager.InferenceSession(tmp_path / "small.so").run(None, {"x": x})[0], run_onnxruntime(network, x)) > 25
 
 
+def make_switched_off(weight: float) -> onnx.ModelProto:
+    """A convolution of whose channels one has hardly any weights and a large bias."""
+    w, b = np.random.default_rng(4).standard_normal((4, 3, 3, 3)).astype(np.float32), np.array([0.5, 3, -1, 2], np.float32)
+    w[1] = weight
+    graph = helper.make_graph([helper.make_node("Conv", ["x", "w", "b"], ["y"], "conv", pads=[1] * 4)], "off", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, 16, 16])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 4, 16, 16])], [numpy_helper.from_array(w, "w"), numpy_helper.from_array(b, "b")])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=8)
+
+
+@pytest.mark.parametrize("weight", [1e-12, 1e-30, 0.0])
+def test_channels_that_are_switched_off_have_biases_of_integers(samples, tmp_path, weight):
+    """Biases of floats among those of bytes are what ONNX Runtime fails to open before operator set 13."""
+    onnx.save(make_switched_off(weight), tmp_path / "off.onnx")
+    compress(tmp_path / "off.onnx", tmp_path / "small.onnx", "--quantize", "int8", "--calibrate", samples)
+    assert any(tensor.data_type == TensorProto.INT32 for tensor in onnx.load(tmp_path / "small.onnx").graph.initializer)
+    x = draw(4, 100)
+    expected, found = run_onnxruntime(tmp_path / "off.onnx", x), run_onnxruntime(tmp_path / "small.onnx", x)
+    assert measure_sqnr(found, expected) > 35 and np.abs(found[:, 1] - 3).max() < 0.02
+    assert measure_sqnr(onager.InferenceSession(tmp_path / "small.onnx").run(None, {"x": x})[0], expected) > 35
+
+
+def make_depthwise(function: str) -> onnx.ModelProto:
+    """Channels of very different ranges between a pointwise and a depthwise convolution."""
+    random = np.random.default_rng(6)
+    spread = np.logspace(-2, 2, 16).astype(np.float32)[:, None, None, None]
+    tensors = {"w1": random.standard_normal((16, 3, 1, 1)).astype(np.float32) * spread, "w2": random.standard_normal((16, 1, 3, 3)).astype(np.float32) / spread,
+               "w3": random.standard_normal((8, 16, 1, 1)).astype(np.float32)}
+    between = [helper.make_node("Sigmoid", ["c1"], ["gate"]), helper.make_node("Mul", ["c1", "gate"], ["a"])] if function == "SiLU" else [helper.make_node(function, ["c1"], ["a"])]
+    nodes = [helper.make_node("Conv", ["x", "w1"], ["c1"], "first"), *between, helper.make_node("Conv", ["a", "w2"], ["c2"], "depthwise", pads=[1] * 4, group=16),
+             helper.make_node("Relu", ["c2"], ["r2"]), helper.make_node("Conv", ["r2", "w3"], ["y"], "last")]
+    graph = helper.make_graph(nodes, "depthwise", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, 16, 16])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 8, 16, 16])], [numpy_helper.from_array(array, name) for name, array in tensors.items()])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.mark.parametrize("function", ["Relu", "SiLU"])
+def test_channels_of_depthwise_convolutions_have_ranges_of_their_own(samples, tmp_path, function):
+    onnx.save(make_depthwise(function), tmp_path / "plain.onnx")
+    x, found = draw(4, 100), {}
+    expected = run_onnxruntime(tmp_path / "plain.onnx", x)
+    for name, options in {"own": [], "one": ["--scaling", "none"]}.items():
+        report = compress(tmp_path / "plain.onnx", tmp_path / f"{name}.onnx", "--quantize", "int8", "--calibrate", samples, *options, "--write-recipe", tmp_path / f"{name}.json")
+        found[name] = measure_sqnr(run_onnxruntime(tmp_path / f"{name}.onnx", x), expected)
+        scaled = report.get("scaling", {}).get("scaled", [])
+        assert [(entry["method"], entry["value"], entry["inserted"]) for entry in scaled] == ([("depthwise", "a", function == "SiLU")] if name == "own" else [])
+    assert found["own"] > 25 and found["own"] > found["one"] + 10, found
+    compress(tmp_path / "plain.onnx", tmp_path / "again.onnx", "--recipe", tmp_path / "own.json")
+    assert (tmp_path / "again.onnx").read_bytes() == (tmp_path / "own.onnx").read_bytes()
+
+
 def test_compile_compresses_as_well(network, samples, tmp_path):
     """By the same options: the artifact gives what the compressed model gives, and the report has a section."""
     options = ["--quantize", "int8", "--calibrate", samples, "--even-if-slower", "--threads", 1]

@@ -39,7 +39,7 @@ Artifact compileSource(ModelSource source, CompileOptions options, CompileResult
     enterSanitizer(source.bytes);
   auto temporary = std::make_shared<TemporaryPath>(TemporaryPath::file, "so");
   options.model = source.path;
-  options.bytes = std::move(source.bytes);
+  options.bytes = source.bytes;
   options.output = temporary->get();
   showProgress("compiling " + source.shown + " at -O" + std::to_string(options.optLevel));
   CompileResult result = compile(options);

@@ -32,20 +32,19 @@ static CompileResult compileOrFail(const CompileOptions &options) {
   return result;
 }
 
-/// Gives the options their model, compressed where that is asked for; returns what is told of it then. `held` keeps the bytes that the options refer to.
-static std::optional<llvm::json::Value> takeModel(const CompileArguments &arguments, CompileOptions &options, std::string &held) {
-  if (arguments.compressionGroup->count_all() > 0) {
-    Compression compression(arguments.compression);
-    held = compression.rewrite(!arguments.report.empty());
-    options.bytes = held;
-    return compression.tell();
-  }
-  ModelSource source = openSource(arguments.model);
-  options.model = source.path;
-  held = std::move(source.bytes);
-  options.bytes = held;
-  rememberInput(held);
-  return std::nullopt;
+/// A model in the form that the options refer to.
+struct CompileInput {
+  ModelSource source;
+  std::optional<llvm::json::Value> told; ///< of its compression, where it was compressed
+};
+
+/// Opens the model, or compresses it where that is asked for.
+static CompileInput openInput(const CompileArguments &arguments) {
+  if (arguments.compressionGroup->count_all() == 0)
+    return {openSource(arguments.model), std::nullopt};
+  Compression compression(arguments.compression);
+  std::string bytes = compression.rewrite(!arguments.report.empty());
+  return {{"", std::move(bytes), arguments.model, false}, compression.tell()};
 }
 
 /// Adds a section to a report.
@@ -67,9 +66,12 @@ static Status runCompile(const CompileArguments &arguments) {
   std::optional<StagedFile> report;
   if (!arguments.report.empty())
     report.emplace(arguments.report);
-  std::string held;
-  std::optional<llvm::json::Value> told = takeModel(arguments, options, held);
-  showProgress("compiling " + arguments.model);
+  CompileInput input = openInput(arguments);
+  options.model = input.source.path;
+  options.bytes = input.source.bytes;
+  if (!input.told)
+    rememberInput(input.source.bytes);
+  showProgress("compiling " + input.source.shown);
   CompileResult result;
   bool isSpecial = !isText && isSpecialFile(arguments.output);
   if (isSpecial && (options.emit == "obj" || options.emit == "lib" || options.weights == "separate"))
@@ -87,7 +89,7 @@ static Status runCompile(const CompileArguments &arguments) {
     result = compileOrFail(options);
   }
   if (report) {
-    report->write((told ? addSection(result.report, "compression", std::move(*told)) : result.report) + "\n");
+    report->write((input.told ? addSection(result.report, "compression", std::move(*input.told)) : result.report) + "\n");
     report->commit();
   }
   return Status::ok;
