@@ -6,7 +6,6 @@ For each fold the network is trained on the other nine, compressed with data of 
 function of VARIANTS, from a fold to the path of a model. Training needs PyTorch (scripts/requirements-train.txt).
 """
 import argparse
-import json
 import pathlib
 import statistics
 import sys
@@ -18,6 +17,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 import onager
+from answers import add_options, answer
 from compare import describe_machine
 from digits_table import make_table, write_docs
 from places import WORK
@@ -156,16 +156,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--folds", type=int, default=10, choices=range(1, 11), metavar="N", help="how many of the ten folds (default: all)")
     parser.add_argument("--only", nargs="+", default=list(VARIANTS), choices=list(VARIANTS), metavar="VARIANT", help=f"of {', '.join(VARIANTS)}")
-    parser.add_argument("--output", type=pathlib.Path, help="write what was measured as JSON")
-    parser.add_argument("--table", type=pathlib.Path, help="print the table of an earlier result, without measuring")
-    parser.add_argument("--write-docs", action="store_true", help="put the table into docs/compression.md")
+    add_options(parser)
     arguments = parser.parse_args()
-    results = json.loads(arguments.table.read_text(encoding="utf-8")) if arguments.table else measure(arguments.folds, arguments.only)
-    if arguments.output:
-        arguments.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    print(make_table(results), end="")
-    if arguments.write_docs:
-        write_docs(results)
+    answer(arguments, lambda: measure(arguments.folds, arguments.only), make_table, write_docs)
     return 0
 
 

@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import importlib.metadata
 import importlib.util
-import json
 import pathlib
 import sys
 import time
@@ -20,6 +19,7 @@ import onnx
 import onnxruntime
 
 import onager
+from answers import add_options, answer
 from compare import describe_machine
 from places import WORK
 from quantizer_cases import Case, list_cases
@@ -161,16 +161,9 @@ def main() -> int:
     known = [name for name in QUANTIZERS if name != "nncf" or importlib.util.find_spec("nncf")]
     parser.add_argument("--quantizers", nargs="+", default=known, choices=known, help=f"of {', '.join(known)}")
     parser.add_argument("--samples", type=int, default=32, help="pictures to calibrate with; half as many judge")
-    parser.add_argument("--output", type=pathlib.Path, help="write what was measured as JSON")
-    parser.add_argument("--table", type=pathlib.Path, help="print the table of an earlier result, without measuring")
-    parser.add_argument("--write-docs", action="store_true", help="put the table into docs/compression.md")
+    add_options(parser)
     arguments = parser.parse_args()
-    results = json.loads(arguments.table.read_text(encoding="utf-8")) if arguments.table else measure(arguments.words, arguments.quantizers, arguments.samples)
-    if arguments.output:
-        arguments.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    print(make_table(results), end="")
-    if arguments.write_docs:
-        write_docs(results)
+    answer(arguments, lambda: measure(arguments.words, arguments.quantizers, arguments.samples), make_table, write_docs)
     return 0
 
 
