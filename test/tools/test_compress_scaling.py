@@ -133,7 +133,7 @@ def read_weights(path) -> dict[str, np.ndarray]:
 
 
 # What scales which model for which scheme, and by how many dB less is lost at least.
-GAINS = [("images", "cle", "int8", 6), ("block", "smoothquant", "int8", 6), ("block", "smoothquant", "int8-dynamic", 4), ("block", "awq", "int4", 2)]
+GAINS = [("images", "cle", "int8", 6), ("block", "smoothquant", "int8", 6), ("block", "smoothquant", "int8-dynamic", 4), ("block", "awq", "int4", 1.5)]
 
 
 @pytest.mark.parametrize(("model", "method", "scheme", "gain"), GAINS, ids=lambda value: str(value))
