@@ -10,13 +10,6 @@ namespace onager::rt {
 
 std::string nameValue(const std::string &input, uint64_t element) { return input + "[" + std::to_string(element) + "]"; }
 
-bool holds(const Guard &guard, const int64_t *symbols) {
-  for (const Atom &atom : guard)
-    if (!holds(atom, symbols))
-      return false;
-  return true;
-}
-
 static std::string nameOf(uint64_t symbol, const std::vector<std::string> &names) {
   if (names.empty())
     return "#" + std::to_string(symbol);

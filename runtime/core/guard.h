@@ -13,6 +13,7 @@
 #define ONAGER_RUNTIME_CORE_GUARD_H
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -59,7 +60,12 @@ inline bool holds(const Atom &atom, const int64_t *symbols) {
   }
 }
 /// True where all atoms hold. REQUIRES: `symbols` has a value for each symbol that the guard names.
-bool holds(const Guard &guard, const int64_t *symbols);
+inline bool holds(std::span<const Atom> guard, const int64_t *symbols) {
+  for (const Atom &atom : guard)
+    if (!holds(atom, symbols))
+      return false;
+  return true;
+}
 
 /// Sorts the atoms and leaves out those that others imply; false and a reason where no values can fulfil the guard.
 bool simplify(Guard &guard, const std::vector<std::string> &names, std::string &error);

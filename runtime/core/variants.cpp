@@ -13,13 +13,9 @@ VariantTable::VariantTable(std::vector<std::shared_ptr<Variant>> ordered) : vari
 
 Variant *VariantTable::find(const int64_t *symbols) const {
   size_t begin = 0;
-  for (size_t k = 0; k < ends.size(); begin = ends[k++]) {
-    size_t at = begin;
-    while (at < ends[k] && holds(atoms[at], symbols))
-      ++at;
-    if (at == ends[k])
+  for (size_t k = 0; k < ends.size(); begin = ends[k++])
+    if (holds(std::span(atoms).subspan(begin, ends[k] - begin), symbols))
       return variants[k].get();
-  }
   return nullptr;
 }
 

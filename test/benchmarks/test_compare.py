@@ -1,5 +1,4 @@
 """The comparison runs, keeps its numbers, and turns them into tables; what it counts as floating-point operations is right."""
-import importlib
 import json
 import math
 import subprocess
@@ -11,14 +10,6 @@ import pytest
 from support.places import ROOT
 
 FOLDER = ROOT / "benchmarks"
-
-
-@pytest.fixture(scope="module")
-def scripts():
-    """Imports the modules of the folder, which find each other as scripts do."""
-    sys.path.insert(0, str(FOLDER))
-    yield lambda name: importlib.import_module(name)
-    sys.path.remove(str(FOLDER))
 
 
 def run_compare(*arguments) -> str:

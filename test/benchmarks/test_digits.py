@@ -1,7 +1,5 @@
 """The table of accuracy on digits: its statistics are right, and the page shows what was measured."""
-import importlib
 import json
-import sys
 
 import pytest
 from scipy import stats
@@ -13,10 +11,8 @@ RESULTS = json.loads((FOLDER / "results" / "digits.json").read_text(encoding="ut
 
 
 @pytest.fixture(scope="module")
-def table():
-    sys.path.insert(0, str(FOLDER))
-    yield importlib.import_module("digits_table")
-    sys.path.remove(str(FOLDER))
+def table(scripts):
+    return scripts("digits_table")
 
 
 def make_counts(both: int, lost: int, won: int, neither: int = 0) -> dict[str, int]:

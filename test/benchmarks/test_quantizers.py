@@ -1,7 +1,5 @@
 """The table of quantisers: the page shows what was measured, and int8 is never slower than f32."""
-import importlib
 import json
-import sys
 
 import pytest
 
@@ -12,10 +10,8 @@ RESULTS = json.loads((FOLDER / "results" / "quantizers.json").read_text(encoding
 
 
 @pytest.fixture(scope="module")
-def table():
-    sys.path.insert(0, str(FOLDER))
-    yield importlib.import_module("quantizers_table")
-    sys.path.remove(str(FOLDER))
+def table(scripts):
+    return scripts("quantizers_table")
 
 
 def test_the_page_shows_what_was_measured(table):

@@ -77,28 +77,14 @@ struct Int8Builder {
 
   AffineExpr number(int64_t value) { return rewriter.getAffineConstantExpr(value); }
   Type getPackedType() { return rewriter.getIntegerType(layout.isPaired ? 16 : 8); }
-  Value integer(int64_t value) {
-    RankedTensorType type = graph::makeTensor({}, rewriter.getI32Type());
-    return graph::ConstantOp::create(rewriter, loc, type, DenseElementsAttr::get(type, static_cast<int32_t>(value)));
-  }
-
   /// Quads of a sum of this length, in steps of the layout.
   AffineExpr getSteps(int64_t length) { return number(static_cast<int64_t>(llvm::divideCeil(length, kernel::kQuad)) * layout.getSteps()); }
 
   /// The sums of weights over all dims but `channel`, times -zero.
-  Value makeStart(Value weights, int64_t channel, const graph::CentredBytes &x) {
-    graph::Dims dims = graph::getDims(weights), kept(dims.size(), number(1));
-    kept[channel] = dims[channel];
-    SmallVector<int64_t> axes;
-    for (int64_t k = 0; k < static_cast<int64_t>(dims.size()); ++k)
-      if (k != channel)
-        axes.push_back(k);
-    Type i32 = rewriter.getI32Type();
-    Value wide = graph::CastOp::create(rewriter, loc, graph::makeTensor(dims, i32), weights);
-    Value sums = graph::ReduceOp::create(rewriter, loc, graph::makeTensor(kept, i32), wide, graph::ReduceKind::sum, axes);
-    Value line = graph::ReshapeOp::create(rewriter, loc, graph::makeTensor({dims[channel]}, i32), sums);
+  Value makeStart(Value weights, size_t channel, const graph::CentredBytes &x) {
+    Value wide = graph::CastOp::create(rewriter, loc, graph::makeTensor(graph::getDims(weights), rewriter.getI32Type()), weights);
     int64_t zero = x.zero + (isAmx || getElement(x.bytes).isUnsignedInteger() ? 0 : kSignedOffset);
-    return graph::MulOp::create(rewriter, loc, line.getType(), line, integer(-zero));
+    return makeWeightSums(rewriter, loc, wide, channel, makeInteger(rewriter, loc, -zero));
   }
 
   /// Reads the chain behind `sum`, and gives its numbers.
@@ -244,9 +230,7 @@ Value makeReduced(PatternRewriter &rewriter, Location loc, Value weights, int64_
 
 /// product + excess * ones, the sums of what each element of the product read
 Value addExcess(PatternRewriter &rewriter, Location loc, Value product, Value ones, int64_t excess) {
-  auto type = graph::makeTensor({}, rewriter.getI32Type());
-  Value factor = graph::ConstantOp::create(rewriter, loc, type, DenseElementsAttr::get(type, static_cast<int32_t>(excess)));
-  Value share = graph::MulOp::create(rewriter, loc, ones.getType(), ones, factor);
+  Value share = graph::MulOp::create(rewriter, loc, ones.getType(), ones, makeInteger(rewriter, loc, excess));
   return graph::AddOp::create(rewriter, loc, product.getType(), product, share);
 }
 

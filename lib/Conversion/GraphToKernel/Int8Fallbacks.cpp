@@ -50,11 +50,6 @@ struct SplitPatches : OpRewritePattern<graph::ConvOp> {
     return success();
   }
 
-  static Value makeInteger(PatternRewriter &rewriter, Location loc, int64_t value) {
-    RankedTensorType type = graph::makeTensor({}, rewriter.getI32Type());
-    return graph::ConstantOp::create(rewriter, loc, type, DenseElementsAttr::get(type, static_cast<int32_t>(value)));
-  }
-
   static Value reshape(PatternRewriter &rewriter, Location loc, Value x, ArrayRef<AffineExpr> dims) {
     return graph::ReshapeOp::create(rewriter, loc, graph::makeTensor(dims, getElement(x)), x);
   }

@@ -174,6 +174,24 @@ Value makeLine(PatternRewriter &rewriter, Location loc, Value value) {
   return graph::ReshapeOp::create(rewriter, loc, graph::makeTensor(dims, getElement(value)), value);
 }
 
+Value makeInteger(PatternRewriter &rewriter, Location loc, int64_t value) {
+  RankedTensorType type = graph::makeTensor({}, rewriter.getI32Type());
+  return graph::ConstantOp::create(rewriter, loc, type, DenseElementsAttr::get(type, static_cast<int32_t>(value)));
+}
+
+Value makeWeightSums(PatternRewriter &rewriter, Location loc, Value weights, size_t channel, Value factor) {
+  graph::Dims dims = graph::getDims(weights), kept(dims.size(), rewriter.getAffineConstantExpr(1));
+  kept[channel] = dims[channel];
+  SmallVector<int64_t> axes;
+  for (size_t k = 0; k < dims.size(); ++k)
+    if (k != channel)
+      axes.push_back(static_cast<int64_t>(k));
+  Type i32 = rewriter.getI32Type();
+  Value sums = graph::ReduceOp::create(rewriter, loc, graph::makeTensor(kept, i32), weights, graph::ReduceKind::sum, axes);
+  Value line = graph::ReshapeOp::create(rewriter, loc, graph::makeTensor({dims[channel]}, i32), sums);
+  return graph::MulOp::create(rewriter, loc, line.getType(), line, makeLine(rewriter, loc, factor));
+}
+
 std::pair<Value, Value> Requantization::makeAffine(PatternRewriter &rewriter, Location loc, AffineExpr channels) const {
   RankedTensorType number = graph::makeTensor({}, rewriter.getF32Type());
   Value factor = graph::makeScalar(rewriter, loc, number, 1), summand = graph::makeScalar(rewriter, loc, number, 0);

@@ -31,6 +31,12 @@ std::optional<Requantization> matchRequantization(mlir::Value sum, size_t channe
 /// Brings numbers of channels to one dim; a single one has no dim.
 mlir::Value makeLine(mlir::PatternRewriter &rewriter, mlir::Location loc, mlir::Value value);
 
+/// A scalar of i32.
+mlir::Value makeInteger(mlir::PatternRewriter &rewriter, mlir::Location loc, int64_t value);
+
+/// The sums of weights of i32 over all dims but `channel`, times a number: a line of channels.
+mlir::Value makeWeightSums(mlir::PatternRewriter &rewriter, mlir::Location loc, mlir::Value weights, size_t channel, mlir::Value factor);
+
 } // namespace onager
 
 #endif

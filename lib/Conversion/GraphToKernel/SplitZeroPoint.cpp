@@ -23,20 +23,6 @@ std::optional<ChangingZero> matchChangingZero(Value integers) {
 
 namespace {
 
-/// zero * (sums of the weights over all dims but `channel`), a line of channels.
-Value makeShare(PatternRewriter &rewriter, Location loc, Value weights, size_t channel, Value zero) {
-  graph::Dims dims = graph::getDims(weights), kept(dims.size(), rewriter.getAffineConstantExpr(1));
-  kept[channel] = dims[channel];
-  SmallVector<int64_t> axes;
-  for (size_t k = 0; k < dims.size(); ++k)
-    if (k != channel)
-      axes.push_back(static_cast<int64_t>(k));
-  Type i32 = rewriter.getI32Type();
-  Value sums = graph::ReduceOp::create(rewriter, loc, graph::makeTensor(kept, i32), weights, graph::ReduceKind::sum, axes);
-  Value line = graph::ReshapeOp::create(rewriter, loc, graph::makeTensor({dims[channel]}, i32), sums);
-  return graph::MulOp::create(rewriter, loc, line.getType(), line, makeLine(rewriter, loc, zero));
-}
-
 struct SplitMatmulZero : OpRewritePattern<graph::MatmulOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(graph::MatmulOp op, PatternRewriter &rewriter) const override {
@@ -46,7 +32,7 @@ struct SplitMatmulZero : OpRewritePattern<graph::MatmulOp> {
     if (!x)
       return rewriter.notifyMatchFailure(op, "the left operand is not bytes less a zero point that changes");
     Value sum = graph::MatmulOp::create(rewriter, op.getLoc(), op.getType(), x->wide, op.getRhs());
-    rewriter.replaceOpWithNewOp<graph::SubOp>(op, op.getType(), sum, makeShare(rewriter, op.getLoc(), op.getRhs(), 1, x->zero));
+    rewriter.replaceOpWithNewOp<graph::SubOp>(op, op.getType(), sum, makeWeightSums(rewriter, op.getLoc(), op.getRhs(), 1, x->zero));
     return success();
   }
 };
@@ -65,7 +51,7 @@ struct SplitConvZero : OpRewritePattern<graph::ConvOp> {
     Value wide = graph::CastOp::create(rewriter, loc, graph::makeTensor(graph::getDims(padded), rewriter.getI32Type()), padded);
     graph::Dims none(dims.size() - 2, rewriter.getAffineConstantExpr(0));
     Value sum = graph::ConvOp::create(rewriter, loc, op.getType(), wide, op.getFilter(), op.getStridesAttr(), graph::makeExprs(op.getContext(), none), op.getDilationsAttr(), op.getGroupAttr());
-    Value share = makeShare(rewriter, loc, op.getFilter(), 0, x->zero);
+    Value share = makeWeightSums(rewriter, loc, op.getFilter(), 0, x->zero);
     graph::Dims perChannel(dims.size() - 1, rewriter.getAffineConstantExpr(1));
     perChannel[0] = graph::getDims(share)[0];
     Value plane = graph::ReshapeOp::create(rewriter, loc, graph::makeTensor(perChannel, rewriter.getI32Type()), share);
