@@ -1,4 +1,4 @@
-// Packs slots into one arena by lifetime and size: largest first, each at the lowest offset that is free for its whole life.
+// Blocks of memory that the runtime takes from the application's allocator or the system.
 #include "runtime/core/sanitizer.h"
 #include "runtime/core/session.h"
 #include <algorithm>
@@ -70,38 +70,6 @@ bool Block::reserve(uint64_t bytes, bool keep) {
   size = wanted;
   alignment = freshAlignment;
   return true;
-}
-
-uint64_t packSlots(const std::vector<Slot> &slots, const std::vector<uint64_t> &sizes, std::vector<int64_t> &offsets) {
-  std::vector<size_t> order(slots.size()), placed;
-  for (size_t k = 0; k < order.size(); ++k)
-    order[k] = k;
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return sizes[a] > sizes[b]; });
-  uint64_t total = 0;
-  std::vector<size_t> live;
-  for (size_t slot : order) {
-    live.clear();
-    for (size_t other : placed)
-      if (slots[other].first <= slots[slot].last && slots[slot].first <= slots[other].last)
-        live.push_back(other);
-    std::sort(live.begin(), live.end(), [&](size_t a, size_t b) { return offsets[a] < offsets[b]; });
-    uint64_t at = 0, best = UINT64_MAX;
-    uint64_t bestGap = UINT64_MAX;
-    for (size_t other : live) {
-      auto start = static_cast<uint64_t>(offsets[other]);
-      if (start >= at && start - at >= sizes[slot] && start - at < bestGap) {
-        best = at;
-        bestGap = start - at;
-      }
-      at = std::max(at, start + sizes[other]);
-    }
-    if (best == UINT64_MAX)
-      best = at;
-    offsets[slot] = static_cast<int64_t>(best);
-    total = std::max(total, best + sizes[slot]);
-    placed.push_back(slot);
-  }
-  return total;
 }
 
 } // namespace onager::rt

@@ -4,7 +4,8 @@
 // panel by panel,
 //   scratch := panels, row tile of the filter where its rows are aliased
 //   panel := for each channel, tap: 16 floats, one per pixel, 0 outside of the image
-// and sweeps the output channels of each block over them. Pixels are numbered over all spatial dims.
+// and sweeps the output channels of each block over them. Pixels are numbered over all spatial dims. Each plane is a stream of its own, more than
+// processors follow: the sums fetch what comes next.
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
 #include "lib/Conversion/KernelToVector/PanelGather.h"
 #include "lib/Conversion/KernelToVector/Plane.h"
@@ -21,6 +22,9 @@ namespace {
 using Index = UnitEmitter::Index;
 constexpr int64_t kLanes = kernel::kPanelWidth;
 
+/// Rows this far apart share few sets of a cache of 4 KiB a way; copies of them are `kApart` floats further apart than they are long.
+constexpr int64_t kAliasedBytes = 4096, kApart = kLanes;
+
 struct ConvShape {
   graph::ConvOp op;
   graph::Dims x, filter, out, spatial;
@@ -31,14 +35,15 @@ struct ConvShape {
   bool isPlain;  ///< one tap per channel, under the pixel itself: panels are copies of runs of the planes
   bool isDirect; ///< full tiles of pixels are read where they lie in the image
   int64_t blocks, blockChannels; ///< blocks of a group's output channels, and channels of one
-  AffineExpr getPanelFloats() const { return depth * ((isDirect ? 1 : tiles) * width); }
+  /// Floats from one panel to the next: plane by plane all panels of a run are written, which must not start in the same sets of the first-level cache.
+  AffineExpr getPanelPitch() const { return depth * kLanes + (isPlain ? kApart : 0); }
+  AffineExpr getPanelFloats() const { return getPanelPitch() * ((isDirect ? 1 : tiles) * width / kLanes); }
 };
-
-/// Rows this far apart share few sets of a cache of 4 KiB a way; copies of them are `kApart` floats further apart than they are long.
-constexpr int64_t kAliasedBytes = 4096, kApart = kLanes;
 
 /// Channels from which on planes that start in the same sets of the caches are better read in long runs, one after the other.
 constexpr int64_t kFewestAliased = 24;
+/// Cycles that pass until memory has answered, at one multiply-add of a vector each.
+constexpr int64_t kFewestCyclesAhead = 1024;
 /// Tiles that a run gathers, and those of such planes.
 constexpr int64_t kMostTiles = 8, kMostAliasedTiles = 32;
 
@@ -116,7 +121,7 @@ struct ConvEmitter {
   /// Fills whole panels of a plain convolution, plane by plane.
   void copyRuns(Value image, Value firstPanel, Value lastPanel) {
     Type f32 = e.b.getF32Type();
-    Value panelFloats = e.mul(e.extent(s.depth), e.i64(kLanes)), pixels = e.extent(s.pixels);
+    Value panelFloats = e.extent(s.getPanelPitch()), pixels = e.extent(s.pixels);
     e.forEach(e.i64(0), e.extent(s.channels), 1, [&](Value channel) {
       Value plane = e.address(f32, image, e.mul(channel, pixels)), row = e.address(f32, scratch, e.mul(channel, e.i64(kLanes)));
       e.forEach(firstPanel, lastPanel, 1, [&](Value panel) {
@@ -138,12 +143,40 @@ struct ConvEmitter {
     });
   }
 
-  /// Computes rows of output channels for one tile of pixels, of which `columns` exist.
-  void emitTile(Value image, Value channel, Value filter, int64_t rows, Value pixel, Value panel, Value columns, int64_t panels, int64_t width, bool isDirect) {
+  /// Fetches the lines of the tile behind this one that the epilogue reads beside the products.
+  void prefetchEpilogue(Value image, Value channel, Value pixel, int64_t rows) {
+    SmallVector<Value> bases;
+    for (BlockArgument argument : e.unit.getBody().getArguments())
+      if (graph::getDims(argument) == s.out && llvm::any_of(argument.getUsers(), [](Operation *user) { return user->hasTrait<graph::ElementwiseOp>(); }))
+        bases.push_back(argument);
+    if (bases.empty())
+      return;
+    Type f32 = e.b.getF32Type();
+    Value pixels = e.extent(s.pixels), plane = e.add(e.mul(image, e.i64(*graph::getConstant(s.out[1]))), channel);
+    e.forEach(e.i64(0), e.i64(rows), 1, [&](Value i) {
+      Value first = e.add(e.add(e.mul(e.add(plane, i), pixels), pixel), e.i64(s.width));
+      for (Value base : bases)
+        for (int64_t line = 0; line < s.width; line += kLanes)
+          LLVM::Prefetch::create(e.b, e.address(f32, e.getBuffer(base), e.add(first, e.i64(line))), /*rw=*/0, /*hint=*/3, /*cache=*/1);
+    });
+  }
+
+  /// Computes rows of output channels for one tile of pixels, of which `columns` exist. `next`, where set, is what a later run reads of the first plane.
+  void emitTile(Value image, Value channel, Value filter, int64_t rows, Value pixel, Value panel, Value columns, int64_t panels, int64_t width, bool isDirect, Value next) {
     Value depth = e.extent(s.depth);
-    TileOperands t{filter, s.hasAliasedRows ? e.add(depth, e.i64(kApart)) : depth, panel, isDirect ? e.i64(kLanes) : e.mul(depth, e.i64(kLanes)), tile, e.i64(s.width), depth};
-    if (isDirect)
+    TileOperands t{filter, s.hasAliasedRows ? e.add(depth, e.i64(kApart)) : depth, panel, isDirect ? e.i64(kLanes) : e.extent(s.getPanelPitch()), tile, e.i64(s.width), depth};
+    if (isDirect) {
       t.step = e.extent(s.pixels);
+      int64_t tiles = std::clamp<int64_t>(llvm::divideCeil(kFewestCyclesAhead, *graph::getConstant(s.depth) * rows * panels), 1, 8);
+      t.ahead = e.address(e.b.getF32Type(), panel, e.i64(tiles * s.width));
+      t.aheadStep = t.step;
+      t.looksAtPanels = true;
+    } else if (next) {
+      t.ahead = next;
+      t.aheadStep = e.extent(s.pixels);
+    }
+    if (panels == s.width / kLanes)
+      prefetchEpilogue(image, channel, pixel, rows);
     callMicroKernel(e, rows, panels, t, width);
     epilogue(image, channel, pixel, rows, columns);
   }
@@ -194,8 +227,15 @@ struct ConvEmitter {
         filter = copyRows(filter, rows);
       auto at = [&](Value pixel, Value columns, int64_t panels, int64_t width, bool isDirect) {
         Value first = e.mul(s.isDirect ? fullTiles : firstTile, e.i64(s.width));
-        Value panel = isDirect ? e.address(f32, input, pixel) : e.address(f32, scratch, e.mul(e.sub(pixel, first), depth));
-        emitTile(image, channel, filter, rows, pixel, panel, columns, panels, width, isDirect);
+        Value panel = isDirect ? e.address(f32, input, pixel) : e.address(f32, scratch, e.mul(e.floorDiv(e.sub(pixel, first), e.i64(kLanes)), e.extent(s.getPanelPitch())));
+        Value next;
+        if (s.isPlain && !isDirect) {
+          // The tile of the same number of the next run: the first sweeps of filters fetch a line of each plane each.
+          Value line = e.mul(e.floorDiv(row, e.i64(getTileRows(e.options.target))), e.i64(kLanes));
+          Value ahead = e.address(f32, input, e.add(e.add(pixel, line), e.i64(s.tiles * s.width)));
+          next = arith::SelectOp::create(e.b, e.compare("slt", line, e.i64(s.width)), ahead, e.address(f32, input, pixel));
+        }
+        emitTile(image, channel, filter, rows, pixel, panel, columns, panels, width, isDirect, next);
       };
       e.forEach(firstTile, fullTiles, 1, [&](Value number) { at(e.mul(number, e.i64(s.width)), e.i64(s.width), s.width / kLanes, kLanes, s.isDirect); });
       e.ifThen(e.compare("slt", e.maxSigned(fullTiles, firstTile), lastTile), [&] {
@@ -208,7 +248,7 @@ struct ConvEmitter {
   /// Gathers the panels of tiles [firstTile, lastTile) of an image.
   void gatherRun(Value input, Value firstTile, Value lastTile) {
     int64_t perTile = s.width / kLanes;
-    Value panelSize = e.mul(e.extent(s.depth), e.i64(kLanes)), panels = e.extent(s.pixels.ceilDiv(kLanes));
+    Value panelSize = e.extent(s.getPanelPitch()), panels = e.extent(s.pixels.ceilDiv(kLanes));
     // What the last tile lacks must not be read: it is gathered even where others are read directly.
     Value firstGathered = s.isDirect ? e.maxSigned(firstTile, e.floorDiv(e.extent(s.pixels), e.i64(s.width))) : firstTile;
     Value firstPanel = e.mul(firstGathered, e.i64(perTile)), endPanel = e.minSigned(panels, e.mul(lastTile, e.i64(perTile))), next = firstPanel;
