@@ -99,6 +99,23 @@ def GraphSimplify : Pass<"graph-simplify", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numRemoved", "removed", "operations removed">];
 }
 
+def GraphFoldPad : Pass<"graph-fold-pad", "::mlir::func::FuncOp"> {
+  let summary = "Turns constants around an image into the pads of the convolution or pool that reads it";
+  let description = [{
+    `conv(pad(x))` with zeros in spatial dims becomes `conv(x)`, whose pads grow; so does a largest element of a window with -infinity around the image, or
+    zeros around the result of a relu (rationale: nothing inside is smaller), and an average over zeros, which counts them. Exporters of frameworks that pad on one side
+    write such nodes. Must hold: nothing is cropped, and windows of a largest element reach into the image. Pads that something else reads stay beside.
+
+    ```mlir
+    %1 = graph.pad %x, %zero {low = affine_map<() -> (0, 0, 1, 1)>, ...} : (tensor<1x3x8x8xf32>, tensor<f32>) -> tensor<1x3x10x10xf32>
+    %2 = graph.conv %1, %w {pads = affine_map<() -> (0, 0)>, ...}
+    // becomes
+    %2 = graph.conv %x, %w {pads = affine_map<() -> (1, 1)>, ...}
+    ```
+  }];
+  let statistics = [Statistic<"numFolded", "folded", "pads folded">];
+}
+
 def GraphFoldScale : Pass<"graph-fold-scale", "::mlir::func::FuncOp"> {
   let summary = "Multiplies constant scales behind a convolution into its filter";
   let description = [{

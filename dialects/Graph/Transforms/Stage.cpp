@@ -13,6 +13,8 @@ void addGraphStage(OpPassManager &passes, bool exact, bool int8, bool bf16) {
     return;
   function.addPass(createCSEPass());
   function.addPass(createGraphSimplify());
+  // Before quantised convolutions are raised, which read what is dequantised.
+  function.addPass(createGraphFoldPad());
   // Before scales are folded into filters, and divisions become products.
   if (int8) {
     function.addPass(createGraphHoistQuantize());

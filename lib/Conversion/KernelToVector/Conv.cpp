@@ -42,8 +42,6 @@ struct ConvShape {
 
 /// Channels from which on planes that start in the same sets of the caches are better read in long runs, one after the other.
 constexpr int64_t kFewestAliased = 24;
-/// Cycles that pass until memory has answered, at one multiply-add of a vector each.
-constexpr int64_t kFewestCyclesAhead = 1024;
 /// Tiles that a run gathers, and those of such planes.
 constexpr int64_t kMostTiles = 8, kMostAliasedTiles = 32;
 
@@ -167,10 +165,7 @@ struct ConvEmitter {
     TileOperands t{filter, s.hasAliasedRows ? e.add(depth, e.i64(kApart)) : depth, panel, isDirect ? e.i64(kLanes) : e.extent(s.getPanelPitch()), tile, e.i64(s.width), depth};
     if (isDirect) {
       t.step = e.extent(s.pixels);
-      int64_t tiles = std::clamp<int64_t>(llvm::divideCeil(kFewestCyclesAhead, *graph::getConstant(s.depth) * rows * panels), 1, 8);
-      t.ahead = e.address(e.b.getF32Type(), panel, e.i64(tiles * s.width));
-      t.aheadStep = t.step;
-      t.looksAtPanels = true;
+      t.lookAtPlanes(e, s.width, *graph::getConstant(s.depth) * rows * panels);
     } else if (next) {
       t.ahead = next;
       t.aheadStep = e.extent(s.pixels);

@@ -3,6 +3,7 @@
 // One function per tile size and module, internal and never inlined, so that layers share it. Unrolling is off: the loop body
 // already has more independent chains than the multiply-add latency needs, and unrolling spills.
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
+#include "llvm/Support/MathExtras.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -16,6 +17,9 @@ static constexpr int64_t kLanes = kernel::kPanelWidth;
 static constexpr int64_t kPrefetchSteps = 32, kFewestRowsToPrefetch = 4;
 /// Steps of the sum that rows of a transposed operand are prefetched ahead: each step reads another line, often one that another core wrote last.
 static constexpr int64_t kRowPrefetchSteps = 24;
+
+/// Multiply-adds of vectors, one a cycle, that take as long as memory to answer; tiles ahead at most.
+static constexpr int64_t kFewestAhead = 1024, kMostTilesAhead = 8;
 
 int64_t getTileRows(const TargetInfo &target) { return target.vectorBytes >= 64 ? 12 : 6; }
 int64_t getTilePanels(const TargetInfo &target) { return target.vectorBytes >= 64 ? 2 : 1; }
@@ -128,6 +132,13 @@ func::FuncOp getMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, int64_
 }
 
 } // namespace
+
+void TileOperands::lookAtPlanes(UnitEmitter &e, int64_t width, int64_t operations) {
+  int64_t tiles = std::clamp<int64_t>(llvm::divideCeil(kFewestAhead, std::max<int64_t>(operations, 1)), 1, kMostTilesAhead);
+  ahead = e.address(e.b.getF32Type(), b, e.i64(tiles * width));
+  aheadStep = step;
+  looksAtPanels = true;
+}
 
 void callMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, const TileOperands &t, int64_t lanes) {
   TileForm form{static_cast<bool>(t.step), t.isTransposed, t.accumulates, static_cast<bool>(t.ahead), t.ahead && t.looksAtPanels};

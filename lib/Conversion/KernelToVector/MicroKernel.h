@@ -23,6 +23,10 @@ struct TileOperands {
   mlir::Value ahead = {};     ///< where set, k prefetches ahead[k * aheadStep] to the second-level cache, and panels are not prefetched
   mlir::Value aheadStep = {};
   bool looksAtPanels = false; ///< prefetches ahead[j * panelStride + k * aheadStep] for each panel j
+
+  /// Where b is planes, `step` apart: prefetches what tiles further on read of each, so far ahead that memory has answered when they come. A tile has `width`
+  /// pixels and takes `operations` multiply-adds of vectors.
+  void lookAtPlanes(UnitEmitter &e, int64_t width, int64_t operations);
 };
 
 /// Calls the shared function that computes a tile of `rows` x (`lanes` * `panels`): one chain of fused multiply-adds per element. Fewer lanes than

@@ -33,6 +33,7 @@ struct SeparableShape {
   int64_t blocks, blockChannels;
   int64_t width;           ///< pixels of a tile
   bool isDirect;           ///< full tiles of pixels are read where they lie in x, once or a few times
+  bool isFar;              ///< x does not stay in the second-level cache: what is gathered next is fetched
   AffineExpr bands, pitch; ///< bands of a plane; from one channel's plane to the next
 
   AffineExpr getPanelFloats() const { return isDirect ? pitch * 0 + width * depth : pitch * depth; }
@@ -71,6 +72,8 @@ SeparableShape getShape(kernel::UnitOp unit, const TargetInfo &target) {
   s.isDirect = isNarrow || s.depth <= kFewestGathered;
   s.blockChannels = isNarrow ? s.channels : llvm::divideCeil(s.channels, llvm::divideCeil(s.channels, rows));
   s.blocks = llvm::divideCeil(s.channels, s.blockChannels);
+  std::optional<int64_t> pixels = graph::getConstant(s.x[2] * s.x[3]);
+  s.isFar = pixels && *pixels * s.depth * 4 > 2 * target.l2Bytes;
   s.width = getTilePanels(target) * kLanes;
   chooseBands(s, target);
   return s;
@@ -127,6 +130,8 @@ struct SeparableEmitter {
         Value values = isFull ? LLVM::LoadOp::create(e.b, f32s, from, 4).getResult()
                               : LLVM::MaskedLoadOp::create(e.b, f32s, from, masks.getMask(e.sub(band.pixels, pixel)), zero, 4u).getResult();
         LLVM::StoreOp::create(e.b, values, to, 4);
+        if (isFull && s.isFar)
+          LLVM::Prefetch::create(e.b, at(from, e.i64(kGatheredPanels * kLanes)), /*rw=*/0, /*hint=*/3, /*cache=*/1);
       });
     });
   }
@@ -160,8 +165,10 @@ struct SeparableEmitter {
     Value pixels = isDirect ? pixelOf(band, pixel) : s.isDirect ? panels : at(panels, e.mul(pixel, e.i64(s.depth)));
     forRowTiles(e, getTileRows(e.options.target), e.i64(count), [&](Value row, int64_t rows) {
       TileOperands t{at(filter, e.mul(row, e.i64(s.depth))), e.i64(s.depth), pixels, e.i64(isDirect ? kLanes : s.depth * kLanes), tile, e.i64(s.width), e.i64(s.depth)};
-      if (isDirect)
+      if (isDirect) {
         t.step = plane;
+        t.lookAtPlanes(e, s.width, rows * (s.width / kLanes) * s.depth);
+      }
       callMicroKernel(e, rows, s.width / kLanes, t);
       storePlanes(band, channel, row, rows, pixel);
     });
