@@ -9,6 +9,7 @@
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
 #include "lib/Conversion/KernelToVector/PanelGather.h"
 #include "lib/Conversion/KernelToVector/Plane.h"
+#include "lib/Conversion/KernelToVector/WindowConv.h"
 #include "llvm/Support/MathExtras.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -282,9 +283,15 @@ struct ConvEmitter {
 
 } // namespace
 
-void emitConv(UnitEmitter &e) { ConvEmitter(e, getShape(e.unit, e.options.target)).emit(); }
+void emitConv(UnitEmitter &e) {
+  if (slidesWindows(e.unit, e.options.target))
+    return emitWindowConv(e);
+  ConvEmitter(e, getShape(e.unit, e.options.target)).emit();
+}
 
 WorkInfo getConvWork(kernel::UnitOp unit, const EmitOptions &options) {
+  if (slidesWindows(unit, options.target))
+    return getWindowConvWork(unit, options);
   ConvShape s = getShape(unit, options.target);
   MLIRContext *context = unit.getContext();
   AffineExpr items = s.x[0] * (static_cast<int64_t>(s.op.getGroup()) * s.blocks) * s.pixels.ceilDiv(s.width).ceilDiv(s.tiles);

@@ -32,6 +32,16 @@ struct TileOperands {
 /// Calls the shared function that computes a tile of `rows` x (`lanes` * `panels`): one chain of fused multiply-adds per element. Fewer lanes than
 /// a panel has columns leave the others out.
 void callMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, const TileOperands &operands, int64_t lanes = kernel::kPanelWidth);
+/// What a tile of a convolution reads under its windows. Strides are in elements.
+struct WindowOperands {
+  mlir::Value filter, filterPitch; ///< of output channel i, channel c, line k and tap t at filter[i * filterPitch + (c * lines + k) * taps + t]
+  mlir::Value planes, planePitch, linePitch; ///< pixel p under it at planes[c * planePitch + k * linePitch + t * dilation + p]
+  mlir::Value tile;                ///< output channel i, pixel p at tile[i * 16 * panels + p]
+  mlir::Value channels, lines;
+  int64_t taps, dilation;          ///< of a line
+};
+/// As callMicroKernel for a sum over the channels, lines and taps of windows.
+void callWindowKernel(UnitEmitter &e, int64_t rows, int64_t panels, const WindowOperands &operands);
 /// Stores the unit's results where `result`, a product, lies in a tile on the stack: row i, column j at tile[i * width + j]. `indexOf` gives the index of
 /// the first column of row i.
 void storeTile(UnitEmitter &e, mlir::Value result, mlir::Value tile, int64_t width, mlir::Value rows, mlir::Value columns,
