@@ -77,6 +77,22 @@ std::optional<Parameter> matchParameter(Value value, ArrayRef<AffineExpr> dims, 
   return isInner ? std::optional(Parameter{spread.getX(), *block}) : std::nullopt;
 }
 
+/// True for zero points of the numbers' type, or for a constant of a wider one that numbers of it could be.
+bool areZeros(Value zeros, IntegerType integer) {
+  if (getElement(zeros) == integer)
+    return true;
+  ElementsAttr constant = getConstantValue(lookThroughViews(zeros));
+  if (!constant || !isa<IntegerType>(getElement(zeros)))
+    return false;
+  int64_t low = integer.isUnsigned() ? 0 : -(int64_t(1) << (integer.getWidth() - 1)), high = low + (int64_t(1) << integer.getWidth()) - 1;
+  SmallVector<char> storage;
+  ArrayRef<char> bytes = getConstantBytes(constant, storage);
+  return llvm::all_of(llvm::seq<int64_t>(constant.getNumElements()), [&](int64_t k) {
+    int64_t zero = readInteger(getElement(zeros), bytes, k);
+    return zero >= low && zero <= high;
+  });
+}
+
 /// Integers of a constant, less their zero points.
 bool matchIntegers(Value value, FewBits &weights) {
   Dims dims = getDims(value);
@@ -92,7 +108,7 @@ bool matchIntegers(Value value, FewBits &weights) {
   auto integer = dyn_cast<IntegerType>(type.getElementType());
   bool hasFewBits = integer && (integer.getWidth() == 2 || integer.getWidth() == 4 || integer.getWidth() == 8);
   return hasFewBits && type.hasStaticShape() && getConstantValue(weights.numbers) && type.getNumElements() >= kFewestWeights &&
-         (!weights.zeros.numbers || getElement(weights.zeros.numbers) == integer);
+         (!weights.zeros.numbers || areZeros(weights.zeros.numbers, integer));
 }
 
 std::optional<FewBits> matchWeights(Value value, size_t sumDim) {

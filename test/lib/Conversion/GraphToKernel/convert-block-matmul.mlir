@@ -62,3 +62,11 @@ func.func @scales(%x: tensor<4x32xf32>, %w: tensor<3x2x16xui8>, %s: tensor<3x2xb
   %1 = graph.block_matmul %x, %w, %0 zeros %z {bits = 8 : i64, block = 16 : i64} : (tensor<4x32xf32>, tensor<3x2x16xui8>, tensor<3x2xf32>, tensor<3x2xf32>) -> tensor<4x3xf32>
   return %1 : tensor<4x3xf32>
 }
+
+// Levels of a codebook take the place of zero points, and products stay those of f32.
+// DOT-LABEL: func.func @codebook
+// DOT: kernel.block_gemm %{{.+}}, %{{.+}}, %{{.+}} levels %arg3 {bits = 4 : i64, block = 32 : i64} :
+func.func @codebook(%x: tensor<4x32xf32>, %w: tensor<3x1x16xui8>, %s: tensor<3x1xf32>, %l: tensor<16xf32>) -> tensor<4x3xf32> {
+  %0 = graph.block_matmul %x, %w, %s levels %l {bits = 4 : i64, block = 32 : i64} : (tensor<4x32xf32>, tensor<3x1x16xui8>, tensor<3x1xf32>, tensor<16xf32>) -> tensor<4x3xf32>
+  return %0 : tensor<4x3xf32>
+}
