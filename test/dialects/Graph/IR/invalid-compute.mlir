@@ -446,3 +446,19 @@ func.func @block_matmul_c3(%x: tensor<2x40xf32>, %w: tensor<8x1x16xui8>, %s: ten
   %0 = graph.block_matmul %x, %w, %s zeros %s {bits = 4 : i64, block = 32 : i64} : (tensor<2x40xf32>, tensor<8x1x16xui8>, tensor<8x1xf32>, tensor<8x1xf32>) -> tensor<2x8xf32>
   return
 }
+
+// -----
+
+func.func @block_matmul_c4(%x: tensor<2x32xf32>, %w: tensor<8x1x16xui8>, %s: tensor<8x1xf32>) {
+  // expected-error @below {{[block_matmul_c4] expected either zeros or levels}}
+  %0 = graph.block_matmul %x, %w, %s {bits = 4 : i64, block = 32 : i64} : (tensor<2x32xf32>, tensor<8x1x16xui8>, tensor<8x1xf32>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @block_matmul_c4(%x: tensor<2x32xf32>, %w: tensor<8x1x16xui8>, %s: tensor<8x1xf32>, %l: tensor<8xf32>) {
+  // expected-error @below {{[block_matmul_c4] levels of 'tensor<8xf32>' for 4 bits, expected 16 for 4 bits}}
+  %0 = graph.block_matmul %x, %w, %s levels %l {bits = 4 : i64, block = 32 : i64} : (tensor<2x32xf32>, tensor<8x1x16xui8>, tensor<8x1xf32>, tensor<8xf32>) -> tensor<2x8xf32>
+  return
+}
