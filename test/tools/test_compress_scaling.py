@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import onager
-from support.places import ONAGER
+from support.places import ONAGER, SHARED
 from support.tool import expect_error, run_command, run_onager
 
 
@@ -254,6 +254,26 @@ def test_codebooks_of_sixteen_levels(tmp_path, scheme, least):
     x = np.random.default_rng(1).standard_normal((9, 70)).astype(np.float32)
     plain, found, other = run_onnxruntime(tmp_path / "plain.onnx", x), onager.InferenceSession(tmp_path / "small.onnx").run(None, {"x": x})[0], run_onnxruntime(tmp_path / "small.onnx", x)
     assert measure_sqnr(found, plain) > least - 4 and np.allclose(found, other, rtol=1e-3, atol=1e-3 * np.abs(plain).max())
+
+
+def test_text_of_weights_in_bytes_is_that_of_the_plain_model(tmp_path):
+    """Trained weights: 250 tokens from the start on, each the most likely one."""
+    plain = SHARED / "llm" / "stories260K" / "stories260K-derived.onnx"
+    if not plain.exists():
+        pytest.skip(f"no trained language model at {plain}")
+    compress(plain, tmp_path / "small.onnx", "--quantize", "int8-weights", "--rounding", "rtn", "--group", 32, "--even-if-slower")
+    assert any(node.op_type == "MatMulNBits" for node in onnx.load(tmp_path / "small.onnx").graph.node)
+
+    def write(model) -> list[int]:
+        session, words = onager.InferenceSession(model), [1]
+        past = {name: np.zeros((5, 1, 4, 0, 8), np.float32) for name in ("past_key", "past_value")}
+        while len(words) <= 250:
+            logits, *present = session.run(None, {"input_ids": np.array([words[-1:]]), **past})
+            past = dict(zip(past, present, strict=True))
+            words.append(int(logits[0, -1].argmax()))
+        return words
+
+    assert write(tmp_path / "small.onnx") == write(plain)
 
 
 def make_language_model(vocabulary: int = 40) -> onnx.ModelProto:
