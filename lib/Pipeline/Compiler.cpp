@@ -110,6 +110,8 @@ void Compilation::writeReport() {
     raised += "; products with weights of bf16 round the left operand to bf16 as the model says, and count denormal numbers as 0 where the processor multiplies bf16";
   if (pipeline.hasDigits)
     raised += "; up to 32 rows times weights of few bits are fixed-point numbers of three bytes below the largest of each block, off by about 2^-23 of it at most, and summed over blocks in integers";
+  if (pipeline.hasCodebook)
+    raised += "; up to 8 rows times levels of a codebook are summed over blocks before the scales are multiplied";
   if (options.optLevel > 0)
     report["numerics"] = "f32 sums are reassociated into vector lanes; f16 and bf16 compute in f32; math functions of f32 are polynomials" + raised;
   if (!result.skipped.empty()) {

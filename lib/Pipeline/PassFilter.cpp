@@ -14,6 +14,7 @@ llvm::ArrayRef<llvm::StringRef> getOptionalPasses() {
                                               "graph-simplify",
                                               "graph-hoist-quantize",
                                               "graph-raise-int8",
+                                              "graph-raise-block-matmul",
                                               "graph-expand-conv-transpose",
                                               "graph-reduce-strength",
                                               "graph-raise-normalize",

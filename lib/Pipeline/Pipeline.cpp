@@ -144,7 +144,10 @@ bool Pipeline::formUnits(bool exact) {
   module->walk([&](kernel::WinogradConvOp) { hasWinograd = true; });
   module->walk([&](Operation *op) { hasInt8 |= isa<kernel::Int8ConvOp, kernel::Int8GemmOp>(op); });
   module->walk([&](kernel::Bf16GemmOp) { hasBf16 = true; });
-  module->walk([&](kernel::BlockGemmOp product) { hasDigits |= product.getDigits(); });
+  module->walk([&](kernel::BlockGemmOp product) {
+    hasDigits |= product.getDigits();
+    hasCodebook |= product.getLevels() != nullptr;
+  });
   for (auto [isUsed, feature] : {std::pair(kernel::usesAmx(*module), rt::kAmxFeature), std::pair(kernel::usesAmxBf16(*module), rt::kAmxBf16Feature)})
     if (isUsed && !llvm::is_contained(target.required, feature))
       target.required.push_back(feature);

@@ -65,6 +65,7 @@ public:
   bool hasInt8 = false;     ///< some contraction is of bytes, for the report
   bool hasBf16 = false;     ///< some product is of bf16, for the report
   bool hasDigits = false;   ///< some product takes f32 as fixed-point numbers, for the report
+  bool hasCodebook = false; ///< some product looks levels of weights up, for the report
 
 private:
   bool formUnits(bool exact);

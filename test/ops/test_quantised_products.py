@@ -98,6 +98,21 @@ def test_codes_of_four_bits(kind, inner, block, transposed, random):
     compare_node("MatMulBnb4", inputs, fixed=(1, 2), **attributes)
 
 
+@pytest.mark.parametrize("kind, inner, columns, block", [(1, 64, 32, 32), (0, 192, 50, 64), (1, 96, 20, 64)])
+def test_rows_times_codes_of_four_bits(kind, inner, columns, block, random):
+    """Levels are looked up by permutations of wide registers, of narrower ones, and by choices; -O0 reads them one by one."""
+    import onager
+
+    packed, scales = random.integers(0, 256, inner * columns // 2).astype(np.uint8), random.random(inner * columns // block).astype(np.float32)
+    attributes = {"K": inner, "N": columns, "block_size": block, "quant_type": kind}
+    model = make_model("MatMulBnb4", [_normal(random, 2, inner), packed, scales], 1, "com.microsoft", OPSETS, (1, 2), True, attributes)
+    for options in ({}, {"opt_level": 0}, {"target": "x86-64-v3"}, {"target": "x86-64-v2"}):
+        session = onager.InferenceSession(model, **options)
+        for rows in (0, 1, 2, 3, 5, 8, 9, 40):
+            x = _normal(random, rows, inner)
+            np.testing.assert_allclose(session.run(None, {"i0": x})[0], run_reference(model, {"i0": x})[0], rtol=1e-5, atol=2e-5)
+
+
 @pytest.mark.parametrize("bits", [2, 4, 8])
 @pytest.mark.parametrize("inner, block", [(48, 16), (40, 32)])
 @pytest.mark.parametrize("zero", ["none", "packed", "floats"])

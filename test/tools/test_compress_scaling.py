@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import onager
-from support.places import ONAGER
+from support.places import ONAGER, SHARED
 from support.tool import expect_error, run_command, run_onager
 
 
@@ -254,6 +254,26 @@ def test_codebooks_of_sixteen_levels(tmp_path, scheme, least):
     x = np.random.default_rng(1).standard_normal((9, 70)).astype(np.float32)
     plain, found, other = run_onnxruntime(tmp_path / "plain.onnx", x), onager.InferenceSession(tmp_path / "small.onnx").run(None, {"x": x})[0], run_onnxruntime(tmp_path / "small.onnx", x)
     assert measure_sqnr(found, plain) > least - 4 and np.allclose(found, other, rtol=1e-3, atol=1e-3 * np.abs(plain).max())
+
+
+def test_text_of_weights_in_bytes_is_that_of_the_plain_model(tmp_path):
+    """Trained weights, each token the most likely one. Of other beginnings some token is as likely as another within a hundredth, sooner or later."""
+    folder = SHARED / "llm" / "stories260K"
+    if not folder.exists():
+        pytest.skip(f"no trained language model at {folder}")
+    compress(folder / "stories260K-derived.onnx", tmp_path / "small.onnx", "--quantize", "int8-weights", "--even-if-slower")
+    beginning = json.loads((folder / "greedy_reference.json").read_text())["Lily and Tom"]["prompt_ids"]
+
+    def write(model) -> list[int]:
+        session, fed, words = onager.InferenceSession(model, recompile="off"), beginning, []
+        past = [np.zeros((5, 1, 4, 0, 8), np.float32)] * 2
+        while len(words) < 250:
+            logits, *past = session.run(None, {"input_ids": np.array([fed]), "past_key": past[0], "past_value": past[1]})
+            fed = [int(logits[0, -1].argmax())]
+            words += fed
+        return words
+
+    assert write(tmp_path / "small.onnx") == write(folder / "stories260K-derived.onnx")
 
 
 def make_language_model(vocabulary: int = 40) -> onnx.ModelProto:

@@ -467,20 +467,23 @@ def Graph_MatmulOp : Graph_PureOp<"matmul"> {
   let results = (outs AnyRankedTensor:$result);
   let hasVerifier = 1;
 }
-def Graph_BlockMatmulOp : Graph_PureOp<"block_matmul"> {
+def Graph_BlockMatmulOp : Graph_Op<"block_matmul", [Pure, AttrSizedOperandSegments]> {
   let summary = "[..., K] x weights of few bits in blocks along K -> [..., N]";
   let description = [{
     `weights` [N, blocks, block * bits / 8] holds unsigned numbers, the first in the lowest bits of a byte. Weight (k, n) is
-    (number - zeros [n, k / block]) * scales [n, k / block]; numbers behind K are not read. Sums are in f32.
+    (number - zeros [n, k / block]) * scales [n, k / block], or, with a codebook, levels [number] * scales [n, k / block]; numbers behind K are not
+    read. Sums are in f32.
     Checks: block_matmul_c1: weights of ui8, the others of f32; block_matmul_c2: bits are 2, 4 or 8, a block is a power of two from 16 on;
-    block_matmul_c3: K is a number that the blocks cover, and dims fit.
+    block_matmul_c3: K is a number that the blocks cover, and dims fit; block_matmul_c4: zeros, or 16 levels of four bits.
     ```mlir
-    %y = graph.block_matmul %x, %w, %s, %z {bits = 4 : i64, block = 32 : i64}
+    %y = graph.block_matmul %x, %w, %s zeros %z {bits = 4 : i64, block = 32 : i64}
       : (tensor<?x64xf32>, tensor<8x2x16xui8>, tensor<8x2xf32>, tensor<8x2xf32>) -> tensor<?x8xf32>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$weights, AnyRankedTensor:$scales, AnyRankedTensor:$zeros, I64Attr:$bits, I64Attr:$block);
+  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$weights, AnyRankedTensor:$scales, Optional<AnyRankedTensor>:$zeros,
+                       Optional<AnyRankedTensor>:$levels, I64Attr:$bits, I64Attr:$block);
   let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$x `,` $weights `,` $scales (`zeros` $zeros^)? (`levels` $levels^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 def Graph_AttentionOp : Graph_PureOp<"attention", [AttrSizedOperandSegments]> {

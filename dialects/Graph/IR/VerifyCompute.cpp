@@ -150,8 +150,8 @@ LogicalResult MatmulOp::verify() {
 LogicalResult BlockMatmulOp::verify() {
   if (!getElement(getWeights()).isUnsignedInteger(8))
     return complain(*this, "block_matmul_c1") << "weights of " << getElement(getWeights()) << ", expected ui8";
-  for (Value tensor : {getX(), getScales(), getZeros(), getResult()})
-    if (!getElement(tensor).isF32())
+  for (Value tensor : {getX(), getScales(), getZeros(), getLevels(), getResult()})
+    if (tensor && !getElement(tensor).isF32())
       return complain(*this, "block_matmul_c1") << "an element type of " << getElement(tensor) << ", expected f32";
   int64_t bits = getBits(), block = getBlock();
   if ((bits != 2 && bits != 4 && bits != 8) || block < 16 || (block & (block - 1)))
@@ -163,9 +163,14 @@ LogicalResult BlockMatmulOp::verify() {
   ArrayRef<int64_t> shape = weights.getShape();
   bool fits = depth && *depth > (shape[1] - 1) * block && *depth <= shape[1] * block && shape[2] * 8 == block * bits && isConstant(getDims(getResult()).back(), shape[0]);
   for (Value perBlock : {getScales(), getZeros()})
-    fits &= cast<RankedTensorType>(perBlock.getType()).getShape() == shape.drop_back();
+    fits &= !perBlock || cast<RankedTensorType>(perBlock.getType()).getShape() == shape.drop_back();
   if (!fits)
     return complain(*this, "block_matmul_c3") << "weights of " << weights << " with " << getScales().getType() << " for " << getX().getType();
+  if (!getZeros() == !getLevels())
+    return complain(*this, "block_matmul_c4") << "expected either zeros or levels";
+  constexpr int64_t kLevels = 16;
+  if (getLevels() && (bits != 4 || cast<RankedTensorType>(getLevels().getType()).getShape() != ArrayRef(kLevels)))
+    return complain(*this, "block_matmul_c4") << "levels of " << getLevels().getType() << " for " << bits << " bits, expected 16 for 4 bits";
   return success();
 }
 

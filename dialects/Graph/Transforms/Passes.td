@@ -270,6 +270,29 @@ def GraphRaiseSwish : Pass<"graph-raise-swish", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numRaised", "raised", "swishes recognised">];
 }
 
+def GraphRaiseBlockMatmul : Pass<"graph-raise-block-matmul", "::mlir::func::FuncOp"> {
+  let summary = "Reads dequantised weights of few bits as they are";
+  let description = [{
+    A product with a constant matrix of 2, 4 or 8 bits that is dequantised in front of it (less zero points, times scales: one for all, one for each column, or
+    one for each block along K) becomes `graph.block_matmul` with the same scales and zero points; a transpose between both is none. Numbers with a sign
+    are moved up by half their range, and so are zero points. One scale for a column becomes one for each block of 128 numbers or of the largest power of two
+    that divides K; other blocks are split into powers of two. Must hold: the matrix has 4096 numbers at least (rationale: smaller ones lie in
+    the first cache as f32, too), blocks are multiples of 16. Does nothing to products of bytes, which `graph-raise-int8` takes before.
+
+    ```mlir
+    %n = graph.cast %bytes : (tensor<64x64xi8>) -> tensor<64x64xf32>
+    %w = graph.mul %n, %s : (tensor<64x64xf32>, tensor<1x64xf32>) -> tensor<64x64xf32>
+    %y = graph.matmul %x, %w : (tensor<?x64xf32>, tensor<64x64xf32>) -> tensor<?x64xf32>
+    // becomes
+    %y = graph.block_matmul %x, %numbers, %scales zeros %zeros {bits = 8 : i64, block = 64 : i64}
+      : (tensor<?x64xf32>, tensor<64x1x64xui8>, tensor<64x1xf32>, tensor<64x1xf32>) -> tensor<?x64xf32>
+    ```
+    Changes numbers (named in the compile report) as products of weights of few bits do: weights are not rounded to f32, or to f16, before they are multiplied.
+  }];
+  let dependentDialects = ["::onager::graph::GraphDialect"];
+  let statistics = [Statistic<"numRaised", "raised", "products recognised">];
+}
+
 def GraphHoistQuantize : Pass<"graph-hoist-quantize", "::mlir::func::FuncOp"> {
   let summary = "Moves bytes instead of the numbers that they stand for";
   let description = [{

@@ -20,6 +20,8 @@ void addGraphStage(OpPassManager &passes, bool exact, bool int8, bool bf16) {
     function.addPass(createGraphHoistQuantize());
     function.addPass(createGraphRaiseInt8());
   }
+  // Behind products of bytes, which take the same weights; before scales are folded, and products widened.
+  function.addPass(createGraphRaiseBlockMatmul());
   // Early: what follows simplifies convolutions and data movements.
   function.addPass(createGraphExpandConvTranspose());
   // Before the patterns: they look for products.

@@ -94,23 +94,24 @@ def Kernel_BlockPackOp : Kernel_Op<"block_pack", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Kernel_BlockGemmOp : Kernel_Op<"block_gemm", [Pure]> {
+def Kernel_BlockGemmOp : Kernel_Op<"block_gemm", [Pure, AttrSizedOperandSegments]> {
   let summary = "x [..., K] times weights of few bits in panels -> [..., N]";
   let description = [{
     `packed` as block_pack makes it; weight (k, n) is (number - zero) * scale, with `scales` and `zeros` [ceil(N / 16), blocks, 16] of a block of `block`
-    numbers along K. Scales are of f32 or bf16; zeros of f32 or, where all are such integers, of ui8. For few rows weights are read as they are: with `digits` in products of
+    numbers along K. Scales are of f32 or bf16; zeros of f32 or, where all are such integers, of ui8. With a codebook weight (k, n) is levels [number] * scale, with
+    16 `levels` of f32. For few rows weights are read as they are: with `digits` in products of
     bytes, x as fixed-point numbers of three bytes below the largest of each block, else widened to f32. For more rows, and rows that are not finite, panels
     of f32 weights are made on the way.
-    Checks: block_gemm_c1: ranks; block_gemm_c2: as many steps as blocks have.
+    Checks: block_gemm_c1: ranks; block_gemm_c2: as many steps as blocks have; block_gemm_c3: zeros, or levels without `digits`.
     ```mlir
-    %y = kernel.block_gemm %x, %p, %s, %z {bits = 4 : i64, block = 32 : i64, digits}
+    %y = kernel.block_gemm %x, %p, %s zeros %z {bits = 4 : i64, block = 32 : i64, digits}
       : (tensor<?x64xf32>, tensor<1x8x16x4xui8>, tensor<1x2x16xf32>, tensor<1x2x16xui8>) -> tensor<?x8xf32>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$packed, AnyRankedTensor:$scales, AnyRankedTensor:$zeros, I64Attr:$bits, I64Attr:$block,
-                   UnitAttr:$digits);
+  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$packed, AnyRankedTensor:$scales, Optional<AnyRankedTensor>:$zeros,
+                       Optional<AnyRankedTensor>:$levels, I64Attr:$bits, I64Attr:$block, UnitAttr:$digits);
   let results = (outs AnyRankedTensor:$result);
-  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "$x `,` $packed `,` $scales (`zeros` $zeros^)? (`levels` $levels^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 

@@ -67,6 +67,8 @@ LogicalResult BlockGemmOp::verify() {
     return complain(*this, "block_gemm_c1") << "ranks " << x.size() << ", " << packed.size() << " and " << scales.size() << " do not give rank " << out.size();
   if (scales[1] * (static_cast<int64_t>(getBlock()) / getBlockStep(getBits())) != packed[1])
     return complain(*this, "block_gemm_c2") << getPacked().getType() << " with scales " << getScales().getType() << ", blocks of " << getBlock();
+  if (!getZeros() == !getLevels() || (getLevels() && getDigits()))
+    return complain(*this, "block_gemm_c3") << "expected zeros, or levels that products of f32 take";
   return success();
 }
 

@@ -1,4 +1,4 @@
-// block_matmul(x, w, s, z) -> block_gemm(x, block_pack(w), pack(s), pack(z)). Test: convert-block-matmul.mlir
+// block_matmul(x, w, s, z) -> block_gemm(x, block_pack(w), pack(s), pack(z)); levels stay as they are. Test: convert-block-matmul.mlir
 #include "dialects/Graph/IR/Shapes.h"
 #include "dialects/Kernel/IR/Int8.h"
 #include "dialects/Kernel/IR/Kernel.h"
@@ -72,9 +72,9 @@ struct ConvertBlockMatmul : impl::ConvertBlockMatmulBase<ConvertBlockMatmul> {
     int64_t steps = shape[1] * static_cast<int64_t>(op.getBlock()) / kernel::getBlockStep(op.getBits());
     SmallVector<int64_t> dims{static_cast<int64_t>(llvm::divideCeil(shape[0], kernel::kPanelWidth)), steps, kernel::kPanelWidth, kernel::kQuad};
     Value packed = kernel::BlockPackOp::create(b, loc, RankedTensorType::get(dims, b.getIntegerType(8, false)), op.getWeights(), op.getBitsAttr());
-    Value product = kernel::BlockGemmOp::create(b, loc, op.getType(), op.getX(), packed, packNumbers(b, loc, narrowScales(op.getScales())),
-                                                packNumbers(b, loc, narrowZeros(b, op.getZeros())), op.getBitsAttr(), op.getBlockAttr(),
-                                                dotProduct ? b.getUnitAttr() : UnitAttr());
+    Value scales = packNumbers(b, loc, narrowScales(op.getScales()));
+    Value zeros = op.getZeros() ? packNumbers(b, loc, narrowZeros(b, op.getZeros())) : Value();
+    Value product = kernel::BlockGemmOp::create(b, loc, op.getType(), op.getX(), packed, scales, zeros, op.getLevels(), op.getBitsAttr(), op.getBlockAttr(), dotProduct && zeros ? b.getUnitAttr() : UnitAttr());
     op.replaceAllUsesWith(product);
     op.erase();
   }

@@ -4,6 +4,7 @@
 // registers:
 //   sums[row][block] = sum of x over the block
 //   for block   dot[row] = sum x[row][k] * number[k]      total[row] += (dot[row] - sums[row][block] * zero) * scale
+// With a codebook the level takes the number's place, and there is no zero point.
 // More rows, or rows with numbers that are not finite: weights become f32 panels in scratch memory, which the micro-kernel multiplies.
 #include "lib/Conversion/KernelToVector/Accumulate.h"
 #include "lib/Conversion/KernelToVector/BlockDigits.h"
@@ -36,6 +37,7 @@ BlockShape getShape(kernel::UnitOp unit) {
   s.packed = op.getPacked();
   s.scales = op.getScales();
   s.zeros = op.getZeros();
+  s.levels = op.getLevels();
   s.result = op.getResult();
   s.hasDigits = op.getDigits();
   graph::Dims x = graph::getDims(s.x);
@@ -132,6 +134,12 @@ struct BlockGemmEmitter {
     return sums;
   }
 
+  /// A block's dot product with numbers less their zero points.
+  Value takeOffZero(Value dot, Value row, Value panel, Value block) {
+    Value sum = weights.splat(e.load(e.b.getF32Type(), sums, e.add(e.mul(row, e.i64(s.blocks)), block)));
+    return multiplyAdd(arith::NegFOp::create(e.b, sum), weights.loadZeros(panel, block), dot);
+  }
+
   /// A tile of few rows by widened weights, from row `row` on, into `tile`.
   void multiplyWidened(Value row, int64_t rows, ArrayRef<Value> chosen) {
     Type f32 = e.b.getF32Type();
@@ -143,8 +151,7 @@ struct BlockGemmEmitter {
       SmallVector<Value> dots = sumBlock(rowStarts, chosen, block), next;
       for (int64_t i = 0; i < rows; ++i)
         for (Value panel : chosen) {
-          Value sum = weights.splat(e.load(f32, sums, e.add(e.mul(e.add(row, e.i64(i)), e.i64(s.blocks)), block)));
-          Value centred = multiplyAdd(arith::NegFOp::create(e.b, sum), weights.loadZeros(panel, block), dots[next.size()]);
+          Value centred = s.levels ? dots[next.size()] : takeOffZero(dots[next.size()], e.add(row, e.i64(i)), panel, block);
           next.push_back(multiplyAdd(centred, weights.loadScales(panel, block), running[next.size()]));
         }
       return next;
@@ -159,11 +166,11 @@ struct BlockGemmEmitter {
     for (auto [p, panel] : llvm::enumerate(chosen)) {
       Value place = e.address(f32, panels, e.i64(static_cast<int64_t>(p) * s.getPaddedDepth() * kLanes));
       e.forEach(e.i64(0), e.i64(s.blocks), 1, [&](Value block) {
-        Value scale = weights.loadScales(panel, block), zero = weights.loadZeros(panel, block), base = e.mul(block, e.i64(s.getBlockSteps()));
+        Value scale = weights.loadScales(panel, block), zero = s.levels ? Value() : weights.loadZeros(panel, block), base = e.mul(block, e.i64(s.getBlockSteps()));
         e.forEach(e.i64(0), e.i64(s.getBlockSteps()), 1, [&](Value step) {
           Value first = e.mul(e.add(base, step), e.i64(s.getStepNumbers()));
           for (auto [k, numbers] : llvm::enumerate(widen(panel, e.add(base, step)))) {
-            Value weight = arith::MulFOp::create(e.b, arith::SubFOp::create(e.b, numbers, zero), scale);
+            Value weight = arith::MulFOp::create(e.b, zero ? arith::SubFOp::create(e.b, numbers, zero) : numbers, scale);
             LLVM::StoreOp::create(e.b, weight, e.address(f32, place, e.mul(e.add(first, e.i64(static_cast<int64_t>(k))), e.i64(kLanes))), 4);
           }
         });
@@ -219,7 +226,8 @@ struct BlockGemmEmitter {
       copyRows();
     if (s.hasDigits)
       return digits.convert(few);
-    sumBlocks();
+    if (!s.levels)
+      sumBlocks();
     return arith::ConstantIntOp::create(e.b, 1, 1);
   }
 

@@ -19,10 +19,13 @@ BlockPanels::BlockPanels(UnitEmitter &e, const BlockShape &shape) : e(e), s(shap
   bytes = VectorType::get({kStepBytes}, e.b.getI8Type());
   packed = e.getBuffer(s.packed);
   scales = e.getBuffer(s.scales);
-  zeros = e.getBuffer(s.zeros);
+  if (s.zeros)
+    zeros = e.getBuffer(s.zeros);
+  else
+    codebook.emplace(e, e.getBuffer(s.levels));
 }
 
-bool BlockPanels::hasByteZeros() const { return getStored(s.zeros).isInteger(8); }
+bool BlockPanels::hasByteZeros() const { return s.zeros && getStored(s.zeros).isInteger(8); }
 
 Value BlockPanels::splat(Value scalar) { return vector::BroadcastOp::create(e.b, VectorType::get({kPanelWidth}, scalar.getType()), scalar); }
 
@@ -39,7 +42,21 @@ SmallVector<Value, 2> BlockPanels::split(Value step) {
   return {arith::AndIOp::create(e.b, step, all(15)), arith::ShRUIOp::create(e.b, step, all(4))};
 }
 
+/// The levels of a step's numbers: k + j is in the bits from 8 j on of a column's four bytes, k + 4 + j in those from 8 j + 4 on.
+SmallVector<Value, 8> BlockPanels::lookUp(Value step) {
+  SmallVector<Value, 8> found;
+  Value columns = vector::BitCastOp::create(e.b, words, step);
+  for (int64_t high : {0, 4})
+    for (int64_t j = 0; j < kQuad; ++j) {
+      int64_t shift = 8 * j + high;
+      found.push_back(codebook->lookUp(shift ? Value(arith::ShRUIOp::create(e.b, columns, splat(arith::ConstantIntOp::create(e.b, shift, 32)))) : columns));
+    }
+  return found;
+}
+
 SmallVector<Value, 8> BlockPanels::widen(Value step) {
+  if (codebook)
+    return lookUp(step);
   SmallVector<Value, 8> numbers;
   Value none = arith::ConstantOp::create(e.b, e.b.getZeroAttr(bytes));
   for (Value quads : split(step))

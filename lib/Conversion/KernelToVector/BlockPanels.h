@@ -7,18 +7,22 @@
 //   scales  := for each panel, for each block, for each of the 16 columns: bf16 where the model says that it holds them, else f32
 //   zeros   := as the scales: ui8 where all are such integers, else f32
 //
+//   levels  := of codebooks, instead of zero points: the 16 numbers of f32 that numbers stand for
+//
 // Four bytes of a column are what one 32-bit sum takes at a time. What a block lacks at the end of K meets zeros; columns behind N are never stored.
 #ifndef ONAGER_CONVERSION_KERNELTOVECTOR_BLOCKPANELS_H
 #define ONAGER_CONVERSION_KERNELTOVECTOR_BLOCKPANELS_H
 
 #include "dialects/Kernel/IR/Int8.h"
+#include "lib/Conversion/KernelToVector/Codebook.h"
 #include "lib/Conversion/KernelToVector/UnitEmitter.h"
 
 namespace onager {
 
 /// The extents of a product with weights of few bits.
 struct BlockShape {
-  mlir::Value x, packed, scales, zeros, result;
+  mlir::Value x, packed, scales, result;
+  mlir::Value zeros, levels; ///< one of both
   bool hasDigits; ///< few rows become fixed-point numbers
   graph::Dims rowDims;
   mlir::AffineExpr rows, columns;
@@ -43,7 +47,7 @@ public:
   mlir::Value loadStep(mlir::Value address);
   /// A step's quads of bytes: one number in each, k in order.
   llvm::SmallVector<mlir::Value, 2> split(mlir::Value step);
-  /// A step's numbers in f32, one vector of 16 columns for each k.
+  /// A step's numbers in f32, or their levels, one vector of 16 columns for each k.
   llvm::SmallVector<mlir::Value, 8> widen(mlir::Value step);
 
   /// Scales and zero points of a block, 16 of f32.
@@ -62,11 +66,13 @@ public:
   mlir::VectorType floats, words, bytes;
 
 private:
+  llvm::SmallVector<mlir::Value, 8> lookUp(mlir::Value step);
   mlir::Value getNumbers(mlir::Value numbers, mlir::Value base, mlir::Value panel, mlir::Value block);
 
   UnitEmitter &e;
   const BlockShape &s;
   mlir::Value packed, scales, zeros;
+  std::optional<Codebook> codebook;
 };
 
 } // namespace onager

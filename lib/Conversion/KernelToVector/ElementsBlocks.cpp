@@ -28,8 +28,9 @@ Value emitBlockMatmul(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> i
     Value number = readNumber(e, product.getWeights(), column, e.floorDiv(k, block), e.rem(k, block), product.getBits());
     UnitEmitter::Index at(index), group{column, e.floorDiv(k, block)};
     at.back() = k;
-    Value centred = arith::SubFOp::create(e.b, arith::UIToFPOp::create(e.b, compute, number), e.element(product.getZeros(), group));
-    Value weight = arith::MulFOp::create(e.b, centred, e.element(product.getScales(), group));
+    Value level = product.getLevels() ? e.element(product.getLevels(), {arith::ExtUIOp::create(e.b, e.b.getI64Type(), number)})
+                                      : arith::SubFOp::create(e.b, arith::UIToFPOp::create(e.b, compute, number), e.element(product.getZeros(), group));
+    Value weight = arith::MulFOp::create(e.b, level, e.element(product.getScales(), group));
     return SmallVector<Value>{arith::AddFOp::create(e.b, sum[0], arith::MulFOp::create(e.b, e.element(product.getX(), at), weight))};
   })[0];
 }

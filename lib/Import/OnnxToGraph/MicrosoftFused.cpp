@@ -137,7 +137,7 @@ Value multiplyBlocks(Node &node, Value x, const Packing &how) {
   Dims inner = dims;
   inner.back() = e.number(how.inner);
   dims.back() = e.number(how.columns);
-  return BlockMatmulOp::create(e.builder, e.location, makeTensor(dims, e.f32()), e.reshape(x, inner), packed, scales, zeros, how.bits, how.block);
+  return BlockMatmulOp::create(e.builder, e.location, makeTensor(dims, e.f32()), e.reshape(x, inner), packed, scales, zeros, /*levels=*/Value(), how.bits, how.block);
 }
 
 void importMatMulNBits(Node &node) {

@@ -3,12 +3,16 @@
 #include "lib/Import/OnnxToGraph/Microsoft.h"
 #include "lib/Import/OnnxToGraph/MicrosoftAttention.h"
 #include "lib/Import/OnnxToGraph/Quantization.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace onager::graph;
 
 namespace onager::frontend {
 namespace {
+
+/// Numbers of the smallest blocks.
+constexpr int64_t kLeastBlock = 16;
 
 /// A parameter of one number as a scalar; one number per column broadcasts as it is.
 Value perColumn(Emitter &e, Value parameter) {
@@ -76,7 +80,46 @@ void importQAttention(Node &node) {
   setProjected(node, e.add(all, node.in(2)), node.opt(5), node.opt(8), {});
 }
 
-/// A weight [N, K] from a row of four-bit codes, the first of each byte in its high bits, with one scale per block of the row.
+/// How the weights of MatMulBnb4 are stored: a row [N, K] of codes of four bits, the first of each byte in its high bits, with one scale per block of the row.
+struct Codes {
+  Value packed, scales;
+  ArrayRef<double> levels;
+  int64_t inner, columns, block;
+
+  int64_t count() const { return inner * columns; }
+  int64_t blocks() const { return (count() + block - 1) / block; }
+  /// The longest part of a block that rows are made of.
+  int64_t getRowBlock() const { return std::gcd(inner, block); }
+};
+
+/// The weight [N, K] in numbers of a type.
+Value decode(Emitter &e, const Codes &codes, Type type) {
+  Type byte = Emitter::elementOf(codes.packed);
+  Value numbers = e.binary<ShiftRightOp>(e.reshape(codes.packed, e.numbers({(codes.count() + 1) / 2, 1})), e.tensor({4, 0}, {2}, byte));
+  numbers = e.cast(e.sliceAxis(e.flatten(e.binary<AndOp>(numbers, e.integerScalar(15, byte))), 0, 0, codes.count()), e.i32());
+  Exprs none{e.number(0)}, behind{e.number(codes.blocks() * codes.block - codes.count())};
+  Value filled = e.pad(e.gather(e.tensor(codes.levels, {16}, type), numbers, 0), none, behind, e.scalar(0, type));
+  Value weight = e.mul(e.reshape(filled, e.numbers({codes.blocks(), codes.block})), e.reshape(e.cast(codes.scales, type), e.numbers({codes.blocks(), 1})));
+  return e.reshape(e.sliceAxis(e.flatten(weight), 0, 0, codes.count()), e.numbers({codes.columns, codes.inner}));
+}
+
+/// The product of x of f32 with the codes as they are; blocks of the row become blocks of the rows.
+Value multiplyCodes(Emitter &e, Value x, const Codes &codes) {
+  int64_t block = codes.getRowBlock(), perRow = codes.inner / block;
+  Value four = e.integerScalar(4, Emitter::elementOf(codes.packed)), bytes = e.reshape(codes.packed, e.numbers({codes.columns, perRow, block / 2}));
+  Value turned = e.binary<OrOp>(e.binary<ShiftLeftOp>(bytes, four), e.binary<ShiftRightOp>(bytes, four));
+  Value scales = e.cast(e.reshape(codes.scales, e.numbers({codes.blocks(), 1})), e.f32());
+  scales = e.broadcast(isBf16Constant(codes.scales) ? e.cast(e.cast(scales, e.builder.getBF16Type()), e.f32()) : scales, e.numbers({codes.blocks(), codes.block / block}));
+  scales = e.reshape(scales, e.numbers({codes.columns, perRow}));
+  Dims dims = Emitter::dimsOf(x);
+  e.require(dims.back(), e.number(codes.inner), "K");
+  Dims known = dims;
+  known.back() = e.number(codes.inner);
+  dims.back() = e.number(codes.columns);
+  Value levels = e.tensor(codes.levels, {16}, e.f32());
+  return BlockMatmulOp::create(e.builder, e.location, makeTensor(dims, e.f32()), e.reshape(x, known), turned, scales, /*zeros=*/Value(), levels, 4, block);
+}
+
 void importMatMulBnb4(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0), packed = node.in(1), scales = node.in(2);
@@ -85,18 +128,15 @@ void importMatMulBnb4(Node &node) {
     return;
   if (!Emitter::elementOf(packed).isUnsignedInteger(8))
     return void(e.fail("numbers of few bits lie in bytes, which are of type uint8"));
-  if (inner < 1 || columns < 1 || inner > kMaxElements / columns || block < 16 || (block & (block - 1)) || kind < 0 || kind > 1)
+  if (inner < 1 || columns < 1 || inner > kMaxElements / columns || block < kLeastBlock || (block & (block - 1)) || kind < 0 || kind > 1)
     return void(e.fail("K is " + Twine(inner) + ", N " + Twine(columns) + ", block_size " + Twine(block) + ", quant_type " + Twine(kind)));
-  int64_t count = inner * columns, blocks = (count + block - 1) / block;
-  Type byte = Emitter::elementOf(packed), type = Emitter::elementOf(x), wide = type.getIntOrFloatBitWidth() < 32 ? e.f32() : type;
-  Value codes = e.binary<ShiftRightOp>(e.reshape(packed, e.numbers({(count + 1) / 2, 1})), e.tensor({4, 0}, {2}, byte));
-  codes = e.flatten(e.binary<AndOp>(codes, e.integerScalar(15, byte)));
-  Value numbers = e.gather(e.tensor(kind ? kNormal4 : kFloat4, {16}, wide), e.cast(e.sliceAxis(codes, 0, 0, count), e.i32()), 0);
-  Exprs none{e.number(0)}, behind{e.number(blocks * block - count)};
-  Value filled = e.pad(numbers, none, behind, e.scalar(0, wide));
-  Value weight = e.mul(e.reshape(filled, e.numbers({blocks, block})), e.reshape(e.cast(scales, wide), e.numbers({blocks, 1})));
-  weight = e.reshape(e.sliceAxis(e.flatten(weight), 0, 0, count), e.numbers({columns, inner}));
-  node.set(0, e.cast(e.matmul(e.cast(x, wide), node.getInt("transB", 1) ? e.transposeLast(weight) : weight), type));
+  Codes codes{packed, scales, kind ? ArrayRef(kNormal4) : ArrayRef(kFloat4), inner, columns, block};
+  Type type = Emitter::elementOf(x), wide = type.getIntOrFloatBitWidth() < 32 ? e.f32() : type;
+  bool isTransposed = node.getInt("transB", 1) != 0, hasBlocks = wide.isF32() && isTransposed && Emitter::rankOf(x) > 0 && codes.getRowBlock() >= kLeastBlock;
+  if (hasBlocks && codes.count() % block == 0)
+    return node.set(0, e.cast(multiplyCodes(e, e.cast(x, wide), codes), type));
+  Value weight = decode(e, codes, wide);
+  node.set(0, e.cast(e.matmul(e.cast(x, wide), isTransposed ? e.transposeLast(weight) : weight), type));
 }
 
 } // namespace

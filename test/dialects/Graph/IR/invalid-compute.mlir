@@ -427,7 +427,7 @@ func.func @loop_c5(%t: tensor<i64>, %x: tensor<2xf32>) {
 
 func.func @block_matmul_c1(%x: tensor<2x32xf32>, %w: tensor<8x1x16xi8>, %s: tensor<8x1xf32>) {
   // expected-error @below {{[block_matmul_c1] weights of 'i8', expected ui8}}
-  %0 = graph.block_matmul %x, %w, %s, %s {bits = 4 : i64, block = 32 : i64} : (tensor<2x32xf32>, tensor<8x1x16xi8>, tensor<8x1xf32>, tensor<8x1xf32>) -> tensor<2x8xf32>
+  %0 = graph.block_matmul %x, %w, %s zeros %s {bits = 4 : i64, block = 32 : i64} : (tensor<2x32xf32>, tensor<8x1x16xi8>, tensor<8x1xf32>, tensor<8x1xf32>) -> tensor<2x8xf32>
   return
 }
 
@@ -435,7 +435,7 @@ func.func @block_matmul_c1(%x: tensor<2x32xf32>, %w: tensor<8x1x16xi8>, %s: tens
 
 func.func @block_matmul_c2(%x: tensor<2x32xf32>, %w: tensor<8x1x16xui8>, %s: tensor<8x1xf32>) {
   // expected-error @below {{[block_matmul_c2] 3 bits in blocks of 32}}
-  %0 = graph.block_matmul %x, %w, %s, %s {bits = 3 : i64, block = 32 : i64} : (tensor<2x32xf32>, tensor<8x1x16xui8>, tensor<8x1xf32>, tensor<8x1xf32>) -> tensor<2x8xf32>
+  %0 = graph.block_matmul %x, %w, %s zeros %s {bits = 3 : i64, block = 32 : i64} : (tensor<2x32xf32>, tensor<8x1x16xui8>, tensor<8x1xf32>, tensor<8x1xf32>) -> tensor<2x8xf32>
   return
 }
 
@@ -443,6 +443,22 @@ func.func @block_matmul_c2(%x: tensor<2x32xf32>, %w: tensor<8x1x16xui8>, %s: ten
 
 func.func @block_matmul_c3(%x: tensor<2x40xf32>, %w: tensor<8x1x16xui8>, %s: tensor<8x1xf32>) {
   // expected-error @below {{[block_matmul_c3] weights of 'tensor<8x1x16xui8>' with 'tensor<8x1xf32>' for 'tensor<2x40xf32>'}}
-  %0 = graph.block_matmul %x, %w, %s, %s {bits = 4 : i64, block = 32 : i64} : (tensor<2x40xf32>, tensor<8x1x16xui8>, tensor<8x1xf32>, tensor<8x1xf32>) -> tensor<2x8xf32>
+  %0 = graph.block_matmul %x, %w, %s zeros %s {bits = 4 : i64, block = 32 : i64} : (tensor<2x40xf32>, tensor<8x1x16xui8>, tensor<8x1xf32>, tensor<8x1xf32>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @block_matmul_c4(%x: tensor<2x32xf32>, %w: tensor<8x1x16xui8>, %s: tensor<8x1xf32>) {
+  // expected-error @below {{[block_matmul_c4] expected either zeros or levels}}
+  %0 = graph.block_matmul %x, %w, %s {bits = 4 : i64, block = 32 : i64} : (tensor<2x32xf32>, tensor<8x1x16xui8>, tensor<8x1xf32>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @block_matmul_c4(%x: tensor<2x32xf32>, %w: tensor<8x1x16xui8>, %s: tensor<8x1xf32>, %l: tensor<8xf32>) {
+  // expected-error @below {{[block_matmul_c4] levels of 'tensor<8xf32>' for 4 bits, expected 16 for 4 bits}}
+  %0 = graph.block_matmul %x, %w, %s levels %l {bits = 4 : i64, block = 32 : i64} : (tensor<2x32xf32>, tensor<8x1x16xui8>, tensor<8x1xf32>, tensor<8xf32>) -> tensor<2x8xf32>
   return
 }

@@ -188,7 +188,7 @@ kernel.unit @block_pack_c1 <map> {
 kernel.unit @block_gemm_c1 <block_gemm> {
 ^bb0(%x: tensor<3x64xf32>, %p: tensor<1x8x16x4xui8>, %s: tensor<2x16xf32>):
   // expected-error @below {{[block_gemm_c1] ranks 2, 4 and 2 do not give rank 2}}
-  %0 = kernel.block_gemm %x, %p, %s, %s {bits = 4 : i64, block = 32 : i64} : (tensor<3x64xf32>, tensor<1x8x16x4xui8>, tensor<2x16xf32>, tensor<2x16xf32>) -> tensor<3x8xf32>
+  %0 = kernel.block_gemm %x, %p, %s zeros %s {bits = 4 : i64, block = 32 : i64} : (tensor<3x64xf32>, tensor<1x8x16x4xui8>, tensor<2x16xf32>, tensor<2x16xf32>) -> tensor<3x8xf32>
   kernel.yield %0 : tensor<3x8xf32>
 }
 
@@ -197,6 +197,15 @@ kernel.unit @block_gemm_c1 <block_gemm> {
 kernel.unit @block_gemm_c2 <block_gemm> {
 ^bb0(%x: tensor<3x64xf32>, %p: tensor<1x8x16x4xui8>, %s: tensor<1x3x16xf32>):
   // expected-error @below {{[block_gemm_c2] 'tensor<1x8x16x4xui8>' with scales 'tensor<1x3x16xf32>', blocks of 32}}
-  %0 = kernel.block_gemm %x, %p, %s, %s {bits = 4 : i64, block = 32 : i64} : (tensor<3x64xf32>, tensor<1x8x16x4xui8>, tensor<1x3x16xf32>, tensor<1x3x16xf32>) -> tensor<3x8xf32>
+  %0 = kernel.block_gemm %x, %p, %s zeros %s {bits = 4 : i64, block = 32 : i64} : (tensor<3x64xf32>, tensor<1x8x16x4xui8>, tensor<1x3x16xf32>, tensor<1x3x16xf32>) -> tensor<3x8xf32>
+  kernel.yield %0 : tensor<3x8xf32>
+}
+
+// -----
+
+kernel.unit @block_gemm_c3 <block_gemm> {
+^bb0(%x: tensor<3x64xf32>, %p: tensor<1x8x16x4xui8>, %s: tensor<1x2x16xf32>, %l: tensor<16xf32>):
+  // expected-error @below {{[block_gemm_c3] expected zeros, or levels that products of f32 take}}
+  %0 = kernel.block_gemm %x, %p, %s levels %l {bits = 4 : i64, block = 32 : i64, digits} : (tensor<3x64xf32>, tensor<1x8x16x4xui8>, tensor<1x2x16xf32>, tensor<16xf32>) -> tensor<3x8xf32>
   kernel.yield %0 : tensor<3x8xf32>
 }
