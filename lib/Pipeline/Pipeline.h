@@ -65,6 +65,7 @@ public:
   bool hasInt8 = false;     ///< some contraction is of bytes, for the report
   bool hasBf16 = false;     ///< some product is of bf16, for the report
   bool hasDigits = false;   ///< some product takes f32 as fixed-point numbers, for the report
+  bool hasSparse = false;   ///< some product leaves out weights of 0, for the report
 
 private:
   bool formUnits(bool exact);

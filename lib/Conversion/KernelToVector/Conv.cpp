@@ -126,18 +126,6 @@ struct ConvEmitter {
     });
   }
 
-  void epilogue(Value image, Value channel, Value pixel, int64_t rows, Value columns) {
-    e.forEach(e.i64(0), e.i64(rows), 1, [&](Value i) {
-      Value base = e.mul(i, e.i64(s.width)), row = e.add(channel, i);
-      e.forEachParallel(e.i64(0), columns, [&](Value j) {
-        Index index = getPixelIndex(e, {image, row}, e.add(pixel, j), s.spatial, asOne);
-        e.overrideElement(s.op.getResult(), [&](ArrayRef<Value>) { return e.load(e.b.getF32Type(), tile, e.add(base, j)); });
-        storeResults(e, index, e.linearize(index, s.out));
-        e.clearOverrides();
-      });
-    });
-  }
-
   /// Computes rows of output channels for one tile of pixels, of which `columns` exist.
   void emitTile(Value image, Value channel, Value filter, int64_t rows, Value pixel, Value panel, Value columns, int64_t panels, int64_t width, bool isDirect) {
     Value depth = e.extent(s.depth);
@@ -145,7 +133,7 @@ struct ConvEmitter {
     if (isDirect)
       t.step = e.extent(s.pixels);
     callMicroKernel(e, rows, panels, t, width);
-    epilogue(image, channel, pixel, rows, columns);
+    storePixels(e, s.op.getResult(), {image, channel}, pixel, e.i64(rows), columns, tile, s.width, asOne);
   }
 
   /// Copies rows of the filter into scratch, `kApart` floats apart.

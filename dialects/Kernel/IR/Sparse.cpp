@@ -1,0 +1,30 @@
+// The cost of sparse products; see Sparse.h.
+#include "dialects/Kernel/IR/Sparse.h"
+#include <algorithm>
+
+namespace onager::kernel {
+
+/// Rows in a vector.
+static constexpr int64_t kLanes = 16;
+/// Cycles beside the multiply-adds: of a weight, to spread it and to find its row; of a list of weights, to begin and to leave its loop, and per vector to fetch and
+/// store its sums; to put 16 numbers of the rows, or of the results, in their places.
+static constexpr double kWeightCycles = 1, kListCycles = 10, kSumCycles = 2, kMoveCycles = 4;
+/// Multiply-adds of one chain are this many cycles apart.
+static constexpr double kLatency = 4;
+
+/// Cycles of a block of so many vectors of rows.
+static double getBlockCycles(const SparseSize &s, double vectors) {
+  double products = static_cast<double>(s.nonzeros) * std::max(vectors + kWeightCycles, kLatency);
+  double lists = static_cast<double>(getSparseRuns(s.depth) * s.outputs) * (kListCycles + kSumCycles * vectors);
+  return products + lists + static_cast<double>(s.depth + s.outputs) * vectors * kMoveCycles;
+}
+
+double getSparseCycles(const SparseSize &s) {
+  int64_t vectors = (s.rows + kLanes - 1) / kLanes, rest = vectors % kSparseVectors;
+  double cycles = static_cast<double>(vectors / kSparseVectors) * getBlockCycles(s, kSparseVectors);
+  return rest ? cycles + getBlockCycles(s, static_cast<double>(rest)) : cycles;
+}
+
+double getDenseCycles(const SparseSize &s) { return static_cast<double>(s.outputs * s.depth) * static_cast<double>(s.rows) / kLanes; }
+
+} // namespace onager::kernel
