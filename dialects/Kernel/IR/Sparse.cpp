@@ -9,12 +9,12 @@ static constexpr int64_t kLanes = 16;
 /// Cycles beside the multiply-adds: of a weight, to spread it and to find its row; of a list of weights, to begin and to leave its loop, and per vector to fetch and
 /// store its sums; to put 16 numbers of the rows, or of the results, in their places.
 static constexpr double kWeightCycles = 1, kListCycles = 10, kSumCycles = 2, kMoveCycles = 4;
-/// Multiply-adds of one chain are this many cycles apart.
-static constexpr double kLatency = 4;
+/// Cycles of a weight at least: few vectors are few chains, whose multiply-adds wait for each other; the processor is at several lists at once.
+static constexpr double kFewestCycles = 2.5;
 
 /// Cycles of a block of so many vectors of rows.
 static double getBlockCycles(const SparseSize &s, double vectors) {
-  double products = static_cast<double>(s.nonzeros) * std::max(vectors + kWeightCycles, kLatency);
+  double products = static_cast<double>(s.nonzeros) * std::max(vectors + kWeightCycles, kFewestCycles);
   double lists = static_cast<double>(getSparseRuns(s.depth) * s.outputs) * (kListCycles + kSumCycles * vectors);
   return products + lists + static_cast<double>(s.depth + s.outputs) * vectors * kMoveCycles;
 }

@@ -80,9 +80,15 @@ struct LeastSymbols {
 struct Contraction {
   Operation *op;
   Value weights;
-  kernel::SparseSize size;
+  kernel::SparseSize size; ///< of the fewest rows that may be
   double denseCycles;
   std::string refusal; ///< why no sparse form can be
+  AffineExpr rows;     ///< or pixels of an image
+
+  /// The rows that were reckoned with, for people.
+  std::string describeRows() const {
+    return llvm::formatv("{0}{1} {2}{3}", graph::getConstant(rows) ? "" : "at least ", size.rows, isa<graph::ConvOp>(op) ? "pixel" : "row", size.rows == 1 ? "" : "s");
+  }
 };
 
 std::optional<Contraction> getMatmul(graph::MatmulOp op, const LeastSymbols &symbols) {
@@ -90,8 +96,9 @@ std::optional<Contraction> getMatmul(graph::MatmulOp op, const LeastSymbols &sym
   if (!op.getLhs().getType().getElementType().isF32() || !op.getType().getElementType().isF32() || !rhs.hasStaticShape())
     return std::nullopt;
   graph::Dims out = graph::getDims(op.getResult());
-  Contraction c{op, op.getRhs(), {out.empty() ? 0 : symbols.evaluate(out.back()), rhs.getRank() < 2 ? 0 : rhs.getDimSize(rhs.getRank() - 2), 0, 0}, 0, ""};
-  c.size.rows = symbols.evaluate(graph::getNumElements(op.getContext(), ArrayRef(out).drop_back()));
+  Contraction c{op, op.getRhs(), {out.empty() ? 0 : symbols.evaluate(out.back()), rhs.getRank() < 2 ? 0 : rhs.getDimSize(rhs.getRank() - 2), 0, 0}, 0, "", {}};
+  c.rows = graph::getNumElements(op.getContext(), ArrayRef(out).drop_back());
+  c.size.rows = symbols.evaluate(c.rows);
   if (rhs.getRank() != 2 || out.size() < 2)
     c.refusal = "there is a matrix of weights for each of several products";
   return c;
@@ -115,8 +122,9 @@ std::optional<Contraction> getConv(graph::ConvOp op, const LeastSymbols &symbols
   if (!op.getX().getType().getElementType().isF32() || !filter.hasStaticShape() || filter.getRank() < 3 || filter.getNumElements() == 0)
     return std::nullopt;
   graph::Dims out = graph::getDims(op.getResult());
-  Contraction c{op, op.getFilter(), {filter.getDimSize(0), filter.getNumElements() / filter.getDimSize(0), 0, 0}, 0, ""};
-  c.size.rows = symbols.evaluate(graph::getNumElements(op.getContext(), ArrayRef(out).drop_front(2)));
+  Contraction c{op, op.getFilter(), {filter.getDimSize(0), filter.getNumElements() / filter.getDimSize(0), 0, 0}, 0, "", {}};
+  c.rows = graph::getNumElements(op.getContext(), ArrayRef(out).drop_front(2));
+  c.size.rows = symbols.evaluate(c.rows);
   if (op.getGroup() != 1)
     c.refusal = "convolutions of several groups have no sparse form";
   if (double cycles; winograd && takesWinograd(op, cycles))
@@ -155,7 +163,7 @@ struct MarkSparse : impl::GraphMarkSparseBase<MarkSparse> {
     if (c.refusal.empty() && c.size.nonzeros >= std::numeric_limits<int32_t>::max())
       c.refusal = "there are 2^31 weights or more that are not 0";
     if (c.refusal.empty() && speedup < kernel::kLeastSparseGain)
-      c.refusal = llvm::formatv("for {0} rows the sparse form is expected to be {1:F2} times as fast", c.size.rows, speedup);
+      c.refusal = llvm::formatv("of {0}, the sparse form is expected to be {1:F2} times as fast", c.describeRows(), speedup);
     Builder b(&getContext());
     SmallVector<NamedAttribute> entries{b.getNamedAttr("weights", b.getI64IntegerAttr(weights)), b.getNamedAttr("zeros", b.getI64IntegerAttr(zeros)),
                                         b.getNamedAttr("speedup", b.getF64FloatAttr(speedup))};
