@@ -97,6 +97,9 @@ bool Compilation::markSparse() {
     if (auto mark = op->getAttrOfType<DictionaryAttr>(kernel::kSparseAttr))
       sparse.push_back(describeZeros(op, mark));
   });
+  // Where compilation stops early, this is what it has to report.
+  if (!options.stopAfter.empty() && !sparse.empty())
+    llvm::raw_string_ostream(result.report) << llvm::json::Value(llvm::json::Object{{"sparse_weights", llvm::json::Array(sparse)}});
   return isMarked;
 }
 
@@ -153,6 +156,7 @@ void Compilation::writeReport() {
     report["recompilation"] = "shapes that are met often may be compiled for themselves while the model runs, whose convolutions may then take Winograd's form";
   if (options.target == "portable" || !llvm::is_contained(pipeline.target.required, "fma"))
     report["levels"] = "x86-64-v2 has no fused multiply-add: its products are rounded before they are added, unlike those of the levels above";
+  result.report.clear();
   llvm::raw_string_ostream(result.report) << llvm::formatv("{0:2}", llvm::json::Value(std::move(report)));
 }
 

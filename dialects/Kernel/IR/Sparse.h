@@ -21,6 +21,7 @@ constexpr int64_t getSparseRuns(int64_t depth) { return (depth + kSparseRun - 1)
 /// A product: outputs of `depth` products each for so many rows, with `nonzeros` of the outputs * depth weights.
 struct SparseSize {
   int64_t outputs, depth, rows, nonzeros;
+  bool isWindowed = false; ///< rows are pixels under windows of several taps
 };
 
 /// Estimates of one thread's time, in fused multiply-adds of a vector of 16 numbers.

@@ -125,6 +125,7 @@ std::optional<Contraction> getConv(graph::ConvOp op, const LeastSymbols &symbols
   Contraction c{op, op.getFilter(), {filter.getDimSize(0), filter.getNumElements() / filter.getDimSize(0), 0, 0}, 0, "", {}};
   c.rows = graph::getNumElements(op.getContext(), ArrayRef(out).drop_front(2));
   c.size.rows = symbols.evaluate(c.rows);
+  c.size.isWindowed = c.size.depth != filter.getDimSize(1);
   if (op.getGroup() != 1)
     c.refusal = "convolutions of several groups have no sparse form";
   if (double cycles; winograd && takesWinograd(op, cycles))

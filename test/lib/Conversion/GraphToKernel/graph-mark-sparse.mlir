@@ -48,7 +48,7 @@ func.func @limited(%x: tensor<?x64xf32, #wide>) -> tensor<?x64xf32, #wide> attri
 // CHECK-LABEL: func.func @windows
 // CHECK: graph.conv {{.+}} sparse = {speedup = [[S:[0-9]\.]]
 // DIRECT-LABEL: func.func @windows
-// DIRECT: graph.conv {{.+}} sparse = {speedup = {{[0-9.]+}}e+01
+// DIRECT: graph.conv {{.+}} sparse = {speedup = [[S:[0-9.]+]]e+01
 // CHECK: graph.conv {{.+}} sparse = {dense = "convolutions of several groups have no sparse form"
 func.func @windows(%x: tensor<1x64x56x56xf32>) -> (tensor<1x64x56x56xf32>, tensor<1x64x56x56xf32>) {
   %w = graph.constant dense<0.0> : tensor<64x64x3x3xf32> : tensor<64x64x3x3xf32>
