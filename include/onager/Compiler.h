@@ -33,6 +33,7 @@ struct CompileOptions {
   bool int8 = true;                ///< multiply the bytes of quantised models as integers; see the pass graph-raise-int8
   bool bf16 = true;                ///< round operands of products of bf16 as the model says, and multiply them as bf16; see the pass convert-contraction-to-bf16
   bool sanitize = false;           ///< check every access of the code with AddressSanitizer, whose runtime must be in the process that runs it
+  bool sparse = true;              ///< leave out products with weights of 0 where that is faster; see the pass graph-mark-sparse
   std::vector<std::string> skippedPasses; ///< optional passes to leave out; see lib/Pipeline/PassFilter.h
   int64_t passLimit = -1;          ///< how many runs of optional passes take place, the first ones; -1: all
   int64_t rewriteLimit = -1;       ///< how many rewrites the last of these runs may try; -1: all

@@ -2,12 +2,14 @@
 #include "onager/Compiler.h"
 #include "dialects/Graph/IR/Shapes.h"
 #include "dialects/Graph/Transforms/Passes.h"
+#include "lib/Conversion/GraphToKernel/Passes.h"
 #include "lib/Pipeline/ArtifactBuilder.h"
 #include "lib/Pipeline/Dims.h"
 #include "lib/Pipeline/GenericForm.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "onager/Import.h"
 #include "llvm/Support/JSON.h"
+#include <cmath>
 
 using namespace mlir;
 
@@ -25,6 +27,7 @@ private:
   bool import();
   bool simplifyGraph();
   bool findDecidingInputs();
+  bool markSparse();
   void noteRaised();
   void writeReport();
 
@@ -33,6 +36,7 @@ private:
   ImportResult imported; ///< owns the mapped model; outlives the module
   Pipeline pipeline;
   ArtifactBuilder builder;
+  llvm::json::Array sparse; ///< products whose weights hold many zeros, for the report
   std::string raised;  ///< what recognised operations do to numbers, for the report
 };
 
@@ -71,6 +75,34 @@ bool Compilation::findDecidingInputs() {
   return pipeline.runStage("inputs", [](OpPassManager &passes) { passes.addNestedPass<func::FuncOp>(graph::createGraphFindDecidingInputs()); });
 }
 
+/// Tells of a product's zeros and of what they are good for.
+static llvm::json::Object describeZeros(Operation *op, DictionaryAttr mark) {
+  auto number = [&](StringRef name) { return mark.getAs<IntegerAttr>(name).getInt(); };
+  auto share = static_cast<double>(number("zeros")) / static_cast<double>(number("weights"));
+  auto reason = mark.getAs<StringAttr>("dense");
+  llvm::json::Object layer{{"node", llvm::json::fixUTF8(graph::getNodeName(op))}, {"weights", number("weights")}, {"zeros", std::round(share * 1000) / 1000},
+                           {"kernel", reason ? "dense" : "sparse"}};
+  if (reason)
+    layer["reason"] = reason.str();
+  else
+    layer["expected_speedup"] = mark.getAs<FloatAttr>("speedup").getValueAsDouble();
+  return layer;
+}
+
+bool Compilation::markSparse() {
+  if (!options.sparse || options.optLevel == 0)
+    return true;
+  bool isMarked = pipeline.runStage("sparse", [&](OpPassManager &passes) { passes.addNestedPass<func::FuncOp>(createGraphMarkSparse({options.winograd})); });
+  pipeline.module->walk([&](Operation *op) {
+    if (auto mark = op->getAttrOfType<DictionaryAttr>(kernel::kSparseAttr))
+      sparse.push_back(describeZeros(op, mark));
+  });
+  // Where compilation stops early, this is what it has to report.
+  if (!options.stopAfter.empty() && !sparse.empty())
+    llvm::raw_string_ostream(result.report) << llvm::json::Value(llvm::json::Object{{"sparse_weights", llvm::json::Array(sparse)}});
+  return isMarked;
+}
+
 void Compilation::noteRaised() {
   bool hasAttention = false, hasActivation = false;
   pipeline.module->walk([&](Operation *op) {
@@ -104,6 +136,8 @@ void Compilation::writeReport() {
     report["generic_form_bytes"] = static_cast<int64_t>(builder.generic.size());
   if (pipeline.hasWinograd)
     raised += "; some convolutions of 3 x 3 are Winograd's F(4x4, 3x3), whose products are rounded after a transform";
+  if (pipeline.hasSparse)
+    raised += "; products with weights of 0 are left out, see sparse_weights: an infinite or NaN input times such a weight is 0 there and not NaN";
   if (pipeline.hasInt8)
     raised += "; quantised convolutions and products sum bytes in 32-bit integers, whose scales and biases are one fused multiply-add of f32; other numbers are multiplied by the reciprocal of the scale of their bytes";
   if (pipeline.hasBf16)
@@ -112,6 +146,8 @@ void Compilation::writeReport() {
     raised += "; up to 32 rows times weights of few bits are fixed-point numbers of three bytes below the largest of each block, off by about 2^-23 of it at most, and summed over blocks in integers";
   if (pipeline.hasCodebook)
     raised += "; up to 8 rows times levels of a codebook are summed over blocks before the scales are multiplied";
+  if (!sparse.empty())
+    report["sparse_weights"] = std::move(sparse);
   if (options.optLevel > 0)
     report["numerics"] = "f32 sums are reassociated into vector lanes; f16 and bf16 compute in f32; math functions of f32 are polynomials" + raised;
   if (!result.skipped.empty()) {
@@ -122,6 +158,7 @@ void Compilation::writeReport() {
     report["recompilation"] = "shapes that are met often may be compiled for themselves while the model runs, whose convolutions may then take Winograd's form";
   if (options.target == "portable" || !llvm::is_contained(pipeline.target.required, "fma"))
     report["levels"] = "x86-64-v2 has no fused multiply-add: its products are rounded before they are added, unlike those of the levels above";
+  result.report.clear();
   llvm::raw_string_ostream(result.report) << llvm::formatv("{0:2}", llvm::json::Value(std::move(report)));
 }
 
@@ -139,7 +176,7 @@ void Compilation::run() {
   if (!import() || pipeline.stopsAfter("import") || !simplifyGraph() || pipeline.stopsAfter("graph"))
     return;
   noteRaised();
-  if (!limitSymbols(pipeline) || !findDecidingInputs() || !listVariants(pipeline, builder.guards))
+  if (!limitSymbols(pipeline) || !findDecidingInputs() || !listVariants(pipeline, builder.guards) || !markSparse())
     return;
   bool isText = options.emit == "llvm" || options.emit == "mlir";
   OwningOpRef<ModuleOp> graph = std::move(pipeline.module);

@@ -123,6 +123,8 @@ bool setOption(CompileOptions &options, const std::string &rawKey, const std::st
     return setFlag(options.recompile, key, value, error);
   if (key == "winograd")
     return setFlag(options.winograd, key, value, error);
+  if (key == "sparse")
+    return setFlag(options.sparse, key, value, error);
   if (key == "int8")
     return setFlag(options.int8, key, value, error);
   if (key == "bf16")

@@ -26,6 +26,7 @@ llvm::ArrayRef<llvm::StringRef> getOptionalPasses() {
                                               "graph-raise-attention",
                                               kFuseUnits,
                                               "convert-contraction-to-int8",
+                                              "convert-contraction-to-sparse",
                                               "convert-block-matmul",
                                               "convert-matmul-to-gemm",
                                               "convert-conv-to-winograd",

@@ -116,7 +116,9 @@ bool Pipeline::formUnits(bool exact) {
     // Before the other products, which are of f32.
     if (!exact && options.bf16)
       passes.addNestedPass<func::FuncOp>(createConvertContractionToBf16({target.vectorBytes, target.hasBf16Dot, target.hasAmxBf16}));
+    // Before the dense forms of the same products.
     if (!exact) {
+      passes.addNestedPass<func::FuncOp>(createConvertContractionToSparse());
       passes.addNestedPass<func::FuncOp>(createConvertBlockMatmul({options.int8 && target.hasDotProduct}));
       passes.addNestedPass<func::FuncOp>(createConvertMatmulToGemm());
     }
@@ -143,6 +145,7 @@ bool Pipeline::formUnits(bool exact) {
   });
   module->walk([&](kernel::WinogradConvOp) { hasWinograd = true; });
   module->walk([&](Operation *op) { hasInt8 |= isa<kernel::Int8ConvOp, kernel::Int8GemmOp>(op); });
+  module->walk([&](kernel::SparsePackOp) { hasSparse = true; });
   module->walk([&](kernel::Bf16GemmOp) { hasBf16 = true; });
   module->walk([&](kernel::BlockGemmOp product) {
     hasDigits |= product.getDigits();

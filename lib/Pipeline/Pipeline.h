@@ -66,6 +66,7 @@ public:
   bool hasBf16 = false;     ///< some product is of bf16, for the report
   bool hasDigits = false;   ///< some product takes f32 as fixed-point numbers, for the report
   bool hasCodebook = false; ///< some product looks levels of weights up, for the report
+  bool hasSparse = false;   ///< some product leaves out weights of 0, for the report
 
 private:
   bool formUnits(bool exact);

@@ -55,6 +55,7 @@ void CompilerArguments::addAll(CLI::App &app) {
   addValue(app, pairs, "--print-after", "print-after", "PASS", "Print the IR to standard error after each run of a pass");
   app.add_flag_callback("--timing", [this] { pairs.emplace_back("timing", "true"); }, "Print the time of every pass to standard error");
   app.add_flag_callback("--no-winograd", [this] { pairs.emplace_back("winograd", "false"); }, "Compute every convolution directly, without Winograd's transforms");
+  app.add_flag_callback("--no-sparse", [this] { pairs.emplace_back("sparse", "false"); }, "Multiply by weights of 0 like by others: matters to infinite and NaN inputs");
   app.add_flag_callback("--no-int8", [this] { pairs.emplace_back("int8", "false"); }, "Compute quantised convolutions and products in f32, as they are written");
   app.add_flag_callback("--no-bf16", [this] { pairs.emplace_back("bf16", "false"); }, "Compute products of bf16 in f32");
   app.add_flag_callback("--verify-each", [this] { pairs.emplace_back("verify-each", "true"); }, "Verify the IR after every pass");

@@ -26,6 +26,9 @@ inline constexpr llvm::StringLiteral kWeightsAttr = "kernel.weights";
 /// Name of the module attribute of a variant that holds, by weight index, the offset of the weight in the generic form's section, or -1 for one of its own.
 inline constexpr llvm::StringLiteral kSharedWeightsAttr = "kernel.shared_weights";
 
+/// Name of the attribute by which graph-mark-sparse tells of the zeros among a product's weights.
+inline constexpr llvm::StringLiteral kSparseAttr = "sparse";
+
 /// Returns the indices of the weights that a planned program reads while it runs; others are only steps towards them.
 llvm::DenseSet<int64_t> findReadWeights(mlir::Operation *program);
 

@@ -169,6 +169,58 @@ def Kernel_PackedConvOp : Kernel_Op<"packed_conv", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Kernel_SparsePackOp : Kernel_Op<"sparse_pack", [Pure]> {
+  let summary = "The weights [outputs, K] that are not 0, by runs along K and outputs, for sparse_gemm and sparse_conv";
+  let description = [{
+    K is cut into runs of 128. The weights of a run and output lie one behind the other, by rising k: from `starts`[run, output] to `starts`[run, output + 1],
+    which count over all runs. `indices` are their places in the run. There is room for as many as the model's constant has; what a scale has made 0 leaves zeros
+    at the end, and more than there is room for is refused.
+    Checks: sparse_pack_c1: a matrix of numbers; sparse_pack_c2: i32 starts of each run and output, and one more; sparse_pack_c3: as many indices of ui16 as
+    values of f32.
+    ```mlir
+    %starts, %indices, %values = kernel.sparse_pack %w : tensor<10x300xf32> -> tensor<3x11xi32>, tensor<70xui16>, tensor<70xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$x);
+  let results = (outs AnyRankedTensor:$starts, AnyRankedTensor:$indices, AnyRankedTensor:$values);
+  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($starts) `,` type($indices) `,` type($values)";
+  let hasVerifier = 1;
+}
+
+def Kernel_SparseGemmOp : Kernel_Op<"sparse_gemm", [Pure]> {
+  let summary = "[..., M, K] x the weights that are not 0, as sparse_pack stores them -> [..., M, N]";
+  let description = [{
+    Each element of the result is one chain of fused multiply-adds over rising k in f32, which leaves out weights of 0.
+    Checks: sparse_gemm_c1: ranks; sparse_gemm_c2: K and N are numbers, starts of as many runs and outputs.
+    ```mlir
+    %y = kernel.sparse_gemm %x, %starts, %indices, %values : (tensor<64x300xf32>, tensor<3x11xi32>, tensor<70xui16>, tensor<70xf32>) -> tensor<64x10xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$starts, AnyRankedTensor:$indices, AnyRankedTensor:$values);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Kernel_SparseConvOp : Kernel_Op<"sparse_conv", [Pure]> {
+  let summary = "x [N, C, spatial...] with the filters' weights that are not 0, as sparse_pack stores them -> [N, O, spatial'...]";
+  let description = [{
+    As packed_conv: K are channels times taps. Each element is one chain of fused multiply-adds over rising channels, then taps, in f32, which leaves out weights
+    of 0.
+    Checks: sparse_conv_c1: ranks, and one entry of every window attribute per spatial dim; sparse_conv_c2: channels are numbers, starts of as many runs and
+    outputs.
+    ```mlir
+    %y = kernel.sparse_conv %x, %starts, %indices, %values {kernel = array<i64: 1, 1>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>,
+      pads = affine_map<() -> (0, 0)>} : (tensor<1x32x28x28xf32>, tensor<1x65xi32>, tensor<200xui16>, tensor<200xf32>) -> tensor<1x64x28x28xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$starts, AnyRankedTensor:$indices, AnyRankedTensor:$values, DenseI64ArrayAttr:$kernel,
+                       DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations, AffineMapAttr:$pads);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
 def Kernel_Int8PackOp : Kernel_Op<"int8_pack", [Pure]> {
   let summary = "8-bit weights in the order in which products of four bytes, or of two 16-bit numbers, read them";
   let description = [{

@@ -3,6 +3,8 @@
 #include "dialects/Graph/IR/Verify.h"
 #include "dialects/Kernel/IR/Int8.h"
 #include "dialects/Kernel/IR/Kernel.h"
+#include "dialects/Kernel/IR/Sparse.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
@@ -113,6 +115,44 @@ LogicalResult PackedConvOp::verify() {
   int64_t room = graph::getConstant(packed[0]).value_or(0) * kPanelWidth, channels = *graph::getConstant(out[1]);
   if (room < channels)
     return complain(*this, "packed_conv_c4") << channels << " channels from filters for " << room;
+  return success();
+}
+
+LogicalResult SparsePackOp::verify() {
+  auto x = cast<RankedTensorType>(getX().getType()), starts = cast<RankedTensorType>(getStarts().getType());
+  auto indices = cast<RankedTensorType>(getIndices().getType()), values = cast<RankedTensorType>(getValues().getType());
+  if (x.getRank() != 2 || !x.hasStaticShape() || !x.getElementType().isF32())
+    return complain(*this, "sparse_pack_c1") << "weights of type " << x << ", expected a matrix of f32 of known size";
+  auto wanted = RankedTensorType::get({getSparseRuns(x.getDimSize(1)), x.getDimSize(0) + 1}, IntegerType::get(getContext(), 32));
+  if (starts != wanted)
+    return complain(*this, "sparse_pack_c2") << "starts of type " << starts << ", expected " << wanted;
+  if (indices.getRank() != 1 || indices.getShape() != values.getShape() || !indices.getElementType().isUnsignedInteger(16) || !values.getElementType().isF32())
+    return complain(*this, "sparse_pack_c3") << "indices of type " << indices << " for values of type " << values;
+  return success();
+}
+
+/// True where sparse weights' starts are those of `outputs` sums over `depth` numbers.
+static bool hasStarts(Value starts, AffineExpr outputs, AffineExpr depth) {
+  std::optional<int64_t> count = graph::getConstant(outputs), length = graph::getConstant(depth);
+  return count && length && llvm::equal(cast<RankedTensorType>(starts.getType()).getShape(), ArrayRef{getSparseRuns(*length), *count + 1});
+}
+
+LogicalResult SparseGemmOp::verify() {
+  graph::Dims lhs = graph::getDims(getLhs()), out = graph::getDims(getResult());
+  if (lhs.size() < 2 || out.size() != lhs.size())
+    return complain(*this, "sparse_gemm_c1") << "rank " << lhs.size() << " does not give rank " << out.size();
+  if (!hasStarts(getStarts(), out.back(), lhs.back()))
+    return complain(*this, "sparse_gemm_c2") << getStarts().getType() << " are no starts for " << getLhs().getType() << " giving " << getType();
+  return success();
+}
+
+LogicalResult SparseConvOp::verify() {
+  graph::Dims x = graph::getDims(getX()), out = graph::getDims(getResult());
+  size_t rank = getKernel().size();
+  if (x.size() < 3 || out.size() != x.size() || rank != x.size() - 2 || getStrides().size() != rank || getDilations().size() != rank || getPads().getNumResults() != rank)
+    return complain(*this, "sparse_conv_c1") << "windows over " << rank << " dims, ranks " << x.size() << " and " << out.size();
+  if (!hasStarts(getStarts(), out[1], x[1] * ShapedType::getNumElements(getKernel())))
+    return complain(*this, "sparse_conv_c2") << getStarts().getType() << " are no starts for " << getX().getType() << " giving " << getType();
   return success();
 }
 

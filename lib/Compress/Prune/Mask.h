@@ -30,6 +30,7 @@ struct MaskedLayer {
   MaskMethod method = MaskMethod::magnitude;
   uint64_t weights = 0, zeros = 0;
   double change = 0; ///< squares of what changed over squares of the weights
+  std::string kernel; ///< what the compiler makes of the zeros, for the report
 };
 
 /// The weights of one group of a layer, [outputs, terms], with the mask applied. `gram` is that of their inputs; without terms for the method magnitude.

@@ -46,6 +46,47 @@ def ConvertBlockMatmul : Pass<"convert-block-matmul", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numProducts", "products", "products in this form">];
 }
 
+def GraphMarkSparse : Pass<"graph-mark-sparse", "::mlir::func::FuncOp"> {
+  let summary = "Finds the products whose weights hold so many zeros that leaving them out is faster";
+  let description = [{
+    Puts the attribute `sparse` on each product of f32 with constant weights, and convolution with constant filters, a quarter of whose weights are 0 or more:
+    how many weights there are, zeros among them, and how many times faster the sparse form is by the estimate of Sparse.h. Where it is not to be taken,
+    `dense` gives the reason. Symbols count as the least that is known of them. With `winograd` convolutions are compared with that form.
+    Scales of filters that are computed from constants keep zeros.
+
+    ```mlir
+    %2 = graph.matmul %0, %1 : (tensor<64x256xf32>, tensor<256x128xf32>) -> tensor<64x128xf32>
+    // becomes
+    %2 = graph.matmul %0, %1 {sparse = {speedup = 3.2 : f64, weights = 32768 : i64, zeros = 28000 : i64}} : (...) -> tensor<64x128xf32>
+    ```
+    Must hold before: constants have their bytes, so that variants that are made where a model runs are as their generic form (rationale: its artifact does
+    not hold other weights). Changes nothing else; does nothing to weights that a run computes, and to other types.
+  }];
+  let dependentDialects = ["::onager::kernel::KernelDialect"];
+  let options = [Option<"winograd", "winograd", "bool", "true", "Convolutions may take Winograd's form">];
+  let statistics = [Statistic<"numSparse", "sparse", "products whose zeros are left out">];
+}
+
+def ConvertContractionToSparse : Pass<"convert-contraction-to-sparse", "::mlir::func::FuncOp"> {
+  let summary = "Leaves out products with weights of 0";
+  let description = [{
+    A `graph.matmul` or `graph.conv` that graph-mark-sparse found faster in this form becomes `kernel.sparse_pack` of its weights, which is computed at compile
+    time, and `kernel.sparse_gemm` or `kernel.sparse_conv`. Does nothing to others.
+
+    ```mlir
+    %2 = graph.matmul %0, %1 {sparse = {speedup = 3.2 : f64, weights = 32768 : i64, zeros = 28000 : i64}} : (...) -> tensor<64x128xf32>
+    // becomes
+    %t = graph.transpose %1 {perm = array<i64: 1, 0>} : (tensor<256x128xf32>) -> tensor<128x256xf32>
+    %s, %i, %v = kernel.sparse_pack %t : tensor<128x256xf32> -> tensor<2x129xi32>, tensor<4768xui16>, tensor<4768xf32>
+    %2 = kernel.sparse_gemm %0, %s, %i, %v : (...) -> tensor<64x128xf32>
+    ```
+    May change numbers (named in the compile report): an infinite or NaN input times a weight of 0 is left out instead of giving NaN; sums of finite ones are
+    the same chains of multiply-adds, except that Winograd's form is not taken.
+  }];
+  let dependentDialects = ["::onager::kernel::KernelDialect"];
+  let statistics = [Statistic<"numProducts", "products", "products and convolutions in this form">];
+}
+
 def ConvertConvToWinograd : Pass<"convert-conv-to-winograd", "::mlir::func::FuncOp"> {
   let summary = "Computes convolutions of 3 x 3 by fewer products: Winograd's F(4x4, 3x3)";
   let description = [{

@@ -74,6 +74,9 @@ kernel::Hero getHero(Operation *op, bool fuse) {
       .Case<kernel::BlockGemmOp>([](auto) { return Hero::block_gemm; })
       .Case<kernel::WinogradConvOp>([](auto) { return Hero::winograd; })
       .Case<kernel::PackedConvOp>([](auto) { return Hero::packed_conv; })
+      .Case<kernel::SparsePackOp>([](auto) { return Hero::sparse_pack; })
+      .Case<kernel::SparseGemmOp>([](auto) { return Hero::sparse_gemm; })
+      .Case<kernel::SparseConvOp>([](auto) { return Hero::sparse_conv; })
       .Case<kernel::Int8ConvOp>([](kernel::Int8ConvOp conv) {
         bool isDepthwise = cast<RankedTensorType>(conv.getFilter().getType()).getRank() == 3;
         return isDepthwise ? Hero::int8_depthwise : Hero::int8_conv;
@@ -104,11 +107,12 @@ Role getRole(Operation *op, bool fuse) {
 }
 
 bool takesEpilogue(Operation *op) {
-  return !isa<graph::ConcatOp, graph::ScatterElementsOp, graph::ScatterNDOp, graph::RecurrentOp, graph::CumulateOp, kernel::PackOp, kernel::BlockPackOp>(op);
+  return !isa<graph::ConcatOp, graph::ScatterElementsOp, graph::ScatterNDOp, graph::RecurrentOp, graph::CumulateOp, kernel::PackOp, kernel::BlockPackOp,
+              kernel::SparsePackOp>(op);
 }
 
 bool takesPrologue(Operation *op, unsigned number) {
-  if (isa<graph::TransposeOp, graph::SliceOp, graph::ConcatOp, graph::ReduceOp, kernel::PackOp>(op))
+  if (isa<graph::TransposeOp, graph::SliceOp, graph::ConcatOp, graph::ReduceOp, kernel::PackOp, kernel::SparsePackOp>(op))
     return true;
   if (isa<graph::GatherOp, graph::GatherElementsOp, graph::GatherNDOp>(op))
     return number == 1;
@@ -150,7 +154,7 @@ bool staysSmall(Operation *op) {
   if (!read || !written)
     return false;
   // Four times the operands: an int8 weight that is read as f32 is worth its memory.
-  return isa<kernel::WinogradFilterOp, kernel::Int8PackOp, kernel::Bf16PackOp, kernel::BlockPackOp>(op) || *written <= std::max<int64_t>(64 << 10, 4 * *read);
+  return isa<kernel::WinogradFilterOp, kernel::Int8PackOp, kernel::Bf16PackOp, kernel::BlockPackOp, kernel::SparsePackOp>(op) || *written <= std::max<int64_t>(64 << 10, 4 * *read);
 }
 
 /// Operations between a constant and what is computed from it, at most.

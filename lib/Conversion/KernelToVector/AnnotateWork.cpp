@@ -48,6 +48,12 @@ WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options) {
     return getWinogradWork(unit, options);
   case Hero::packed_conv:
     return getPackedConvWork(unit, options);
+  case Hero::sparse_pack:
+    return getSparsePackWork(unit);
+  case Hero::sparse_gemm:
+    return getSparseGemmWork(unit, options);
+  case Hero::sparse_conv:
+    return getSparseConvWork(unit, options);
   case Hero::int8_conv:
     return getInt8ConvWork(unit, options);
   case Hero::int8_depthwise:

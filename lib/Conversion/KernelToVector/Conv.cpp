@@ -130,18 +130,6 @@ struct ConvEmitter {
     });
   }
 
-  void epilogue(Value image, Value channel, Value pixel, int64_t rows, Value columns) {
-    e.forEach(e.i64(0), e.i64(rows), 1, [&](Value i) {
-      Value base = e.mul(i, e.i64(s.width)), row = e.add(channel, i);
-      e.forEachParallel(e.i64(0), columns, [&](Value j) {
-        Index index = getPixelIndex(e, {image, row}, e.add(pixel, j), s.spatial, asOne);
-        e.overrideElement(s.op.getResult(), [&](ArrayRef<Value>) { return e.load(e.b.getF32Type(), tile, e.add(base, j)); });
-        storeResults(e, index, e.linearize(index, s.out));
-        e.clearOverrides();
-      });
-    });
-  }
-
   /// Fetches the lines of the tile behind this one that the epilogue reads beside the products.
   void prefetchEpilogue(Value image, Value channel, Value pixel, int64_t rows) {
     SmallVector<Value> bases;
@@ -174,7 +162,7 @@ struct ConvEmitter {
     if (panels == s.width / kLanes)
       prefetchEpilogue(image, channel, pixel, rows);
     callMicroKernel(e, rows, panels, t, width);
-    epilogue(image, channel, pixel, rows, columns);
+    storePixels(e, s.op.getResult(), {image, channel}, pixel, e.i64(rows), columns, tile, s.width, asOne);
   }
 
   /// Copies rows of the filter into scratch, `kApart` floats apart.

@@ -49,6 +49,12 @@ static void emitBody(UnitEmitter &e) {
     return emitWinograd(e);
   case Hero::packed_conv:
     return emitPackedConv(e);
+  case Hero::sparse_pack:
+    return emitSparsePack(e);
+  case Hero::sparse_gemm:
+    return emitSparseGemm(e);
+  case Hero::sparse_conv:
+    return emitSparseConv(e);
   case Hero::int8_conv:
     return emitInt8Conv(e);
   case Hero::int8_depthwise:

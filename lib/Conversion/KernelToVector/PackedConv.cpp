@@ -168,18 +168,9 @@ struct PackedConvEmitter {
 
   /// Turns the products of a block into planes.
   void turn(Value sums, int64_t panelCount) {
-    int64_t lanes = e.options.target.vectorBytes / 4;
-    auto vector = VectorType::get({lanes}, e.b.getF32Type());
-    e.forEach(e.i64(0), e.i64(panelCount * kLanes), lanes, [&](Value channel) {
-      e.forEach(e.i64(0), e.i64(s.getPaddedPixels()), lanes, [&](Value pixel) {
-        SmallVector<Value> square;
-        for (int64_t k = 0; k < lanes; ++k)
-          square.push_back(LLVM::LoadOp::create(e.b, vector, at(sums, e.add(e.mul(e.add(pixel, e.i64(k)), e.i64(s.width)), channel)), 4));
-        transposeSquare(e, square);
-        for (int64_t k = 0; k < lanes; ++k)
-          LLVM::StoreOp::create(e.b, square[k], at(values, e.add(e.mul(e.add(channel, e.i64(k)), e.i64(s.getPaddedPixels())), pixel)), 4);
-      });
-    });
+    auto vector = VectorType::get({e.options.target.vectorBytes / 4}, e.b.getF32Type());
+    transposeSquares(e, vector, e.i64(s.getPaddedPixels()), e.i64(panelCount * kLanes), [&](Value pixel, Value channel) { return at(sums, e.add(e.mul(pixel, e.i64(s.width)), channel)); },
+                     [&](Value channel, Value pixel) { return at(values, e.add(e.mul(channel, e.i64(s.getPaddedPixels())), pixel)); });
   }
 
   void finish(const Item &item) {

@@ -192,6 +192,19 @@ UnitEmitter::Index getPixelIndex(UnitEmitter &e, ArrayRef<Value> plane, Value pi
   return index;
 }
 
+void storePixels(UnitEmitter &e, Value result, ArrayRef<Value> plane, Value pixel, Value planes, Value pixels, Value values, int64_t pitch, bool asOne) {
+  graph::Dims out = graph::getDims(result);
+  e.forEach(e.i64(0), planes, 1, [&](Value i) {
+    Value base = e.mul(i, e.i64(pitch)), channel = e.add(plane[1], i);
+    e.forEachParallel(e.i64(0), pixels, [&](Value j) {
+      UnitEmitter::Index index = getPixelIndex(e, {plane[0], channel}, e.add(pixel, j), ArrayRef(out).drop_front(2), asOne);
+      e.overrideElement(result, [&](ArrayRef<Value>) { return e.load(e.b.getF32Type(), values, e.add(base, j)); });
+      storeResults(e, index, e.linearize(index, out));
+      e.clearOverrides();
+    });
+  });
+}
+
 using Finish = function_ref<Value(Value value, Value pixel)>;
 
 /// Emits the epilogue of `count` pixels from `first` on, whose values lie densely in `values`; they span rows only where pixels are walked as one dim.

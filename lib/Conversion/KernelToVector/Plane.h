@@ -74,6 +74,10 @@ void emitBlockEpilogue(UnitEmitter &e, mlir::Value result, llvm::ArrayRef<mlir::
 bool walksPixelsAsOne(kernel::UnitOp unit, mlir::Value result);
 /// Index of a pixel of [N, C, spatial...]; the pixel is one number, which stands in the last dim where `asOne`.
 UnitEmitter::Index getPixelIndex(UnitEmitter &e, llvm::ArrayRef<mlir::Value> plane, mlir::Value pixel, llvm::ArrayRef<mlir::AffineExpr> spatial, bool asOne);
+/// Emits the epilogue of `result` [N, C, spatial...] for `pixels` pixels from `pixel` on of as many planes from `plane` on as `planes` says, whose values lie
+/// `pitch` floats apart in `values`; the pixel is walked as getPixelIndex says.
+void storePixels(UnitEmitter &e, mlir::Value result, llvm::ArrayRef<mlir::Value> plane, mlir::Value pixel, mlir::Value planes, mlir::Value pixels, mlir::Value values, int64_t pitch,
+                 bool asOne);
 
 } // namespace onager
 

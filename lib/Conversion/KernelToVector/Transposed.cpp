@@ -133,20 +133,9 @@ struct TransposedEmitter {
     int64_t bytes = graph::getElementBytes(element), most = bytes == 1 ? 16 : bytes == 2 ? 8 : e.options.target.vectorBytes / bytes;
     int64_t lanes = std::min({most, shape.height, shape.width});
     auto vector = VectorType::get({lanes}, e.b.getIntegerType(8 * bytes));
-    auto at = [&](Value base, Value pitch, Value row, int64_t step, Value column) {
-      return e.address(element, base, e.add(e.mul(pitch, e.add(row, e.i64(step))), column));
-    };
-    // Rows of the target are finished one group after the other.
-    e.forEach(e.i64(0), e.i64(shape.height), lanes, [&](Value column) {
-      e.forEach(e.i64(0), e.i64(shape.width), lanes, [&](Value row) {
-        SmallVector<Value> square;
-        for (int64_t k = 0; k < lanes; ++k)
-          square.push_back(LLVM::LoadOp::create(e.b, vector, at(source, sourcePitch, row, k, column), bytes));
-        transposeSquare(e, square);
-        for (int64_t k = 0; k < lanes; ++k)
-          LLVM::StoreOp::create(e.b, square[k], at(target, targetPitch, column, k, row), bytes);
-      });
-    });
+    auto at = [&](Value base, Value pitch, Value row, Value column) { return e.address(element, base, e.add(e.mul(pitch, row), column)); };
+    transposeSquares(e, vector, e.i64(shape.width), e.i64(shape.height), [&](Value row, Value column) { return at(source, sourcePitch, row, column); },
+                     [&](Value column, Value row) { return at(target, targetPitch, column, row); });
   }
 
   /// Elements from one index of a tensor to the next along a dim.
@@ -246,6 +235,21 @@ void transposeSquare(UnitEmitter &e, SmallVectorImpl<Value> &rows) {
         next.push_back(vector::ShuffleOp::create(e.b, rows[row], rows[row + side / 2], mask));
     rows.assign(next.begin(), next.end());
   }
+}
+
+void transposeSquares(UnitEmitter &e, VectorType vector, Value rows, Value columns, function_ref<Value(Value, Value)> from, function_ref<Value(Value, Value)> to) {
+  int64_t lanes = vector.getNumElements(), bytes = vector.getElementTypeBitWidth() / 8;
+  // Rows of the target are finished one group after the other.
+  e.forEach(e.i64(0), columns, lanes, [&](Value column) {
+    e.forEach(e.i64(0), rows, lanes, [&](Value row) {
+      SmallVector<Value> square;
+      for (int64_t k = 0; k < lanes; ++k)
+        square.push_back(LLVM::LoadOp::create(e.b, vector, from(e.add(row, e.i64(k)), column), bytes));
+      transposeSquare(e, square);
+      for (int64_t k = 0; k < lanes; ++k)
+        LLVM::StoreOp::create(e.b, square[k], to(e.add(column, e.i64(k)), row), bytes);
+    });
+  });
 }
 
 bool emitTransposed(UnitEmitter &e) {

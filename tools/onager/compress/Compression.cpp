@@ -337,6 +337,7 @@ void Compression::make(bool isJudged) {
   if (arguments.scale.correctsBiases)
     correct();
   report.bytesAfter = compressed.size();
+  findKernels(compressed, report.pruning);
   if (runs.isRandom())
     report.notes.push_back("calibrated with random numbers: scales of activations are weaker than real data gives");
   if (runs.isDrawn())

@@ -31,6 +31,9 @@ void refit(compress::ModelGraph &model, const std::string &plain, compress::Prun
 /// Masks the layers that `pruning` lists, and fits what is left of them to what they gave in the plain model where it says so.
 void applyMasks(compress::ModelGraph &model, const std::string &plain, compress::Pruning &pruning, const SampleRuns &runs);
 
+/// Asks the compiler which kernels the masked layers of the compressed model get, and why.
+void findKernels(const std::string &model, compress::Pruning &pruning);
+
 llvm::json::Value printPruneReport(const compress::Pruning &pruning);
 /// The same for people.
 std::string describePruning(const compress::Pruning &pruning);

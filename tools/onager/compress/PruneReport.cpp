@@ -1,12 +1,40 @@
 // Telling of pruning.
 #include "Prune.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/Support/FormatVariadic.h"
 
 namespace json = llvm::json;
 
 namespace onager::cli {
 
-static constexpr const char *kNoSparseKernels = "weights that are 0 are stored and multiplied like others: sparse kernels would win from about 70 % of zeros; dense is kept";
+static std::string describeKernel(const json::Object &layer) {
+  if (std::optional<llvm::StringRef> reason = layer.getString("reason"))
+    return "dense: " + reason->str();
+  return llvm::formatv("sparse: expected to be {0:F2} times as fast as dense", layer.getNumber("expected_speedup").value_or(0));
+}
+
+void findKernels(const std::string &model, compress::Pruning &pruning) {
+  if (pruning.masks.empty())
+    return;
+  CompileOptions options;
+  options.bytes = model;
+  options.stopAfter = "kernel";
+  CompileResult result = compile(options);
+  if (result.status != Status::ok)
+    throw Failure(result.status, result.error);
+  llvm::StringMap<std::string> kernels;
+  if (llvm::Expected<json::Value> report = json::parse(result.report)) {
+    if (const json::Array *layers = report->getAsObject() ? report->getAsObject()->getArray("sparse_weights") : nullptr)
+      for (const json::Value &layer : *layers)
+        kernels[layer.getAsObject()->getString("node").value_or("")] = describeKernel(*layer.getAsObject());
+  } else {
+    llvm::consumeError(report.takeError());
+  }
+  for (compress::MaskedLayer &layer : pruning.masks) {
+    auto found = kernels.find(json::fixUTF8(layer.node));
+    layer.kernel = found == kernels.end() ? "dense: the weights are not of f32, or fewer than a quarter of them are 0" : found->second;
+  }
+}
 
 json::Value printPruneReport(const compress::Pruning &pruning) {
   json::Array groups, refits, masks, slices;
@@ -19,7 +47,7 @@ json::Value printPruneReport(const compress::Pruning &pruning) {
     refits.push_back(json::Object{{"node", json::fixUTF8(error.node)}, {"form", error.form}, {"error_before", error.before}, {"error_after", error.after}});
   for (const compress::MaskedLayer &layer : pruning.masks)
     masks.push_back(json::Object{{"node", json::fixUTF8(layer.node)}, {"pattern", layer.pattern}, {"method", compress::printMaskMethod(layer.method)}, {"weights", static_cast<int64_t>(layer.weights)},
-                                 {"zeros", static_cast<int64_t>(layer.zeros)}, {"change", layer.change}, {"kernel", kNoSparseKernels}});
+                                 {"zeros", static_cast<int64_t>(layer.zeros)}, {"change", layer.change}, {"kernel", layer.kernel}});
   for (const compress::Slice &slice : pruning.slices)
     slices.push_back(json::Object{{"weights", json::fixUTF8(slice.weights)}, {"axis", static_cast<int64_t>(slice.axis)}, {"removed", json::Array(slice.removed)}});
   return json::Object{{"flops_before", pruning.operationsBefore}, {"flops_after", pruning.operationsAfter}, {"groups", std::move(groups)}, {"refits", std::move(refits)}, {"masks", std::move(masks)},
@@ -38,9 +66,7 @@ std::string describePruning(const compress::Pruning &pruning) {
   for (const compress::RefitError &error : pruning.refits)
     text += llvm::formatv("refitted: {0}, by {1}: error {2:F4} -> {3:F4}\n", error.node, error.form, error.before, error.after);
   for (const compress::MaskedLayer &layer : pruning.masks)
-    text += llvm::formatv("masked: {0}, {1} by {2}: {3} of {4} weights are 0\n", layer.node, layer.pattern, compress::printMaskMethod(layer.method), layer.zeros, layer.weights);
-  if (!pruning.masks.empty())
-    text += std::string("note: ") + kNoSparseKernels + "\n";
+    text += llvm::formatv("masked: {0}, {1} by {2}: {3} of {4} weights are 0; {5}\n", layer.node, layer.pattern, compress::printMaskMethod(layer.method), layer.zeros, layer.weights, layer.kernel);
   return text;
 }
 

@@ -209,3 +209,66 @@ kernel.unit @block_gemm_c3 <block_gemm> {
   %0 = kernel.block_gemm %x, %p, %s levels %l {bits = 4 : i64, block = 32 : i64, digits} : (tensor<3x64xf32>, tensor<1x8x16x4xui8>, tensor<1x2x16xf32>, tensor<16xf32>) -> tensor<3x8xf32>
   kernel.yield %0 : tensor<3x8xf32>
 }
+
+// -----
+
+kernel.unit @sparse_pack_c1 <map> {
+^bb0(%w: tensor<10x300xf64>):
+  // expected-error @below {{[sparse_pack_c1] weights of type 'tensor<10x300xf64>', expected a matrix of f32 of known size}}
+  %s, %i, %v = kernel.sparse_pack %w : tensor<10x300xf64> -> tensor<3x11xi32>, tensor<70xui16>, tensor<70xf32>
+  kernel.yield %s : tensor<3x11xi32>
+}
+
+// -----
+
+kernel.unit @sparse_pack_c2 <map> {
+^bb0(%w: tensor<10x300xf32>):
+  // expected-error @below {{[sparse_pack_c2] starts of type 'tensor<3x10xi32>', expected 'tensor<3x11xi32>'}}
+  %s, %i, %v = kernel.sparse_pack %w : tensor<10x300xf32> -> tensor<3x10xi32>, tensor<70xui16>, tensor<70xf32>
+  kernel.yield %s : tensor<3x10xi32>
+}
+
+// -----
+
+kernel.unit @sparse_pack_c3 <map> {
+^bb0(%w: tensor<10x300xf32>):
+  // expected-error @below {{[sparse_pack_c3] indices of type 'tensor<71xui16>' for values of type 'tensor<70xf32>'}}
+  %s, %i, %v = kernel.sparse_pack %w : tensor<10x300xf32> -> tensor<3x11xi32>, tensor<71xui16>, tensor<70xf32>
+  kernel.yield %s : tensor<3x11xi32>
+}
+
+// -----
+
+kernel.unit @sparse_gemm_c1 <map> {
+^bb0(%x: tensor<64x300xf32>, %s: tensor<3x11xi32>, %i: tensor<70xui16>, %v: tensor<70xf32>):
+  // expected-error @below {{[sparse_gemm_c1] rank 2 does not give rank 3}}
+  %y = kernel.sparse_gemm %x, %s, %i, %v : (tensor<64x300xf32>, tensor<3x11xi32>, tensor<70xui16>, tensor<70xf32>) -> tensor<1x64x10xf32>
+  kernel.yield %y : tensor<1x64x10xf32>
+}
+
+// -----
+
+kernel.unit @sparse_gemm_c2 <map> {
+^bb0(%x: tensor<64x300xf32>, %s: tensor<2x11xi32>, %i: tensor<70xui16>, %v: tensor<70xf32>):
+  // expected-error @below {{[sparse_gemm_c2] 'tensor<2x11xi32>' are no starts for 'tensor<64x300xf32>' giving 'tensor<64x10xf32>'}}
+  %y = kernel.sparse_gemm %x, %s, %i, %v : (tensor<64x300xf32>, tensor<2x11xi32>, tensor<70xui16>, tensor<70xf32>) -> tensor<64x10xf32>
+  kernel.yield %y : tensor<64x10xf32>
+}
+
+// -----
+
+kernel.unit @sparse_conv_c1 <map> {
+^bb0(%x: tensor<1x32x8x8xf32>, %s: tensor<1x65xi32>, %i: tensor<70xui16>, %v: tensor<70xf32>):
+  // expected-error @below {{[sparse_conv_c1] windows over 1 dims, ranks 4 and 4}}
+  %y = kernel.sparse_conv %x, %s, %i, %v {kernel = array<i64: 1>, strides = array<i64: 1>, dilations = array<i64: 1>, pads = affine_map<() -> (0)>} : (tensor<1x32x8x8xf32>, tensor<1x65xi32>, tensor<70xui16>, tensor<70xf32>) -> tensor<1x64x8x8xf32>
+  kernel.yield %y : tensor<1x64x8x8xf32>
+}
+
+// -----
+
+kernel.unit @sparse_conv_c2 <map> {
+^bb0(%x: tensor<1x32x8x8xf32>, %s: tensor<1x65xi32>, %i: tensor<70xui16>, %v: tensor<70xf32>):
+  // expected-error @below {{[sparse_conv_c2] 'tensor<1x65xi32>' are no starts for 'tensor<1x32x8x8xf32>' giving 'tensor<1x60x8x8xf32>'}}
+  %y = kernel.sparse_conv %x, %s, %i, %v {kernel = array<i64: 1, 1>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (0, 0)>} : (tensor<1x32x8x8xf32>, tensor<1x65xi32>, tensor<70xui16>, tensor<70xf32>) -> tensor<1x60x8x8xf32>
+  kernel.yield %y : tensor<1x60x8x8xf32>
+}
