@@ -46,18 +46,23 @@ public:
     return makeActivation(histogram.choose(method));
   }
 
+  double countElements() const { return elements; }
+
   AnsweredSamples answered;
 
 private:
   void observe(const std::string &name, const Tensor &tensor) {
-    if (wanted.count(name) && tensor.dtype == ONAGER_F32)
-      histograms[name].add(reinterpret_cast<const float *>(tensor.data.data()), tensor.size());
+    if (!wanted.count(name) || tensor.dtype != ONAGER_F32)
+      return;
+    elements += static_cast<double>(tensor.size());
+    histograms[name].add(reinterpret_cast<const float *>(tensor.data.data()), tensor.size());
   }
 
   const compress::ModelGraph &model;
   const std::vector<std::string> &values;
   std::set<std::string> wanted;
   std::map<std::string, compress::Histogram> histograms;
+  double elements = 0; ///< of all values and samples
 };
 
 } // namespace
@@ -90,7 +95,7 @@ bool calibrate(const compress::ModelGraph &model, compress::Recipe &recipe, cons
   for (const std::string &value : values)
     for (compress::RangeMethod method : compress::kRangeMethods)
       candidates[value].push_back(observation.choose(value, method));
-  chooseRanges(model, recipe, candidates, std::move(observation.answered.samples), runs);
+  chooseRanges(model, recipe, candidates, std::move(observation.answered.samples), observation.countElements() / static_cast<double>(runs.getCalibration().size()), runs);
   return true;
 }
 

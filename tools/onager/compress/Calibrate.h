@@ -29,8 +29,8 @@ private:
 using ScaleCandidates = std::map<std::string, std::vector<compress::Activation>>;
 
 /// Chooses among the candidates, by what the outputs of the model that the recipe makes lose on the samples: first one method for all values, then another for single ones. All ranges are inputs of one
-/// compiled model (Adjustable.h).
-void chooseRanges(const compress::ModelGraph &model, compress::Recipe &recipe, const ScaleCandidates &candidates, std::vector<AnsweredSample> samples, const SampleRuns &runs);
+/// compiled model (Adjustable.h). `elements` is how many numbers of the values a sample has: the fewer, the more samples are looked at.
+void chooseRanges(const compress::ModelGraph &model, compress::Recipe &recipe, const ScaleCandidates &candidates, std::vector<AnsweredSample> samples, double elements, const SampleRuns &runs);
 
 /// Rounds the weights of layers with the rounding gptq by the inputs that they meet; true where there are any. Fails without data.
 bool roundByData(const compress::ModelGraph &model, compress::Recipe &recipe, const SampleRuns &runs);

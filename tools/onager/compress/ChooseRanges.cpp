@@ -4,7 +4,6 @@
 #include "lib/Compress/Apply.h"
 #include "tools/onager/Metrics.h"
 #include "tools/onager/Session.h"
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -71,7 +70,7 @@ private:
 
 class RangeChoice {
 public:
-  RangeChoice(RangeRuns &runs, const ScaleCandidates &candidates) : runs(runs), candidates(candidates), all(runs.countSamples()) { std::iota(all.begin(), all.end(), 0); }
+  RangeChoice(RangeRuns &runs, const ScaleCandidates &candidates, double elements) : runs(runs), candidates(candidates), all(runs.countSamples()), elements(elements) { std::iota(all.begin(), all.end(), 0); }
 
   Choices run() {
     Choices best = chooseMethod();
@@ -91,9 +90,7 @@ private:
     for (size_t method = 0; method < std::size(compress::kRangeMethods); ++method) {
       showProgress("ranges: method " + std::to_string(method + 1) + " of " + std::to_string(std::size(compress::kRangeMethods)));
       Choices choices(candidates.size(), method);
-      auto start = std::chrono::steady_clock::now();
       double sqnr = runs.measure(choices, all);
-      seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / static_cast<double>(all.size());
       if (best.empty() || sqnr > most) {
         best = choices;
         most = sqnr;
@@ -102,11 +99,11 @@ private:
     return best;
   }
 
-  /// As many samples refine as a quarter of a minute allows, up to a half of them; the others judge. Fewer than two say too little.
+  /// As many samples refine as a fixed number of rounded elements allows, up to a half of them; the others judge. Fewer than two say too little.
   void splitSamples() {
-    constexpr double kSeconds = 15;
+    constexpr double kElements = 4e9;
     double trials = static_cast<double>(candidates.size() * (std::size(compress::kRangeMethods) - 1)) / 2;
-    auto count = std::min({static_cast<size_t>(kSeconds / (seconds * trials + 1e-9)), all.size() / 2, size_t(8)});
+    auto count = std::min({static_cast<size_t>(kElements / (elements * trials + 1)), all.size() / 2, size_t(8)});
     if (count < 2)
       return;
     for (size_t k = 0; k < all.size(); ++k)
@@ -143,12 +140,12 @@ private:
   RangeRuns &runs;
   const ScaleCandidates &candidates;
   std::vector<size_t> all, refiners, judges;
-  double seconds = 0;
+  double elements;
 };
 
 } // namespace
 
-void chooseRanges(const compress::ModelGraph &model, compress::Recipe &recipe, const ScaleCandidates &candidates, std::vector<AnsweredSample> samples, const SampleRuns &runs) {
+void chooseRanges(const compress::ModelGraph &model, compress::Recipe &recipe, const ScaleCandidates &candidates, std::vector<AnsweredSample> samples, double elements, const SampleRuns &runs) {
   compress::ModelGraph rewritten = model;
   compress::Recipe copy = recipe;
   std::string error;
@@ -159,7 +156,7 @@ void chooseRanges(const compress::ModelGraph &model, compress::Recipe &recipe, c
     values.push_back(value);
   compress::makeAdjustable(rewritten, values);
   RangeRuns ranged(rewritten.serialize(), candidates, std::move(samples), runs);
-  Choices choices = RangeChoice(ranged, candidates).run();
+  Choices choices = RangeChoice(ranged, candidates, elements).run();
   for (size_t k = 0; k < values.size(); ++k)
     recipe.activations[values[k]] = candidates.at(values[k])[choices[k]];
 }

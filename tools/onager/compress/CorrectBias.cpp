@@ -4,7 +4,6 @@
 #include "lib/Compress/Apply.h"
 #include "lib/Compress/BiasShift.h"
 #include "tools/onager/Metrics.h"
-#include <chrono>
 #include <cmath>
 #include <cstring>
 
@@ -38,7 +37,7 @@ public:
     Session session(artifact.path, runs.getThreads());
     rt::Manifest manifest = readManifest(artifact.path);
     manifest.inputs.pop_back();
-    limitSamples(session, manifest);
+    limitSamples();
     Watched watched(runs, compress::serializeShiftable(model, layers, false));
     Means plain = observe(watched);
     // What stands before a layer is corrected by then.
@@ -72,14 +71,10 @@ private:
     }
   }
 
-  /// As many samples as a quarter of a minute allows, four at least: means need few.
-  void limitSamples(Session &session, const rt::Manifest &manifest) {
-    constexpr double kSeconds = 15;
-    auto start = std::chrono::steady_clock::now();
-    runOne(session, manifest, samples[0]);
-    double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    double most = std::clamp(kSeconds / (seconds * static_cast<double>(layers.size())), 4.0, 64.0);
-    samples.resize(std::min(samples.size(), static_cast<size_t>(most)));
+  /// Means need few samples: fewer where each layer needs a run of them, four at least.
+  void limitSamples() {
+    constexpr size_t kRuns = 512;
+    samples.resize(std::min(samples.size(), std::clamp<size_t>(kRuns / layers.size(), 4, 64)));
   }
 
   std::vector<Tensor> runOne(Session &session, const rt::Manifest &manifest, size_t sample) const {
