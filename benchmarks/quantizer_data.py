@@ -47,17 +47,34 @@ def make_photograph(random: np.random.Generator, part: str, height: int, width: 
 
 
 def make_page(random: np.random.Generator, part: str, height: int, width: int) -> np.ndarray:
-    """A piece of a printed page or, half of the time, of a photograph."""
-    return crop(random, load_photograph(str(random.choice(PAGES[part]))), height, width) if random.random() < 0.5 else make_photograph(random, part, height, width)
+    """A piece of a printed page or, half of the time, lines of letters and digits on a piece of a photograph."""
+    if random.random() < 0.5:
+        return crop(random, load_photograph(str(random.choice(PAGES[part]))), height, width)
+    back = make_paper(random, part, height, width)
+    for top in np.arange(random.uniform(0, 0.1), 0.9, random.uniform(0.12, 0.3)):
+        write_line(random, back, make_text(random), int(random.integers(height // 20, height // 8)), (random.uniform(0, 0.3) * width, top * height))
+    return np.asarray(back)
+
+
+def make_paper(random: np.random.Generator, part: str, height: int, width: int) -> Image.Image:
+    """A faint photograph."""
+    back = Image.fromarray(make_photograph(random, part, height, width))
+    return Image.blend(back, Image.new("RGB", back.size, tuple(map(int, random.integers(120, 256, 3)))), random.uniform(0.6, 1))
+
+
+def make_text(random: np.random.Generator) -> str:
+    return "".join(random.choice(list(LETTERS + " "), random.integers(3, 20)))
+
+
+def write_line(random: np.random.Generator, back: Image.Image, text: str, size: int, place: tuple[float, float]) -> None:
+    """Writes in a dark colour."""
+    ImageDraw.Draw(back).text(place, text, tuple(map(int, random.integers(0, 100, 3))), ImageFont.load_default(size))
 
 
 def make_line(random: np.random.Generator, part: str, height: int, width: int) -> np.ndarray:
     """Letters and digits in one of many sizes and colours on a piece of a photograph."""
-    back = Image.fromarray(make_photograph(random, part, height, width))
-    back = Image.blend(back, Image.new("RGB", back.size, tuple(map(int, random.integers(120, 256, 3)))), random.uniform(0.6, 1))
-    text = "".join(random.choice(list(LETTERS + " "), random.integers(3, 20)))
-    font = ImageFont.load_default(int(random.integers(height // 2, height)))
-    ImageDraw.Draw(back).text((random.uniform(0, height / 2), random.uniform(-0.1, 0.2) * height), text, tuple(map(int, random.integers(0, 100, 3))), font)
+    back = make_paper(random, part, height, width)
+    write_line(random, back, make_text(random), int(random.integers(height // 2, height)), (random.uniform(0, height / 2), random.uniform(-0.1, 0.2) * height))
     return np.asarray(back)
 
 

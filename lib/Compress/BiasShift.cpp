@@ -78,7 +78,6 @@ public:
     std::map<std::string, const ShiftedLayer *> byValue;
     std::map<std::string, int64_t> begins;
     int64_t total = 0;
-    graph().clear_output();
     for (const ShiftedLayer &layer : layers) {
       byValue[layer.value] = &layer;
       begins[layer.value] = total;

@@ -12,7 +12,7 @@ void shiftBiases(ModelGraph &model, const Recipe &recipe);
 /// The name of the input that shifts while the model runs.
 constexpr const char *kShifts = "shifts of layers";
 
-/// A rewritten model that gets one more input, kShifts, f32 [sum of channels], added to the values of layers, one after the other; and as its outputs, in this order, the mean of each channel of each of these
+/// A rewritten model that gets one more input, kShifts, f32 [sum of channels], added to the values of layers, one after the other; and, behind its outputs, in this order, the mean of each channel of each of these
 /// values, [1, channels].
 struct ShiftedLayer {
   std::string value; ///< the layer's output

@@ -44,7 +44,7 @@ Range Histogram::choose(RangeMethod method) const {
     range = choosePercentile();
   if (total && width > 0 && method == RangeMethod::entropy)
     range = chooseEntropy();
-  if (total && width > 0 && method == RangeMethod::mse)
+  if (total && width > 0 && (method == RangeMethod::mse || method == RangeMethod::best))
     range = chooseMse();
   return {std::min(0.0, std::max(range.least, least)), std::max(0.0, std::min(range.most, most))};
 }

@@ -10,8 +10,10 @@
 namespace onager::compress {
 
 /// How a range is chosen: all that was seen; all but a ten-thousandth at each end; what loses the least information (Kullback-Leibler, over 128 bins as in
-/// TensorRT's calibrator); what gives the smallest mean squared error.
-enum class RangeMethod { minmax, percentile, entropy, mse };
+/// TensorRT's calibrator); what gives the smallest mean squared error; that of these with which the model's outputs lose the least.
+enum class RangeMethod { minmax, percentile, entropy, mse, best };
+/// Those that look at one value alone.
+constexpr RangeMethod kRangeMethods[] = {RangeMethod::mse, RangeMethod::minmax, RangeMethod::percentile, RangeMethod::entropy};
 
 struct Range {
   double least = 0, most = 0;
@@ -23,7 +25,7 @@ class Histogram {
 public:
   void add(const float *values, size_t count);
   bool isEmpty() const { return total == 0; }
-  /// The range for 256 steps. 0 lies in it.
+  /// The range for 256 steps. 0 lies in it. A histogram alone cannot tell what is best: that stands for mse.
   Range choose(RangeMethod method) const;
 
 private:

@@ -11,7 +11,7 @@ namespace onager::compress {
 
 static constexpr std::pair<const char *, Scheme> kSchemes[] = {{"keep", Scheme::keep}, {"bf16", Scheme::bf16}, {"f16", Scheme::f16}, {"int8", Scheme::int8},
                                                                {"int8-dynamic", Scheme::int8Dynamic}, {"int8-weights", Scheme::int8Weights}, {"int4", Scheme::int4}, {"nf4", Scheme::nf4}, {"fp4", Scheme::fp4}};
-static constexpr const char *kRoundings[] = {"rtn", "mse", "hqq", "gptq", "adaround"}, *kRanges[] = {"minmax", "percentile", "entropy", "mse"};
+static constexpr const char *kRoundings[] = {"rtn", "mse", "hqq", "gptq", "adaround"}, *kRanges[] = {"minmax", "percentile", "entropy", "mse", "best"};
 
 const char *printScheme(Scheme scheme) {
   for (const auto &[name, value] : kSchemes)

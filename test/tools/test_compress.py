@@ -105,10 +105,43 @@ def test_int8_of_older_and_newer_operator_sets(samples, tmp_path, opset):
     assert measure_sqnr(onager.InferenceSession(tmp_path / "small.onnx").run(None, {"x": x})[0], plain) > 25
 
 
-@pytest.mark.parametrize("method", ["minmax", "percentile", "entropy", "mse"])
+@pytest.mark.parametrize("method", ["minmax", "percentile", "entropy", "mse", "best"])
 def test_ranges(network, samples, tmp_path, method):
     (error,) = compress(network, tmp_path / "small.onnx", "--quantize", "int8", "--calibrate", samples, "--range", method)["held_out"]
     assert error["sqnr"] > 18
+
+
+def test_ranges_are_chosen_by_what_the_outputs_lose(tmp_path):
+    """What one value's outliers mean is in the layer that reads them: they are all that counts in one output, and nothing in another."""
+    random = np.random.default_rng(0)
+    # Both inputs have one large element in a thousand; only the first one's is multiplied by more than the others' noise.
+    heavy = random.standard_normal((64, 8)).astype(np.float32) * 0.01
+    heavy[0] = 1
+    tensors = [numpy_helper.from_array(value, name) for name, value in [("heavy", heavy), ("even", random.standard_normal((63, 8)).astype(np.float32))]]
+    nodes = [helper.make_node("MatMul", ["a", "heavy"], ["y"], "outliers"), helper.make_node("MatMul", ["b", "even"], ["z"], "others")]
+    graph = helper.make_graph(nodes, "outliers", [helper.make_tensor_value_info("a", TensorProto.FLOAT, [256, 64]), helper.make_tensor_value_info("b", TensorProto.FLOAT, [256, 63])],
+                              [helper.make_tensor_value_info(name, TensorProto.FLOAT, [256, 8]) for name in "yz"], tensors)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "plain.onnx")
+    folder = tmp_path / "samples"
+    folder.mkdir()
+    for k in range(10):
+        a, b = random.standard_normal((256, 64)).astype(np.float32), random.standard_normal((256, 63)).astype(np.float32)
+        a[0, 0] = b[0, 1] = 60
+        np.savez(folder / f"{k}.npz", a=a, b=b)
+    options = ["--quantize", "int8", "--calibrate", folder, "--no-bias-correction"]
+    mean = {method: np.mean([error["sqnr"] for error in compress(tmp_path / "plain.onnx", tmp_path / f"{method}.onnx", *options, "--range", method)["held_out"]])
+            for method in ("minmax", "percentile", "entropy", "mse")}
+    report = compress(tmp_path / "plain.onnx", tmp_path / "best.onnx", *options, "--write-recipe", tmp_path / "recipe.json")
+    assert np.mean([error["sqnr"] for error in report["held_out"]]) > max(mean.values()) - 0.1, mean
+    assert max(mean.values()) > min(mean.values()) + 3, "the methods differ"
+    recipe = json.loads((tmp_path / "recipe.json").read_text())
+    assert recipe["range"] == "best" and {entry["value"] for entry in recipe["activations"]} == {"a", "b"}
+    compress(tmp_path / "plain.onnx", tmp_path / "again.onnx", "--recipe", tmp_path / "recipe.json")
+    assert (tmp_path / "best.onnx").read_bytes() == (tmp_path / "again.onnx").read_bytes()
+
+
+def test_unknown_ranges_are_refused(network, samples, tmp_path):
+    expect_error(run_onager("compress", network, "-o", tmp_path / "none.onnx", "--quantize", "int8", "--calibrate", samples, "--range", "widest"), 2, "widest")
 
 
 def make_products(terms: int) -> onnx.ModelProto:

@@ -10,6 +10,28 @@ namespace onager::cli {
 /// Finds scales for the values that become bytes and have none in the recipe; true where data was needed. Fails without data, and for values that hold no number.
 bool calibrate(const compress::ModelGraph &model, compress::Recipe &recipe, const SampleRuns &runs);
 
+/// A calibration sample and what the plain model makes of it.
+struct AnsweredSample {
+  std::vector<Tensor> inputs, expected; ///< `expected` are the first of a model's outputs
+};
+
+/// As many samples as fit into 512 MiB, at most 64.
+class AnsweredSamples {
+public:
+  void add(const std::vector<Tensor> &inputs, const std::vector<Tensor> &outputs, size_t count);
+  std::vector<AnsweredSample> samples;
+
+private:
+  uint64_t held = 0;
+};
+
+/// Scales of one value by each of kRangeMethods.
+using ScaleCandidates = std::map<std::string, std::vector<compress::Activation>>;
+
+/// Chooses among the candidates, by what the outputs of the model that the recipe makes lose on the samples: first one method for all values, then another for single ones. All ranges are inputs of one
+/// compiled model (Adjustable.h). `elements` is how many numbers of the values a sample has: the fewer, the more samples are looked at.
+void chooseRanges(const compress::ModelGraph &model, compress::Recipe &recipe, const ScaleCandidates &candidates, std::vector<AnsweredSample> samples, double elements, const SampleRuns &runs);
+
 /// Rounds the weights of layers with the rounding gptq by the inputs that they meet; true where there are any. Fails without data.
 bool roundByData(const compress::ModelGraph &model, compress::Recipe &recipe, const SampleRuns &runs);
 

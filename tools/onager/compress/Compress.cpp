@@ -26,7 +26,7 @@ static void addDecisions(CLI::App &app, CompressArguments &arguments, CLI::Optio
       ->check(CLI::IsMember({"time", "bytes"}))
       ->excludes(recipe);
   app.add_flag("--even-if-slower", arguments.mayBeSlower, "Keep layers of fewer bits that are slower than plain ones")->excludes(recipe);
-  app.add_option("--range", arguments.range, "Of activations: mse (default), minmax, percentile, entropy")->check(CLI::IsMember(compress::listRangeMethods()))->excludes(recipe);
+  app.add_option("--range", arguments.range, "Of activations: best (default), the one of mse, minmax, percentile, entropy that loses the least, value by value")->check(CLI::IsMember(compress::listRangeMethods()))->excludes(recipe);
   app.add_option("--rounding", arguments.rounding, "Of weights: rtn (default of 8 bits), mse (default of int4, nf4, fp4), hqq (int4), gptq and adaround (of integers; need data)")
       ->check(CLI::IsMember(compress::listRoundingMethods()))
       ->excludes(recipe);

@@ -94,7 +94,7 @@ void Compression::decide() {
   bool usesData = calibrate(model, report.recipe, runs);
   usesData |= roundByData(model, report.recipe, runs);
   usesData |= report.pruning.isAny() && runs.hasData();
-  usesData |= arguments.scale.correctsBiases;
+  usesData |= correctsBiases();
   auto looksAtData = [&](const auto &entry) { return recipe.empty() && entry.method != compress::ScalingMethod::cle; };
   usesData |= llvm::any_of(report.scalings.done, looksAtData) || llvm::any_of(report.scalings.left, looksAtData);
   report.calibrationSamples = usesData ? runs.getCalibration().size() : 0;
@@ -266,24 +266,17 @@ void Compression::keepFaster() {
 
 /// Shifts biases once it is known what becomes of each layer. They stay as they are where the model's outputs, on the samples that shifted them, would be no nearer, or a budget would not hold.
 void Compression::correct() {
-  auto measure = [&] {
-    if (!after)
-      after = runs.compile(compressed);
-    double sum = 0;
-    for (const OutputError &error : compareModels(*before, *after, runs, runs.getCalibration()))
-      sum += error.metrics.sqnr;
-    return sum;
-  };
-  Recipe uncorrected = report.recipe;
-  std::string bytes = compressed;
-  correctBiases(model, report.recipe, runs);
-  double sqnr = measure();
-  apply();
-  bool isNearer = measure() > sqnr;
-  if (isNearer && (request.budgets.empty() || staysWithin()))
+  if (!correctBiases(model, report.recipe, runs)) {
+    report.notes.push_back("no bias correction: the outputs would be no nearer to the plain model's");
     return;
-  report.notes.push_back(isNearer ? "no bias correction: the budget would not hold with it" : "no bias correction: the outputs would be further from the plain model's");
-  report.recipe = std::move(uncorrected);
+  }
+  std::string bytes = compressed;
+  apply();
+  if (request.budgets.empty() || staysWithin())
+    return;
+  report.notes.push_back("no bias correction: the budget would not hold with it");
+  for (compress::LayerRecipe &entry : report.recipe.layers)
+    entry.shift.clear();
   compressed = std::move(bytes);
   after.reset();
 }
@@ -326,7 +319,7 @@ void Compression::make(bool isJudged) {
   decide();
   apply();
   bool mustBeFast = wantsSpeed() && !arguments.schemes.empty() && !arguments.mayBeSlower;
-  if (isJudged || isSearch() || mustBeFast || arguments.scale.correctsBiases)
+  if (isJudged || isSearch() || mustBeFast)
     before = runs.compileFile(plain.get());
   if (!request.budgets.empty()) {
     retreat();
@@ -334,7 +327,7 @@ void Compression::make(bool isJudged) {
   }
   if (mustBeFast)
     keepFaster();
-  if (arguments.scale.correctsBiases)
+  if (correctsBiases())
     correct();
   report.bytesAfter = compressed.size();
   findKernels(compressed, report.pruning);

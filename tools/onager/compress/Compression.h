@@ -8,7 +8,7 @@
 namespace onager::cli {
 
 struct CompressArguments {
-  std::string model, output, data, recipe, recipeOutput, report, rounding, range = "mse", objective, metricProgram;
+  std::string model, output, data, recipe, recipeOutput, report, rounding, range = "best", objective, metricProgram;
   std::vector<std::string> schemes, kept, budgets;
   std::optional<double> targetBits;
   int64_t group = 32;
@@ -36,6 +36,8 @@ public:
 
 private:
   bool isSearch() const { return !arguments.budgets.empty() || arguments.targetBits; }
+  /// Samples that are no more than random numbers say little of means.
+  bool correctsBiases() const { return arguments.scale.correctsBiases.value_or(!isSearch() && arguments.schemes == std::vector<std::string>{"int8"} && runs.hasData() && !runs.isRandom()); }
   bool wantsSpeed() const { return request.objective == Objective::time && !arguments.targetBits; }
   void make(bool isJudged);
   void open();

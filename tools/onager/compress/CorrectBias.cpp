@@ -3,7 +3,7 @@
 #include "Watched.h"
 #include "lib/Compress/Apply.h"
 #include "lib/Compress/BiasShift.h"
-#include <chrono>
+#include "tools/onager/Metrics.h"
 #include <cmath>
 #include <cstring>
 
@@ -21,10 +21,10 @@ class BiasCorrection {
 public:
   BiasCorrection(const compress::ModelGraph &model, compress::Recipe &recipe, const SampleRuns &runs) : model(model), recipe(recipe), runs(runs) {}
 
-  void run() {
+  bool run() {
     listLayers();
     if (layers.empty())
-      return;
+      return false;
     if (!runs.hasData())
       throw Failure(Status::badOption, "option 'bias-correction': needs data: --calibrate DIR");
     compress::ModelGraph rewritten = model;
@@ -37,8 +37,9 @@ public:
     Session session(artifact.path, runs.getThreads());
     rt::Manifest manifest = readManifest(artifact.path);
     manifest.inputs.pop_back();
-    limitSamples(session, manifest);
-    Means plain = observePlain();
+    limitSamples();
+    Watched watched(runs, compress::serializeShiftable(model, layers, false));
+    Means plain = observe(watched);
     // What stands before a layer is corrected by then.
     for (size_t k = 0; k < layers.size(); ++k) {
       showProgress("bias correction: layer " + std::to_string(k + 1) + " of " + std::to_string(layers.size()));
@@ -47,7 +48,10 @@ public:
         found.push_back(runOne(session, manifest, sample));
       correct(k, plain, found);
     }
-    write();
+    bool isNearer = comesNearer(watched, session, manifest);
+    if (isNearer)
+      write();
+    return isNearer;
   }
 
 private:
@@ -67,14 +71,10 @@ private:
     }
   }
 
-  /// As many samples as two minutes allow, four at least: means need few.
-  void limitSamples(Session &session, const rt::Manifest &manifest) {
-    constexpr double kSeconds = 120;
-    auto start = std::chrono::steady_clock::now();
-    runOne(session, manifest, samples[0]);
-    double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    double most = std::clamp(kSeconds / (seconds * static_cast<double>(layers.size())), 4.0, 64.0);
-    samples.resize(std::min(samples.size(), static_cast<size_t>(most)));
+  /// Means need few samples: fewer where each layer needs a run of them, four at least.
+  void limitSamples() {
+    constexpr size_t kRuns = 512;
+    samples.resize(std::min(samples.size(), std::clamp<size_t>(kRuns / layers.size(), 4, 64)));
   }
 
   std::vector<Tensor> runOne(Session &session, const rt::Manifest &manifest, size_t sample) const {
@@ -86,15 +86,39 @@ private:
     return session.copyOutputs();
   }
 
-  Means observePlain() const {
+  /// The model's own outputs stand in front of the means.
+  size_t countOutputs() const { return static_cast<size_t>(model.graph().output_size()); }
+
+  Means observe(Watched &plain) const {
     Means means;
-    Watched plain(runs, compress::serializeShiftable(model, layers, false));
     for (size_t sample : samples) {
       means.emplace_back();
-      for (const Tensor &tensor : plain.run(sample))
-        means.back().insert(means.back().end(), getFloats(tensor), getFloats(tensor) + tensor.size());
+      std::vector<Tensor> outputs = plain.run(sample);
+      for (size_t k = countOutputs(); k < outputs.size(); ++k)
+        means.back().insert(means.back().end(), getFloats(outputs[k]), getFloats(outputs[k]) + outputs[k].size());
     }
     return means;
+  }
+
+  /// True where the outputs on all calibration samples are nearer to the plain model's with the shifts than without.
+  bool comesNearer(Watched &plain, Session &session, const rt::Manifest &manifest) {
+    std::vector<float> found = shifts, none(shifts.size());
+    std::vector<ErrorSums> before(countOutputs(), ErrorSums({}, 1, false)), after = before;
+    for (size_t sample : runs.getCalibration()) {
+      std::vector<Tensor> expected = plain.run(sample);
+      for (auto *sums : {&before, &after}) {
+        shifts = sums == &after ? found : none;
+        std::vector<Tensor> outputs = runOne(session, manifest, sample);
+        for (size_t k = 0; k < countOutputs(); ++k)
+          if (expected[k].texts.empty() && outputs[k].dims == expected[k].dims)
+            (*sums)[k].add(outputs[k], expected[k]);
+      }
+    }
+    shifts = std::move(found);
+    double gain = 0;
+    for (size_t k = 0; k < countOutputs(); ++k)
+      gain += after[k].finish().sqnr - before[k].finish().sqnr;
+    return gain > 0;
   }
 
   void correct(size_t layer, const Means &plain, const std::vector<std::vector<Tensor>> &found) {
@@ -102,7 +126,7 @@ private:
     for (size_t c = 0; c < static_cast<size_t>(layers[layer].channels); ++c) {
       double sum = 0, squares = 0;
       for (size_t s = 0; s < samples.size(); ++s) {
-        double change = static_cast<double>(getFloats(found[s][layer])[c]) - plain[s][begins[layer] + c];
+        double change = static_cast<double>(getFloats(found[s][countOutputs() + layer])[c]) - plain[s][begins[layer] + c];
         sum += change;
         squares += change * change;
       }
@@ -131,6 +155,6 @@ private:
 
 } // namespace
 
-void correctBiases(const compress::ModelGraph &model, compress::Recipe &recipe, const SampleRuns &runs) { BiasCorrection(model, recipe, runs).run(); }
+bool correctBiases(const compress::ModelGraph &model, compress::Recipe &recipe, const SampleRuns &runs) { return BiasCorrection(model, recipe, runs).run(); }
 
 } // namespace onager::cli

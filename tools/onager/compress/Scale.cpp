@@ -26,7 +26,7 @@ void ScaleArguments::addOptions(CLI::App &app, CLI::Option *recipe) {
       ->excludes(recipe)
       ->type_name("METHOD,...");
   app.add_option("--scaling-alpha", alpha, "The strength of smoothquant and awq, from 0 to 1, instead of the best for each value")->check(CLI::Range(0.0, 1.0))->excludes(recipe);
-  app.add_flag("--bias-correction", correctsBiases, "Let biases make up for what rounding changes on average; needs data")->excludes(recipe);
+  app.add_flag_function("--bias-correction,!--no-bias-correction", [this](int64_t count) { correctsBiases = count > 0; }, "Let biases make up for what rounding changes on average (the default of int8 alone); needs data")->excludes(recipe);
 }
 
 namespace {
