@@ -30,24 +30,33 @@ def make_decoder(kind: str, rank: int = WIDTH, seed: int = 3) -> onnx.ModelProto
 
     def norm(x: str, name: str) -> str:
         scale = constant(f"{name}_scale", 1 + 0.3 * random.standard_normal(WIDTH))
-        if kind == "layer":
+        if kind in ("layer", "skip"):
             return node("LayerNormalization", x, scale, constant(f"{name}_bias", random.standard_normal(WIDTH)), epsilon=1e-3)
         if kind == "simplified":
             return node("SimplifiedLayerNormalization", x, scale, epsilon=1e-3)
         squares = node("ReduceMean", node("Pow", x, constant(f"{name}_two", 2)), axes=[-1])
         return node("Mul", node("Div", x, node("Sqrt", node("Add", squares, constant(f"{name}_epsilon", 1e-3)))), scale)
 
+    def add_norm(x: str, y: str, name: str) -> tuple[str, str]:
+        """The sum and its norm."""
+        if kind != "skip":
+            total = node("Add", x, y)
+            return total, norm(total, name)
+        lines = [constant(f"{name}_{part}", random.standard_normal(WIDTH)) for part in ("scale", "bias")]
+        given = node("SkipLayerNormalization", x, y, *lines, constant(f"{name}_shift", random.standard_normal(rank) @ directions), domain="com.microsoft", outputs=4, epsilon=1e-3)
+        return f"{given}_sum", given
+
     table = constant("table", random.standard_normal((WORDS, rank)) @ directions)
     x = node("Gather", table, "ids")
+    y = norm(x, "norm0")
     for layer in range(3):
-        y = norm(x, f"norm{layer}")
         gate, up = (node("MatMul", y, constant(f"{part}{layer}", random.standard_normal((WIDTH, INNER)) / np.sqrt(WIDTH))) for part in ("gate", "up"))
         down = node("MatMul", node("Mul", node("Sigmoid", gate), up), constant(f"down{layer}", random.standard_normal((INNER, rank)) @ directions / np.sqrt(INNER)))
-        x = node("Add", x, down)
-    nodes.append(helper.make_node("MatMul", [norm(x, "last"), node("Transpose", table, perm=[1, 0])], ["logits"], "head"))
+        x, y = add_norm(x, down, f"norm{layer + 1}")
+    nodes.append(helper.make_node("MatMul", [y, node("Transpose", table, perm=[1, 0])], ["logits"], "head"))
     graph = helper.make_graph(nodes, "decoder", [helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch", "length"])],
                               [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", "length", WORDS])], tensors)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)], ir_version=8)
 
 
 def draw(seed: int) -> np.ndarray:
@@ -81,7 +90,7 @@ def measure_error(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("rotation", ["shared", "each"])
-@pytest.mark.parametrize("kind", ["layer", "simplified", "written"])
+@pytest.mark.parametrize("kind", ["layer", "simplified", "written", "skip"])
 def test_rotation_alone_changes_nothing(samples, tmp_path, kind, rotation):
     model, feeds = save(kind, tmp_path), {"ids": draw(99)}
     compress(model, tmp_path / "turned.onnx", "--prune", "hidden=0", "--prune-rotation", rotation, "--calibrate", samples, "--no-refit")
@@ -92,7 +101,7 @@ def test_rotation_alone_changes_nothing(samples, tmp_path, kind, rotation):
     assert not np.allclose(turned["down1"], plain["down1"], atol=0.01)
 
 
-@pytest.mark.parametrize("kind", ["layer", "simplified", "written"])
+@pytest.mark.parametrize("kind", ["layer", "simplified", "written", "skip"])
 def test_columns_that_hold_nothing_go_at_no_cost(samples, tmp_path, kind):
     model, feeds = save(kind, tmp_path, 20), {"ids": draw(99)}
     report = compress(model, tmp_path / "small.onnx", "--prune", "hidden=0.4", "--calibrate", samples, "--no-refit")["pruning"]

@@ -53,10 +53,6 @@ std::string writeLayerOut(const std::string &x, const std::string &y) {
   return y + "_m = ReduceMean<keepdims = 1>(" + x + ", minus)\n" + y + "_c = Sub(" + x + ", " + y + "_m)\n" +
          writeOut(y + "_c", y, y + "_p = Mul(" + y + "_q, " + y + "_scale)\n" + y + " = Add(" + y + "_p, " + y + "_bias)\n");
 }
-std::string writeSkip(const std::string &x, const std::string &y) {
-  return y + "_z = Sub(" + x + ", " + x + ")\n" + y + ", , , " + y + "_sum = com.microsoft.SkipLayerNormalization<epsilon = 0.02>(" + x + ", " + y + "_z, " + y + "_scale, " + y + "_bias)\n";
-}
-
 std::string writeConstant(const std::string &name, std::vector<size_t> dims, std::mt19937_64 &generator, const std::vector<float> &given = {}) {
   size_t count = 1;
   std::string shape, values;
@@ -104,14 +100,13 @@ protected:
   std::vector<std::vector<float>> run(const std::string &bytes) {
     onager::test::Opened opened(onager::test::compileModel(bytes));
     std::vector<int64_t> ids = {0, 3, 6, 5, 1, 2}, dims = {2, 3};
-    onager_tensor input{};
     onager::test::Tensor logits({2, 3, 5}), features({2, 3, 9});
-    input = logits.view();
+    onager_tensor input = logits.view();
     input.data = ids.data();
     input.dtype = ONAGER_I64;
     input.rank = 2;
-    for (size_t k = 0; k < dims.size(); ++k)
-      input.dims[k] = dims[k];
+    input.dims = dims.data();
+    input.bytes = ids.size() * sizeof(int64_t);
     EXPECT_EQ(opened.run({input}, {logits.view(), features.view()}), ONAGER_OK) << onager_last_error();
     return {logits.data, features.data};
   }
@@ -150,11 +145,10 @@ TEST(Eigen, DecomposesWhatHasEqualValuesOrNone) {
 }
 
 TEST_F(Slicing, RotationAloneChangesNothing) {
-  for (WriteNorm writeNorm : {writeOne, writeRms, writeRmsOut, writeLayerOut, writeSkip})
+  for (WriteNorm writeNorm : {writeOne, writeRms, writeRmsOut, writeLayerOut})
     for (bool hasOwnBases : {false, true}) {
       ModelGraph model = open(write(writeNorm));
       std::vector<std::vector<float>> expected = run(model.serialize());
-      splitSkips(model);
       std::vector<Stream> streams = findStreams(model);
       ASSERT_EQ(streams.size(), 1u);
       EXPECT_EQ(streams[0].obstacle, "");
