@@ -175,3 +175,12 @@ def test_what_cannot_be_sliced_is_said(samples, tmp_path):
                                          (write_model("resnet50", True), ["--prune", "hidden=0.25", "--calibrate", "random:2"], 3, "no residual stream")]:
         expect_error(run_onager("compress", model, "-o", output, *options), status, said)
         assert not output.exists()
+
+
+def test_models_in_text_may_have_constants(tmp_path):
+    """Their constants have no raw data, which ended the process."""
+    text = '<ir_version: 8, opset_import: ["" : 17]> g (float[B, 4] x) => (float[B, 8] y) <float[4, 8] w = {%s}> {y = MatMul(x, w)}' % ", ".join(str(k % 7) for k in range(32))
+    (tmp_path / "text.onnxtxt").write_text(text)
+    compress(tmp_path / "text.onnxtxt", tmp_path / "sparse.onnx", "--mask", "0.5")
+    found, = (numpy_helper.to_array(tensor) for tensor in onnx.load(tmp_path / "sparse.onnx").graph.initializer)
+    assert found.shape == (4, 8) and (found == 0).sum() >= 16
