@@ -66,7 +66,8 @@ bool ModelGraph::open(const std::string &path, std::string_view bytes, std::stri
   uint64_t total = 0;
   for (int k = 0; k < loaded.proto.graph().initializer_size(); ++k) {
     onnx::TensorProto &tensor = *loaded.proto.mutable_graph()->mutable_initializer(k);
-    llvm::StringRef raw = loaded.rawData[k];
+    // A model in text has no raw data.
+    llvm::StringRef raw = static_cast<size_t>(k) < loaded.rawData.size() ? loaded.rawData[static_cast<size_t>(k)] : llvm::StringRef();
     if (tensor.data_location() == onnx::TensorProto::EXTERNAL) {
       if (!frontend::mapExternalData(loaded, tensor, countRawBytes(tensor), raw, error))
         return false;

@@ -2,15 +2,18 @@
 //
 //   "pruning": {"refit": true | false,
 //               "groups": [{"weights": NAME, "axis": N, "what": "channels" | "heads", "units": COUNT, "removed": [NUMBER, ...]}, ...],
-//               "masks": [{"node": NAME, "pattern": "N:M" | SHARE, "method": "magnitude" | "wanda" | "sparsegpt"}, ...]}
+//               "masks": [{"node": NAME, "pattern": "N:M" | SHARE, "method": "magnitude" | "wanda" | "sparsegpt"}, ...],
+//               "rotation": "shared" | "each", "streams": [{"value": NAME, "width": N, "kept": N}, ...]}
 //
-// A group is named by the first weights that make its channels, and the axis of these weights.
+// A group is named by the first weights that make its channels, and the axis of these weights; a residual stream by the first value of it that a norm reads. Streams come before groups and masks. Without a stream both parts may
+// be missing; the basis of one is found in the data again.
 #ifndef ONAGER_LIB_COMPRESS_PRUNE_PRUNING_H
 #define ONAGER_LIB_COMPRESS_PRUNE_PRUNING_H
 
 #include "lib/Compress/Prune/Groups.h"
 #include "lib/Compress/Prune/Mask.h"
 #include "lib/Compress/Prune/Remove.h"
+#include "lib/Compress/Slice/Slicing.h"
 #include "llvm/Support/JSON.h"
 
 namespace onager::compress {
@@ -23,6 +26,7 @@ enum class PruneCriterion {
 
 struct PruneRequest {
   std::optional<double> channels, heads, operations; ///< shares that go
+  std::optional<double> hidden;                      ///< the share of the residual streams' widths that goes; 0 rotates alone
   bool isGlobal = false;                             ///< channels and heads of all groups are compared
   PruneCriterion criterion = PruneCriterion::magnitude;
   double floor = 0.125;                              ///< of each axis this share stays
@@ -47,14 +51,25 @@ struct RefitError {
   double before = 0, after = 0;
 };
 
+/// A residual stream that was written in the basis of its principal components.
+struct SlicedStream {
+  std::string value;
+  int64_t width = 0, kept = 0;
+  std::vector<std::pair<std::string, double>> energies; ///< by the values that norms read: the share of what they give that stays
+};
+
 struct Pruning {
+  std::vector<SlicedStream> streams;
+  std::vector<std::string> obstacles; ///< why other streams keep their width
+  bool hasOwnBases = false; ///< of each norm; otherwise of each stream
   std::vector<PrunedGroup> groups;
   std::vector<MaskedLayer> masks;
   std::vector<RefitError> refits;
   std::vector<Slice> slices;
+  std::map<std::string, TurnedLayer> turned; ///< by the outputs of layers that read or write streams
   bool isRefitted = false;
   double operationsBefore = 0, operationsAfter = 0;
-  bool isAny() const { return !groups.empty() || !masks.empty(); }
+  bool isAny() const { return !groups.empty() || !masks.empty() || !streams.empty(); }
 };
 
 /// The scores of each group's units.

@@ -46,13 +46,14 @@ bool isFittable(const ModelGraph &model, const Layer &layer) {
   return isProduct && countGroups(layer) == 1 && model.countReaders(layer.weights) == 1;
 }
 
-std::vector<Layer> listCutLayers(const ModelGraph &model, const std::vector<Slice> &slices) {
+std::vector<Layer> listCutLayers(const ModelGraph &model, const std::vector<Slice> &slices, const std::map<std::string, TurnedLayer> &turned) {
   std::vector<Layer> layers;
   for (const onnx::NodeProto &node : model.graph().node()) {
     std::optional<Layer> layer = findLayer(model, node);
     if (!layer || node.op_type() == "Gather")
       continue;
-    if (isFittable(model, *layer) && findSlice(slices, layer->weights, 1 - static_cast<size_t>(layer->channelAxis)))
+    bool isChanged = findSlice(slices, layer->weights, 1 - static_cast<size_t>(layer->channelAxis)) || turned.count(node.output(0));
+    if (isChanged && isFittable(model, *layer))
       layers.push_back(std::move(*layer));
   }
   return layers;

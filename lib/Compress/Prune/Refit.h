@@ -16,8 +16,8 @@ ShiftPlace findShiftPlace(const ModelGraph &model, const Layer &layer);
 /// True for products, and for convolutions without groups, whose weights nobody else reads.
 bool isFittable(const ModelGraph &model, const Layer &layer);
 
-/// Layers that read an axis that was cut and can be fitted, in the graph's order.
-std::vector<Layer> listCutLayers(const ModelGraph &model, const std::vector<Slice> &slices);
+/// Layers that read an axis that was cut, or that read or write a stream that was turned, and can be fitted, in the graph's order.
+std::vector<Layer> listCutLayers(const ModelGraph &model, const std::vector<Slice> &slices, const std::map<std::string, TurnedLayer> &turned = {});
 
 /// Sums over the rows of one layer: its inputs X in the pruned model, and what it gave in the plain one, Y, of the channels that are left.
 class LayerFit {

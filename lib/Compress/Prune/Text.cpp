@@ -13,7 +13,15 @@ json::Value printPruning(const Pruning &pruning) {
                                     {"removed", json::Array(group.removed)}});
   for (const MaskedLayer &layer : pruning.masks)
     masks.push_back(json::Object{{"node", json::fixUTF8(layer.node)}, {"pattern", layer.pattern}, {"method", printMaskMethod(layer.method)}});
-  return json::Object{{"refit", pruning.isRefitted}, {"groups", std::move(groups)}, {"masks", std::move(masks)}};
+  json::Object whole{{"refit", pruning.isRefitted}, {"groups", std::move(groups)}, {"masks", std::move(masks)}};
+  if (pruning.streams.empty())
+    return whole;
+  json::Array streams;
+  for (const SlicedStream &stream : pruning.streams)
+    streams.push_back(json::Object{{"value", json::fixUTF8(stream.value)}, {"width", stream.width}, {"kept", stream.kept}});
+  whole["rotation"] = pruning.hasOwnBases ? "each" : "shared";
+  whole["streams"] = std::move(streams);
+  return whole;
 }
 
 namespace {
@@ -34,7 +42,7 @@ public:
     for (const json::Value &value : *masks)
       if (!readMask(value.getAsObject()))
         return false;
-    return true;
+    return readStreams(root);
   }
 
 private:
@@ -75,6 +83,27 @@ private:
     if (!readMaskMethod(method, layer.method))
       return fail("layer '" + layer.node + "': unknown method '" + method + "'");
     pruning.masks.push_back(std::move(layer));
+    return true;
+  }
+
+  bool readStreams(const json::Object &root) {
+    const json::Array *streams = root.getArray("streams");
+    if (!streams)
+      return true;
+    std::string rotation = root.getString("rotation").value_or("").str();
+    pruning.hasOwnBases = rotation == "each";
+    if (rotation != "shared" && rotation != "each")
+      return fail("expected rotation 'shared' or 'each', found '" + rotation + "'");
+    for (const json::Value &value : *streams) {
+      const json::Object *object = value.getAsObject();
+      SlicedStream stream;
+      stream.value = object ? object->getString("value").value_or("").str() : "";
+      stream.width = object ? object->getInteger("width").value_or(0) : 0;
+      stream.kept = object ? object->getInteger("kept").value_or(0) : 0;
+      if (stream.value.empty() || stream.kept < 1 || stream.kept > stream.width)
+        return fail("a stream without value, or whose kept width is not between 1 and its width");
+      pruning.streams.push_back(std::move(stream));
+    }
     return true;
   }
 

@@ -13,7 +13,7 @@ using compress::PruneSpace;
 using compress::Pruning;
 
 void PruneArguments::addOptions(CLI::App &app, CLI::Option *recipe) {
-  app.add_option("--prune", shares, "Remove a share of the channels, of the attention heads, or as many of both as make that share of the operations: channels=X, heads=X, flops=X; may be repeated")
+  app.add_option("--prune", shares, "Remove a share of the channels, of the attention heads, as many of both as make that share of the operations, or a share of a transformer's width (with data): channels=X, heads=X, flops=X, hidden=X; may be repeated")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->excludes(recipe)
@@ -23,6 +23,9 @@ void PruneArguments::addOptions(CLI::App &app, CLI::Option *recipe) {
       ->excludes(recipe);
   app.add_option("--prune-scope", scope, "Shares are of each layer (default), or of the whole model")->check(CLI::IsMember({"layer", "model"}))->excludes(recipe);
   app.add_option("--prune-floor", floor, "The share of each layer that stays at least (default 0.125)")->check(CLI::Range(0.0, 1.0))->excludes(recipe);
+  app.add_option("--prune-rotation", rotation, "The basis that hidden finds: shared by all blocks (default), or each norm's own, with a product between two")
+      ->check(CLI::IsMember({"shared", "each"}))
+      ->excludes(recipe);
   app.add_flag("--no-refit", isPlain, "Do not fit what is left to the plain model")->excludes(recipe);
   app.add_option("--mask", mask, "Weights that become 0: N:M, of which N in M stay, or the share that goes")->excludes(recipe)->type_name("PATTERN");
   app.add_option("--mask-by", maskMethod, "magnitude (default without data), wanda, sparsegpt (default with data)")
@@ -38,13 +41,14 @@ static compress::PruneRequest readRequest(const PruneArguments &arguments, bool 
   request.criterion = criterion == "loss" ? PruneCriterion::loss : criterion == "activation" ? PruneCriterion::activation : PruneCriterion::magnitude;
   for (const std::string &text : arguments.shares) {
     auto [what, number] = llvm::StringRef(text).split('=');
-    std::optional<double> *share = what == "channels" ? &request.channels : what == "heads" ? &request.heads : what == "flops" ? &request.operations : nullptr;
+    std::optional<double> *share = what == "channels" ? &request.channels : what == "heads" ? &request.heads : what == "flops" ? &request.operations : what == "hidden" ? &request.hidden : nullptr;
     double value = 0;
-    if (!share || number.getAsDouble(value) || !(value > 0 && value < 1))
-      throw Failure(Status::badOption, "option 'prune': expected channels, heads or flops with a share between 0 and 1, such as channels=0.5, found '" + text + "'");
+    bool isRead = share && !number.getAsDouble(value), isRotation = what == "hidden" && value == 0;
+    if (!isRead || !((value > 0 || isRotation) && value < 1))
+      throw Failure(Status::badOption, "option 'prune': expected channels, heads, flops or hidden with a share between 0 and 1, such as channels=0.5, found '" + text + "'");
     *share = value;
   }
-  if (request.operations && (request.channels || request.heads))
+  if (request.operations && (request.channels || request.heads || request.hidden))
     throw Failure(Status::badOption, "option 'prune': flops chooses channels and heads itself; expected it alone");
   return request;
 }
@@ -58,6 +62,13 @@ public:
   Pruning choose() {
     Pruning pruning;
     compress::PruneRequest request = readRequest(arguments, runs.hasData());
+    if (request.hidden) {
+      pruning.operationsBefore = countOperations();
+      sliceStreams(model, *request.hidden, arguments.rotation == "each", runs, pruning);
+      pruning.operationsAfter = countOperations();
+    }
+    if (!request.channels && !request.heads && !request.operations)
+      return pruning;
     Coupling coupling(model);
     PruneSpace space(coupling, findInputs(), request.floor);
     compress::UnitScores scores = request.criterion == PruneCriterion::magnitude ? compress::scoreByMagnitude(space) : compress::scoreByActivation(space, measureMoments(coupling));
@@ -73,6 +84,11 @@ public:
   }
 
   void repeat(Pruning &pruning) {
+    if (!pruning.streams.empty()) {
+      pruning.operationsBefore = countOperations();
+      repeatStreams(model, runs, pruning);
+      pruning.operationsAfter = countOperations();
+    }
     if (pruning.groups.empty())
       return;
     Coupling coupling(model);
@@ -85,9 +101,16 @@ public:
   }
 
 private:
+  double countOperations() {
+    Coupling coupling(model);
+    PruneSpace space(coupling, findInputs(), 0);
+    return PruneChoice(space).countOperations();
+  }
+
   void apply(const PruneSpace &space, const PruneChoice &choice, const compress::UnitScores &scores, const std::vector<double> &sensitivities, Pruning &pruning) {
     pruning.groups = compress::describeChoice(space, choice, scores, sensitivities);
-    pruning.operationsBefore = PruneChoice(space).countOperations();
+    if (pruning.streams.empty())
+      pruning.operationsBefore = PruneChoice(space).countOperations();
     pruning.operationsAfter = choice.countOperations();
     std::string error;
     if (!compress::removeClasses(model, space.getCoupling(), choice.getRemoved(), pruning.slices, error))

@@ -12,8 +12,8 @@ class Option;
 namespace onager::cli {
 
 struct PruneArguments {
-  std::vector<std::string> shares; ///< "channels=0.5", "heads=0.25", "flops=0.3"
-  std::string criterion, scope = "layer", mask, maskMethod;
+  std::vector<std::string> shares; ///< "channels=0.5", "heads=0.25", "flops=0.3", "hidden=0.25"
+  std::string criterion, scope = "layer", rotation = "shared", mask, maskMethod;
   double floor = 0.125;
   bool isPlain = false; ///< no refit
   /// Declares the options that choose, which a recipe leaves no room for.
@@ -24,6 +24,11 @@ struct PruneArguments {
 /// Prunes the model as the options say or, with the text of a recipe, as that does; `kept` are nodes that get no mask. Runs samples where the criterion, the masks or the refit need them, and fails
 /// without.
 compress::Pruning prune(compress::ModelGraph &model, const PruneArguments &arguments, const std::string &recipe, const std::vector<std::string> &kept, const SampleRuns &runs);
+
+/// Writes the model's residual streams in the basis of their principal components, and leaves out a share of them; the signals are those of the calibration samples. Fails where no stream can be rotated.
+void sliceStreams(compress::ModelGraph &model, double share, bool hasOwnBases, const SampleRuns &runs, compress::Pruning &pruning);
+/// The same for the streams and widths of a recipe.
+void repeatStreams(compress::ModelGraph &model, const SampleRuns &runs, compress::Pruning &pruning);
 
 /// Fits layers behind what was cut to what they gave in the plain model, one after the other, on the calibration samples.
 void refit(compress::ModelGraph &model, const std::string &plain, compress::Pruning &pruning, const SampleRuns &runs);

@@ -2,6 +2,7 @@
 #include "Prune.h"
 #include "Watched.h"
 #include "lib/Compress/Prune/Refit.h"
+#include "lib/Compress/Slice/Slicing.h"
 
 namespace onager::cli {
 
@@ -16,28 +17,44 @@ static compress::ModelGraph openPlain(const std::string &bytes) {
   return model;
 }
 
+static compress::TurnedLayer findTurned(const compress::Pruning &pruning, const Layer &layer) {
+  auto found = pruning.turned.find(layer.node->output(0));
+  return found == pruning.turned.end() ? compress::TurnedLayer{layer.node->output(0), {}, {}} : found->second;
+}
+
+/// What the layer gave in the plain model, in the basis of what it gives now.
+static Rows turnRows(Rows rows, const compress::TurnedLayer &turned) {
+  for (size_t k = 0; k < rows.values.size() && !turned.shift.empty(); ++k)
+    rows.values[k] -= turned.shift[k % rows.terms];
+  if (!turned.turn.rows)
+    return rows;
+  compress::Weights values = compress::rotate({{static_cast<int64_t>(rows.count), static_cast<int64_t>(rows.terms)}, std::move(rows.values)}, 1, turned.turn);
+  return {rows.count, turned.turn.columns, std::move(values.values)};
+}
+
 void refit(compress::ModelGraph &model, const std::string &plain, compress::Pruning &pruning, const SampleRuns &runs) {
-  std::vector<Layer> layers = compress::listCutLayers(model, pruning.slices);
+  std::vector<Layer> layers = compress::listCutLayers(model, pruning.slices, pruning.turned);
   if (layers.empty())
     return;
   std::vector<std::string> values;
   for (const Layer &layer : layers)
-    values.push_back(layer.node->output(0));
+    values.push_back(findTurned(pruning, layer).plain);
   Watched before(runs, openPlain(plain).serializePart(values));
   const std::vector<size_t> &samples = runs.getCalibration();
   for (const Layer &layer : layers) {
     compress::LayerFit fit(model, layer, pruning.slices);
+    compress::TurnedLayer turned = findTurned(pruning, layer);
     // The layers before it are refitted already: it is fitted to what it will read.
-    std::string watched = fit.isScales() ? layer.node->output(0) : layer.input, output = layer.node->output(0);
+    std::string watched = fit.isScales() ? layer.node->output(0) : layer.input;
     Watched now(runs, model.serializePart({watched}));
     for (size_t k = 0; k < samples.size(); ++k) {
       showProgress("refit of " + layer.name + ": sample " + std::to_string(k + 1) + " of " + std::to_string(samples.size()));
       std::vector<Tensor> expected = before.run(samples[k]), found = now.run(samples[k]);
-      const Tensor &x = found[0], &y = before.find(expected, output);
+      const Tensor &x = found[0], &y = before.find(expected, turned.plain);
       size_t channels = static_cast<size_t>(y.dims[layer.node->op_type() == "Conv" ? 1 : y.dims.size() - 1]);
       size_t step = chooseStep(countRows(y, channels), fit.countTerms(), samples.size());
       Rows rows = fit.isScales() ? compress::listOutputs(layer, x.dims, getFloats(x), step) : compress::unfold(layer, x.dims, getFloats(x), 0, step);
-      fit.add(rows, compress::listOutputs(layer, y.dims, getFloats(y), step));
+      fit.add(rows, turnRows(compress::listOutputs(layer, y.dims, getFloats(y), step), turned));
     }
     pruning.refits.push_back(fit.apply(model));
   }
@@ -63,7 +80,7 @@ public:
         throw Failure(Status::badFile, "the recipe: pruning: layer '" + entry.node + "' takes no mask: " + unfit);
       checkData(found->second, entry);
       if (isFitted(found->second))
-        values.push_back(found->second.node->output(0));
+        values.push_back(findTurned(pruning, found->second).plain);
     }
     if (!values.empty())
       before.emplace(runs, openPlain(plain).serializePart(values));
@@ -141,8 +158,9 @@ private:
       if (!fit)
         continue;
       std::vector<Tensor> expected = before->run(samples[k]);
-      const Tensor &y = before->find(expected, layer.node->output(0));
-      fit->add(compress::unfold(layer, x.dims, getFloats(x), 0, step), compress::listOutputs(layer, y.dims, getFloats(y), step));
+      compress::TurnedLayer turned = findTurned(pruning, layer);
+      const Tensor &y = before->find(expected, turned.plain);
+      fit->add(compress::unfold(layer, x.dims, getFloats(x), 0, step), turnRows(compress::listOutputs(layer, y.dims, getFloats(y), step), turned));
     }
     if (fit)
       grams[0] = fit->makeGram();

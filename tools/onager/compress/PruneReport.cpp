@@ -37,7 +37,13 @@ void findKernels(const std::string &model, compress::Pruning &pruning) {
 }
 
 json::Value printPruneReport(const compress::Pruning &pruning) {
-  json::Array groups, refits, masks, slices;
+  json::Array groups, refits, masks, slices, streams;
+  for (const compress::SlicedStream &stream : pruning.streams) {
+    json::Object energies;
+    for (const auto &[value, energy] : stream.energies)
+      energies[json::fixUTF8(value)] = energy;
+    streams.push_back(json::Object{{"value", json::fixUTF8(stream.value)}, {"width", stream.width}, {"kept", stream.kept}, {"energy_kept", std::move(energies)}});
+  }
   for (const compress::PrunedGroup &group : pruning.groups)
     groups.push_back(json::Object{{"weights", json::fixUTF8(group.weights)}, {"axis", static_cast<int64_t>(group.axis)}, {"what", group.isHeads ? "heads" : "channels"}, {"units", group.units},
                                   {"removed", static_cast<int64_t>(group.removed.size())}, {"kept", group.units - static_cast<int64_t>(group.removed.size())}, {"mean_score_kept", group.keptScore},
@@ -51,14 +57,23 @@ json::Value printPruneReport(const compress::Pruning &pruning) {
   for (const compress::Slice &slice : pruning.slices)
     slices.push_back(json::Object{{"weights", json::fixUTF8(slice.weights)}, {"axis", static_cast<int64_t>(slice.axis)}, {"removed", json::Array(slice.removed)}});
   return json::Object{{"flops_before", pruning.operationsBefore}, {"flops_after", pruning.operationsAfter}, {"groups", std::move(groups)}, {"refits", std::move(refits)}, {"masks", std::move(masks)},
-                      {"slices", std::move(slices)}};
+                      {"slices", std::move(slices)}, {"streams", std::move(streams)}, {"rotation", pruning.hasOwnBases ? "each" : "shared"}, {"streams_left", json::Array(pruning.obstacles)}};
 }
 
 std::string describePruning(const compress::Pruning &pruning) {
   std::string text;
-  if (!pruning.groups.empty())
+  if (!pruning.groups.empty() || !pruning.streams.empty())
     text += llvm::formatv("pruned: {0:F3} -> {1:F3} GFLOP (-{2:F1} %)\n", pruning.operationsBefore / 1e9, pruning.operationsAfter / 1e9,
                           100 * (1 - pruning.operationsAfter / std::max(pruning.operationsBefore, 1.0)));
+  for (const compress::SlicedStream &stream : pruning.streams) {
+    double least = 1;
+    for (const auto &[value, energy] : stream.energies)
+      least = std::min(least, energy);
+    text += llvm::formatv("rotated: the stream of '{0}', {1} -> {2} columns, {3} {4}, at least {5:F2} % of the energy kept\n", stream.value, stream.width, stream.kept, stream.energies.size(),
+                          stream.energies.size() == 1 ? "norm" : "norms", 100 * least);
+  }
+  for (const std::string &obstacle : pruning.obstacles)
+    text += "note: " + obstacle + "\n";
   for (const compress::PrunedGroup &group : pruning.groups)
     if (!group.removed.empty())
       text += llvm::formatv("pruned: {0} of {1} {2} of '{3}', {4} -> {5} bytes\n", group.removed.size(), group.units, group.isHeads ? "heads" : "channels", group.weights, group.bytesBefore,
