@@ -89,11 +89,13 @@ protected:
   std::vector<float> mix(size_t rows, size_t rank) {
     std::uniform_real_distribution<float> numbers(-1, 1);
     std::vector<float> values((rows ? rows : rank) * kWidth);
-    for (size_t k = 0; k < values.size(); ++k)
-      for (size_t r = 0; rows && r < rank; ++r)
-        values[k] += numbers(generator) * directions[r * kWidth + k % kWidth];
     for (size_t k = 0; !rows && k < values.size(); ++k)
       values[k] = numbers(generator);
+    for (size_t part = 0; part < rows * rank; ++part) {
+      float share = numbers(generator);
+      for (size_t k = 0; k < kWidth; ++k)
+        values[part / rank * kWidth + k] += share * directions[part % rank * kWidth + k];
+    }
     return values;
   }
 
@@ -201,7 +203,8 @@ TEST_F(Slicing, WhatStandsInTheWayIsNamed) {
     std::string changed = text;
     changed.replace(changed.find(from), from.size(), to);
     std::vector<Stream> streams = findStreams(open(changed));
-    return streams.empty() ? "no stream" : streams[0].obstacle;
+    auto found = std::find_if(streams.begin(), streams.end(), [](const Stream &stream) { return !stream.obstacle.empty(); });
+    return found == streams.end() ? std::string() : found->obstacle;
   };
   EXPECT_EQ(change("features = Softsign(n3)", "features = Softsign(s2)"), "value 's2' is read by node 'features' (Softsign)");
   EXPECT_EQ(change("=> (", "=> (float[B,3,9] s1, "), "value 's1' is an output of the model");
