@@ -132,6 +132,20 @@ private:
     return dims;
   }
 
+  void addShape(const std::string &value, const std::vector<int64_t> &dims) {
+    onnx::ValueInfoProto *info = copy.mutable_graph()->add_value_info();
+    info->set_name(value);
+    auto *type = info->mutable_type()->mutable_tensor_type();
+    type->set_elem_type(onnx::TensorProto::FLOAT);
+    type->mutable_shape();
+    for (int64_t extent : dims) {
+      auto *dim = type->mutable_shape()->add_dim();
+      if (extent >= 0)
+        dim->set_dim_value(extent);
+    }
+    shapes[value] = dims;
+  }
+
   bool addContributed() {
     bool isAny = false;
     for (const onnx::NodeProto &node : copy.graph().node()) {
@@ -142,17 +156,10 @@ private:
       std::optional<std::vector<int64_t>> dims = inferContributed(node);
       if (!dims)
         continue;
-      onnx::ValueInfoProto *info = copy.mutable_graph()->add_value_info();
-      info->set_name(node.output(0));
-      auto *type = info->mutable_type()->mutable_tensor_type();
-      type->set_elem_type(onnx::TensorProto::FLOAT);
-      type->mutable_shape();
-      for (int64_t extent : *dims) {
-        auto *dim = type->mutable_shape()->add_dim();
-        if (extent >= 0)
-          dim->set_dim_value(extent);
-      }
-      shapes[node.output(0)] = std::move(*dims);
+      // Where a norm adds first, the sum is the fourth output.
+      if (node.op_type().compare(0, 4, "Skip") == 0 && node.output_size() > 3 && !node.output(3).empty())
+        addShape(node.output(3), *dims);
+      addShape(node.output(0), *dims);
       isAny = true;
     }
     return isAny;

@@ -1,5 +1,6 @@
 // Functions on tile registers; see AmxTiles.h. Intrinsics that name their registers are left as they are by LLVM's configuration of tiles.
 #include "lib/Conversion/KernelToVector/AmxTiles.h"
+#include "lib/Conversion/KernelToVector/SharedFunction.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -128,20 +129,6 @@ struct RequantizeBuilder {
   }
 };
 
-/// Finds a function of the module, or makes one that is never inlined; `build` gets its entry block.
-func::FuncOp getFunction(UnitEmitter &e, StringRef name, TypeRange types, function_ref<void(Block *)> build) {
-  auto module = e.function->getParentOfType<ModuleOp>();
-  if (auto found = module.lookupSymbol<func::FuncOp>(name))
-    return found;
-  OpBuilder::InsertionGuard guard(e.b);
-  e.b.setInsertionPointToStart(module.getBody());
-  auto function = func::FuncOp::create(e.b, name, e.b.getFunctionType(types, {}));
-  function->setAttr("passthrough", e.b.getArrayAttr({e.b.getStringAttr("noinline")}));
-  function->setAttr("llvm.linkage", LLVM::LinkageAttr::get(e.b.getContext(), LLVM::Linkage::Internal));
-  build(function.addEntryBlock());
-  return function;
-}
-
 } // namespace
 
 AmxTiles::AmxTiles(UnitEmitter &e) : e(e) {
@@ -177,7 +164,7 @@ void AmxTiles::release() { issue(e.b, "tilerelease", {}); }
 void callAmxProduct(UnitEmitter &e, AmxTerms terms, int64_t tiles, const AmxOperands &o) {
   Type ptr = LLVM::LLVMPointerType::get(e.b.getContext()), i64 = e.b.getI64Type();
   std::string name = "amx_" + std::to_string(tiles * kAmxRows) + "x" + std::to_string(kAmxColumns) + (terms == AmxTerms::bf16 ? "_bf16" : terms == AmxTerms::i8 ? "_signed" : "");
-  func::FuncOp callee = getFunction(e, name, {ptr, i64, ptr, i64, i64, ptr, ptr, ptr, i64}, [&](Block *entry) {
+  func::FuncOp callee = getSharedFunction(e, name, {ptr, i64, ptr, i64, i64, ptr, ptr, ptr, i64}, [&](Block *entry) {
     ProductBuilder{ImplicitLocOpBuilder(e.b.getLoc(), e.b.getContext()), terms, tiles, entry}.build();
   });
   func::CallOp::create(e.b, callee, ValueRange{o.x, o.rowStride, o.rest, o.wholeSteps, o.steps, o.panels, o.start, o.sums, o.sumStride});
@@ -185,7 +172,7 @@ void callAmxProduct(UnitEmitter &e, AmxTerms terms, int64_t tiles, const AmxOper
 
 void callAmxRequantize(UnitEmitter &e, bool isSigned, const AmxRequantization &o) {
   Type ptr = LLVM::LLVMPointerType::get(e.b.getContext()), i64 = e.b.getI64Type(), i32 = e.b.getI32Type();
-  func::FuncOp callee = getFunction(e, isSigned ? "amx_to_i8" : "amx_to_ui8", {ptr, i64, ptr, ptr, ptr, i64, i32, i32, i32}, [&](Block *entry) {
+  func::FuncOp callee = getSharedFunction(e, isSigned ? "amx_to_i8" : "amx_to_ui8", {ptr, i64, ptr, ptr, ptr, i64, i32, i32, i32}, [&](Block *entry) {
     RequantizeBuilder{ImplicitLocOpBuilder(e.b.getLoc(), e.b.getContext()), isSigned, entry}.build();
   });
   auto constant = [&](int64_t value) -> Value { return arith::ConstantIntOp::create(e.b, value, 32); };

@@ -2,6 +2,7 @@
 //
 // One function per kind and number of rows in a module, internal and never inlined, so that layers share it. Unrolling is off, as in MicroKernel.cpp.
 #include "lib/Conversion/KernelToVector/Int8Kernel.h"
+#include "lib/Conversion/KernelToVector/SharedFunction.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -27,8 +28,8 @@ struct KernelBuilder {
   int64_t rows;
   Block *entry;
 
-  KernelBuilder(UnitEmitter &e, func::FuncOp function, const Int8Layout &layout, const Int8KernelKind &kind, int64_t rows)
-      : b(e.b.getLoc(), e.b.getContext()), v(b, layout), kind(kind), rows(rows), entry(function.addEntryBlock()) {
+  KernelBuilder(UnitEmitter &e, Block *entry, const Int8Layout &layout, const Int8KernelKind &kind, int64_t rows)
+      : b(e.b.getLoc(), e.b.getContext()), v(b, layout), kind(kind), rows(rows), entry(entry) {
     b.setInsertionPointToStart(entry);
   }
 
@@ -97,9 +98,7 @@ struct KernelBuilder {
 
   SmallVector<Value> sumUp() {
     auto loop = scf::ForOp::create(b, v.number(0), arg(kQuads), v.number(1), loadNumbers(kStart, v.totals));
-    MLIRContext *context = b.getContext();
-    auto unroll = LLVM::LoopUnrollAttr::get(context, b.getBoolAttr(true), {}, {}, {}, {}, {}, {});
-    loop->setAttr("loop_annotation", LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}));
+    forbidUnrolling(loop);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     scf::YieldOp::create(b, advance(loop.getInductionVar(), loop.getRegionIterArgs()));
@@ -125,20 +124,11 @@ struct KernelBuilder {
 };
 
 func::FuncOp getKernel(UnitEmitter &e, const Int8Layout &layout, const Int8KernelKind &kind, int64_t rows) {
-  auto module = e.function->getParentOfType<ModuleOp>();
   std::string name = std::string(kind.isGemm ? "gemm" : "conv") + (layout.isBf16 ? "_bf16_" : "_int8_") + std::to_string(rows) + "x" + std::to_string(layout.getTile());
   name += kind.flipsRows ? "_signed" : "";
   name += kind.isScaled ? (kind.isSigned ? "_to_i8" : "_to_ui8") : "";
-  if (auto found = module.lookupSymbol<func::FuncOp>(name))
-    return found;
-  OpBuilder::InsertionGuard guard(e.b);
-  e.b.setInsertionPointToStart(module.getBody());
   Type ptr = LLVM::LLVMPointerType::get(e.b.getContext()), i64 = e.b.getI64Type(), i32 = e.b.getI32Type();
-  auto function = func::FuncOp::create(e.b, name, e.b.getFunctionType({ptr, i64, ptr, i64, ptr, ptr, ptr, ptr, i64, i32, i32, i32}, {}));
-  function->setAttr("passthrough", e.b.getArrayAttr({e.b.getStringAttr("noinline")}));
-  function->setAttr("llvm.linkage", LLVM::LinkageAttr::get(e.b.getContext(), LLVM::Linkage::Internal));
-  KernelBuilder(e, function, layout, kind, rows).build();
-  return function;
+  return getSharedFunction(e, name, {ptr, i64, ptr, i64, ptr, ptr, ptr, ptr, i64, i32, i32, i32}, [&](Block *entry) { KernelBuilder(e, entry, layout, kind, rows).build(); });
 }
 
 } // namespace

@@ -3,6 +3,7 @@
 // One function per tile size and module, internal and never inlined, so that layers share it. Unrolling is off: the loop body
 // already has more independent chains than the multiply-add latency needs, and unrolling spills.
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
+#include "lib/Conversion/KernelToVector/SharedFunction.h"
 #include "llvm/Support/MathExtras.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -97,9 +98,7 @@ struct TileBuilder {
       sums[number] = form.accumulates ? LLVM::LoadOp::create(b, lanes, place, 4).getResult() : arith::ConstantOp::create(b, b.getZeroAttr(lanes)).getResult();
     });
     auto loop = scf::ForOp::create(b, c(0), entry->getArgument(6), c(1), sums);
-    MLIRContext *context = b.getContext();
-    auto unroll = LLVM::LoopUnrollAttr::get(context, b.getBoolAttr(true), {}, {}, {}, {}, {}, {});
-    loop->setAttr("loop_annotation", LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}));
+    forbidUnrolling(loop);
     {
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(loop.getBody());
@@ -111,24 +110,16 @@ struct TileBuilder {
 };
 
 func::FuncOp getMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, int64_t lanes, TileForm form) {
-  auto module = e.function->getParentOfType<ModuleOp>();
   std::string name = "gemm_f32_" + std::to_string(rows) + "x" + std::to_string(panels * lanes) + form.getSuffix();
-  if (auto found = module.lookupSymbol<func::FuncOp>(name))
-    return found;
-  OpBuilder::InsertionGuard guard(e.b);
-  e.b.setInsertionPointToStart(module.getBody());
   Type ptr = LLVM::LLVMPointerType::get(e.b.getContext()), i64 = e.b.getI64Type();
   SmallVector<Type> types{ptr, i64, ptr, i64, ptr, i64, i64};
   if (form.isStrided)
     types.push_back(i64);
   if (form.looksAhead)
     types.append({ptr, i64});
-  auto function = func::FuncOp::create(e.b, name, e.b.getFunctionType(types, {}));
-  function->setAttr("passthrough", e.b.getArrayAttr({e.b.getStringAttr("noinline")}));
-  function->setAttr("llvm.linkage", LLVM::LinkageAttr::get(e.b.getContext(), LLVM::Linkage::Internal));
-  TileBuilder builder{ImplicitLocOpBuilder(e.b.getLoc(), e.b), rows, panels, VectorType::get({lanes}, e.b.getF32Type()), function.addEntryBlock(), form};
-  builder.build();
-  return function;
+  return getSharedFunction(e, name, types, [&](Block *entry) {
+    TileBuilder{ImplicitLocOpBuilder(e.b.getLoc(), e.b), rows, panels, VectorType::get({lanes}, e.b.getF32Type()), entry, form}.build();
+  });
 }
 
 } // namespace

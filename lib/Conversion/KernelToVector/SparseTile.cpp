@@ -3,6 +3,7 @@
 //     sums = 0, or what the run before left
 //     for each weight of the output's list        sums[v] += spread(weight) * panel[index][v]
 #include "lib/Conversion/KernelToVector/SparseTile.h"
+#include "lib/Conversion/KernelToVector/SharedFunction.h"
 #include "dialects/Kernel/IR/Sparse.h"
 #include "llvm/Support/MathExtras.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -60,10 +61,7 @@ struct SparseTileBuilder {
       sums.push_back(accumulates ? LLVM::LoadOp::create(b, lanes(), vectorAt(kSums, output, v), 4).getResult() : arith::ConstantOp::create(b, b.getZeroAttr(lanes())).getResult());
     auto start = [&](Value number) -> Value { return arith::ExtSIOp::create(b, b.getI64Type(), entryOf(kStarts, b.getI32Type(), number)); };
     auto loop = scf::ForOp::create(b, start(output), start(arith::AddIOp::create(b, output, c(1))), c(1), sums);
-    // There are as many chains as multiply-adds take cycles, and lists are short.
-    MLIRContext *context = b.getContext();
-    auto unroll = LLVM::LoopUnrollAttr::get(context, b.getBoolAttr(true), {}, {}, {}, {}, {}, {});
-    loop->setAttr("loop_annotation", LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}));
+    forbidUnrolling(loop);
     {
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(loop.getBody());
@@ -86,18 +84,11 @@ struct SparseTileBuilder {
 };
 
 func::FuncOp getSparseTile(UnitEmitter &e, int64_t vectors, bool accumulates) {
-  auto module = e.function->getParentOfType<ModuleOp>();
   std::string name = "sparse_f32_" + std::to_string(vectors * kLanes) + (accumulates ? "_added" : "");
-  if (auto found = module.lookupSymbol<func::FuncOp>(name))
-    return found;
-  OpBuilder::InsertionGuard guard(e.b);
-  e.b.setInsertionPointToStart(module.getBody());
   Type ptr = LLVM::LLVMPointerType::get(e.b.getContext()), i64 = e.b.getI64Type();
-  auto function = func::FuncOp::create(e.b, name, e.b.getFunctionType({ptr, ptr, ptr, i64, ptr, ptr}, {}));
-  function->setAttr("passthrough", e.b.getArrayAttr({e.b.getStringAttr("noinline")}));
-  function->setAttr("llvm.linkage", LLVM::LinkageAttr::get(e.b.getContext(), LLVM::Linkage::Internal));
-  SparseTileBuilder{ImplicitLocOpBuilder(e.b.getLoc(), e.b), vectors, getSparseRows(e.options.target), accumulates, function.addEntryBlock()}.build();
-  return function;
+  return getSharedFunction(e, name, {ptr, ptr, ptr, i64, ptr, ptr}, [&](Block *entry) {
+    SparseTileBuilder{ImplicitLocOpBuilder(e.b.getLoc(), e.b), vectors, getSparseRows(e.options.target), accumulates, entry}.build();
+  });
 }
 
 } // namespace

@@ -1,5 +1,6 @@
 // Register tiles whose panels are read where they lie under sliding windows; MicroKernel.cpp has those of packed panels.
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
+#include "lib/Conversion/KernelToVector/SharedFunction.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -27,9 +28,7 @@ struct WindowBuilder {
   /// A loop over [0, count) that carries the sums and stays one.
   SmallVector<Value> forLoop(Value count, ValueRange sums, function_ref<SmallVector<Value>(Value, ValueRange)> body) {
     auto loop = scf::ForOp::create(b, c(0), count, c(1), sums);
-    MLIRContext *context = b.getContext();
-    auto unroll = LLVM::LoopUnrollAttr::get(context, b.getBoolAttr(true), {}, {}, {}, {}, {}, {});
-    loop->setAttr("loop_annotation", LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}));
+    forbidUnrolling(loop);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     SmallVector<Value> next = body(loop.getInductionVar(), loop.getRegionIterArgs());
@@ -76,18 +75,11 @@ struct WindowBuilder {
 } // namespace
 
 void callWindowKernel(UnitEmitter &e, int64_t rows, int64_t panels, const WindowOperands &w) {
-  auto module = e.function->getParentOfType<ModuleOp>();
   std::string name = "window_f32_" + std::to_string(rows) + "x" + std::to_string(panels * kLanes) + "_" + std::to_string(w.taps) + "_" + std::to_string(w.dilation);
-  auto callee = module.lookupSymbol<func::FuncOp>(name);
-  if (!callee) {
-    OpBuilder::InsertionGuard guard(e.b);
-    e.b.setInsertionPointToStart(module.getBody());
-    Type ptr = LLVM::LLVMPointerType::get(e.b.getContext()), i64 = e.b.getI64Type();
-    callee = func::FuncOp::create(e.b, name, e.b.getFunctionType({ptr, i64, ptr, i64, i64, ptr, i64, i64}, {}));
-    callee->setAttr("passthrough", e.b.getArrayAttr({e.b.getStringAttr("noinline")}));
-    callee->setAttr("llvm.linkage", LLVM::LinkageAttr::get(e.b.getContext(), LLVM::Linkage::Internal));
-    WindowBuilder{ImplicitLocOpBuilder(e.b.getLoc(), e.b), rows, panels, w.taps, w.dilation, VectorType::get({kLanes}, e.b.getF32Type()), callee.addEntryBlock()}.build();
-  }
+  Type ptr = LLVM::LLVMPointerType::get(e.b.getContext()), i64 = e.b.getI64Type();
+  func::FuncOp callee = getSharedFunction(e, name, {ptr, i64, ptr, i64, i64, ptr, i64, i64}, [&](Block *entry) {
+    WindowBuilder{ImplicitLocOpBuilder(e.b.getLoc(), e.b), rows, panels, w.taps, w.dilation, VectorType::get({kLanes}, e.b.getF32Type()), entry}.build();
+  });
   func::CallOp::create(e.b, callee, ValueRange{w.filter, w.filterPitch, w.planes, w.planePitch, w.linePitch, w.tile, w.channels, w.lines});
 }
 
