@@ -1,5 +1,6 @@
 // Lookups in 16 numbers; see Codebook.h.
 #include "lib/Conversion/KernelToVector/Codebook.h"
+#include "llvm/ADT/Sequence.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -32,17 +33,20 @@ Value Codebook::testBit(Value words, int64_t bit) {
 /// Eight words at a time in both halves of the table, of which their fourth bit chooses one.
 Value Codebook::permuteHalves(Value words) {
   auto half = VectorType::get({kHalf}, e.b.getF32Type());
-  auto slice = [&](Value whole, int64_t first) -> Value { return vector::ExtractStridedSliceOp::create(e.b, whole, first, kHalf, 1); };
-  Value found = arith::ConstantOp::create(e.b, e.b.getZeroAttr(table.getType()));
+  auto shuffle = [&](Value low, Value high, int64_t first, int64_t count) -> Value {
+    auto lanes = llvm::to_vector(llvm::seq(first, first + count));
+    return vector::ShuffleOp::create(e.b, low, high, lanes);
+  };
+  auto slice = [&](Value whole, int64_t first) { return shuffle(whole, whole, first, kHalf); };
+  SmallVector<Value> found;
   for (int64_t first : {int64_t(0), kHalf}) {
     Value some = slice(words, first);
     auto find = [&](int64_t begin) {
       return LLVM::CallIntrinsicOp::create(e.b, half, e.b.getStringAttr("llvm.x86.avx2.permps"), ValueRange{slice(table, begin), some}).getResult(0);
     };
-    Value chosen = arith::SelectOp::create(e.b, testBit(some, kLevelBits - 1), find(kHalf), find(0));
-    found = vector::InsertStridedSliceOp::create(e.b, chosen, found, first, 1);
+    found.push_back(arith::SelectOp::create(e.b, testBit(some, kLevelBits - 1), find(kHalf), find(0)));
   }
-  return found;
+  return shuffle(found[0], found[1], 0, kLevels);
 }
 
 /// From neighbours, which the lowest bit tells apart, up to halves of the table.
