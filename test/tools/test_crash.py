@@ -42,11 +42,11 @@ def test_save_temps(tmp_path):
     (tmp_path / "net.onnx").write_text(MODEL)
     done = subprocess.run([ONAGER, "compile", "net.onnx", "-o", "net.so", "--save-temps=temps"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    names = sorted(path.name for path in (tmp_path / "temps").iterdir())
-    assert names == ["0-import.mlir", "1-graph.mlir", "2-inputs.mlir", "3-kernel.mlir", "4-plan.mlir", "5-vector.mlir", "6-llvm.mlir", "7-translated.ll",
-                     "8-optimized.ll", "9-code.o"]
+    names = sorted((path.name for path in (tmp_path / "temps").iterdir()), key=lambda name: int(name.split("-")[0]))
+    assert names == ["0-import.mlir", "1-graph.mlir", "2-inputs.mlir", "3-sparse.mlir", "4-kernel.mlir", "5-plan.mlir", "6-vector.mlir", "7-llvm.mlir", "8-translated.ll",
+                     "9-optimized.ll", "10-code.o"]
     assert "graph.tanh" in (tmp_path / "temps/0-import.mlir").read_text()
-    assert (tmp_path / "temps/9-code.o").read_bytes()[:4] == b"\x7fELF"
+    assert (tmp_path / "temps/10-code.o").read_bytes()[:4] == b"\x7fELF"
     (tmp_path / "file").write_text("")
     done = subprocess.run([ONAGER, "compile", "net.onnx", "-o", "net.so", "--save-temps=file/below"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 4 and "cannot write" in done.stderr
