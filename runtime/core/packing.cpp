@@ -24,22 +24,35 @@ uint64_t getOverlap(Range a, Range b) {
   return end > start ? end - start : 0;
 }
 
+/// Slots by size, the largest first, or by first use.
+struct Order {
+  const std::vector<Slot> &slots;
+  const std::vector<uint64_t> &sizes;
+  bool isByTime;
+
+  bool operator()(size_t a, size_t b) const {
+    if (isByTime && slots[a].first != slots[b].first)
+      return slots[a].first < slots[b].first;
+    return sizes[a] > sizes[b];
+  }
+
+  std::vector<size_t> sort() const {
+    std::vector<size_t> order(slots.size());
+    for (size_t k = 0; k < order.size(); ++k)
+      order[k] = k;
+    std::stable_sort(order.begin(), order.end(), *this);
+    return order;
+  }
+};
+
 /// In the order of first use, each slot where memory was used last: what is still in cache is neither fetched to be overwritten nor written back before.
 class WarmPacking {
 public:
   WarmPacking(const std::vector<Slot> &slots, const std::vector<uint64_t> &sizes) : slots(slots), sizes(sizes), offsets(slots.size()) {}
 
   uint64_t pack() {
-    std::vector<size_t> order(slots.size());
-    for (size_t k = 0; k < order.size(); ++k)
-      order[k] = k;
-    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-      if (slots[a].first != slots[b].first)
-        return slots[a].first < slots[b].first;
-      return sizes[a] != sizes[b] ? sizes[a] > sizes[b] : a < b;
-    });
     uint64_t total = 0;
-    for (size_t slot : order) {
+    for (size_t slot : Order{slots, sizes, true}.sort()) {
       release(slots[slot].first);
       uint64_t start = place(slot);
       offsets[slot] = static_cast<int64_t>(start);
@@ -62,7 +75,7 @@ private:
   const std::vector<uint64_t> &sizes;
   std::vector<int64_t> offsets;
   std::vector<size_t> live; ///< by offset
-  std::vector<Freed> freed; ///< disjoint, the latest last
+  std::vector<Freed> freed; ///< disjoint; launches that use memory later free it later, so that the latest are last
 
   Range getRange(size_t slot) const {
     auto start = static_cast<uint64_t>(offsets[slot]);
@@ -71,14 +84,14 @@ private:
 
   /// Frees what is dead at `launch`.
   void release(uint64_t launch) {
-    auto dead = std::partition(live.begin(), live.end(), [&](size_t slot) { return slots[slot].last >= launch; });
-    if (dead == live.end())
-      return;
-    for (auto slot = dead; slot != live.end(); ++slot)
-      freed.push_back({getRange(*slot), slots[*slot].last});
-    live.erase(dead, live.end());
-    std::sort(live.begin(), live.end(), [&](size_t a, size_t b) { return offsets[a] < offsets[b]; });
-    std::sort(freed.begin(), freed.end(), [](const Freed &a, const Freed &b) { return a.last != b.last ? a.last < b.last : a.range.start < b.range.start; });
+    size_t kept = 0;
+    for (size_t slot : live) {
+      if (slots[slot].last >= launch)
+        live[kept++] = slot;
+      else
+        freed.push_back({getRange(slot), slots[slot].last});
+    }
+    live.resize(kept);
     if (freed.size() > kRemembered)
       freed.erase(freed.begin(), freed.end() - kRemembered);
   }
@@ -137,13 +150,10 @@ private:
 
 /// Largest first, each in the smallest gap that is free for its whole life.
 uint64_t packBySize(const std::vector<Slot> &slots, const std::vector<uint64_t> &sizes, std::vector<int64_t> &offsets) {
-  std::vector<size_t> order(slots.size()), placed;
-  for (size_t k = 0; k < order.size(); ++k)
-    order[k] = k;
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return sizes[a] > sizes[b]; });
+  std::vector<size_t> placed;
   uint64_t total = 0;
   std::vector<size_t> live;
-  for (size_t slot : order) {
+  for (size_t slot : Order{slots, sizes, false}.sort()) {
     live.clear();
     for (size_t other : placed)
       if (slots[other].first <= slots[slot].last && slots[slot].first <= slots[other].last)
