@@ -1,3 +1,4 @@
+// One definition of what inner kernels have in common: internal, never inlined, found by name; see SharedFunction.h.
 #include "lib/Conversion/KernelToVector/SharedFunction.h"
 
 using namespace mlir;
