@@ -37,7 +37,9 @@ ElementsAttr findConstant(Value weights) {
       weights = op->getOperand(0);
     else
       return nullptr;
-    if (cast<RankedTensorType>(weights.getType()).getNumElements() != cast<RankedTensorType>(op->getResult(0).getType()).getNumElements())
+    auto before = cast<RankedTensorType>(weights.getType()), behind = cast<RankedTensorType>(op->getResult(0).getType());
+    // What depends on symbols is no constant, and has no number of elements.
+    if (!before.hasStaticShape() || !behind.hasStaticShape() || before.getNumElements() != behind.getNumElements())
       return nullptr;
   }
   return nullptr;

@@ -73,3 +73,14 @@ func.func @others(%x: tensor<2x64x64xf32>, %a: tensor<64x64xf32>, %d: tensor<64x
   %3 = graph.matmul %d, %wide : (tensor<64x64xf64>, tensor<64x64xf64>) -> tensor<64x64xf64>
   return %0, %1, %2, %3 : tensor<2x64x64xf32>, tensor<64x64xf32>, tensor<64x64xf32>, tensor<64x64xf64>
 }
+
+// What is moved into a known shape from an unknown one is no weight.
+// CHECK-LABEL: func.func @moved
+// CHECK: graph.matmul
+// CHECK-NOT: sparse =
+func.func @moved(%x: tensor<64x64xf32>, %v: tensor<?xf32, affine_map<()[s0] -> (s0)>>) -> tensor<64x64xf32> {
+  %r = graph.reshape %v : (tensor<?xf32, affine_map<()[s0] -> (s0)>>) -> tensor<64x64xf32>
+  %t = graph.transpose %r {perm = array<i64: 1, 0>} : (tensor<64x64xf32>) -> tensor<64x64xf32>
+  %y = graph.matmul %x, %t : (tensor<64x64xf32>, tensor<64x64xf32>) -> tensor<64x64xf32>
+  return %y : tensor<64x64xf32>
+}
