@@ -100,11 +100,10 @@ public:
   size_t countTaken() const { return taken; }
 
 private:
-  /// Kernels work on vectors of columns: of large groups multiples of eight or sixteen positions stay.
+  /// Units that go at once, so that of large groups a multiple of positions stays.
   size_t getStep(size_t remaining) const {
-    constexpr size_t kLarge = 32, kVeryLarge = 256;
-    size_t width = static_cast<size_t>(group.width), positions = group.units.size() * width, multiple = positions < kVeryLarge ? 8 : 16;
-    if (positions < kLarge || width % multiple == 0)
+    auto width = static_cast<size_t>(group.width), multiple = static_cast<size_t>(getKeptMultiple(static_cast<int64_t>(group.units.size() * width)));
+    if (width % multiple == 0)
       return 1;
     size_t step = multiple / std::gcd(multiple, width), rest = remaining % step;
     return rest ? rest : step;
@@ -214,6 +213,8 @@ private:
 };
 
 } // namespace
+
+int64_t getKeptMultiple(int64_t extent) { return extent >= 256 ? 16 : extent >= 32 ? 8 : 1; }
 
 bool chooseUnits(const PruneSpace &space, const PruneRequest &request, const UnitScores &scores, const std::vector<double> &sensitivities, PruneChoice &choice, std::string &error) {
   return Chooser(space, request, scores, sensitivities, choice).run(error);

@@ -78,6 +78,9 @@ UnitScores scoreByMagnitude(const PruneSpace &space);
 /// `moments` are the mean squares of what consumers read, by the value, for each position.
 UnitScores scoreByActivation(const PruneSpace &space, const std::map<std::string, std::vector<double>> &moments);
 
+/// What an axis of this extent keeps a multiple of, since kernels work on vectors of columns: 16 of 256 or more, 8 of 32 or more, else 1.
+int64_t getKeptMultiple(int64_t extent);
+
 /// Chooses units: those with the smallest scores within a group, in steps that leave multiples of 8 from 32 positions on, of 16 from 256 on; among groups those that cost least for the operations that go with them: their share of what is left
 /// of the group's score, times the number of constants that the group has a part in. `sensitivities` are factors of the groups' scores. False and a reason where so much cannot go.
 bool chooseUnits(const PruneSpace &space, const PruneRequest &request, const UnitScores &scores, const std::vector<double> &sensitivities, PruneChoice &choice, std::string &error);

@@ -1,5 +1,6 @@
 // Products in f64, rounded once.
 #include "lib/Compress/Slice/Rotation.h"
+#include "lib/Compress/Prune/Pruning.h"
 #include "lib/Compress/Slice/Eigen.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Parallel.h"
@@ -80,7 +81,7 @@ Weights rotate(const Weights &weights, size_t axis, const Rotation &rotation) {
 }
 
 int64_t countKept(int64_t width, double share) {
-  int64_t multiple = width >= 256 ? 16 : width >= 32 ? 8 : 1, most = width - static_cast<int64_t>(std::floor(static_cast<double>(width) * share + 1e-9));
+  int64_t multiple = getKeptMultiple(width), most = width - static_cast<int64_t>(std::floor(static_cast<double>(width) * share + 1e-9));
   return std::min(width, static_cast<int64_t>(llvm::alignTo(static_cast<uint64_t>(std::max<int64_t>(most, 1)), static_cast<uint64_t>(multiple))));
 }
 
