@@ -1,18 +1,21 @@
-// Where 16 pixels read 16 neighbours, the row of a panel is one masked load; where they read every second of 32, it is two; else a masked gather.
+// Pixels that follow each other lie in a few rows of the plane, in each of which they read every element or every second one: a row of a panel is put
+// together from one or two masked loads for each. Where windows lie further apart, it is a masked gather.
 #include "lib/Conversion/KernelToVector/PanelGather.h"
 #include "lib/Conversion/KernelToVector/Plane.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 
 namespace onager {
 
 static constexpr int64_t kLanes = kernel::kPanelWidth;
+/// Elements between neighbours up to which loads of all of them are cheaper than a gather.
+static constexpr int64_t kMostStride = 2;
 
 PanelGather::PanelGather(UnitEmitter &e, GatherWindow window) : e(e), w(std::move(window)) {
   f32s = VectorType::get({kLanes}, e.b.getF32Type());
-  bools = VectorType::get({kLanes}, e.b.getI1Type());
+  if (w.strides.back() <= kMostStride)
+    readings = e.stackBuffer(e.b.getI64Type(), 2 * kLanes);
 }
 
 /// A position inside a plane in all lanes; planes have fewer than 2^31 pixels.
@@ -48,69 +51,114 @@ PanelGather::Row PanelGather::makeRow(ArrayRef<Value> start, ArrayRef<Value> tap
   return {number, offset, inside};
 }
 
-/// Loads one row of a panel from a plane; lanes that are not inside become 0.
-Value PanelGather::loadRow(Value plane, Value first, const Row &row, Run run) {
+/// Gathers one row of the panel for every channel.
+void PanelGather::gatherRow(const Row &row) {
   Type f32 = e.b.getF32Type(), ptr = LLVM::LLVMPointerType::get(e.b.getContext());
   Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(f32s));
-  if (run == Run::contiguous)
-    return LLVM::MaskedLoadOp::create(e.b, f32s, e.address(f32, plane, first), row.inside, zero, 4u);
-  if (run == Run::scattered) {
+  forChannels(row.number, [&](Value plane) -> Value {
     Value pointers = LLVM::GEPOp::create(e.b, VectorType::get({kLanes}, ptr), f32, plane, ArrayRef<LLVM::GEPArg>{row.offset});
     return LLVM::masked_gather::create(e.b, f32s, pointers, row.inside, ValueRange{zero}, e.b.getI32IntegerAttr(4));
-  }
-  Value none = arith::ConstantOp::create(e.b, e.b.getZeroAttr(bools));
-  auto half = [&](int64_t number) -> Value {
-    SmallVector<int64_t> spreadLanes;
-    for (int64_t k = 0; k < kLanes; ++k)
-      spreadLanes.push_back(k % 2 ? kLanes : number * kLanes / 2 + k / 2);
-    Value mask = vector::ShuffleOp::create(e.b, row.inside, none, spreadLanes);
-    return LLVM::MaskedLoadOp::create(e.b, f32s, e.address(f32, plane, e.add(first, e.i64(number * kLanes))), mask, zero, 4u);
-  };
-  Value low = half(0), high = half(1);
-  return takeEvenLanes(e, low, high);
+  });
 }
 
-/// Gathers one row of the panel for every channel.
-void PanelGather::gatherChannels(const Row &row, Run run) {
+/// Stores what `load` gives for each channel's plane as row `tap` of its part of the panel.
+void PanelGather::forChannels(Value tap, function_ref<Value(Value plane)> load) {
   Type f32 = e.b.getF32Type();
   MLIRContext *context = e.b.getContext();
   Value plane = e.extent(graph::getNumElements(context, w.in)), taps = e.extent(graph::getNumElements(context, w.kernel));
-  Value first = arith::ExtSIOp::create(e.b, e.b.getI64Type(), vector::ExtractOp::create(e.b, row.offset, ArrayRef<int64_t>{0}).getResult());
   e.forEach(e.i64(0), channels, 1, [&](Value channel) {
-    Value values = loadRow(e.address(f32, image, e.mul(channel, plane)), first, row, run);
-    Value place = e.add(e.mul(channel, taps), row.number);
+    Value values = load(e.address(f32, image, e.mul(channel, plane))), place = e.add(e.mul(channel, taps), tap);
     LLVM::StoreOp::create(e.b, values, e.address(f32, target, e.mul(place, e.i64(pitch))), 4);
   });
 }
 
-void PanelGather::gatherTaps(ArrayRef<Value> start, UnitEmitter::Index tap, Value number) {
-  if (tap.size() < start.size()) {
-    Value size = e.extent(w.kernel[tap.size()]);
-    e.forEach(e.i64(0), size, 1, [&](Value k) {
-      UnitEmitter::Index next(tap);
-      next.push_back(k);
-      gatherTaps(start, next, e.add(e.mul(number, size), k));
-    });
-    return;
+/// Calls `body` with each tap of a window, in row-major order.
+void PanelGather::forTaps(function_ref<void(ArrayRef<Value> tap, Value number)> body, const UnitEmitter::Index &tap, Value number) {
+  if (tap.size() == w.kernel.size())
+    return body(tap, number ? number : e.i64(0));
+  Value size = e.extent(w.kernel[tap.size()]);
+  e.forEach(e.i64(0), size, 1, [&](Value k) {
+    UnitEmitter::Index next(tap);
+    next.push_back(k);
+    forTaps(body, next, number ? e.add(e.mul(number, size), k) : k);
+  });
+}
+
+/// The lowest `count` bits of an i64; `count` is clamped to what a panel reads.
+Value PanelGather::lowBits(Value count) {
+  Value bits = e.clamp(count, e.i64(0), e.i64(kLanes * w.strides.back()));
+  return e.sub(arith::ShLIOp::create(e.b, e.i64(1), bits), e.i64(1));
+}
+
+/// Where a tap of the lanes of a segment reads: as if its row reached to lane 0, and of the elements from there on those of its own lanes that lie inside.
+PanelGather::Reading PanelGather::read(const Segment &segment, ArrayRef<Value> tap) {
+  size_t last = w.out.size() - 1;
+  auto at = [&](size_t d, Value position) {
+    return e.add(e.sub(e.mul(position, e.i64(w.strides[d])), e.extent(w.pads[d])), e.mul(tap[d], e.i64(w.dilations[d])));
+  };
+  SmallVector<Value> line(last);
+  Value rest = segment.row, isInside = arith::ConstantIntOp::create(e.b, 1, 1), offset = e.i64(0);
+  for (size_t d = last; d-- > 0;) {
+    Value size = d > 0 ? e.maxSigned(e.extent(w.out[d]), e.i64(1)) : Value();
+    line[d] = at(d, size ? e.rem(rest, size) : rest);
+    rest = size ? e.floorDiv(rest, size) : rest;
+    isInside = arith::AndIOp::create(e.b, isInside, e.compare("ult", line[d], e.extent(w.in[d])));
   }
-  Row row = makeRow(start, tap, number);
-  int64_t stride = w.strides.back();
-  if (stride > 2)
-    return gatherChannels(row, Run::scattered);
-  Value first = vector::ExtractOp::create(e.b, row.offset, ArrayRef<int64_t>{0});
-  Value isStraight = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, row.offset, arith::AddIOp::create(e.b, splat(e, first), lanes(stride)));
-  Value all = vector::ReductionOp::create(e.b, vector::CombiningKind::AND, isStraight);
-  auto branch = scf::IfOp::create(e.b, all, true);
-  OpBuilder::InsertionGuard guard(e.b);
-  e.b.setInsertionPointToStart(branch.thenBlock());
-  gatherChannels(row, stride == 1 ? Run::contiguous : Run::everySecond);
-  e.b.setInsertionPointToStart(branch.elseBlock());
-  gatherChannels(row, Run::scattered);
+  for (size_t d = 0; d < last; ++d)
+    offset = e.add(e.mul(offset, e.extent(w.in[d])), line[d]);
+  Value stride = e.i64(w.strides[last]), width = e.extent(w.in[last]), first = e.mul(segment.begin, stride), column = e.sub(at(last, segment.column), first);
+  Value from = lowBits(e.maxSigned(first, e.sub(e.i64(0), column))), to = lowBits(e.minSigned(e.mul(segment.end, stride), e.sub(width, column)));
+  Value bits = arith::AndIOp::create(e.b, to, arith::XOrIOp::create(e.b, from, e.i64(-1)));
+  return {e.add(e.mul(offset, width), column), arith::SelectOp::create(e.b, isInside, bits, e.i64(0))};
+}
+
+/// Loads what a segment reads of a plane over `parts`, vectors that lie behind each other.
+SmallVector<Value> PanelGather::load(Value plane, const Reading &reading, ValueRange parts) {
+  SmallVector<Value> result;
+  for (auto [number, part] : llvm::enumerate(parts)) {
+    Value bits = arith::ShRUIOp::create(e.b, reading.bits, e.i64(static_cast<int64_t>(number) * kLanes));
+    Value mask = LLVM::BitcastOp::create(e.b, VectorType::get({kLanes}, e.b.getI1Type()), arith::TruncIOp::create(e.b, e.b.getIntegerType(kLanes), bits));
+    Value offset = e.add(reading.offset, e.i64(static_cast<int64_t>(number) * kLanes));
+    result.push_back(LLVM::MaskedLoadOp::create(e.b, f32s, e.address(e.b.getF32Type(), plane, offset), mask, part, 4u));
+  }
+  return result;
+}
+
+/// Gathers a panel whose first pixel is in the first segment; of what lies in the rows below, the readings of each tap wait in `readings`.
+void PanelGather::gatherSegments(Value firstPixel) {
+  Type i64 = e.b.getI64Type();
+  Value columns = e.maxSigned(e.extent(w.out.back()), e.i64(1)), row = e.floorDiv(firstPixel, columns), column = e.sub(firstPixel, e.mul(row, columns));
+  Value end = e.minSigned(e.i64(kLanes), e.sub(columns, column)), zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(f32s));
+  std::optional<int64_t> known = graph::getConstant(w.out.back());
+  bool isOne = known && *known > 0 && *known % kLanes == 0;
+  Value below = isOne ? Value() : e.floorDiv(e.add(e.sub(e.i64(kLanes), end), e.sub(columns, e.i64(1))), columns);
+  SmallVector<Value> none(static_cast<size_t>(w.strides.back()), zero);
+  forTaps([&](ArrayRef<Value> tap, Value number) {
+    Reading first = read({e.i64(0), end, row, column}, tap);
+    if (!isOne)
+      e.forEach(e.i64(0), below, 1, [&](Value k) {
+        Value begin = e.add(end, e.mul(k, columns));
+        Reading reading = read({begin, e.minSigned(e.i64(kLanes), e.add(begin, columns)), e.add(row, e.add(k, e.i64(1))), e.i64(0)}, tap);
+        e.store(i64, readings, e.mul(k, e.i64(2)), reading.offset);
+        e.store(i64, readings, e.add(e.mul(k, e.i64(2)), e.i64(1)), reading.bits);
+      });
+    forChannels(number, [&](Value plane) {
+      SmallVector<Value> parts = load(plane, first, none);
+      if (!isOne)
+        parts = e.forLoop(e.i64(0), below, 1, parts, [&](Value k, ValueRange carried) {
+          return load(plane, {e.load(i64, readings, e.mul(k, e.i64(2))), e.load(i64, readings, e.add(e.mul(k, e.i64(2)), e.i64(1)))}, carried);
+        });
+      return parts.size() == 1 ? parts[0] : takeEvenLanes(e, parts[0], parts[1]);
+    });
+  });
 }
 
 void PanelGather::emit(Value planes, Value count, Value firstPixel, Value to, int64_t rowPitch) {
   image = planes, channels = count, target = to, pitch = rowPitch;
-  gatherTaps(coordinates(firstPixel), {}, e.i64(0));
+  if (w.strides.back() <= kMostStride)
+    return gatherSegments(firstPixel);
+  SmallVector<Value> start = coordinates(firstPixel);
+  forTaps([&](ArrayRef<Value> tap, Value number) { gatherRow(makeRow(start, tap, number)); });
 }
 
 } // namespace onager

@@ -21,28 +21,39 @@ class PanelGather {
 public:
   PanelGather(UnitEmitter &e, GatherWindow window);
 
-  /// Gathers the 16 pixels from `firstPixel` on, numbered over all spatial dims, of `channels` planes that begin at `image`: tap t of channel c goes to
-  /// the 16 floats at target[(c * taps + t) * pitch], 0 outside of the plane. Pixels behind the last are copies of it or 0.
+  /// Gathers the 16 pixels from `firstPixel` on, a multiple of 16, numbered over all spatial dims, of `channels` planes that begin at `image`: tap t of
+  /// channel c goes to the 16 floats at target[(c * taps + t) * pitch], 0 outside of the plane. Pixels behind the last are any elements of it or 0.
   void emit(mlir::Value image, mlir::Value channels, mlir::Value firstPixel, mlir::Value target, int64_t pitch);
 
 private:
-  /// How the lanes of a panel's row lie in a channel's plane.
-  enum class Run { contiguous, everySecond, scattered };
   /// A row of a panel: where its lanes read in a plane, and which lie inside.
   struct Row {
     mlir::Value number, offset, inside;
+  };
+  /// Lanes [begin, end) of a panel, whose pixels follow each other in a row of the result from `column` on.
+  struct Segment {
+    mlir::Value begin, end, row, column;
+  };
+  /// What a tap reads: the place of the element of lane 0 in a plane, and one bit for each element from there on.
+  struct Reading {
+    mlir::Value offset, bits;
   };
   mlir::Value spread(mlir::Value x);
   mlir::Value lanes(int64_t step = 1);
   llvm::SmallVector<mlir::Value> coordinates(mlir::Value firstPixel);
   Row makeRow(llvm::ArrayRef<mlir::Value> start, llvm::ArrayRef<mlir::Value> tap, mlir::Value number);
-  mlir::Value loadRow(mlir::Value plane, mlir::Value first, const Row &row, Run run);
-  void gatherChannels(const Row &row, Run run);
-  void gatherTaps(llvm::ArrayRef<mlir::Value> start, UnitEmitter::Index tap, mlir::Value number);
+  void gatherRow(const Row &row);
+  void forChannels(mlir::Value tap, llvm::function_ref<mlir::Value(mlir::Value plane)> load);
+  void forTaps(llvm::function_ref<void(llvm::ArrayRef<mlir::Value> tap, mlir::Value number)> body, const UnitEmitter::Index &tap = {}, mlir::Value number = {});
+  mlir::Value lowBits(mlir::Value count);
+  Reading read(const Segment &segment, llvm::ArrayRef<mlir::Value> tap);
+  llvm::SmallVector<mlir::Value> load(mlir::Value plane, const Reading &reading, mlir::ValueRange parts);
+  void gatherSegments(mlir::Value firstPixel);
 
   UnitEmitter &e;
   GatherWindow w;
-  mlir::VectorType f32s, bools;
+  mlir::VectorType f32s;
+  mlir::Value readings; ///< on the stack: offset and bits of each segment behind the first
   mlir::Value image, channels, target; ///< of the panel that is gathered
   int64_t pitch = 0;
 };
