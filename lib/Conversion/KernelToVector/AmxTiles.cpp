@@ -47,7 +47,7 @@ struct ProductBuilder {
   /// Prefetches the tile that is kStepsAhead behind one of weights.
   void fetch(Value address) {
     for (int64_t row = 0; row < kAmxRows; ++row)
-      LLVM::Prefetch::create(b, at(address, number(kStepsAhead * kAmxPanelTiles * kTileBytes + row * kAmxBytes)), /*rw=*/0, /*hint=*/2, /*cache=*/1);
+      prefetch(b, at(address, number(kStepsAhead * kAmxPanelTiles * kTileBytes + row * kAmxBytes)), CacheLevel::second);
   }
 
   /// One step of kAmxBytes.

@@ -29,7 +29,7 @@ bool BlockPanels::hasByteZeros() const { return s.zeros && getStored(s.zeros).is
 
 Value BlockPanels::splat(Value scalar) { return vector::BroadcastOp::create(e.b, VectorType::get({kPanelWidth}, scalar.getType()), scalar); }
 
-void BlockPanels::prefetch(Value address) { LLVM::Prefetch::create(e.b, address, /*rw=*/0, /*hint=*/3, /*cache=*/1); }
+void BlockPanels::prefetch(Value address) { onager::prefetch(e.b, address, CacheLevel::first); }
 
 Value BlockPanels::getPanel(Value panel) { return e.address(e.b.getI8Type(), packed, e.mul(panel, e.i64(getPanelBytes()))); }
 

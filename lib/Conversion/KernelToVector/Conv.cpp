@@ -144,7 +144,7 @@ struct ConvEmitter {
       Value first = e.add(e.add(e.mul(e.add(plane, i), pixels), pixel), e.i64(s.width));
       for (Value base : bases)
         for (int64_t line = 0; line < s.width; line += kLanes)
-          LLVM::Prefetch::create(e.b, e.address(f32, e.getBuffer(base), e.add(first, e.i64(line))), /*rw=*/0, /*hint=*/3, /*cache=*/1);
+          prefetch(e.b, e.address(f32, e.getBuffer(base), e.add(first, e.i64(line))), CacheLevel::first);
     });
   }
 

@@ -84,7 +84,7 @@ struct KernelBuilder {
     for (int64_t k = 0; k < steps * kTileVectors; ++k) {
       columns.push_back(v.load(type, v.at(panel, k * width)));
       if (v.layout.isBf16 && k * width % kLineBytes == 0)
-        LLVM::Prefetch::create(b, v.at(panel, kBytesAhead + k * width), /*rw=*/0, /*hint=*/2, /*cache=*/1);
+        prefetch(b, v.at(panel, kBytesAhead + k * width), CacheLevel::second);
     }
     for (int64_t half = 0; half < v.layout.getHalves(); ++half)
       for (int64_t row = 0; row < rows; ++row)

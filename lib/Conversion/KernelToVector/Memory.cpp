@@ -93,4 +93,9 @@ Value UnitEmitter::stackBuffer(Type type, int64_t count) {
   return LLVM::AllocaOp::create(b, LLVM::LLVMPointerType::get(b.getContext()), memoryType(type), i64(count), 64);
 }
 
+void prefetch(ImplicitLocOpBuilder &b, Value address, CacheLevel level) {
+  // LLVM's hint counts locality: 3 is to be kept in all levels.
+  LLVM::Prefetch::create(b, address, /*rw=*/0, /*hint=*/level == CacheLevel::first ? 3 : 2, /*cache=*/1);
+}
+
 } // namespace onager

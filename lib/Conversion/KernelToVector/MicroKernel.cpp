@@ -69,12 +69,12 @@ struct TileBuilder {
       Value offset = plus(times(panelStride, j), arith::MulIOp::create(b, k, step));
       columns.push_back(LLVM::LoadOp::create(b, lanes, at(panel, offset), 4));
       if (form.looksAhead && (form.looksAtPanels || j == 0))
-        LLVM::Prefetch::create(b, at(ahead, plus(times(panelStride, j), arith::MulIOp::create(b, k, aheadStep))), /*rw=*/0, /*hint=*/2, /*cache=*/1);
+        prefetch(b, at(ahead, plus(times(panelStride, j), arith::MulIOp::create(b, k, aheadStep))), CacheLevel::second);
       else if (rows >= kFewestRowsToPrefetch && !form.looksAhead)
-        LLVM::Prefetch::create(b, at(panel, plus(offset, times(step, kPrefetchSteps))), /*rw=*/0, /*hint=*/3, /*cache=*/1);
+        prefetch(b, at(panel, plus(offset, times(step, kPrefetchSteps))), CacheLevel::first);
     }
     if (form.isTransposed && rows >= kFewestRowsToPrefetch)
-      LLVM::Prefetch::create(b, at(a, plus(arith::MulIOp::create(b, plus(k, c(kRowPrefetchSteps)), rowStride), c(rows - 1))), /*rw=*/0, /*hint=*/3, /*cache=*/1);
+      prefetch(b, at(a, plus(arith::MulIOp::create(b, plus(k, c(kRowPrefetchSteps)), rowStride), c(rows - 1))), CacheLevel::first);
     for (int64_t i = 0; i < rows; ++i) {
       Value offset = form.isTransposed ? plus(arith::MulIOp::create(b, k, rowStride), c(i)) : plus(times(rowStride, i), k);
       Value scalar = LLVM::LoadOp::create(b, b.getF32Type(), at(a, offset), 4);

@@ -131,7 +131,7 @@ struct SeparableEmitter {
                               : LLVM::MaskedLoadOp::create(e.b, f32s, from, masks.getMask(e.sub(band.pixels, pixel)), zero, 4u).getResult();
         LLVM::StoreOp::create(e.b, values, to, 4);
         if (isFull && s.isFar)
-          LLVM::Prefetch::create(e.b, at(from, e.i64(kGatheredPanels * kLanes)), /*rw=*/0, /*hint=*/3, /*cache=*/1);
+          prefetch(e.b, at(from, e.i64(kGatheredPanels * kLanes)), CacheLevel::first);
       });
     });
   }

@@ -162,6 +162,10 @@ private:
   friend struct ScopeGuard;
 };
 
+enum class CacheLevel { first, second };
+/// Fetches the line of an address, which need not be readable, for reading.
+void prefetch(mlir::ImplicitLocOpBuilder &b, mlir::Value address, CacheLevel level);
+
 /// Emits one element of the result of `op`. The table in Elements.cpp names one function per operation.
 using OpElementFn = mlir::Value (*)(UnitEmitter &, mlir::Operation *, unsigned result, llvm::ArrayRef<mlir::Value> index);
 OpElementFn lookupElement(mlir::Operation *op);

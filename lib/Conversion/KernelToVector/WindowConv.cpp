@@ -101,15 +101,20 @@ struct WindowEmitter {
     return {image, group, first, e.sub(end, first), at(e.getBuffer(s.op.getX()), e.mul(channel, plane))};
   }
 
-  /// Copies the lines under a band, zeros around them.
+  /// Writes the padding that all bands have beside their lines.
+  void clear() { copies.fill(planes, e.mul(e.i64(s.channels), pitch), e.constant(e.b.getF32Type(), 0)); }
+
+  /// Copies the lines under a band, lines of zeros above and below the image.
   void copyLines(const Band &band) {
     Value lines = e.add(band.rows, e.i64(s.getSpan() - 1)), plane = e.mul(e.extent(s.inRows), e.extent(s.inColumns));
     Value zero = e.constant(e.b.getF32Type(), 0), top = e.sub(e.extent(s.top), band.first);
+    Value above = e.clamp(top, e.i64(0), lines), below = e.clamp(e.add(top, e.extent(s.inRows)), above, lines);
     e.forEach(e.i64(0), e.i64(s.channels), 1, [&](Value channel) {
       Plane source{at(band.input, e.mul(channel, plane)), e.extent(s.inRows), e.extent(s.inColumns), e.extent(s.inColumns)};
       Plane target{at(planes, e.mul(channel, pitch)), lines, padded, padded};
-      copies.fill(target.base, pitch, zero);
+      copies.fill(target.base, e.mul(above, padded), zero);
       copies.copyInside(source, target, top, e.extent(s.left));
+      copies.fill(at(target.base, e.mul(below, padded)), e.mul(e.sub(lines, below), padded), zero);
     });
   }
 
@@ -146,6 +151,7 @@ struct WindowEmitter {
 
   void emit() {
     Value blocks = e.i64(s.blocks);
+    clear();
     e.forEach(e.begin, e.end, 1, [&](Value item) {
       Value block = e.rem(item, blocks);
       Band band = makeBand(e.floorDiv(item, blocks));

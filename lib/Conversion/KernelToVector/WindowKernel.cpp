@@ -41,7 +41,7 @@ struct WindowBuilder {
     Value a = entry->getArgument(0), rowStride = entry->getArgument(1);
     SmallVector<Value> next(sums);
     for (int64_t j = 0; j < panels; ++j)
-      LLVM::Prefetch::create(b, at(line, c((panels + j) * kLanes)), /*rw=*/0, /*hint=*/3, /*cache=*/1);
+      prefetch(b, at(line, c((panels + j) * kLanes)), CacheLevel::first);
     Value first = at(a, times(number, c(taps)));
     for (int64_t tap = 0; tap < taps; ++tap) {
       SmallVector<Value> columns;
