@@ -83,7 +83,9 @@ def main() -> int:
         results = run_tasks(try_seed, list(batch), keep=True)
         for tried, result in results.items():
             counts[result[0]] += 1
-            if result[0] not in ("same", "refused"):
+            if result[0] == "refused":
+                print(f"seed {tried}: refused: {result[1]}", flush=True)
+            elif result[0] != "same":
                 print(explain(tried, result, not options.no_shrink), flush=True)
         # A graph that is repeated by its seed is none of the next.
         if options.seed is None:

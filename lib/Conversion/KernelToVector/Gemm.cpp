@@ -1,8 +1,7 @@
 // Matrix products: tiles of 12 x 32 (AVX-512) computed into a small buffer on the stack, where the epilogue picks them up.
 //
 // Work items: (batch, pair of panels, block of rows), rows innermost, so that one share walks the rows of a panel pair while it is in cache. Where there
-// is a single row, a share takes several of its pairs at once: memory is read in more streams then, and a row of many vectors hides the latency of its
-// chains.
+// is a single row, a share takes several of its pairs at once: chains of many vectors hide their latency. Large weights come in one stream, panel by panel.
 // Leading dims of the left operand join its rows where the right operand has none. Where one block holds all rows, and more than a tile has, long sums are
 // cut into runs whose part of the panels stays in the first-level cache: panels are read once then, from memory, and each tile fetches a part of the run
 // that comes next. The products of all rows lie in the buffer, or the result, meanwhile.
@@ -79,10 +78,17 @@ struct GemmEmitter {
     return index;
   }
 
-  void emitTile(ArrayRef<Value> batch, Value a, Value panel, Value row, Value column, int64_t rows, int64_t panels, Value columns, bool ragged) {
+  /// Whether the right operand is too large to be found in the second-level cache.
+  bool comesFromMemory() {
+    std::optional<int64_t> floats = graph::getConstant(graph::getNumElements(e.b.getContext(), graph::getDims(shape.op.getPacked())));
+    return floats && *floats * 4 > 2 * e.options.target.l2Bytes;
+  }
+
+  void emitTile(ArrayRef<Value> batch, Value a, Value panel, Value row, Value column, int64_t rows, int64_t panels, Value columns, bool ragged, bool isOneStream = false) {
     Type f32 = e.b.getF32Type();
     Value depth = e.extent(shape.depth), stride = e.extent(shape.columns);
     TileOperands t{e.address(f32, a, e.mul(row, depth)), depth, panel, e.mul(depth, e.i64(kernel::kPanelWidth)), tile, e.i64(width), depth};
+    t.isOneStream = isOneStream;
     if (direct && !ragged) {
       t.c = e.address(f32, e.getResultBuffer(0), e.linearize(indexOf(batch, row, column), graph::getDims(shape.op.getResult())));
       t.columnStride = stride;
@@ -173,7 +179,7 @@ struct GemmEmitter {
       Value last = e.add(first, e.mul(e.floorDiv(e.maxSigned(e.i64(0), e.sub(full, first)), e.i64(pairs)), e.i64(pairs)));
       e.forEach(first, last, pairs, [&](Value pair) {
         Value column = e.mul(pair, e.i64(width)), panel = e.address(e.b.getF32Type(), packed, e.mul(column, e.extent(shape.depth)));
-        emitTile(batch, a, panel, e.i64(0), column, 1, pairs * width / kernel::kPanelWidth, e.i64(pairs * width), false);
+        emitTile(batch, a, panel, e.i64(0), column, 1, pairs * width / kernel::kPanelWidth, e.i64(pairs * width), false, comesFromMemory());
       });
       first = last;
     }

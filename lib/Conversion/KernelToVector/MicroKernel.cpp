@@ -19,6 +19,9 @@ static constexpr int64_t kPrefetchSteps = 32, kFewestRowsToPrefetch = 4;
 /// Steps of the sum that rows of a transposed operand are prefetched ahead: each step reads another line, often one that another core wrote last.
 static constexpr int64_t kRowPrefetchSteps = 24;
 
+/// Registers of sums of a single row in one panel: as many multiply-adds as a processor has under way.
+static constexpr int64_t kRowRegisters = 8;
+
 /// Multiply-adds of vectors, one a cycle, that take as long as memory to answer; tiles ahead at most.
 static constexpr int64_t kFewestAhead = 1024, kMostTilesAhead = 8;
 
@@ -33,9 +36,10 @@ struct TileForm {
   bool isTransposed, accumulates;
   bool looksAhead;    ///< floats to prefetch and their distance are arguments
   bool looksAtPanels; ///< they lie in as many panels
-
+  bool isOneStream;
   std::string getSuffix() const {
-    return std::string(isStrided ? "_strided" : "") + (isTransposed ? "_transposed" : "") + (accumulates ? "_added" : "") + (looksAhead ? looksAtPanels ? "_ahead_panels" : "_ahead" : "");
+    return std::string(isStrided ? "_strided" : "") + (isTransposed ? "_transposed" : "") + (accumulates ? "_added" : "") + (looksAhead ? looksAtPanels ? "_ahead_panels" : "_ahead" : "") +
+           (isOneStream ? "_stream" : "");
   }
 };
 
@@ -85,8 +89,47 @@ struct TileBuilder {
     return next;
   }
 
-  void build() {
-    b.setInsertionPointToStart(entry);
+  using Step = function_ref<SmallVector<Value>(Value k, ValueRange carried)>;
+
+  SmallVector<Value> sumUp(Value from, Value to, int64_t by, ValueRange sums, Step body) {
+    auto loop = scf::ForOp::create(b, from, to, c(by), sums);
+    forbidUnrolling(loop);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    scf::YieldOp::create(b, body(loop.getInductionVar(), loop.getRegionIterArgs()));
+    return loop.getResults();
+  }
+
+  /// The products of a single row with one panel, of sum indices k + chain in a chain each.
+  Value sumPanel(Value panel, int64_t chains) {
+    Value depth = entry->getArgument(6), zero = arith::ConstantOp::create(b, b.getZeroAttr(lanes));
+    auto add = [&](Value k, Value sum) -> Value {
+      Value row = vector::BroadcastOp::create(b, lanes, LLVM::LoadOp::create(b, b.getF32Type(), at(entry->getArgument(0), k), 4));
+      return vector::FMAOp::create(b, row, LLVM::LoadOp::create(b, lanes, at(panel, times(k, kLanes)), 4), sum);
+    };
+    Value whole = times(arith::DivUIOp::create(b, depth, c(chains)), chains);
+    SmallVector<Value> sums = sumUp(c(0), whole, chains, SmallVector<Value>(static_cast<size_t>(chains), zero), [&](Value k, ValueRange carried) {
+      SmallVector<Value> next;
+      for (auto [chain, sum] : llvm::enumerate(carried))
+        next.push_back(add(plus(k, c(static_cast<int64_t>(chain))), sum));
+      return next;
+    });
+    for (size_t half = sums.size() / 2; half >= 1; half /= 2)
+      for (size_t i = 0; i < half; ++i)
+        sums[i] = arith::AddFOp::create(b, sums[i], sums[i + half]);
+    return sumUp(whole, depth, 1, sums[0], [&](Value k, ValueRange carried) { return SmallVector<Value>{add(k, carried[0])}; })[0];
+  }
+
+  void buildRow(int64_t chains) {
+    auto loop = scf::ForOp::create(b, c(0), c(panels), c(1));
+    forbidUnrolling(loop);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    Value j = loop.getInductionVar(), sums = sumPanel(at(entry->getArgument(2), arith::MulIOp::create(b, j, entry->getArgument(3))), chains);
+    LLVM::StoreOp::create(b, sums, at(entry->getArgument(4), times(j, kLanes)), 4);
+  }
+
+  void buildTile() {
     unsigned next = 7;
     step = form.isStrided ? entry->getArgument(next++) : c(kLanes);
     if (form.looksAhead) {
@@ -97,14 +140,17 @@ struct TileBuilder {
     forTile([&](int64_t number, Value place) {
       sums[number] = form.accumulates ? LLVM::LoadOp::create(b, lanes, place, 4).getResult() : arith::ConstantOp::create(b, b.getZeroAttr(lanes)).getResult();
     });
-    auto loop = scf::ForOp::create(b, c(0), entry->getArgument(6), c(1), sums);
-    forbidUnrolling(loop);
-    {
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointToStart(loop.getBody());
-      scf::YieldOp::create(b, advance(loop.getInductionVar(), loop.getRegionIterArgs()));
-    }
-    forTile([&](int64_t number, Value place) { LLVM::StoreOp::create(b, loop.getResult(number), place, 4); });
+    sums = sumUp(c(0), entry->getArgument(6), 1, sums, [&](Value k, ValueRange carried) { return advance(k, carried); });
+    forTile([&](int64_t number, Value place) { LLVM::StoreOp::create(b, sums[number], place, 4); });
+  }
+
+  void build(int64_t vectorBytes) {
+    b.setInsertionPointToStart(entry);
+    int64_t registers = std::max<int64_t>(lanes.getNumElements() * 4 / vectorBytes, 1);
+    if (form.isOneStream)
+      buildRow(std::max<int64_t>(kRowRegisters / registers, 1));
+    else
+      buildTile();
     func::ReturnOp::create(b);
   }
 };
@@ -118,7 +164,7 @@ func::FuncOp getMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, int64_
   if (form.looksAhead)
     types.append({ptr, i64});
   return getSharedFunction(e, name, types, [&](Block *entry) {
-    TileBuilder{ImplicitLocOpBuilder(e.b.getLoc(), e.b), rows, panels, VectorType::get({lanes}, e.b.getF32Type()), entry, form}.build();
+    TileBuilder{ImplicitLocOpBuilder(e.b.getLoc(), e.b), rows, panels, VectorType::get({lanes}, e.b.getF32Type()), entry, form}.build(e.options.target.vectorBytes);
   });
 }
 
@@ -132,7 +178,7 @@ void TileOperands::lookAtPlanes(UnitEmitter &e, int64_t width, int64_t operation
 }
 
 void callMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, const TileOperands &t, int64_t lanes) {
-  TileForm form{static_cast<bool>(t.step), t.isTransposed, t.accumulates, static_cast<bool>(t.ahead), t.ahead && t.looksAtPanels};
+  TileForm form{static_cast<bool>(t.step), t.isTransposed, t.accumulates, static_cast<bool>(t.ahead), t.ahead && t.looksAtPanels, t.isOneStream};
   func::FuncOp callee = getMicroKernel(e, rows, panels, lanes, form);
   SmallVector<Value> operands{t.a, t.rowStride, t.b, t.panelStride, t.c, t.columnStride, t.depth};
   if (t.step)

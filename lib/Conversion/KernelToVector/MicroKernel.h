@@ -24,6 +24,10 @@ struct TileOperands {
   mlir::Value aheadStep = {};
   bool looksAtPanels = false; ///< prefetches ahead[j * panelStride + k * aheadStep] for each panel j
 
+  /// A single row takes its panels one after the other, each in several chains whose sums are added: weights come from memory in one stream. Goes with none
+  /// of the above but strides.
+  bool isOneStream = false;
+
   /// Where b is planes, `step` apart: prefetches what tiles further on read of each, so far ahead that memory has answered when they come. A tile has `width`
   /// pixels and takes `operations` multiply-adds of vectors.
   void lookAtPlanes(UnitEmitter &e, int64_t width, int64_t operations);
