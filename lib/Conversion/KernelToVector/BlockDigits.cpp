@@ -17,11 +17,9 @@ static constexpr int64_t kLanes = kernel::kPanelWidth, kDigits = 3, kDigitBits =
 static constexpr int64_t kLongestChunk = 128;
 /// Words of a chunk in scratch, and which of them is its scale.
 static constexpr int64_t kChunkWords = 4, kScaleWord = 3;
-/// Products of rows and panels that a tile takes: three sums each, which have to hide the latency of products of bytes.
-static constexpr int64_t kTileProducts = 4;
 /// Steps that are written out at a time.
 static constexpr int64_t kMostSteps = 8;
-/// Bytes of weights and blocks of their numbers that are prefetched ahead in each panel: panels cross the pages of a file soon, where the processor stops.
+/// Bytes of weights and blocks of their numbers that are prefetched ahead: panels cross the pages of a file soon, where the processor stops.
 static constexpr int64_t kPrefetchBytes = 2048, kPrefetchBlocks = 16;
 
 // The bits of f32.
@@ -47,8 +45,6 @@ BlockDigits::BlockDigits(UnitEmitter &e, const BlockShape &shape, BlockPanels &w
   numbers = getByteAddress(e, scratch, e.i64(getDigitBytes(s, mostRows)));
   rowScales = getByteAddress(e, numbers, e.i64(getChunkBytes(s, mostRows)));
 }
-
-int64_t BlockDigits::getPanels(int64_t rows) { return std::max<int64_t>(1, kTileProducts / rows); }
 
 Value BlockDigits::word(int64_t value) { return arith::ConstantIntOp::create(e.b, value, 32); }
 Value BlockDigits::asFloat(Value bits) { return arith::BitcastOp::create(e.b, e.b.getF32Type(), bits); }
@@ -125,58 +121,43 @@ void BlockDigits::convertChunk(Value x, Value row, Value number, Value rowExpone
   e.store(e.b.getF32Type(), numbers, e.add(place, e.i64(kScaleWord)), power(sub(sub(exponent, rowExponent), word(kNumberBits))));
 }
 
-/// Rows and panels whose sums are in registers at a time. Sums are in the order rows, panels, digits.
+/// Rows whose sums with a panel are in registers at a time, in the order rows, digits.
 struct BlockDigits::Tile {
-  Values rows;   ///< numbers of the rows
-  Values panels; ///< numbers of the panels, and where they begin
-  Values begins;
+  Values rows; ///< numbers of the rows
+  Value panel; ///< number of the panel, and where it begins
+  Value begin;
 };
 
 /// Sums that begin with -z times the digits' sum.
 BlockDigits::Values BlockDigits::startSums(const Tile &tile, Value number, Value block) {
-  Values sums(tile.rows.size() * tile.panels.size() * kDigits, arith::ConstantOp::create(e.b, e.b.getZeroAttr(weights.words)));
+  Values sums(tile.rows.size() * kDigits, arith::ConstantOp::create(e.b, e.b.getZeroAttr(weights.words)));
   if (!weights.hasByteZeros())
     return sums;
   auto pairs = VectorType::get({2 * kLanes}, e.b.getI16Type());
   auto asPairs = [&](Value words) { return vector::BitCastOp::create(e.b, pairs, words); };
   size_t next = 0;
-  Values zeros;
-  for (Value panel : tile.panels)
-    zeros.push_back(asPairs(weights.loadByteZeros(panel, block)));
+  Value zeros = asPairs(weights.loadByteZeros(tile.panel, block));
   for (Value row : tile.rows)
-    for (Value zero : zeros)
-      for (int64_t digit = 0; digit < kDigits; ++digit) {
-        Value sum = weights.splat(e.load(e.b.getI32Type(), numbers, e.add(getPlace(row, number), e.i64(digit))));
-        sums[next++] = LLVM::CallIntrinsicOp::create(e.b, weights.words, e.b.getStringAttr("llvm.x86.avx512.pmaddw.d.512"), ValueRange{zero, asPairs(sum)}).getResult(0);
-      }
+    for (int64_t digit = 0; digit < kDigits; ++digit) {
+      Value sum = weights.splat(e.load(e.b.getI32Type(), numbers, e.add(getPlace(row, number), e.i64(digit))));
+      sums[next++] = LLVM::CallIntrinsicOp::create(e.b, weights.words, e.b.getStringAttr("llvm.x86.avx512.pmaddw.d.512"), ValueRange{zeros, asPairs(sum)}).getResult(0);
+    }
   return sums;
-}
-
-/// Where to prefetch, as far behind the first of a panel as a position and a distance say. Behind the panels' end come the next ones, behind the last of them.
-Value BlockDigits::lookAhead(const Tile &tile, Value position, int64_t distance, int64_t end) {
-  Value ahead = e.add(position, e.i64(distance)), further = e.i64(end * static_cast<int64_t>(tile.panels.size() - 1));
-  return arith::SelectOp::create(e.b, e.compare("slt", ahead, e.i64(end)), ahead, e.add(ahead, further));
 }
 
 /// Adds the products of a step; `step` is in bytes of the panels.
 void BlockDigits::advance(const Tile &tile, Value number, Value step, Values &sums) {
   int64_t stepBytes = kLanes * kernel::kQuad;
   Value inChunk = e.mul(e.floorDiv(step, e.i64(stepBytes)), e.i64(s.getStepNumbers())), at = e.mul(number, e.i64(chunk / s.getStepNumbers() * stepBytes));
-  Value ahead = lookAhead(tile, at, kPrefetchBytes, weights.getPanelBytes());
-  SmallVector<Value, 2> quads[kTileProducts];
-  for (auto [p, begin] : llvm::enumerate(tile.begins)) {
-    quads[p] = weights.split(weights.loadStep(getByteAddress(e, getByteAddress(e, begin, at), step)));
-    weights.prefetch(getByteAddress(e, getByteAddress(e, begin, ahead), step));
-  }
-  for (size_t quad = 0; quad < quads[0].size(); ++quad)
+  Value place = getByteAddress(e, getByteAddress(e, tile.begin, at), step);
+  // Panels follow each other: behind a panel's end comes the next one.
+  weights.prefetch(getByteAddress(e, place, e.i64(kPrefetchBytes)));
+  for (auto [quad, bytes] : llvm::enumerate(weights.split(weights.loadStep(place))))
     for (auto [i, row] : llvm::enumerate(tile.rows))
       for (int64_t digit = 0; digit < kDigits; ++digit) {
-        Value place = getByteAddress(e, getDigits(row, digit, number), e.add(inChunk, e.i64(static_cast<int64_t>(quad) * kernel::kQuad)));
-        Value x = vectors.spread(vectors.load(e.b.getI32Type(), place, 4));
-        for (size_t p = 0; p < tile.panels.size(); ++p) {
-          Value &sum = sums[(i * tile.panels.size() + p) * kDigits + static_cast<size_t>(digit)];
-          sum = vectors.multiplyAdd(sum, quads[p][quad], x);
-        }
+        Value source = getByteAddress(e, getDigits(row, digit, number), e.add(inChunk, e.i64(static_cast<int64_t>(quad) * kernel::kQuad)));
+        Value &sum = sums[i * kDigits + static_cast<size_t>(digit)];
+        sum = vectors.multiplyAdd(sum, bytes, vectors.spread(vectors.load(e.b.getI32Type(), source, 4)));
       }
 }
 
@@ -194,47 +175,36 @@ BlockDigits::Values BlockDigits::sumChunk(const Tile &tile, Value number, Value 
 }
 
 BlockDigits::Values BlockDigits::addChunk(const Tile &tile, Value number, ValueRange totals) {
-  Value block = chunk == s.block ? number : e.floorDiv(number, e.i64(s.block / chunk)), ahead = lookAhead(tile, block, kPrefetchBlocks, s.blocks);
+  Value block = chunk == s.block ? number : e.floorDiv(number, e.i64(s.block / chunk));
   Values sums = sumChunk(tile, number, block), next;
   Value shift = weights.splat(word(kDigitBits)), radix = weights.splat(e.constant(e.b.getF32Type(), 1 << kDigitBits));
   auto toFloat = [&](Value integers) -> Value { return arith::SIToFPOp::create(e.b, weights.floats, integers); };
   auto multiplyAdd = [&](Value a, Value c, Value sum) -> Value { return vector::FMAOp::create(e.b, a, c, sum); };
-  Values scales;
-  for (Value panel : tile.panels) {
-    scales.push_back(weights.loadScales(panel, block));
-    weights.prefetchNumbers(panel, ahead);
-  }
+  Value scales = weights.loadScales(tile.panel, block);
+  weights.prefetchNumbers(tile.panel, e.add(block, e.i64(kPrefetchBlocks)));
   for (auto [i, row] : llvm::enumerate(tile.rows)) {
     Value place = getPlace(row, number), quantum = weights.splat(e.load(e.b.getF32Type(), numbers, e.add(place, e.i64(kScaleWord))));
-    for (auto [p, panel] : llvm::enumerate(tile.panels)) {
-      size_t first = (i * tile.panels.size() + p) * kDigits;
-      Value upper = arith::AddIOp::create(e.b, arith::ShLIOp::create(e.b, sums[first + 2], shift), sums[first + 1]);
-      Value sum = multiplyAdd(toFloat(upper), radix, toFloat(sums[first]));
-      if (!weights.hasByteZeros()) {
-        Value all = weights.splat(e.load(e.b.getF32Type(), numbers, place));
-        sum = multiplyAdd(arith::NegFOp::create(e.b, all), weights.loadZeros(panel, block), sum);
-      }
-      next.push_back(multiplyAdd(sum, arith::MulFOp::create(e.b, scales[p], quantum), totals[i * tile.panels.size() + p]));
+    size_t first = i * kDigits;
+    Value upper = arith::AddIOp::create(e.b, arith::ShLIOp::create(e.b, sums[first + 2], shift), sums[first + 1]);
+    Value sum = multiplyAdd(toFloat(upper), radix, toFloat(sums[first]));
+    if (!weights.hasByteZeros()) {
+      Value all = weights.splat(e.load(e.b.getF32Type(), numbers, place));
+      sum = multiplyAdd(arith::NegFOp::create(e.b, all), weights.loadZeros(tile.panel, block), sum);
     }
+    next.push_back(multiplyAdd(sum, arith::MulFOp::create(e.b, scales, quantum), totals[i]));
   }
   return next;
 }
 
-void BlockDigits::multiply(Value row, int64_t rows, ArrayRef<Value> panels, Value place, int64_t width) {
-  Tile tile;
+void BlockDigits::multiply(Value row, int64_t rows, Value panel, Value place, int64_t width) {
+  Tile tile{{}, panel, weights.getPanel(panel)};
   for (int64_t i = 0; i < rows; ++i)
     tile.rows.push_back(e.add(row, e.i64(i)));
-  tile.panels.assign(panels.begin(), panels.end());
-  for (Value panel : panels)
-    tile.begins.push_back(weights.getPanel(panel));
-  Values zero(tile.rows.size() * panels.size(), arith::ConstantOp::create(e.b, e.b.getZeroAttr(weights.floats)));
+  Values zero(tile.rows.size(), arith::ConstantOp::create(e.b, e.b.getZeroAttr(weights.floats)));
   Values totals = e.forLoop(e.i64(0), e.i64(getChunks()), 1, zero, [&](Value number, ValueRange running) { return addChunk(tile, number, running); });
-  for (size_t i = 0; i < tile.rows.size(); ++i) {
-    Value scale = weights.splat(e.load(e.b.getF32Type(), rowScales, tile.rows[i]));
-    for (size_t p = 0; p < panels.size(); ++p) {
-      Value total = arith::MulFOp::create(e.b, totals[i * panels.size() + p], scale);
-      LLVM::StoreOp::create(e.b, total, e.address(e.b.getF32Type(), place, e.i64(static_cast<int64_t>(i) * width + static_cast<int64_t>(p) * kLanes)), 4);
-    }
+  for (auto [i, total] : llvm::enumerate(totals)) {
+    Value scale = weights.splat(e.load(e.b.getF32Type(), rowScales, tile.rows[i])), to = e.address(e.b.getF32Type(), place, e.i64(static_cast<int64_t>(i) * width));
+    LLVM::StoreOp::create(e.b, arith::MulFOp::create(e.b, total, scale), to, 4);
   }
 }
 

@@ -34,10 +34,9 @@ public:
 
   /// Converts rows. Returns an i1: all numbers are finite. If not, there is nothing to multiply.
   mlir::Value convert(const BlockRows &x);
-  /// Writes the products of `rows` rows from `row` on with neighbouring panels to tile[row][panel][16], whose rows are `width` floats.
-  void multiply(mlir::Value row, int64_t rows, llvm::ArrayRef<mlir::Value> panels, mlir::Value tile, int64_t width);
-  /// Panels that rows are multiplied with at a time: sums fill the registers.
-  static int64_t getPanels(int64_t rows);
+  /// Writes the products of `rows` rows from `row` on with a panel to tile[row][16], whose rows are `width` floats. One panel is read at a time: weights, which
+  /// follow each other in memory, come in one stream.
+  void multiply(mlir::Value row, int64_t rows, mlir::Value panel, mlir::Value tile, int64_t width);
 
 private:
   using Values = llvm::SmallVector<mlir::Value>;
@@ -52,7 +51,6 @@ private:
   void convertChunk(mlir::Value x, mlir::Value row, mlir::Value number, mlir::Value rowExponent);
   mlir::Value getDigits(mlir::Value row, int64_t digit, mlir::Value number);
   Values startSums(const Tile &tile, mlir::Value number, mlir::Value block);
-  mlir::Value lookAhead(const Tile &tile, mlir::Value position, int64_t distance, int64_t end);
   void advance(const Tile &tile, mlir::Value number, mlir::Value step, Values &sums);
   Values sumChunk(const Tile &tile, mlir::Value number, mlir::Value block);
   Values addChunk(const Tile &tile, mlir::Value number, mlir::ValueRange totals);

@@ -23,7 +23,7 @@ using Index = UnitEmitter::Index;
 constexpr int64_t kLanes = kernel::kPanelWidth;
 /// Rows up to which reading weights as bytes, or widening them in registers, beats panels of f32, and rows of one tile of either.
 constexpr int64_t kFewDigitRows = 32, kFewWidenedRows = 8, kTileRows = 4;
-/// Panels of a group that bytes are read of: their streams keep the memory busy.
+/// Panels of a group that bytes are read of: what follows a product takes them together.
 constexpr int64_t kDigitPanels = 4;
 /// Sums of widened weights that hide the latency of multiply-adds.
 constexpr size_t kWidenedChains = 4;
@@ -189,10 +189,8 @@ struct BlockGemmEmitter {
   }
 
   void multiplyDigits(Value row, int64_t rows, ArrayRef<Value> chosen) {
-    for (int64_t p = 0, some; p < group; p += some) {
-      some = std::min(BlockDigits::getPanels(rows), group - p);
-      digits.multiply(row, rows, chosen.slice(p, some), e.address(e.b.getF32Type(), tile, e.i64(p * kLanes)), group * kLanes);
-    }
+    for (auto [p, panel] : llvm::enumerate(chosen))
+      digits.multiply(row, rows, panel, e.address(e.b.getF32Type(), tile, e.i64(static_cast<int64_t>(p) * kLanes)), group * kLanes);
   }
 
   void emitFew(Value first) {
