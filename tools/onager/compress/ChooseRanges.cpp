@@ -33,21 +33,15 @@ public:
 
   /// Signal to noise in dB, the mean over outputs of floats, over some of the samples.
   double measure(const Choices &choices, const std::vector<size_t> &chosen) {
-    std::vector<ErrorSums> sums(samples[0].expected.size(), ErrorSums({}, 1, false));
+    OutputErrors errors(samples[0].expected.size(), false);
     for (size_t index : chosen) {
       AnsweredSample &sample = samples[index];
       setRanges(choices, sample);
       session.bind(sample.inputs);
       session.run();
-      std::vector<Tensor> found = session.copyOutputs();
-      for (size_t k = 0; k < sums.size(); ++k)
-        if (sample.expected[k].texts.empty() && found[k].dims == sample.expected[k].dims)
-          sums[k].add(found[k], sample.expected[k]);
+      errors.add(session.copyOutputs(), sample.expected);
     }
-    double sqnr = 0;
-    for (const ErrorSums &sum : sums)
-      sqnr += sum.finish().sqnr / static_cast<double>(sums.size());
-    return sqnr;
+    return errors.getSqnr();
   }
 
 private:

@@ -103,22 +103,16 @@ private:
   /// True where the outputs on all calibration samples are nearer to the plain model's with the shifts than without.
   bool comesNearer(Watched &plain, Session &session, const rt::Manifest &manifest) {
     std::vector<float> found = shifts, none(shifts.size());
-    std::vector<ErrorSums> before(countOutputs(), ErrorSums({}, 1, false)), after = before;
+    OutputErrors before(countOutputs(), false), after = before;
     for (size_t sample : runs.getCalibration()) {
       std::vector<Tensor> expected = plain.run(sample);
-      for (auto *sums : {&before, &after}) {
-        shifts = sums == &after ? found : none;
-        std::vector<Tensor> outputs = runOne(session, manifest, sample);
-        for (size_t k = 0; k < countOutputs(); ++k)
-          if (expected[k].texts.empty() && outputs[k].dims == expected[k].dims)
-            (*sums)[k].add(outputs[k], expected[k]);
+      for (OutputErrors *errors : {&before, &after}) {
+        shifts = errors == &after ? found : none;
+        errors->add(runOne(session, manifest, sample), expected);
       }
     }
     shifts = std::move(found);
-    double gain = 0;
-    for (size_t k = 0; k < countOutputs(); ++k)
-      gain += after[k].finish().sqnr - before[k].finish().sqnr;
-    return gain > 0;
+    return after.getSqnr() > before.getSqnr();
   }
 
   void correct(size_t layer, const Means &plain, const std::vector<std::vector<Tensor>> &found) {
