@@ -57,6 +57,21 @@ TEST(Metrics, SamplesAddUp) {
   EXPECT_NEAR(metrics.sqnr, 10 * std::log10(11.0 / 5), 1e-12);
 }
 
+TEST(Metrics, OutputsOfAModelCountAlikeAndThoseOfOtherDimsDoNot) {
+  OutputErrors errors(2, false);
+  Tensor text;
+  text.dims = {1};
+  text.texts = {"more than the outputs that count"};
+  errors.add({makeFloats({2}, {3, 5}), makeFloats({1}, {11}), text}, {makeFloats({2}, {3, 4}), makeFloats({1}, {10}), text});
+  errors.add({makeFloats({2}, {3, 4}), makeFloats({1, 1}, {11})}, {makeFloats({2}, {3, 4}), makeFloats({1}, {10})});
+  std::vector<Metrics> metrics = errors.finish();
+  ASSERT_EQ(metrics.size(), 2u);
+  EXPECT_EQ(metrics[0].elements, 4u);
+  EXPECT_EQ(metrics[1].elements, 1u);
+  EXPECT_NEAR(metrics[0].sqnr, 10 * std::log10(50.0), 1e-12);
+  EXPECT_NEAR(errors.getSqnr(), (10 * std::log10(50.0) + 20) / 2, 1e-12);
+}
+
 TEST(Metrics, DivergenceTakesDistributionsAsTheyAreAndSoftmaxOfLogits) {
   double half = 0.5 * std::log(0.5 / 0.25) + 0.5 * std::log(0.5 / 0.75);
   EXPECT_NEAR(compare({0.25F, 0.75F}, {0.5F, 0.5F}, {1, 2}).kl, half, 1e-9);

@@ -129,6 +129,26 @@ Metrics ErrorSums::finish() const {
   return metrics;
 }
 
+void OutputErrors::add(const std::vector<Tensor> &found, const std::vector<Tensor> &expected) {
+  for (size_t k = 0; k < sums.size(); ++k)
+    if (expected[k].texts.empty() && found[k].dims == expected[k].dims)
+      sums[k].add(found[k], expected[k]);
+}
+
+std::vector<Metrics> OutputErrors::finish() const {
+  std::vector<Metrics> metrics;
+  for (const ErrorSums &sum : sums)
+    metrics.push_back(sum.finish());
+  return metrics;
+}
+
+double OutputErrors::getSqnr() const {
+  double sqnr = 0;
+  for (const Metrics &metrics : finish())
+    sqnr += metrics.sqnr / static_cast<double>(sums.size());
+  return sqnr;
+}
+
 const std::vector<std::string> &listMetrics() {
   static const std::vector<std::string> names{"max_abs", "mean_abs", "max_rel", "mean_rel", "cosine", "sqnr", "kl", "top_k", "outside", "nonfinite"};
   return names;

@@ -48,6 +48,21 @@ private:
   uint64_t elements = 0, rows = 0, outside = 0, nonFinite = 0, mismatched = 0;
 };
 
+/// Sums of the first outputs of a model, over any number of samples. Texts, and outputs whose dims differ, stand in no sum.
+class OutputErrors {
+public:
+  OutputErrors(size_t count, bool hasRows) : sums(count, ErrorSums({}, 1, hasRows)) {}
+
+  /// Adds a sample. REQUIRES: both have `count` outputs at least.
+  void add(const std::vector<Tensor> &found, const std::vector<Tensor> &expected);
+  std::vector<Metrics> finish() const;
+  /// Signal to noise in dB, the mean over outputs.
+  double getSqnr() const;
+
+private:
+  std::vector<ErrorSums> sums;
+};
+
 /// A bound that a metric must keep, as "sqnr>=30".
 struct Threshold {
   std::string text, metric;

@@ -21,7 +21,8 @@ using Choices = std::vector<size_t>;
 class RangeRuns {
 public:
   RangeRuns(const std::string &bytes, const ScaleCandidates &candidates, std::vector<AnsweredSample> samples, const SampleRuns &runs)
-      : candidates(candidates), samples(std::move(samples)), artifact(runs.compile(bytes)), session(artifact.path, runs.getThreads()) {
+      : candidates(candidates), samples(std::move(samples)), artifact(runs.compileFor(bytes, (this->samples.size() + candidates.size()) * std::size(compress::kRangeMethods), 2)),
+        session(artifact.path, runs.getThreads()) {
     auto count = static_cast<int64_t>(candidates.size());
     for (AnsweredSample &sample : this->samples) {
       sample.inputs.push_back(makeTensor(ONAGER_F32, {count}));
@@ -31,23 +32,21 @@ public:
 
   size_t countSamples() const { return samples.size(); }
 
-  /// Signal to noise in dB, the mean over outputs of floats, over some of the samples.
-  double measure(const Choices &choices, const std::vector<size_t> &chosen) {
-    std::vector<ErrorSums> sums(samples[0].expected.size(), ErrorSums({}, 1, false));
+  /// Signal to noise in dB, the mean over outputs of floats, over the first one of some samples, the first two, and so on; up to where that is less than `least` has there.
+  std::vector<double> measure(const Choices &choices, const std::vector<size_t> &chosen, const std::vector<double> &least = {}) {
+    OutputErrors errors(samples[0].expected.size(), false);
+    std::vector<double> found;
     for (size_t index : chosen) {
       AnsweredSample &sample = samples[index];
       setRanges(choices, sample);
       session.bind(sample.inputs);
       session.run();
-      std::vector<Tensor> found = session.copyOutputs();
-      for (size_t k = 0; k < sums.size(); ++k)
-        if (sample.expected[k].texts.empty() && found[k].dims == sample.expected[k].dims)
-          sums[k].add(found[k], sample.expected[k]);
+      errors.add(session.copyOutputs(), sample.expected);
+      found.push_back(errors.getSqnr());
+      if (!least.empty() && found.back() < least[found.size() - 1])
+        break;
     }
-    double sqnr = 0;
-    for (const ErrorSums &sum : sums)
-      sqnr += sum.finish().sqnr / static_cast<double>(sums.size());
-    return sqnr;
+    return found;
   }
 
 private:
@@ -79,21 +78,25 @@ public:
       return best;
     Choices refined = refine(best);
     // What refined does not judge: ranges must not fit a few samples alone.
-    return runs.measure(refined, judges) > runs.measure(best, judges) ? refined : best;
+    return runs.measure(refined, judges).back() > runs.measure(best, judges).back() ? refined : best;
   }
 
 private:
-  /// One method for all values.
+  /// One method for all values. A method that is two decibels behind is given up.
   Choices chooseMethod() {
+    constexpr double kBehind = 2;
     Choices best;
-    double most = -HUGE_VAL;
+    std::vector<double> most;
     for (size_t method = 0; method < std::size(compress::kRangeMethods); ++method) {
       showProgress("ranges: method " + std::to_string(method + 1) + " of " + std::to_string(std::size(compress::kRangeMethods)));
       Choices choices(candidates.size(), method);
-      double sqnr = runs.measure(choices, all);
-      if (best.empty() || sqnr > most) {
+      std::vector<double> least = most;
+      for (double &sqnr : least)
+        sqnr -= kBehind;
+      std::vector<double> found = runs.measure(choices, all, least);
+      if (best.empty() || (found.size() == all.size() && found.back() > most.back())) {
         best = choices;
-        most = sqnr;
+        most = found;
       }
     }
     return best;
@@ -113,10 +116,10 @@ private:
   /// True where two ranges are the same to a hundredth.
   static bool areAlike(const Activation &a, const Activation &b) { return std::abs(a.scale - b.scale) <= 0.01f * std::max(a.scale, b.scale) && std::abs(a.zeroPoint - b.zeroPoint) <= 2; }
 
-  /// One value after the other, with all others as they are by then. What gains less than a fiftieth of a decibel is noise.
+  /// One value after the other, with all others as they are by then. What gains less than a fiftieth of a decibel is noise; what is behind on the first samples is given up.
   Choices refine(Choices choices) {
     constexpr double kGain = 0.02;
-    double most = runs.measure(choices, refiners);
+    std::vector<double> most = runs.measure(choices, refiners);
     size_t at = 0;
     for (const auto &[value, ranges] : candidates) {
       showProgress("ranges: value " + std::to_string(at + 1) + " of " + std::to_string(candidates.size()));
@@ -127,8 +130,9 @@ private:
         tried.push_back(ranges[k]);
         Choices other = choices;
         other[at] = k;
-        if (double sqnr = runs.measure(other, refiners); sqnr > most + kGain) {
-          most = sqnr;
+        std::vector<double> found = runs.measure(other, refiners, most);
+        if (found.size() == refiners.size() && found.back() > most.back() + kGain) {
+          most = std::move(found);
           choices = std::move(other);
         }
       }

@@ -33,20 +33,23 @@ public:
     if (!compress::applyRecipe(rewritten, copy, error))
       throw Failure(Status::internal, error);
     samples = runs.getCalibration();
-    Artifact artifact = runs.compile(compress::serializeShiftable(rewritten, layers, true));
+    limitSamples();
+    size_t all = runs.getCalibration().size();
+    Artifact artifact = runs.compileFor(compress::serializeShiftable(rewritten, layers, true), samples.size() * countSteps() + 2 * all, 1);
     Session session(artifact.path, runs.getThreads());
     rt::Manifest manifest = readManifest(artifact.path);
     manifest.inputs.pop_back();
-    limitSamples();
-    Watched watched(runs, compress::serializeShiftable(model, layers, false));
+    Watched watched(runs, compress::serializeShiftable(model, layers, false), samples.size() + all);
     Means plain = observe(watched);
     // What stands before a layer is corrected by then.
-    for (size_t k = 0; k < layers.size(); ++k) {
-      showProgress("bias correction: layer " + std::to_string(k + 1) + " of " + std::to_string(layers.size()));
+    for (size_t step = 0; step < countSteps(); ++step) {
+      showProgress("bias correction: step " + std::to_string(step + 1) + " of " + std::to_string(countSteps()));
       std::vector<std::vector<Tensor>> found;
       for (size_t sample : samples)
         found.push_back(runOne(session, manifest, sample));
-      correct(k, plain, found);
+      for (size_t k = 0; k < layers.size(); ++k)
+        if (depths[k] == step)
+          correct(k, plain, found);
     }
     bool isNearer = comesNearer(watched, session, manifest);
     if (isNearer)
@@ -60,10 +63,19 @@ private:
     for (const compress::LayerRecipe &entry : recipe.layers)
       if (compress::isQuantised(entry.scheme))
         entries[entry.node] = &entry;
+    std::map<std::string, size_t> before; // of each value, how many layers stand one behind the other on the longest way to it
     for (const onnx::NodeProto &node : model.graph().node()) {
       std::optional<Layer> layer = compress::findLayer(model, node);
-      if (!layer || layer->isTable() || !entries.count(layer->name))
+      bool isShifted = layer && !layer->isTable() && entries.count(layer->name);
+      size_t depth = 0;
+      for (const std::string &input : compress::listReads(node))
+        if (auto found = before.find(input); found != before.end())
+          depth = std::max(depth, found->second);
+      for (const std::string &output : node.output())
+        before[output] = depth + isShifted;
+      if (!isShifted)
         continue;
+      depths.push_back(depth);
       layers.push_back({node.output(0), layer->dims[static_cast<size_t>(layer->channelAxis)], node.op_type() == "Conv" ? layer->dims.size() : 0});
       names.push_back(layer->name);
       begins.push_back(shifts.size());
@@ -71,10 +83,13 @@ private:
     }
   }
 
-  /// Means need few samples: fewer where each layer needs a run of them, four at least.
+  /// Layers that none of them stands behind another are corrected together.
+  size_t countSteps() const { return *std::max_element(depths.begin(), depths.end()) + 1; }
+
+  /// Means need few samples: fewer where there are many steps, which need a run of each, four at least.
   void limitSamples() {
     constexpr size_t kRuns = 512;
-    samples.resize(std::min(samples.size(), std::clamp<size_t>(kRuns / layers.size(), 4, 64)));
+    samples.resize(std::min(samples.size(), std::clamp<size_t>(kRuns / countSteps(), 4, 64)));
   }
 
   std::vector<Tensor> runOne(Session &session, const rt::Manifest &manifest, size_t sample) const {
@@ -103,22 +118,16 @@ private:
   /// True where the outputs on all calibration samples are nearer to the plain model's with the shifts than without.
   bool comesNearer(Watched &plain, Session &session, const rt::Manifest &manifest) {
     std::vector<float> found = shifts, none(shifts.size());
-    std::vector<ErrorSums> before(countOutputs(), ErrorSums({}, 1, false)), after = before;
+    OutputErrors before(countOutputs(), false), after = before;
     for (size_t sample : runs.getCalibration()) {
       std::vector<Tensor> expected = plain.run(sample);
-      for (auto *sums : {&before, &after}) {
-        shifts = sums == &after ? found : none;
-        std::vector<Tensor> outputs = runOne(session, manifest, sample);
-        for (size_t k = 0; k < countOutputs(); ++k)
-          if (expected[k].texts.empty() && outputs[k].dims == expected[k].dims)
-            (*sums)[k].add(outputs[k], expected[k]);
+      for (OutputErrors *errors : {&before, &after}) {
+        shifts = errors == &after ? found : none;
+        errors->add(runOne(session, manifest, sample), expected);
       }
     }
     shifts = std::move(found);
-    double gain = 0;
-    for (size_t k = 0; k < countOutputs(); ++k)
-      gain += after[k].finish().sqnr - before[k].finish().sqnr;
-    return gain > 0;
+    return after.getSqnr() > before.getSqnr();
   }
 
   void correct(size_t layer, const Means &plain, const std::vector<std::vector<Tensor>> &found) {
@@ -148,6 +157,7 @@ private:
   const SampleRuns &runs;
   std::vector<ShiftedLayer> layers;
   std::vector<std::string> names;
+  std::vector<size_t> depths; ///< of each layer, how many others stand before it, one behind the other
   std::vector<size_t> begins; ///< of each layer's channels in `shifts`
   std::vector<float> shifts;
   std::vector<size_t> samples;

@@ -39,14 +39,14 @@ void refit(compress::ModelGraph &model, const std::string &plain, compress::Prun
   std::vector<std::string> values;
   for (const Layer &layer : layers)
     values.push_back(findTurned(pruning, layer).plain);
-  Watched before(runs, openPlain(plain).serializePart(values));
   const std::vector<size_t> &samples = runs.getCalibration();
+  Watched before(runs, openPlain(plain).serializePart(values), samples.size() * layers.size());
   for (const Layer &layer : layers) {
     compress::LayerFit fit(model, layer, pruning.slices);
     compress::TurnedLayer turned = findTurned(pruning, layer);
     // The layers before it are refitted already: it is fitted to what it will read.
     std::string watched = fit.isScales() ? layer.node->output(0) : layer.input;
-    Watched now(runs, model.serializePart({watched}));
+    Watched now(runs, model.serializePart({watched}), samples.size());
     for (size_t k = 0; k < samples.size(); ++k) {
       showProgress("refit of " + layer.name + ": sample " + std::to_string(k + 1) + " of " + std::to_string(samples.size()));
       std::vector<Tensor> expected = before.run(samples[k]), found = now.run(samples[k]);
@@ -83,7 +83,7 @@ public:
         values.push_back(findTurned(pruning, found->second).plain);
     }
     if (!values.empty())
-      before.emplace(runs, openPlain(plain).serializePart(values));
+      before.emplace(runs, openPlain(plain).serializePart(values), runs.getCalibration().size() * values.size());
     for (compress::MaskedLayer &entry : pruning.masks)
       apply(layers.at(entry.node), entry);
   }
@@ -143,8 +143,8 @@ private:
 
   /// Layers before this one are masked already: it meets what it will read.
   void observe(const Layer &layer, std::vector<compress::Gram> &grams, std::optional<compress::LayerFit> &fit) {
-    Watched now(runs, model.serializePart({layer.input}));
     const std::vector<size_t> &samples = runs.getCalibration();
+    Watched now(runs, model.serializePart({layer.input}), samples.size());
     size_t channels = static_cast<size_t>(layer.dims[layer.node->op_type() == "Conv" ? 1 : 1 - static_cast<size_t>(layer.channelAxis)]) * grams.size();
     for (size_t k = 0; k < samples.size(); ++k) {
       showProgress("inputs of " + layer.name + ": sample " + std::to_string(k + 1) + " of " + std::to_string(samples.size()));

@@ -41,20 +41,19 @@ void visitPairs(const Artifact &plain, const Artifact &compressed, const SampleR
 }
 
 std::vector<OutputError> compareModels(const Artifact &plain, const Artifact &compressed, const SampleRuns &runs, const std::vector<size_t> &chosen) {
-  std::vector<ErrorSums> sums;
+  std::optional<OutputErrors> sums;
   std::vector<std::string> names;
   visitPairs(plain, compressed, runs, chosen, "held-out sample", [&](const rt::Manifest &manifest, const std::vector<Tensor> &expected, const std::vector<Tensor> &found) {
-    sums.resize(expected.size());
-    names.resize(expected.size());
-    for (size_t k = 0; k < sums.size(); ++k) {
-      names[k] = manifest.outputs[k].name;
-      if (expected[k].texts.empty() && found[k].dims == expected[k].dims)
-        sums[k].add(found[k], expected[k]);
-    }
+    if (!sums)
+      sums.emplace(expected.size(), true);
+    sums->add(found, expected);
+    names.clear();
+    for (const rt::TensorInfo &output : manifest.outputs)
+      names.push_back(output.name);
   });
   std::vector<OutputError> errors;
-  for (size_t k = 0; k < sums.size(); ++k)
-    errors.push_back({names[k], sums[k].finish()});
+  for (const Metrics &metrics : sums->finish())
+    errors.push_back({names[errors.size()], metrics});
   return errors;
 }
 

@@ -2,6 +2,7 @@
 #include "SampleRuns.h"
 #include "tools/onager/Session.h"
 #include "llvm/ADT/StringRef.h"
+#include <cmath>
 
 namespace onager::cli {
 
@@ -27,14 +28,38 @@ std::vector<Tensor> SampleRuns::load(size_t index, const rt::Manifest &manifest)
   return samples ? samples->load(index, manifest) : random.collectRandom(manifest, index);
 }
 
-Artifact SampleRuns::compile(ModelSource source) const {
+Artifact SampleRuns::compile(ModelSource source, int optLevel) const {
   CompileOptions options;
+  options.optLevel = optLevel;
   options.recompile = false;
   return compileSource(std::move(source), options);
 }
 
-void SampleRuns::run(std::string bytes, const std::vector<size_t> &chosen, const std::string &what, const Visit &visit) const {
-  Artifact artifact = compile(std::move(bytes));
+/// Scalar operations of a run on inputs of such dims.
+static double countOperations(const rt::Manifest &manifest, const std::vector<Tensor> &inputs) {
+  std::vector<int64_t> symbols(manifest.symbols.size(), 1);
+  for (size_t k = 0; k < inputs.size(); ++k)
+    for (size_t d = 0; d < inputs[k].dims.size(); ++d)
+      if (int64_t symbol = 0; manifest.inputs[k].dims[d].isSymbol(symbol))
+        symbols[static_cast<size_t>(symbol)] = inputs[k].dims[d];
+  bool bad = false;
+  auto operations = static_cast<double>(manifest.work.evaluate(symbols.data(), bad));
+  return bad ? HUGE_VAL : operations;
+}
+
+Artifact SampleRuns::compileFor(const std::string &bytes, size_t count, size_t others) const {
+  // Of convolutional networks: a second of quickly compiled code, and what better code of a launch takes longer to make.
+  constexpr double kOperations = 12e9, kSeconds = 0.03;
+  Artifact quick = compile({"", bytes, shown, false}, 1);
+  rt::Manifest manifest = readManifest(quick.path), own = manifest;
+  own.inputs.resize(own.inputs.size() - others);
+  std::vector<Tensor> inputs = manifest.symbols.empty() || calibration.empty() ? std::vector<Tensor>() : load(calibration[0], own);
+  bool isQuick = static_cast<double>(count) * countOperations(manifest, inputs) / kOperations <= static_cast<double>(manifest.launches.size()) * kSeconds;
+  return isQuick ? quick : compile(bytes);
+}
+
+void SampleRuns::run(const std::string &bytes, const std::vector<size_t> &chosen, const std::string &what, const Visit &visit) const {
+  Artifact artifact = compileFor(bytes, chosen.size());
   rt::Manifest manifest = readManifest(artifact.path);
   Session session(artifact.path, threads);
   for (size_t k = 0; k < chosen.size(); ++k) {

@@ -30,12 +30,15 @@ public:
   /// Compiles a model in memory, or in a file.
   Artifact compile(std::string bytes) const { return compile({"", std::move(bytes), shown, false}); }
   Artifact compileFile(const std::string &path) const { return compile({path, "", shown, false}); }
+  /// Compiles a form of the model for about so many runs on samples: quickly, unless slow code would need more time for them than a better compilation takes. The same on all machines. `others` is how many
+  /// inputs the form has behind those of the samples.
+  Artifact compileFor(const std::string &bytes, size_t count, size_t others = 0) const;
   /// Compiles a model and runs it on samples; `visit` gets each one's inputs and outputs. `what` is the line of progress.
   using Visit = std::function<void(const rt::Manifest &manifest, const std::vector<Tensor> &inputs, const std::vector<Tensor> &outputs)>;
-  void run(std::string bytes, const std::vector<size_t> &chosen, const std::string &what, const Visit &visit) const;
+  void run(const std::string &bytes, const std::vector<size_t> &chosen, const std::string &what, const Visit &visit) const;
 
 private:
-  Artifact compile(ModelSource source) const;
+  Artifact compile(ModelSource source, int optLevel = 3) const;
 
   std::string shown;
   std::optional<Samples> samples;

@@ -92,8 +92,8 @@ private:
     std::vector<std::string> values;
     for (const compress::SiteSamples &own : samples)
       values.push_back(own.site.value);
-    Watched watched(runs, model.serializePart(values));
     size_t count = 0, all = runs.getCalibration().size();
+    Watched watched(runs, model.serializePart(values), all);
     for (size_t sample : runs.getCalibration()) {
       showProgress("what layers read: sample " + std::to_string(++count) + " of " + std::to_string(all));
       std::vector<Tensor> outputs = watched.run(sample);

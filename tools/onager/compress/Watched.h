@@ -7,10 +7,10 @@
 
 namespace onager::cli {
 
-/// Its outputs are found by name. One thread at a time; `runs` must outlive the object.
+/// Its outputs are found by name. One thread at a time; `runs` must outlive the object. `count` is about how many runs there will be.
 class Watched {
 public:
-  Watched(const SampleRuns &runs, const std::string &bytes) : runs(runs), artifact(runs.compile(bytes)), manifest(readManifest(artifact.path)), session(artifact.path, runs.getThreads()) {}
+  Watched(const SampleRuns &runs, const std::string &bytes, size_t count) : runs(runs), artifact(runs.compileFor(bytes, count)), manifest(readManifest(artifact.path)), session(artifact.path, runs.getThreads()) {}
 
   std::vector<Tensor> run(size_t sample) {
     inputs = runs.load(sample, manifest);
