@@ -82,6 +82,63 @@ def test_narrow_vectors(size, target, tmp_path):
     _hold(found, wanted)
 
 
+# Channels, output channels, what is known of height and width, pads, and images that are run.
+UNKNOWN = {
+    "both": (32, 24, "H, W", 1, [(1, 28, 28), (2, 1, 3), (1, 67, 131), (1, 5, 64), (3, 4, 4)]),
+    "height": (48, 19, "H, 30", 1, [(1, 9, 30), (2, 73, 30)]),
+    "width": (24, 40, "21, W", 0, [(1, 21, 3), (1, 21, 150)]),
+    "many_channels": (256, 12, "H, W", 1, [(1, 16, 16), (1, 9, 70)]),
+}
+
+
+@pytest.mark.parametrize("case", UNKNOWN)
+def test_unknown_planes(case, tmp_path):
+    """One artifact for planes of all sizes, blocks cut short at each side."""
+    import onager
+
+    channels, outputs, plane, pad, images = UNKNOWN[case]
+    model = parser.parse_model(
+        f'<ir_version: 10, opset_import: ["" : 20]> g (float[N, {channels}, {plane}] x) => (float[N, {outputs}, A, B] y) {{ c = Conv<pads = [{pad}, {pad}, {pad}, {pad}]>(x, w, b) y = Relu(c) }}'
+    )
+    random = np.random.default_rng(5)
+    filters = random.standard_normal((outputs, channels, 3, 3)).astype(np.float32) / np.float32((9 * channels) ** 0.5)
+    model.graph.initializer.extend([numpy_helper.from_array(filters, "w"), numpy_helper.from_array(random.standard_normal(outputs).astype(np.float32), "b")])
+    reference = onager.InferenceSession(compile_with_report(model.SerializeToString(), tmp_path / "reference.so", opt_level=0)[0])
+    artifact, report = compile_with_report(model.SerializeToString(), tmp_path / "model.so")
+    assert "winograd" in [launch["hero"] for launch in report["launches"]]
+    for batch, height, width in images:
+        x = random.standard_normal((batch, channels, height, width)).astype(np.float32)
+        _hold(run_with_threads(artifact, x, (1, 2, 3)), reference.run(None, {"x": x})[0])
+
+
+# Taps along the depth, dilation along it, pads (before, behind), and the extents of x.
+VOLUMES = {
+    "cube": (3, 1, (1, 1, 1, 1, 1, 1), "N, 16, 5, 20, 23", (2, 16, 5, 20, 23)),
+    "dilated": (3, 2, (2, 1, 1, 2, 1, 1), "N, 16, D, H, W", (1, 16, 7, 19, 34)),
+    "one_sided": (2, 1, (1, 0, 2, 0, 1, 0), "N, 24, D, 21, 22", (2, 24, 4, 21, 22)),
+    "flat": (1, 1, (0, 1, 1, 0, 1, 1), "N, 32, D, H, W", (2, 32, 3, 17, 18)),
+    "shrinking": (3, 1, (0, 0, 0, 0, 0, 0), "N, 16, D, 30, 30", (1, 16, 3, 30, 30)),
+}
+
+
+@pytest.mark.parametrize("case", VOLUMES)
+def test_volumes(case, tmp_path):
+    """Slices of volumes are images."""
+    import onager
+
+    taps, dilation, pads, dims, shape = VOLUMES[case]
+    attributes = f"pads = [{', '.join(map(str, pads))}], dilations = [{dilation}, 1, 1]"
+    model = parser.parse_model(f'<ir_version: 10, opset_import: ["" : 20]> g (float[{dims}] x) => (float[N, 40, A, B, C] y) {{ c = Conv<{attributes}>(x, w, b) y = Relu(c) }}')
+    random = np.random.default_rng(11)
+    filters = random.standard_normal((40, shape[1], taps, 3, 3)).astype(np.float32) / np.float32((9 * taps * shape[1]) ** 0.5)
+    model.graph.initializer.extend([numpy_helper.from_array(filters, "w"), numpy_helper.from_array(random.standard_normal(40).astype(np.float32), "b")])
+    x = random.standard_normal(shape).astype(np.float32)
+    wanted = onager.InferenceSession(compile_with_report(model.SerializeToString(), tmp_path / "reference.so", opt_level=0)[0]).run(None, {"x": x})[0]
+    artifact, report = compile_with_report(model.SerializeToString(), tmp_path / "model.so")
+    assert "winograd" in [launch["hero"] for launch in report["launches"]]
+    _hold(run_with_threads(artifact, x, (1, 2, 3)), wanted)
+
+
 def test_option(tmp_path):
     """Without the form its line leaves the report."""
     report = compile_with_report(_export("square", "none"), tmp_path / "model.so", winograd=False)[1]

@@ -137,7 +137,7 @@ def Kernel_WinogradConvOp : Kernel_Op<"winograd_conv", [Pure]> {
   let description = [{
     Tiles of 4 x 4 pixels take 36 products per channel instead of 144. `pads` are the zeros before the first row and column. An infinite input makes
     its tile NaN.
-    Checks: winograd_conv_c1: ranks; winograd_conv_c2: channels fit; winograd_conv_c3: all dims but the batch's are numbers, two
+    Checks: winograd_conv_c1: ranks; winograd_conv_c2: channels fit; winograd_conv_c3: channels are numbers, two
     pads; winograd_conv_c4: there are filters for all channels.
     ```mlir
     %y = kernel.winograd_conv %x, %u {pads = affine_map<() -> (1, 1)>}

@@ -55,12 +55,16 @@ double getCycles(const WinogradSize &s, const WinogradBlocks &b, double &half) {
 
 } // namespace
 
+int64_t getMostWinogradTiles(int64_t channels, int64_t l2Bytes) {
+  // Transformed inputs take two thirds of the cache: products and a part of the filters need room as well.
+  return std::max<int64_t>(l2Bytes * 2 / 3 / (kWinogradPositions * 4 * std::max<int64_t>(channels, 1)), kLanes);
+}
+
 WinogradBlocks planWinograd(const WinogradSize &s) {
   WinogradBlocks b{};
   b.tileRows = std::max<int64_t>(llvm::divideCeil(s.height, kWinogradOutputs), 1);
   b.tileColumns = std::max<int64_t>(llvm::divideCeil(s.width, kWinogradOutputs), 1);
-  // Transformed inputs take two thirds of the cache: products and a part of the filters need room as well.
-  int64_t most = std::max<int64_t>(s.l2Bytes * 2 / 3 / (kWinogradPositions * 4 * std::max<int64_t>(s.channels, 1)), kLanes);
+  int64_t most = getMostWinogradTiles(s.channels, s.l2Bytes);
   b.columnBlocks = llvm::divideCeil(b.tileColumns, std::min<int64_t>(most, b.tileColumns));
   b.columns = b.columnBlocks == 1 ? b.tileColumns : llvm::alignTo(llvm::divideCeil(b.tileColumns, b.columnBlocks), kNarrowest);
   b.columnBlocks = llvm::divideCeil(b.tileColumns, b.columns);

@@ -26,6 +26,9 @@ struct WinogradSize {
   int64_t channels, outChannels, height, width, tileRows, l2Bytes;
 };
 
+/// Tiles whose transformed inputs stay in the second-level cache, at least a vector of them.
+int64_t getMostWinogradTiles(int64_t channels, int64_t l2Bytes);
+
 /// Blocks of tiles: the transformed input of one stays in the second-level cache while all filters sweep over it.
 struct WinogradBlocks {
   int64_t tileRows, tileColumns;   ///< tiles of an image

@@ -31,9 +31,11 @@ constexpr int64_t kAhead = 2;
 struct WinogradShape {
   kernel::WinogradConvOp op;
   graph::Dims out;
-  AffineExpr images;
-  int64_t channels, outChannels, inHeight, inWidth, height, width, rowTile;
-  kernel::WinogradBlocks blocks;
+  AffineExpr images, inHeight, inWidth, height, width;
+  AffineExpr tileRows, tileColumns;   ///< tiles of an image
+  AffineExpr rowBlocks, columnBlocks; ///< blocks of an image
+  int64_t channels, outChannels, rowTile;
+  int64_t blockRows, blockColumns; ///< tiles of the largest block
   int64_t pitch, positionPitch, planePitch, planeRows, stripPitch, productPitch, valuePitch;
 
   int64_t getRowTiles() const { return llvm::divideCeil(outChannels, rowTile); }
@@ -41,26 +43,45 @@ struct WinogradShape {
   int64_t getPlaneFloats() const { return planeRows * planePitch; }
   int64_t getStripFloats() const { return kIn * stripPitch; }
   int64_t getProductFloats() const { return kPositions * productPitch; }
-  int64_t getValueFloats() const { return kOut * blocks.rows * valuePitch; }
+  int64_t getValueFloats() const { return kOut * blockRows * valuePitch; }
 };
+
+/// Cuts images into blocks: by the planes' extents where they are numbers, else blocks have the same size in all images.
+void chooseBlocks(WinogradShape &s, int64_t l2Bytes) {
+  s.tileRows = s.height.ceilDiv(kOut), s.tileColumns = s.width.ceilDiv(kOut);
+  std::optional<int64_t> height = graph::getConstant(s.height), width = graph::getConstant(s.width);
+  if (height && width) {
+    kernel::WinogradBlocks blocks = kernel::planWinograd({s.channels, s.outChannels, *height, *width, s.rowTile, l2Bytes});
+    auto number = [&](int64_t value) { return getAffineConstantExpr(value, s.op.getContext()); };
+    s.tileRows = number(blocks.tileRows), s.tileColumns = number(blocks.tileColumns);
+    s.rowBlocks = number(blocks.rowBlocks), s.columnBlocks = number(blocks.columnBlocks);
+    s.blockRows = blocks.rows, s.blockColumns = blocks.columns;
+    return;
+  }
+  int64_t most = kernel::getMostWinogradTiles(s.channels, l2Bytes);
+  s.blockColumns = width ? std::min(std::max<int64_t>(llvm::divideCeil(*width, kOut), 1), most) : kLanes;
+  s.blockRows = most / s.blockColumns;
+  if (height)
+    s.blockRows = std::clamp<int64_t>(llvm::divideCeil(*height, kOut), 1, s.blockRows);
+  s.rowBlocks = s.tileRows.ceilDiv(s.blockRows), s.columnBlocks = s.tileColumns.ceilDiv(s.blockColumns);
+}
 
 WinogradShape getShape(kernel::UnitOp unit, const TargetInfo &target) {
   WinogradShape s;
   s.op = *unit.getBody().front().getOps<kernel::WinogradConvOp>().begin();
   s.out = graph::getDims(s.op.getResult());
-  s.images = s.out[0];
-  ArrayRef<int64_t> x = cast<RankedTensorType>(s.op.getX().getType()).getShape(), out = cast<RankedTensorType>(s.op.getType()).getShape();
-  s.channels = x[1], s.inHeight = x[2], s.inWidth = x[3];
-  s.outChannels = out[1], s.height = out[2], s.width = out[3];
+  graph::Dims x = graph::getDims(s.op.getX());
+  s.images = s.out[0], s.height = s.out[2], s.width = s.out[3], s.inHeight = x[2], s.inWidth = x[3];
+  s.channels = *graph::getConstant(x[1]), s.outChannels = *graph::getConstant(s.out[1]);
   s.rowTile = cast<RankedTensorType>(s.op.getFilter().getType()).getDimSize(4);
-  s.blocks = kernel::planWinograd({s.channels, s.outChannels, s.height, s.width, s.rowTile, target.l2Bytes});
-  s.pitch = static_cast<int64_t>(llvm::alignTo(s.blocks.rows * s.blocks.columns, kLanes));
+  chooseBlocks(s, target.l2Bytes);
+  s.pitch = static_cast<int64_t>(llvm::alignTo(s.blockRows * s.blockColumns, kLanes));
   s.positionPitch = s.channels * s.pitch + kLanes;
-  s.planeRows = kOut * s.blocks.rows + kIn - kOut;
-  s.planePitch = static_cast<int64_t>(llvm::alignTo(kOut * s.blocks.columns + kIn - kOut, kLanes));
-  s.stripPitch = llvm::divideCeil(s.blocks.columns, kLanes) * kGroupPixels + kLanes;
+  s.planeRows = kOut * s.blockRows + kIn - kOut;
+  s.planePitch = static_cast<int64_t>(llvm::alignTo(kOut * s.blockColumns + kIn - kOut, kLanes));
+  s.stripPitch = llvm::divideCeil(s.blockColumns, kLanes) * kGroupPixels + kLanes;
   s.productPitch = s.rowTile * s.pitch + kLanes;
-  s.valuePitch = static_cast<int64_t>(llvm::alignTo(std::min(kOut * s.blocks.columns, s.width), kLanes));
+  s.valuePitch = static_cast<int64_t>(llvm::alignTo(std::min(kOut * s.blockColumns, graph::getConstant(s.width).value_or(kOut * s.blockColumns)), kLanes));
   return s;
 }
 
@@ -177,14 +198,14 @@ struct WinogradEmitter {
   }
 
   void transformBlock(const Block &block) {
-    Value zero = e.constant(e.b.getF32Type(), 0), inputSize = e.i64(s.inHeight * s.inWidth);
+    Value zero = e.constant(e.b.getF32Type(), 0), inputSize = e.extent(s.inHeight * s.inWidth);
     planes.fill(plane, e.i64(s.getPlaneFloats() + s.getStripFloats()), zero);
     Value top = e.sub(e.extent(s.op.getPads().getResult(0)), e.mul(block.firstRow, e.i64(kOut)));
     Value left = e.sub(e.extent(s.op.getPads().getResult(1)), e.mul(block.firstColumn, e.i64(kOut)));
     Plane target{plane, e.add(e.mul(block.rows, e.i64(kOut)), e.i64(kIn - kOut)), e.add(e.mul(block.columns, e.i64(kOut)), e.i64(kIn - kOut)), e.i64(s.planePitch)};
-    Value image = at(e.getBuffer(s.op.getX()), e.mul(block.image, e.i64(s.channels * s.inHeight * s.inWidth)));
+    Value image = at(e.getBuffer(s.op.getX()), e.mul(e.mul(block.image, e.i64(s.channels)), inputSize));
     e.forEach(e.i64(0), e.i64(s.channels), 1, [&](Value channel) {
-      planes.copyInside({at(image, e.mul(channel, inputSize)), e.i64(s.inHeight), e.i64(s.inWidth), e.i64(s.inWidth)}, target, top, left);
+      planes.copyInside({at(image, e.mul(channel, inputSize)), e.extent(s.inHeight), e.extent(s.inWidth), e.extent(s.inWidth)}, target, top, left);
       Value to = at(transformed, e.mul(channel, e.i64(s.pitch)));
       e.forEach(e.i64(0), block.rows, 1, [&](Value row) {
         transformColumns(row);
@@ -239,8 +260,8 @@ struct WinogradEmitter {
   /// Transforms the products of one output channel back and computes the epilogue of its pixels.
   void finishChannel(const Block &block, Value channel, Value from) {
     Value row = e.mul(block.firstRow, e.i64(kOut)), column = e.mul(block.firstColumn, e.i64(kOut));
-    Value rows = e.minSigned(e.mul(block.rows, e.i64(kOut)), e.sub(e.i64(s.height), row));
-    Value columns = e.minSigned(e.mul(block.columns, e.i64(kOut)), e.sub(e.i64(s.width), column));
+    Value rows = e.minSigned(e.mul(block.rows, e.i64(kOut)), e.sub(e.extent(s.height), row));
+    Value columns = e.minSigned(e.mul(block.columns, e.i64(kOut)), e.sub(e.extent(s.width), column));
     e.forEach(e.i64(0), block.rows, 1, [&](Value tileRow) {
       Value source = at(from, e.mul(tileRow, block.columns)), target = at(values, e.mul(tileRow, e.i64(kOut * s.valuePitch)));
       forGroups(block.columns, [&](Value group) {
@@ -267,24 +288,26 @@ struct WinogradEmitter {
 
   /// First tile row of a block; as WinogradBlocks::getFirstRow.
   Value getFirstRow(Value block) {
-    if (s.blocks.rowBlocks == 1)
-      return e.mul(block, e.i64(s.blocks.tileRows));
-    Value scaled = e.add(e.mul(block, e.i64(2 * s.blocks.tileRows)), e.i64(s.blocks.rowBlocks));
-    return e.floorDiv(scaled, e.i64(2 * s.blocks.rowBlocks));
+    if (graph::isConstant(s.rowBlocks, 1))
+      return e.mul(block, e.extent(s.tileRows));
+    Value scaled = e.add(e.mul(block, e.extent(s.tileRows * 2)), e.extent(s.rowBlocks));
+    return e.floorDiv(scaled, e.extent(s.rowBlocks * 2));
   }
 
   void emit() {
     e.forEach(e.begin, e.end, 1, [&](Value item) {
       Value rowTiles = e.i64(s.getRowTiles()), rowTile = e.rem(item, rowTiles), rest = e.floorDiv(item, rowTiles);
-      Value column = e.rem(rest, e.i64(s.blocks.columnBlocks));
-      rest = e.floorDiv(rest, e.i64(s.blocks.columnBlocks));
-      Value row = e.rem(rest, e.i64(s.blocks.rowBlocks));
+      Value columnBlocks = e.extent(s.columnBlocks), column = e.rem(rest, columnBlocks);
+      rest = e.floorDiv(rest, columnBlocks);
+      Value rowBlocks = e.extent(s.rowBlocks), row = e.rem(rest, rowBlocks);
       Block block;
-      block.image = e.floorDiv(rest, e.i64(s.blocks.rowBlocks));
+      block.image = e.floorDiv(rest, rowBlocks);
       block.firstRow = getFirstRow(row);
-      block.rows = s.blocks.rowBlocks == 1 ? e.i64(s.blocks.tileRows) : e.sub(getFirstRow(e.add(row, e.i64(1))), block.firstRow);
-      block.firstColumn = e.mul(column, e.i64(s.blocks.columns));
-      block.columns = s.blocks.columnBlocks == 1 ? e.i64(s.blocks.columns) : e.minSigned(e.i64(s.blocks.columns), e.sub(e.i64(s.blocks.tileColumns), block.firstColumn));
+      block.rows = graph::isConstant(s.rowBlocks, 1) ? e.extent(s.tileRows) : e.sub(getFirstRow(e.add(row, e.i64(1))), block.firstRow);
+      block.firstColumn = e.mul(column, e.i64(s.blockColumns));
+      block.columns = e.i64(s.blockColumns);
+      if (!graph::isConstant(s.columnBlocks, 1))
+        block.columns = e.minSigned(block.columns, e.sub(e.extent(s.tileColumns), block.firstColumn));
       Value isNew = arith::OrIOp::create(e.b, e.compare("eq", item, e.begin), e.compare("eq", rowTile, e.i64(0)));
       emitItem(block, rowTile, isNew);
     });
@@ -301,7 +324,7 @@ WorkInfo getWinogradWork(kernel::UnitOp unit, const EmitOptions &options) {
   int64_t floats = s.getTransformedFloats() + s.getPlaneFloats() + s.getStripFloats() + s.getProductFloats() + s.getValueFloats() + kGroupPixels;
   // The products of the direct form: what callers count as the work of a convolution.
   AffineExpr operations = graph::getNumElements(context, s.out) * (s.channels * 9);
-  return {s.images * (s.blocks.rowBlocks * s.blocks.columnBlocks * s.getRowTiles()), operations, getAffineConstantExpr(floats * 4, context)};
+  return {s.images * (s.rowBlocks * s.columnBlocks * s.getRowTiles()), operations, getAffineConstantExpr(floats * 4, context)};
 }
 
 } // namespace onager

@@ -124,7 +124,7 @@ kernel.unit @winograd_conv_c2 <winograd> {
 
 kernel.unit @winograd_conv_c3 <winograd> {
 ^bb0(%x: tensor<1x4x8x8xf32>, %u: tensor<1x6x6x4x12xf32>):
-  // expected-error @below {{[winograd_conv_c3] expected two pads, and dims that are numbers but for the batch's}}
+  // expected-error @below {{[winograd_conv_c3] expected two pads, and channels that are numbers}}
   %y = kernel.winograd_conv %x, %u {pads = affine_map<() -> (1)>} : (tensor<1x4x8x8xf32>, tensor<1x6x6x4x12xf32>) -> tensor<1x12x8x8xf32>
   kernel.yield %y : tensor<1x12x8x8xf32>
 }
