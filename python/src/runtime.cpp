@@ -9,6 +9,7 @@
 
 #include "onager-rt/api.h"
 #include "python/src/operators.h"
+#include "python/src/output_memory.h"
 #include <algorithm>
 #include <cstring>
 #include <mutex>
@@ -146,6 +147,7 @@ private:
   std::mutex lock;
   std::vector<onager_context *> idle;
   std::vector<uint64_t> lastBytes; ///< of the outputs of the last run, but texts
+  std::shared_ptr<onager::python::OutputMemory> memory = std::make_shared<onager::python::OutputMemory>();
 };
 
 /// A context for the length of one run.
@@ -227,15 +229,33 @@ nb::object makeTexts(const onager_tensor &output) {
   return result;
 }
 
-nb::object makeArray(const onager_tensor &tensor) {
-  PyArray_Descr *descriptor = tensor.dtype > 0 && tensor.dtype < kTypes ? descriptors[tensor.dtype] : nullptr;
+uint64_t countBytes(const onager_tensor &tensor) {
+  return std::accumulate(tensor.dims, tensor.dims + tensor.rank, static_cast<uint64_t>(onager_dtype_bytes(tensor.dtype)),
+                         [](uint64_t product, int64_t extent) { return product * static_cast<uint64_t>(extent); });
+}
+
+/// Makes an array over memory that `owner` keeps, or, without it, of memory of its own.
+nb::object makeArray(PyArray_Descr *descriptor, int rank, const int64_t *dims, void *data = nullptr, nb::object owner = {}) {
   if (!descriptor)
     throw std::runtime_error("an output has an element type that NumPy does not know here");
   Py_INCREF(descriptor);
-  PyObject *array = PyArray_NewFromDescr(&PyArray_Type, descriptor, tensor.rank, reinterpret_cast<const npy_intp *>(tensor.dims), nullptr, nullptr, 0, nullptr);
+  PyObject *array = PyArray_NewFromDescr(&PyArray_Type, descriptor, rank, reinterpret_cast<const npy_intp *>(dims), nullptr, data, data ? NPY_ARRAY_CARRAY : 0, nullptr);
   if (!array)
     throw nb::python_error();
-  return nb::steal(array);
+  nb::object result = nb::steal(array);
+  if (owner.is_valid() && PyArray_SetBaseObject(reinterpret_cast<PyArrayObject *>(array), owner.release().ptr()))
+    throw nb::python_error();
+  return result;
+}
+
+/// Makes an array for an output, from memory of earlier ones where it is large.
+nb::object makeArray(const onager_tensor &tensor, onager::python::OutputMemory &memory) {
+  PyArray_Descr *descriptor = tensor.dtype > 0 && tensor.dtype < kTypes ? descriptors[tensor.dtype] : nullptr;
+  uint64_t bytes = countBytes(tensor);
+  if (bytes < onager::python::OutputMemory::kLeastBytes)
+    return makeArray(descriptor, tensor.rank, tensor.dims);
+  auto [data, owner] = memory.take(bytes);
+  return makeArray(descriptor, tensor.rank, tensor.dims, data, std::move(owner));
 }
 
 std::vector<onager_tensor> Session::readFeeds(nb::dict feeds, std::vector<nb::object> &held, std::vector<std::vector<onager_string>> &texts) const {
@@ -283,7 +303,7 @@ std::vector<size_t> Session::findOutputs(nb::handle wanted) const {
 constexpr uint64_t kLeastOffer = 1 << 16;
 
 /// Lets outputs go into arrays of Python's: of their shapes where those are known before the run, else of as many bytes as they had in the last one.
-std::vector<nb::object> makeOutputs(std::vector<onager_tensor> &outputs, const std::vector<uint64_t> &lastBytes) {
+std::vector<nb::object> makeOutputs(std::vector<onager_tensor> &outputs, const std::vector<uint64_t> &lastBytes, onager::python::OutputMemory &memory) {
   std::vector<nb::object> arrays(outputs.size());
   for (size_t k = 0; k < outputs.size(); ++k) {
     if (outputs[k].dtype == ONAGER_STRING)
@@ -291,10 +311,8 @@ std::vector<nb::object> makeOutputs(std::vector<onager_tensor> &outputs, const s
     bool isOpen = std::any_of(outputs[k].dims, outputs[k].dims + outputs[k].rank, [](int64_t extent) { return extent < 0; });
     if (isOpen && lastBytes[k] < kLeastOffer)
       continue;
-    auto bytes = static_cast<npy_intp>(lastBytes[k]);
-    arrays[k] = isOpen ? nb::steal(PyArray_SimpleNew(1, &bytes, NPY_UINT8)) : makeArray(outputs[k]);
-    if (!arrays[k].is_valid())
-      throw nb::python_error();
+    auto bytes = static_cast<int64_t>(lastBytes[k]);
+    arrays[k] = makeArray(isOpen ? onager_tensor{sizeof(onager_tensor), ONAGER_U8, 1, 0, nullptr, &bytes, 0} : outputs[k], memory);
     auto *array = reinterpret_cast<PyArrayObject *>(arrays[k].ptr());
     outputs[k].is_offer = isOpen;
     outputs[k].data = PyArray_DATA(array);
@@ -303,24 +321,9 @@ std::vector<nb::object> makeOutputs(std::vector<onager_tensor> &outputs, const s
   return arrays;
 }
 
-uint64_t countBytes(const onager_tensor &tensor) {
-  return std::accumulate(tensor.dims, tensor.dims + tensor.rank, static_cast<uint64_t>(onager_dtype_bytes(tensor.dtype)),
-                         [](uint64_t product, int64_t extent) { return product * static_cast<uint64_t>(extent); });
-}
-
-/// Makes an array of an output over the bytes that were offered for it.
-nb::object viewOffer(const onager_tensor &output, nb::object bytes) {
-  PyArray_Descr *descriptor = descriptors[output.dtype];
-  Py_INCREF(descriptor);
-  PyObject *array = PyArray_NewFromDescr(&PyArray_Type, descriptor, output.rank, reinterpret_cast<const npy_intp *>(output.dims), nullptr, output.data, NPY_ARRAY_CARRAY, nullptr);
-  if (!array || PyArray_SetBaseObject(reinterpret_cast<PyArrayObject *>(array), bytes.release().ptr()))
-    throw nb::python_error();
-  return nb::steal(array);
-}
-
 /// Copies an output whose shape depended on values out of the context's memory.
-nb::object copyOutput(const onager_tensor &output) {
-  nb::object result = makeArray(output);
+nb::object copyOutput(const onager_tensor &output, onager::python::OutputMemory &memory) {
+  nb::object result = makeArray(output, memory);
   auto *array = reinterpret_cast<PyArrayObject *>(result.ptr());
   if (PyArray_NBYTES(array))
     std::memcpy(PyArray_DATA(array), output.data, static_cast<size_t>(PyArray_NBYTES(array)));
@@ -328,10 +331,10 @@ nb::object copyOutput(const onager_tensor &output) {
 }
 
 /// Makes an array of an output that was offered memory. One that is much smaller than its memory would keep too much of it: it is copied.
-nb::object takeOffer(const onager_tensor &output, const nb::object &offer) {
+nb::object takeOffer(const onager_tensor &output, const nb::object &offer, onager::python::OutputMemory &memory) {
   auto *bytes = reinterpret_cast<PyArrayObject *>(offer.ptr());
   bool fits = output.data == PyArray_DATA(bytes) && countBytes(output) >= static_cast<uint64_t>(PyArray_NBYTES(bytes)) / 2;
-  return fits ? viewOffer(output, offer) : copyOutput(output);
+  return fits ? makeArray(descriptors[output.dtype], output.rank, output.dims, output.data, offer) : copyOutput(output, memory);
 }
 
 std::vector<uint64_t> Session::getLastBytes() {
@@ -345,6 +348,7 @@ void Session::noteBytes(const std::vector<onager_tensor> &outputs) {
   for (size_t k = 0; k < outputs.size(); ++k)
     if (outputs[k].dtype != ONAGER_STRING)
       lastBytes[k] = countBytes(outputs[k]);
+  memory->keep(std::accumulate(lastBytes.begin(), lastBytes.end(), uint64_t(0)));
 }
 
 nb::list Session::run(nb::handle wanted, nb::dict feeds) {
@@ -355,7 +359,7 @@ nb::list Session::run(nb::handle wanted, nb::dict feeds) {
   Lease lease(*this);
   std::vector<onager_tensor> outputs(outputNames.size(), onager_tensor{sizeof(onager_tensor), 0, 0, 0, nullptr, nullptr, 0});
   check(onager_context_prepare(lease.context, inputs.data(), inputs.size(), outputs.data(), outputs.size()));
-  std::vector<nb::object> arrays = makeOutputs(outputs, getLastBytes());
+  std::vector<nb::object> arrays = makeOutputs(outputs, getLastBytes(), *memory);
   onager_status status;
   {
     nb::gil_scoped_release release;
@@ -366,9 +370,9 @@ nb::list Session::run(nb::handle wanted, nb::dict feeds) {
   nb::list result;
   for (size_t k : order) {
     if (outputs[k].is_offer)
-      arrays[k] = takeOffer(outputs[k], arrays[k]);
+      arrays[k] = takeOffer(outputs[k], arrays[k], *memory);
     if (!arrays[k].is_valid())
-      arrays[k] = outputs[k].dtype == ONAGER_STRING ? makeTexts(outputs[k]) : copyOutput(outputs[k]);
+      arrays[k] = outputs[k].dtype == ONAGER_STRING ? makeTexts(outputs[k]) : copyOutput(outputs[k], *memory);
     result.append(arrays[k]);
   }
   return result;
