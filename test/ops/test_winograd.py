@@ -111,6 +111,23 @@ def test_unknown_planes(case, tmp_path):
         _hold(run_with_threads(artifact, x, (1, 2, 3)), reference.run(None, {"x": x})[0])
 
 
+def test_unknown_channels(tmp_path):
+    """Whose number the filters alone say: not Winograd's form, whatever else is known."""
+    import onager
+
+    random = np.random.default_rng(3)
+    filters, x = (random.standard_normal(shape).astype(np.float32) for shape in ((24, 32, 3, 3), (2, 32, 28, 28)))
+    for plane in ("28, 28", "H, W"):
+        model = parser.parse_model(f'<ir_version: 10, opset_import: ["" : 20]> g (float[N, C, {plane}] x) => (float[N, 24, A, B] y) {{ y = Conv(x, w) }}')
+        model.graph.initializer.append(numpy_helper.from_array(filters, "w"))
+        artifact, report = compile_with_report(model.SerializeToString(), tmp_path / "model.so")
+        reference = onager.InferenceSession(compile_with_report(model.SerializeToString(), tmp_path / "reference.so", opt_level=0)[0])
+        assert "winograd" not in [launch["hero"] for launch in report["launches"]]
+        _hold(run_with_threads(artifact, x, (1, 2)), reference.run(None, {"x": x})[0])
+        with pytest.raises(RuntimeError, match="node .y.*channels"):
+            onager.InferenceSession(artifact).run(None, {"x": x[:, :31]})
+
+
 # Taps along the depth, dilation along it, pads (before, behind), and the extents of x.
 VOLUMES = {
     "cube": (3, 1, (1, 1, 1, 1, 1, 1), "N, 16, 5, 20, 23", (2, 16, 5, 20, 23)),

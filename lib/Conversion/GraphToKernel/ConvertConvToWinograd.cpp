@@ -85,6 +85,8 @@ struct ToWinograd : OpRewritePattern<graph::ConvOp> {
     auto out = cast<RankedTensorType>(op.getType());
     if (!filter.getElementType().isF32() || !x.getElementType().isF32() || !filter.hasStaticShape() || !hasWindows(op, filter.getShape()))
       return rewriter.notifyMatchFailure(op, "not an f32 convolution of 3 x 3 of stride 1 in one group over planes");
+    if (x.isDynamicDim(1))
+      return rewriter.notifyMatchFailure(op, "the number of channels is known from the filters alone");
     if (!isComputedFromConstants(op.getFilter()))
       return rewriter.notifyMatchFailure(op, "filters that change would be transformed in every run");
     bool isVolume = filter.getRank() == 5;

@@ -90,7 +90,7 @@ def ConvertContractionToSparse : Pass<"convert-contraction-to-sparse", "::mlir::
 def ConvertConvToWinograd : Pass<"convert-conv-to-winograd", "::mlir::func::FuncOp"> {
   let summary = "Computes convolutions of 3 x 3 by fewer products: Winograd's F(4x4, 3x3)";
   let description = [{
-    A `graph.conv` of f32 with constant filters of 3 x 3, stride 1, dilation 1 and one group becomes
+    A `graph.conv` of f32 with constant filters of 3 x 3, stride 1, dilation 1 and one group over a known number of channels becomes
     `kernel.winograd_filter`, which is computed at compile time, and `kernel.winograd_conv`, where the cost model of Winograd.h expects it to be
     faster; extents that are unknown count as 32. Filters of K x 3 x 3 over volumes do as well: each slice of the result is an image, whose C K channels
     are the slices of x under the taps (graph.pad, graph.slice, graph.concat), and the images are transposed to volumes. Dilation along the depth is free.

@@ -106,3 +106,14 @@ func.func @strided_volume(%x: tensor<2x16x9x28x28xf32>) -> tensor<2x40x5x28x28xf
   %0 = graph.conv %x, %w {strides = array<i64: 2, 1, 1>, dilations = array<i64: 1, 1, 1>, pads = affine_map<() -> (1, 1, 1)>, group = 1 : i64} : (tensor<2x16x9x28x28xf32>, tensor<40x16x3x3x3xf32>) -> tensor<2x40x5x28x28xf32>
   return %0 : tensor<2x40x5x28x28xf32>
 }
+
+// Channels that the filters alone know of.
+// CHECK-LABEL: func.func @unknown_channels
+// CHECK-NOT: winograd
+// CHECK: return
+#channels = affine_map<()[s0] -> (1, s0, 28, 28)>
+func.func @unknown_channels(%x: tensor<1x?x28x28xf32, #channels>) -> tensor<1x40x28x28xf32> {
+  %w = graph.constant dense<0.5> : tensor<40x32x3x3xf32> : tensor<40x32x3x3xf32>
+  %0 = graph.conv %x, %w {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (1, 1)>, group = 1 : i64} : (tensor<1x?x28x28xf32, #channels>, tensor<40x32x3x3xf32>) -> tensor<1x40x28x28xf32>
+  return %0 : tensor<1x40x28x28xf32>
+}
