@@ -22,7 +22,7 @@ bool isStatic(ArrayRef<int64_t> shape) { return llvm::none_of(shape, ShapedType:
 
 bool matches(graph::ConvOp op) {
   auto filter = cast<RankedTensorType>(op.getFilter().getType()), x = cast<RankedTensorType>(op.getX().getType()), out = cast<RankedTensorType>(op.getType());
-  if (!filter.getElementType().isF32() || !x.getElementType().isF32() || !filter.hasStaticShape() || op.getGroup() != 1)
+  if (!filter.getElementType().isF32() || !x.getElementType().isF32() || !filter.hasStaticShape() || x.isDynamicDim(1) || op.getGroup() != 1)
     return false;
   ArrayRef<int64_t> spatial = out.getShape().drop_front(2), inSpatial = x.getShape().drop_front(2);
   auto isNumber = [](AffineExpr pad) { return graph::getConstant(pad).has_value(); };

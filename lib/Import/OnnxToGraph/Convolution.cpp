@@ -47,7 +47,12 @@ Value convolve(Node &node, Value x, Value filter, Type element) {
   if (!window || !checkGroup(e, group, Emitter::dimsOf(filter)[0]))
     return {};
   Dims have = Emitter::dimsOf(x), weights = Emitter::dimsOf(filter);
-  e.unify(have[1], weights[1] * group, "channels of the data and the filter");
+  AffineExpr channels = e.unify(have[1], weights[1] * group, "channels of the data and the filter");
+  // Kernels are chosen by the number of channels, which the filter may be the only one to know.
+  if (!graph::getConstant(have[1]) && graph::getConstant(channels)) {
+    have[1] = channels;
+    x = e.reshape(x, have);
+  }
   Dims dims{have[0], weights[0]};
   dims.append(window->out.begin(), window->out.end());
   return e.make<ConvOp>(dims, element, x, filter, window->strides, e.exprs(window->low), window->dilations, group);
