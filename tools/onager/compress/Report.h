@@ -25,7 +25,7 @@ struct Speed {
 using VisitPair = std::function<void(const rt::Manifest &manifest, const std::vector<Tensor> &expected, const std::vector<Tensor> &found)>;
 void visitPairs(const Artifact &plain, const Artifact &compressed, const SampleRuns &runs, const std::vector<size_t> &chosen, const std::string &what, const VisitPair &visit);
 
-/// Runs both models on some of the samples and compares their outputs.
+/// Runs both models on some of the samples, one at least, and compares their outputs.
 std::vector<OutputError> compareModels(const Artifact &plain, const Artifact &compressed, const SampleRuns &runs, const std::vector<size_t> &chosen);
 
 /// Runs both models in turns on one sample.
