@@ -118,6 +118,59 @@ def test_split_into_rows(random, tmp_path):
         session.run(None, {"x": x, "sizes": np.array([2, 3])})
 
 
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("size", [1, 3])
+def test_split_by_a_list_of_one_size(axis, size, random, tmp_path):
+    """Sizes that are all the same are known though their number is not, so that a part can state a shape."""
+    initializers = [helper.make_tensor("size", TensorProto.INT64, [1], [size]), helper.make_tensor("ones", TensorProto.INT64, [3], [1, 1, 1])]
+    nodes = [_node("Expand", ["size", "n"], ["sizes"]), _node("SplitToSequence", ["x", "sizes"], ["parts"], axis=axis), _node("SequenceAt", ["parts", "at"], ["part"]),
+             helper.make_node("Shape", ["part"], ["shape"]), _node("ConstantOfShape", ["shape"], ["y"]),
+             _node("ConcatFromSequence", ["parts"], ["stacked"], axis=0, new_axis=1)]
+    inputs = [_value("x", shape=["a", "b"], form="tensor"), _value("n", TensorProto.INT64, [1], "tensor"), _value("at", TensorProto.INT64, [], "tensor")]
+    outputs = [_value("parts"), _value("y", form="tensor"), _value("stacked", form="tensor")]
+    _, session = _open(tmp_path, nodes, inputs, outputs, initializers)
+    for shape in ((3, 6), (9, 3), (6, 9)):
+        x, count = random.standard_normal(shape).astype(np.float32), shape[axis] // size
+        wanted = np.split(x, count, axis)
+        parts, y, stacked = session.run(None, {"x": x, "n": np.array([count]), "at": np.int64(-1)})
+        _same(parts, wanted)
+        assert y.shape == wanted[-1].shape
+        np.testing.assert_array_equal(stacked, np.stack(wanted))
+        with pytest.raises(RuntimeError, match="the sizes of a split"):
+            session.run(None, {"x": x, "n": np.array([count + 1]), "at": np.int64(0)})
+
+
+def test_parts_state_a_shape(random, tmp_path):
+    """The elements of a vector that was split into single ones are numbers that an operator takes as a shape."""
+    initializers = [helper.make_tensor("one", TensorProto.INT64, [1], [1]), helper.make_tensor("two", TensorProto.INT64, [1], [2])]
+    nodes = [_node("Shape", ["repeats"], ["n"]), _node("Expand", ["one", "n"], ["sizes"]), _node("SplitToSequence", ["repeats", "sizes"], ["parts"]),
+             _node("SequenceAt", ["parts", "at"], ["part"]), _node("Concat", ["two", "part"], ["shape"], axis=0), helper.make_node("Expand", ["x", "shape"], ["y"], name="Spread")]
+    inputs = [_value("repeats", TensorProto.INT64, ["m"], "tensor"), _value("x", shape=[1], form="tensor"), _value("at", TensorProto.INT64, [], "tensor")]
+    _, session = _open(tmp_path, nodes, inputs, [_value("y", shape=[None, None], form="tensor")], initializers)
+    x = random.standard_normal(1).astype(np.float32)
+    for at, count in enumerate([3, 1, 7, 0]):
+        np.testing.assert_array_equal(session.run(None, {"repeats": np.array([3, 1, 7, 0]), "x": x, "at": np.int64(at)})[0], np.broadcast_to(x, (2, count)))
+
+
+@pytest.mark.parametrize("axis, size", [(2, 3), (3, 2), (0, 1)])
+def test_parts_keep_known_channels(axis, size, random, tmp_path):
+    """A convolution over a part needs the channels, which no part changes; parts that were joined with others of the same dims keep them."""
+    inputs = [_value("x", shape=["n", 4, "h", "w"], form="tensor"), _value("at", TensorProto.INT64, [], "tensor"), _value("more", shape=["n", 4, "h", "w"], form="tensor")]
+    weights = random.standard_normal((5, 4, 3, 3)).astype(np.float32)
+    initializers = [helper.make_tensor("size", TensorProto.INT64, [], [size]), helper.make_tensor("w", TensorProto.FLOAT, weights.shape, weights.ravel())]
+    nodes = [_node("SplitToSequence", ["x", "size"], ["parts"], axis=axis), _node("SequenceInsert", ["parts", "more"], ["longer"]), _node("SequenceErase", ["longer", "at"], ["less"]),
+             _node("SequenceAt", ["less", "at"], ["part"]), _node("Conv", ["part", "w"], ["y"], pads=[1, 1, 1, 1])]
+    _, session = _open(tmp_path, nodes, inputs, [_value("y", form="tensor")], initializers)
+    x = random.standard_normal((2, 4, 7, 5)).astype(np.float32)
+    parts = [*np.split(x, range(size, x.shape[axis], size), axis), 2 * x]
+    plain = helper.make_model(helper.make_graph([helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])], "plain", [_value("x", shape=[None] * 4, form="tensor")],
+                                                [_value("y", form="tensor")], initializers[1:]), opset_imports=OPSETS, ir_version=9)
+    reference = onnxruntime.InferenceSession(plain.SerializeToString())
+    for at in range(len(parts) - 1):
+        found = session.run(None, {"x": x, "at": np.int64(at), "more": 2 * x})[0]
+        np.testing.assert_allclose(found, reference.run(None, {"x": parts[at + 1]})[0], rtol=1e-4, atol=1e-4)
+
+
 def test_map_over_elements(random, tmp_path):
     body = helper.make_graph([_node("Mul", ["e", "e"], ["square"]), _node("ReduceSum", ["e"], ["sum"], keepdims=0)], "body",
                              [helper.make_tensor_value_info("e", TensorProto.FLOAT, ["n"])],

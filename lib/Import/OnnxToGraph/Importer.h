@@ -37,13 +37,14 @@ struct Datum {
   std::shared_ptr<std::vector<Datum>> parts;
   mlir::Type element; ///< of a sequence's tensors, where it is known
   int64_t rank = -1;  ///< of a ragged sequence's tensors, -1 where it is not known or differs
+  Dims dims;          ///< that all of a ragged sequence's tensors have, each null where it is not known or differs; none where none is known
 
-  static Datum of(mlir::Value value) { return {value ? tensor : poisoned, value, nullptr, {}, -1}; }
+  static Datum of(mlir::Value value) { return {value ? tensor : poisoned, value, nullptr, {}, -1, {}}; }
   static Datum ofSequence(std::vector<Datum> list, mlir::Type element = {}) { return ofParts(sequence, std::move(list), element); }
   static Datum ofParts(Kind kind, std::vector<Datum> parts, mlir::Type element = {}, int64_t rank = -1) {
-    return {kind, {}, std::make_shared<std::vector<Datum>>(std::move(parts)), element, rank};
+    return {kind, {}, std::make_shared<std::vector<Datum>>(std::move(parts)), element, rank, {}};
   }
-  static Datum poison() { return {poisoned, {}, nullptr, {}, -1}; }
+  static Datum poison() { return {poisoned, {}, nullptr, {}, -1, {}}; }
   /// Returns the tensor that is part `index`.
   mlir::Value part(size_t index) const { return (*parts)[index].value; }
 };

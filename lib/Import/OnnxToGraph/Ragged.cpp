@@ -67,16 +67,35 @@ Value spliceVector(Emitter &e, Value x, AffineExpr first, AffineExpr end, Value 
   return middle ? e.concat({head, middle, tail}, 0) : e.concat({head, tail}, 0);
 }
 
-Datum makeRagged(Emitter &e, Value ranks, Value dims, Value data, int64_t rank) {
+/// `known` are the dims that all elements have, as in Datum.
+Datum makeRagged(Emitter &e, Value ranks, Value dims, Value data, int64_t rank, Dims known) {
   if (e.hasFailed())
     return Datum::poison();
-  return Datum::ofParts(Datum::ragged, {Datum::of(ranks), Datum::of(dims), Datum::of(data)}, Emitter::elementOf(data), rank);
+  Datum ragged = Datum::ofParts(Datum::ragged, {Datum::of(ranks), Datum::of(dims), Datum::of(data)}, Emitter::elementOf(data), rank);
+  ragged.dims = std::move(known);
+  return ragged;
+}
+
+/// What is known of the elements' dims once a tensor is among them.
+Dims joinDims(const Datum &ragged, Dims tensor) {
+  if (ragged.rank == kAnyRank)
+    return tensor;
+  if (ragged.dims.size() != tensor.size())
+    return {};
+  for (auto [known, dim] : llvm::zip(ragged.dims, tensor))
+    dim = known && areEqual(known, dim) ? known : AffineExpr();
+  return tensor;
 }
 
 int64_t joinRanks(int64_t a, int64_t b) { return a == kAnyRank || a == b ? b : -1; }
 
-/// States that the rows of a matrix [n, k] are alike from column `first` on and returns one row's columns.
-Exprs unifyRows(Emitter &e, Value dims, int64_t rank, int64_t first) {
+/// States that the rows of a matrix [n, k] of elements' dims are alike from column `first` on and returns one row's columns, of which those before
+/// `first` may be null.
+Exprs unifyRows(Emitter &e, const Datum &ragged, Value dims, int64_t first) {
+  int64_t rank = ragged.rank;
+  bool areKnown = static_cast<int64_t>(ragged.dims.size()) == rank && !llvm::is_contained(ArrayRef(ragged.dims).drop_front(first), AffineExpr());
+  if (areKnown)
+    return Exprs(ragged.dims);
   Value low = e.reduce(ReduceKind::min, dims, {0}, false), high = e.reduce(ReduceKind::max, dims, {0}, false);
   Exprs least = e.contentsOrBind(low), most = e.contentsOrBind(high);
   if (e.hasFailed())
@@ -99,9 +118,13 @@ Value getElement(Emitter &e, const Datum &ragged, Value position) {
     return {};
   Place place = findPlace(e, ragged, position, false);
   e.require(normalize(place.endDim - place.firstDim), e.number(ragged.rank), "the rank of an element of the sequence");
-  Dims dims;
-  for (AffineExpr extent : e.contentsOrBind(e.sliceAxis(ragged.part(1), 0, place.firstDim, e.number(ragged.rank))))
-    dims.push_back(e.maxOf(extent, e.number(0)));
+  Dims dims = ragged.dims;
+  if (dims.empty() || llvm::is_contained(dims, AffineExpr())) {
+    dims.resize(ragged.rank);
+    Exprs bound = e.contentsOrBind(e.sliceAxis(ragged.part(1), 0, place.firstDim, e.number(ragged.rank)));
+    for (auto [dim, extent] : llvm::zip(dims, bound))
+      dim = dim ? dim : e.maxOf(extent, e.number(0));
+  }
   if (e.hasFailed())
     return {};
   Value flat = e.sliceAxis(ragged.part(2), 0, place.firstDatum, Emitter::product(dims, e.context()));
@@ -121,14 +144,14 @@ Datum insertElement(Emitter &e, const Datum &ragged, Value position, Value tenso
   Value ranks = spliceVector(e, ragged.part(0), place.position, place.position, e.ints({rank}));
   Value dims = spliceVector(e, ragged.part(1), place.firstDim, place.firstDim, e.indexVector(Exprs(Emitter::dimsOf(tensor))));
   Value data = spliceVector(e, ragged.part(2), place.firstDatum, place.firstDatum, e.flatten(tensor));
-  return makeRagged(e, ranks, dims, data, joinRanks(ragged.rank, rank));
+  return makeRagged(e, ranks, dims, data, joinRanks(ragged.rank, rank), joinDims(ragged, Emitter::dimsOf(tensor)));
 }
 
 Datum eraseElement(Emitter &e, const Datum &ragged, Value position) {
   Place place = findPlace(e, ragged, position ? position : e.integerScalar(-1, e.i64()), false);
   Value ranks = spliceVector(e, ragged.part(0), place.position, normalize(place.position + 1), {});
   Value dims = spliceVector(e, ragged.part(1), place.firstDim, place.endDim, {});
-  return makeRagged(e, ranks, dims, spliceVector(e, ragged.part(2), place.firstDatum, place.endDatum, {}), ragged.rank);
+  return makeRagged(e, ranks, dims, spliceVector(e, ragged.part(2), place.firstDatum, place.endDatum, {}), ragged.rank, ragged.dims);
 }
 
 Value concatElements(Emitter &e, const Datum &ragged, int64_t axis, bool isNew) {
@@ -141,7 +164,7 @@ Value concatElements(Emitter &e, const Datum &ragged, int64_t axis, bool isNew) 
   bool mayDiffer = axis == 0 && !isNew;
   AffineExpr count = getLength(ragged), total = getExtent(ragged, 2);
   Value table = e.reshape(ragged.part(1), {count, e.number(rank)});
-  Exprs row = rank ? unifyRows(e, table, rank, mayDiffer ? 1 : 0) : Exprs();
+  Exprs row = rank ? unifyRows(e, ragged, table, mayDiffer ? 1 : 0) : Exprs();
   if (mayDiffer && !e.hasFailed())
     row[0] = bindCount(e, e.reduce(ReduceKind::sum, e.sliceAxis(table, 1, 0, 1), {0, 1}, false));
   Dims dims(row.begin(), row.end());
@@ -190,7 +213,9 @@ Datum splitEvenly(Emitter &e, Value x, int64_t axis, AffineExpr size) {
   Values columns;
   for (int64_t k = 0; k < rank; ++k)
     columns.push_back(k == axis ? own : e.splat(e.indexTensor({dims[k]}, {}, e.i64()), {count, e.number(1)}));
-  return makeRagged(e, e.splat(e.integerScalar(rank, e.i64()), {count}), e.flatten(e.concat(columns, 1)), data, rank);
+  Dims known = dims;
+  known[axis] = areEqual(left, e.number(0)) ? size : AffineExpr();
+  return makeRagged(e, e.splat(e.integerScalar(rank, e.i64()), {count}), e.flatten(e.concat(columns, 1)), data, rank, known);
 }
 
 Datum splitRows(Emitter &e, Value x, Value sizes) {
@@ -202,7 +227,9 @@ Datum splitRows(Emitter &e, Value x, Value sizes) {
   Values columns{e.unsqueeze(own, {1})};
   for (int64_t k = 1; k < rank; ++k)
     columns.push_back(e.splat(e.indexTensor({dims[k]}, {}, e.i64()), {count, e.number(1)}));
-  return makeRagged(e, e.splat(e.integerScalar(rank, e.i64()), {count}), e.flatten(e.concat(columns, 1)), e.flatten(x), rank);
+  Dims known = dims;
+  known[0] = {};
+  return makeRagged(e, e.splat(e.integerScalar(rank, e.i64()), {count}), e.flatten(e.concat(columns, 1)), e.flatten(x), rank, known);
 }
 
 } // namespace onager::frontend

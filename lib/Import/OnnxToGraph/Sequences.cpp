@@ -172,10 +172,25 @@ std::optional<Exprs> getPartSizes(Node &node, AffineExpr extent) {
   return sizes;
 }
 
+/// The number above 0 that every element of a list is; nothing where that is not known.
+std::optional<int64_t> getOnlyElement(Emitter &e, Value list) {
+  auto broadcast = list.getDefiningOp<BroadcastOp>();
+  std::optional<Ints> only = broadcast ? e.constants(broadcast.getX()) : std::nullopt;
+  return only && only->size() == 1 && (*only)[0] > 0 ? std::optional<int64_t>((*only)[0]) : std::nullopt;
+}
+
 /// Parts whose number is found while running.
 Datum splitWhileRunning(Node &node, Value x, int64_t axis, bool drops) {
   Emitter &e = node.e;
   bool isList = node.has(1) && Emitter::rankOf(node.in(1)) == 1;
+  if (std::optional<int64_t> size = isList ? getOnlyElement(e, node.in(1)) : std::nullopt) {
+    Dims dims = Emitter::dimsOf(x);
+    AffineExpr sum = normalize(Emitter::dimsOf(node.in(1))[0] * *size);
+    e.unify(sum, dims[axis], "the sizes of a split and the extent");
+    dims[axis] = sum;
+    x = e.reshape(x, dims);
+    return e.hasFailed() ? Datum::poison() : splitEvenly(e, x, axis, e.number(*size));
+  }
   if (isList && axis != 0)
     return e.fail("parts of sizes that are known only while running, along another axis than the first"), Datum::poison();
   if (isList)
@@ -197,7 +212,10 @@ Datum splitWhileRunning(Node &node, Value x, int64_t axis, bool drops) {
   Value dims = e.reshape(parts.part(1), {count, e.number(rank)});
   Value kept = e.concat({e.sliceAxis(dims, 1, 0, axis), e.sliceAxis(dims, 1, axis + 1, rank - axis - 1)}, 1);
   Value ranks = e.splat(e.integerScalar(rank - 1, e.i64()), {count});
-  return Datum::ofParts(Datum::ragged, {Datum::of(ranks), Datum::of(e.flatten(kept)), (*parts.parts)[2]}, Emitter::elementOf(x), rank - 1);
+  Datum dropped = Datum::ofParts(Datum::ragged, {Datum::of(ranks), Datum::of(e.flatten(kept)), (*parts.parts)[2]}, Emitter::elementOf(x), rank - 1);
+  dropped.dims = parts.dims;
+  dropped.dims.erase(dropped.dims.begin() + axis);
+  return dropped;
 }
 
 void importSplitTo(Node &node) {
