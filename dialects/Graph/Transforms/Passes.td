@@ -116,6 +116,24 @@ def GraphFoldPad : Pass<"graph-fold-pad", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numFolded", "folded", "pads folded">];
 }
 
+def GraphFoldSlice : Pass<"graph-fold-slice", "::mlir::func::FuncOp"> {
+  let summary = "Leaves out positions of a convolution that a slice drops";
+  let description = [{
+    `slice(conv(x))` along spatial dims becomes a convolution of the positions that are left: those before the first one go with the pads, those behind the last
+    one with the result's shape, and a step multiplies the strides. Elementwise operations between the two are computed on what is left. Exporters of causal
+    networks pad on both sides and drop the end. Must hold: the slice begins within the pads and steps forwards, nobody else reads the convolution or what lies
+    between, and what joins it there is alike along the dims that are cut. Results are equal bit for bit but for the order of a convolution's sums.
+
+    ```mlir
+    %1 = graph.conv %x, %w {pads = affine_map<() -> (4)>, ...} : (tensor<1x8x20xf32>, tensor<8x8x3xf32>) -> tensor<1x8x24xf32>
+    %2 = graph.slice %1 {starts = affine_map<() -> (0, 0, 0)>, ...} : (tensor<1x8x24xf32>) -> tensor<1x8x20xf32>
+    // becomes
+    %2 = graph.conv %x, %w {pads = affine_map<() -> (4)>, ...} : (tensor<1x8x20xf32>, tensor<8x8x3xf32>) -> tensor<1x8x20xf32>
+    ```
+  }];
+  let statistics = [Statistic<"numFolded", "folded", "slices folded">];
+}
+
 def GraphFoldScale : Pass<"graph-fold-scale", "::mlir::func::FuncOp"> {
   let summary = "Multiplies constant scales behind a convolution into its filter";
   let description = [{

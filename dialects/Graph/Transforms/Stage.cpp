@@ -15,6 +15,7 @@ void addGraphStage(OpPassManager &passes, bool exact, bool int8, bool bf16) {
   function.addPass(createGraphSimplify());
   // Before quantised convolutions are raised, which read what is dequantised.
   function.addPass(createGraphFoldPad());
+  function.addPass(createGraphFoldSlice());
   // Before scales are folded into filters, and divisions become products.
   if (int8) {
     function.addPass(createGraphHoistQuantize());

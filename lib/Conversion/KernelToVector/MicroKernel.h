@@ -40,9 +40,10 @@ void callMicroKernel(UnitEmitter &e, int64_t rows, int64_t panels, const TileOpe
 struct WindowOperands {
   mlir::Value filter, filterPitch; ///< of output channel i, channel c, line k and tap t at filter[i * filterPitch + (c * lines + k) * taps + t]
   mlir::Value planes, planePitch, linePitch; ///< pixel p under it at planes[c * planePitch + k * linePitch + t * dilation + p]
-  mlir::Value tile;                ///< output channel i, pixel p at tile[i * 16 * panels + p]
+  mlir::Value tile;                ///< output channel i, pixel p at tile[i * tileWidth + p]
   mlir::Value channels, lines;
   int64_t taps, dilation;          ///< of a line
+  int64_t tileWidth;
 };
 /// As callMicroKernel for a sum over the channels, lines and taps of windows.
 void callWindowKernel(UnitEmitter &e, int64_t rows, int64_t panels, const WindowOperands &operands);

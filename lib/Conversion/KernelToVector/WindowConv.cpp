@@ -19,8 +19,8 @@ namespace {
 constexpr int64_t kLanes = kernel::kPanelWidth;
 /// Planes start this many floats further apart than a multiple of a tile: not in the same sets of the first-level cache.
 constexpr int64_t kApart = kLanes;
-/// Padding between rows of unknown length that is not too much, in floats; of known length it is a third.
-constexpr int64_t kMostUnknownPadding = 4;
+/// Padding between rows of unknown length that is not too much, in floats; of known length it is a third. A line alone is long: samples in time.
+constexpr int64_t kMostUnknownPadding = 4, kMostUnknownLinePadding = 32;
 /// Output channels that are worth copying a band once more, where shares meet in it.
 constexpr int64_t kFewestChannels = 96;
 
@@ -101,8 +101,11 @@ struct WindowEmitter {
     return {image, group, first, e.sub(end, first), at(e.getBuffer(s.op.getX()), e.mul(channel, plane))};
   }
 
-  /// Writes the padding that all bands have beside their lines.
-  void clear() { copies.fill(planes, e.mul(e.i64(s.channels), pitch), e.constant(e.b.getF32Type(), 0)); }
+  /// Writes the padding that all bands have beside their lines. What lies behind the last line is read for pixels that nobody stores.
+  void clear() {
+    Value lines = e.extent(s.padded * (s.rows.ceilDiv(s.bands) + s.getSpan() - 1)), zero = e.constant(e.b.getF32Type(), 0);
+    e.forEach(e.i64(0), e.i64(s.channels), 1, [&](Value channel) { copies.fill(at(planes, e.mul(channel, pitch)), e.minSigned(lines, pitch), zero); });
+  }
 
   /// Copies the lines under a band, lines of zeros above and below the image.
   void copyLines(const Band &band) {
@@ -133,6 +136,18 @@ struct WindowEmitter {
     });
   }
 
+  /// Computes the panels of a tile of which some of the `left` pixels are.
+  void computeTile(int64_t rows, const WindowOperands &w, Value left) {
+    int64_t panels = s.width / kLanes;
+    for (int64_t count = 1; count < panels; ++count) {
+      Value fits = e.compare("sle", left, e.i64(count * kLanes));
+      if (count > 1)
+        fits = arith::AndIOp::create(e.b, fits, e.compare("sgt", left, e.i64((count - 1) * kLanes)));
+      e.ifThen(fits, [&] { callWindowKernel(e, rows, count, w); });
+    }
+    e.ifThen(e.compare("sgt", left, e.i64((panels - 1) * kLanes)), [&] { callWindowKernel(e, rows, panels, w); });
+  }
+
   /// Sweeps `count` filters of a group over the lines of a band.
   void sweep(const Band &band, Value firstChannel, Value count) {
     Value channels = e.add(e.mul(band.group, e.i64(s.outChannels)), firstChannel), depth = e.i64(s.getDepth());
@@ -140,10 +155,10 @@ struct WindowEmitter {
     forRowTiles(e, s.tileRows, count, [&](Value row, int64_t rows) {
       Value channel = e.add(channels, row);
       WindowOperands w{at(e.getBuffer(s.op.getFilter()), e.mul(channel, depth)), depth, {}, pitch, e.mul(padded, e.i64(s.windows.dilations[0])), tile, e.i64(s.channels),
-                       e.i64(s.windows.kernel[0]), s.windows.kernel[1], s.windows.dilations[1]};
+                       e.i64(s.windows.kernel[0]), s.windows.kernel[1], s.windows.dilations[1], s.width};
       e.forEach(e.i64(0), pixels, s.width, [&](Value pixel) {
         w.planes = at(planes, pixel);
-        callWindowKernel(e, rows, s.width / kLanes, w);
+        computeTile(rows, w, e.sub(pixels, pixel));
         epilogue(band, channel, rows, pixel, e.minSigned(e.add(pixel, e.i64(s.width)), pixels));
       });
     });
@@ -176,7 +191,7 @@ bool slidesWindows(kernel::UnitOp unit, const TargetInfo &target) {
     return false;
   int64_t padding = (filter.getShape().back() - 1) * op.getDilations().back();
   std::optional<int64_t> columns = graph::getConstant(graph::getDims(op.getResult()).back());
-  return filter.getDimSize(1) > 0 && ShapedType::getNumElements(filter.getShape().drop_front(2)) > 1 && (columns ? padding * 3 <= *columns : padding <= kMostUnknownPadding);
+  return filter.getDimSize(1) > 0 && ShapedType::getNumElements(filter.getShape().drop_front(2)) > 1 && padding <= (columns ? *columns / 3 : filter.getRank() == 3 ? kMostUnknownLinePadding : kMostUnknownPadding);
 }
 
 void emitWindowConv(UnitEmitter &e) { WindowEmitter(e, getShape(e.unit, e.options.target)).emit(); }

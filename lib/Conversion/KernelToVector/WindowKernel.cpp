@@ -14,7 +14,7 @@ namespace {
 
 struct WindowBuilder {
   ImplicitLocOpBuilder b;
-  int64_t rows, panels, taps, dilation;
+  int64_t rows, panels, taps, dilation, tileWidth;
   VectorType lanes;
   Block *entry;
 
@@ -36,25 +36,24 @@ struct WindowBuilder {
     return SmallVector<Value>(loop.getResults());
   }
 
-  /// The taps of one row of windows in one channel: `number` counts them.
+  /// The taps of one row of windows in one channel: `number` counts them. They stay a loop: between taps that follow each other at once, LLVM's scheduler moves
+  /// loads up until sums no longer fit the registers.
   SmallVector<Value> addRow(Value line, Value number, ValueRange sums) {
-    Value a = entry->getArgument(0), rowStride = entry->getArgument(1);
-    SmallVector<Value> next(sums);
+    Value a = entry->getArgument(0), rowStride = entry->getArgument(1), first = at(a, times(number, c(taps)));
     for (int64_t j = 0; j < panels; ++j)
       prefetch(b, at(line, c((panels + j) * kLanes)), CacheLevel::first);
-    Value first = at(a, times(number, c(taps)));
-    for (int64_t tap = 0; tap < taps; ++tap) {
-      SmallVector<Value> columns;
+    return forLoop(c(taps), sums, [&](Value tap, ValueRange carried) {
+      SmallVector<Value> columns, next(carried);
       for (int64_t j = 0; j < panels; ++j)
-        columns.push_back(LLVM::LoadOp::create(b, lanes, at(line, c(tap * dilation + j * kLanes)), 4));
+        columns.push_back(LLVM::LoadOp::create(b, lanes, at(line, plus(times(tap, c(dilation)), c(j * kLanes))), 4));
       for (int64_t i = 0; i < rows; ++i) {
-        Value scalar = LLVM::LoadOp::create(b, b.getF32Type(), at(first, plus(times(rowStride, c(i)), c(tap))), 4);
+        Value scalar = LLVM::LoadOp::create(b, b.getF32Type(), at(first, plus(times(rowStride, c(i)), tap)), 4);
         Value row = vector::BroadcastOp::create(b, lanes, scalar);
         for (int64_t j = 0; j < panels; ++j)
           next[i * panels + j] = vector::FMAOp::create(b, row, columns[j], next[i * panels + j]);
       }
-    }
-    return next;
+      return next;
+    });
   }
 
   void build() {
@@ -67,7 +66,7 @@ struct WindowBuilder {
       return forLoop(lines, carried, [&](Value k, ValueRange inner) { return addRow(at(plane, times(k, linePitch)), plus(times(channel, lines), k), inner); });
     });
     for (auto [number, sum] : llvm::enumerate(sums))
-      LLVM::StoreOp::create(b, sum, at(tile, c(static_cast<int64_t>(number) * kLanes)), 4);
+      LLVM::StoreOp::create(b, sum, at(tile, c(static_cast<int64_t>(number) / panels * tileWidth + static_cast<int64_t>(number) % panels * kLanes)), 4);
     func::ReturnOp::create(b);
   }
 };
@@ -78,7 +77,7 @@ void callWindowKernel(UnitEmitter &e, int64_t rows, int64_t panels, const Window
   std::string name = "window_f32_" + std::to_string(rows) + "x" + std::to_string(panels * kLanes) + "_" + std::to_string(w.taps) + "_" + std::to_string(w.dilation);
   Type ptr = LLVM::LLVMPointerType::get(e.b.getContext()), i64 = e.b.getI64Type();
   func::FuncOp callee = getSharedFunction(e, name, {ptr, i64, ptr, i64, i64, ptr, i64, i64}, [&](Block *entry) {
-    WindowBuilder{ImplicitLocOpBuilder(e.b.getLoc(), e.b), rows, panels, w.taps, w.dilation, VectorType::get({kLanes}, e.b.getF32Type()), entry}.build();
+    WindowBuilder{ImplicitLocOpBuilder(e.b.getLoc(), e.b), rows, panels, w.taps, w.dilation, w.tileWidth, VectorType::get({kLanes}, e.b.getF32Type()), entry}.build();
   });
   func::CallOp::create(e.b, callee, ValueRange{w.filter, w.filterPitch, w.planes, w.planePitch, w.linePitch, w.tile, w.channels, w.lines});
 }

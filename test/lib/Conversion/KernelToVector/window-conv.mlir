@@ -1,16 +1,22 @@
 // Convolutions of stride 1 read the lines of an image, which lie with their padding between them, under each tap; others gather panels first.
 // RUN: %opt %s --split-input-file --kernel-annotate-work --kernel-plan-buffers --convert-kernel-to-vector | FileCheck %s
 
-// A tile of six output channels: three taps of a line are unrolled, lines and channels are loops.
-// CHECK-LABEL: func.func @window_f32_
-// CHECK: scf.for
-// CHECK: scf.for
-// CHECK-NOT: scf.for
+// A tile of six output channels; channels, lines and taps are loops. The last pixels are a tile of fewer panels where they fit into it.
+// CHECK-LABEL: func.func @window_f32_6x32_3_1
+// CHECK-COUNT-2: scf.for
 // CHECK: llvm.intr.prefetch
+// CHECK: scf.for
+// CHECK: vector.fma
+// CHECK: return
+// CHECK-LABEL: func.func @window_f32_6x16_3_1
+// CHECK-COUNT-3: scf.for
 // CHECK: vector.fma
 // CHECK: return
 // CHECK: func.func {{.*}}@slides(
-// CHECK: call @window_f32_
+// CHECK: %[[FEW:.+]] = arith.cmpi sle, %{{.+}}, %c16_i64
+// CHECK: scf.if %[[FEW]]
+// CHECK-NEXT: call @window_f32_6x16_3_1
+// CHECK: call @window_f32_6x32_3_1
 module {
   kernel.unit @slides <conv> {
   ^bb0(%x: tensor<1x3x20x40xf32>, %w: tensor<6x3x3x3xf32>):
