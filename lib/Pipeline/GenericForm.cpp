@@ -120,6 +120,7 @@ bool specializeGraph(Pipeline &pipeline, const std::string &guard) {
     function.addPass(graph::createGraphSpecializeSymbols({guard}));
     function.addPass(graph::createGraphSimplify());
     function.addPass(graph::createGraphExpandConvTranspose());
+    function.addPass(graph::createGraphFlattenConv());
     function.addPass(createCSEPass());
     function.addPass(graph::createGraphSimplify());
     function.addPass(graph::createVerifyGraph());

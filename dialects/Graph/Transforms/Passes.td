@@ -99,6 +99,28 @@ def GraphSimplify : Pass<"graph-simplify", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numRemoved", "removed", "operations removed">];
 }
 
+def GraphFlattenConv : Pass<"graph-flatten-conv", "::mlir::func::FuncOp"> {
+  let summary = "Takes dims out of convolutions that windows do not move over";
+  let description = [{
+    A convolution whose result has one position per image, as in squeeze-and-excitation blocks and classifiers' heads, becomes the product of a matrix with a row for
+    each image and its filters turned, without the taps that lie in the padding. Must hold: one group, floats of up to 32 bits, constant filters (rationale: they
+    are turned at compile time), and spatial sizes that are known; the number of images may not be. Of other convolutions, two dims or more at the end
+    in which windows are one element wide become one, as in those of videos over time. Elementwise operations that follow either are computed before the reshape
+    that gives the dims back; where a tensor that joins them there spreads over some of the dims only, they stay behind it.
+
+    ```mlir
+    %1 = graph.conv %x, %w {...} : (tensor<1x64x1x1xf32>, tensor<16x64x1x1xf32>) -> tensor<1x16x1x1xf32>
+    %2 = graph.relu %1 : (tensor<1x16x1x1xf32>) -> tensor<1x16x1x1xf32>
+    // becomes
+    %1 = graph.matmul %m, %t : (tensor<1x64xf32>, tensor<64x16xf32>) -> tensor<1x16xf32>
+    %2 = graph.relu %1 : (tensor<1x16xf32>) -> tensor<1x16xf32>
+    %3 = graph.reshape %2 : (tensor<1x16xf32>) -> tensor<1x16x1x1xf32>
+    ```
+    May change numbers: products are summed in another order.
+  }];
+  let statistics = [Statistic<"numFlattened", "flattened", "convolutions that became products">];
+}
+
 def GraphFoldPad : Pass<"graph-fold-pad", "::mlir::func::FuncOp"> {
   let summary = "Turns constants around an image into the pads of the convolution or pool that reads it";
   let description = [{

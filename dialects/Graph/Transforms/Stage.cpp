@@ -35,6 +35,8 @@ void addGraphStage(OpPassManager &passes, bool exact, bool int8, bool bf16) {
   // Behind simplification: identities between a convolution and its scale are gone.
   function.addPass(createGraphFoldScale());
   function.addPass(createCSEPass());
+  // Behind scales, which are looked for behind convolutions.
+  function.addPass(createGraphFlattenConv());
   // Behind all patterns, which then need to know one float type each; the last simplification takes the casts between operations.
   function.addPass(createGraphWidenFloats({bf16}));
   function.addPass(createGraphSimplify());

@@ -2,6 +2,7 @@
 #include "dialects/Graph/IR/Shapes.h"
 #include "dialects/Kernel/IR/Kernel.h"
 #include "lib/Conversion/GraphToKernel/Passes.h"
+#include "lib/Conversion/GraphToKernel/UnitShape.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
@@ -35,18 +36,10 @@ static bool isBelow(AffineExpr extent, int64_t limit) {
   return constant && *constant < limit;
 }
 
-/// True for what is computed from constants alone, a few steps back: it is packed at compile time.
-static bool isMadeOfConstants(Value value, int depth = 8) {
-  Operation *op = value.getDefiningOp();
-  if (!op || depth == 0)
-    return false;
-  return isa<graph::ConstantOp>(op) || (op->getNumOperands() && llvm::all_of(op->getOperands(), [&](Value operand) { return isMadeOfConstants(operand, depth - 1); }));
-}
-
 /// A row times a matrix that each run computes: packing would take as long as the product.
 static bool isRowTimesComputed(graph::MatmulOp op) {
   graph::Dims lhs = graph::getDims(op.getLhs());
-  return graph::isConstant(lhs[lhs.size() - 2], 1) && getElement(op.getResult()).isF32() && !isMadeOfConstants(op.getRhs());
+  return graph::isConstant(lhs[lhs.size() - 2], 1) && getElement(op.getResult()).isF32() && !isComputedFromConstants(op.getRhs());
 }
 
 namespace {

@@ -158,16 +158,22 @@ bool staysSmall(Operation *op) {
 }
 
 /// Operations between a constant and what is computed from it, at most.
-static constexpr unsigned kLongestChain = 8;
+static constexpr unsigned kLongestChain = 64;
 
-static bool isComputedFromConstants(Value value, unsigned depth) {
+/// `seen` are operations that were asked before: all but the one that ended the search are computed from constants.
+static bool isComputedFromConstants(Value value, unsigned depth, llvm::SmallPtrSetImpl<Operation *> &seen) {
   if (graph::getConstantValue(value))
     return true;
   Operation *op = value.getDefiningOp();
-  return op && depth < kLongestChain && staysSmall(op) && llvm::all_of(op->getOperands(), [&](Value operand) { return isComputedFromConstants(operand, depth + 1); });
+  if (!op || depth == kLongestChain || !staysSmall(op))
+    return false;
+  return !seen.insert(op).second || llvm::all_of(op->getOperands(), [&](Value operand) { return isComputedFromConstants(operand, depth + 1, seen); });
 }
 
-bool isComputedFromConstants(Value value) { return isComputedFromConstants(value, 0); }
+bool isComputedFromConstants(Value value) {
+  llvm::SmallPtrSet<Operation *, 8> seen;
+  return isComputedFromConstants(value, 0, seen);
+}
 
 bool isCheap(Operation *op) {
   return isa<graph::AddOp, graph::SubOp, graph::MulOp, graph::NegOp, graph::AbsOp, graph::MinOp, graph::MaxOp, graph::ReluOp, graph::CastOp,
