@@ -34,6 +34,8 @@ EPILOGUES = {
     "none": "y = CONV(x, w)",
     "bias_clip": "c = CONV(x, w, b) y = Clip(c, low, high)",
     "image": "c = CONV(x, w, b) d = Relu(c) y = Add(d, image)",
+    "channels": "c = CONV(x, w) d = Max(c, low) e = Sub(channel, d) f = Mul(e, channel) y = Mul(f, e)",
+    "other_order": "c = CONV(x, w, b) d = Sigmoid(c) y = Sub(d, channel)",
 }
 
 
@@ -52,7 +54,7 @@ def _export(size: str, epilogue: str, symbolic: bool = False) -> bytes:
     inner, outer = (["H", "W"][: len(spatial)], ["P", "Q"][: len(spatial)]) if symbolic else (spatial, _outer(size))
     model = parser.parse_model(f'<ir_version: 10, opset_import: ["" : 20]> g (float[N, {dims((channels, *inner))}] x) => (float[N, {dims((channels * each, *outer))}] y) {{ {body} }}')
     random = np.random.default_rng(11)
-    tensors = {"w": (channels * each, 1, *window), "b": (channels * each,), "image": (1, channels * each, *_outer(size))}
+    tensors = {"w": (channels * each, 1, *window), "b": (channels * each,), "image": (1, channels * each, *_outer(size)), "channel": (channels * each, *[1] * len(spatial))}
     values = {name: random.standard_normal(shape).astype(np.float32) for name, shape in tensors.items()}
     values["w"] /= np.float32(np.prod(window) ** 0.5)
     values |= {"low": np.float32(-1), "high": np.float32(2)}

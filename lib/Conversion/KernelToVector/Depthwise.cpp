@@ -1,10 +1,12 @@
 // Depthwise convolution over one or two spatial dims: each output channel reads one input channel.
 //
 // Work items: (image, band of rows, output channel): threads write and read the same parts of planes as in convolutions before and behind, which share pixels out.
-// Windows are summed where the plane lies (WindowSweep.h), into a block of rows in scratch, from which the epilogue takes them.
+// Windows are summed where the plane lies (WindowSweep.h), into a block of rows in scratch, from which the epilogue takes them; one that has a form of whole
+// vectors (LaneEpilogue.h) takes them from the registers.
 //   scratch := line of padding, block of result rows
 // Other steps and registers: the input plane is copied into scratch with its padding (Plane.h); a plane has one band.
 //   scratch := padded plane, slack, block of result rows
+#include "lib/Conversion/KernelToVector/LaneEpilogue.h"
 #include "lib/Conversion/KernelToVector/Plane.h"
 #include "lib/Conversion/KernelToVector/WindowSweep.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -58,6 +60,12 @@ Value getInput(UnitEmitter &e, DepthwiseShape s, Value image, Value channel) {
   return e.address(e.b.getF32Type(), e.getBuffer(s.op.getX()), e.mul(plane, e.mul(e.extent(rows), e.extent(columns))));
 }
 
+/// The unit's result of a channel of an image.
+Value getPlane(UnitEmitter &e, DepthwiseShape s, Value image, Value channel) {
+  Value plane = e.add(e.mul(image, e.extent(s.out[1])), channel);
+  return e.address(e.b.getF32Type(), e.getResultBuffer(0), e.mul(plane, e.extent(graph::getNumElements(e.b.getContext(), s.spatial))));
+}
+
 SmallVector<Value> loadWeights(UnitEmitter &e, DepthwiseShape s, Value channel) {
   SmallVector<Value> weights;
   for (int64_t tap = 0; tap < s.windows.getTaps(); ++tap)
@@ -71,10 +79,15 @@ void emitInPlace(UnitEmitter &e, DepthwiseShape s) {
   Value block = e.address(e.b.getF32Type(), line, e.extent(shape.getPaddingFloats())), zero = splat(e, e.constant(e.b.getF32Type(), 0));
   WindowSweep sweep(e, shape, line, 0);
   AffineExpr bands = getAffineConstantExpr(shape.getBands(), e.b.getContext());
+  bool isDirect = hasLaneEpilogue(e.unit, s.op.getResult());
   forRows(e, {s.out[0], bands, s.out[1]}, e.begin, e.end, [&](ArrayRef<Value> item, Value) {
     Value image = item[0], channel = item[2];
     SmallVector<Value> weights = loadWeights(e, s, channel);
     auto step = [&](Value sum, Value x, int64_t tap) -> Value { return vector::FMAOp::create(e.b, x, weights[tap], sum); };
+    if (isDirect) {
+      LaneEpilogue epilogue(e, s.op.getResult(), image, channel);
+      return sweep.emitInto(getInput(e, s, image, channel), item[1], getPlane(e, s, image, channel), zero, step, [&](Value sums) { return epilogue.apply(sums); });
+    }
     sweep.emit(getInput(e, s, image, channel), item[1], block, zero, step, [&](Value row, Value rows) {
       emitPlaneEpilogue(e, s.op.getResult(), {image, channel}, row, rows, block, [](Value value, Value) { return value; });
     });

@@ -12,7 +12,8 @@ namespace onager {
 namespace {
 
 Type storageOf(Value tensor) { return cast<RankedTensorType>(tensor.getType()).getElementType(); }
-bool isFloat(Value x) { return isa<FloatType>(x.getType()); }
+/// True for floats and vectors of them.
+bool isFloat(Value x) { return isa<FloatType>(getElementTypeOrSelf(x)); }
 bool isUnsignedTensor(Value tensor) { return storageOf(tensor).isUnsignedInteger() || storageOf(tensor).isInteger(1); }
 
 Value operand(UnitEmitter &e, Operation *op, unsigned number, ArrayRef<Value> index) {

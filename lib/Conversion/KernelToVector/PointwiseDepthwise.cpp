@@ -5,6 +5,7 @@
 //   scratch := panels, planes, line of padding, block of result rows
 //   panels  := for each 16 pixels under the band, channel of x: 16 floats
 //   planes  := for each channel of the block: `pitch` floats, one per pixel under the band
+#include "lib/Conversion/KernelToVector/LaneEpilogue.h"
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
 #include "lib/Conversion/KernelToVector/WindowSweep.h"
 #include "llvm/Support/MathExtras.h"
@@ -89,9 +90,11 @@ struct SeparableEmitter {
   SeparableShape s;
   Value panels, planes, block, tile, zero, pitch, plane;
   WindowSweep sweep;
+  bool isDirect; ///< results of windows go from registers to their places
 
   SeparableEmitter(UnitEmitter &e, SeparableShape shape)
-      : e(e), s(shape), sweep(e, s.sweep, at(e.getScratch(), e.add(e.extent(s.getPanelFloats()), e.extent(s.getPlaneFloats()))), 0) {
+      : e(e), s(shape), sweep(e, s.sweep, at(e.getScratch(), e.add(e.extent(s.getPanelFloats()), e.extent(s.getPlaneFloats()))), 0),
+        isDirect(hasLaneEpilogue(e.unit, s.depthwise.getResult())) {
     panels = e.getScratch();
     planes = at(panels, e.extent(s.getPanelFloats()));
     block = at(planes, e.add(e.extent(s.getPlaneFloats()), e.extent(s.sweep.getPaddingFloats())));
@@ -189,6 +192,11 @@ struct SeparableEmitter {
     // The plane's first line would lie before the band's.
     Value input = at(planes, e.sub(e.mul(row, pitch), band.firstPixel));
     auto step = [&](Value sum, Value x, int64_t tap) -> Value { return vector::FMAOp::create(e.b, x, weights[tap], sum); };
+    if (isDirect) {
+      LaneEpilogue epilogue(e, s.depthwise.getResult(), band.image, channel);
+      Value place = e.mul(e.add(e.mul(band.image, e.i64(s.channels)), channel), e.extent(s.sweep.rows * s.sweep.columns));
+      return sweep.emitRowsInto(input, band.first, band.end, at(e.getResultBuffer(0), place), zero, step, [&](Value sums) { return epilogue.apply(sums); });
+    }
     sweep.emitRows(input, band.first, band.end, block, zero, step, [&](Value first, Value rows) {
       emitPlaneEpilogue(e, s.depthwise.getResult(), {band.image, channel}, first, rows, block, [](Value value, Value) { return value; });
     });

@@ -28,6 +28,11 @@ Value UnitEmitter::i64(int64_t value) {
 }
 
 Value UnitEmitter::constant(Type type, double value) {
+  if (auto vector = dyn_cast<VectorType>(type)) {
+    Type element = vector.getElementType();
+    Attribute number = isa<FloatType>(element) ? Attribute(b.getFloatAttr(element, value)) : b.getIntegerAttr(element, static_cast<int64_t>(value));
+    return arith::ConstantOp::create(b, DenseElementsAttr::get(vector, number));
+  }
   if (isa<FloatType>(type))
     return arith::ConstantOp::create(b, b.getFloatAttr(type, value));
   return arith::ConstantOp::create(b, b.getIntegerAttr(type, static_cast<int64_t>(value)));

@@ -121,7 +121,7 @@ public:
 
   // ---- scalars ------------------------------------------------------------------------------------------------------
   mlir::Value i64(int64_t value);
-  mlir::Value constant(mlir::Type type, double value);   ///< float or integer constant of a compute type
+  mlir::Value constant(mlir::Type type, double value);   ///< float or integer constant of a compute type, or a vector of it
   mlir::Value add(mlir::Value a, mlir::Value b);         ///< i64, folds constants
   mlir::Value sub(mlir::Value a, mlir::Value b);
   mlir::Value mul(mlir::Value a, mlir::Value b);

@@ -174,11 +174,11 @@ void WindowSweep::storeTile(ValueRange sums, const Tile &tile, Value target) {
   if (!tile.isInside && (!known || *known < kLanes))
     mask = getMask(e.i64(0), left);
   for (auto [r, sum] : llvm::enumerate(sums)) {
-    Value to = e.address(e.b.getF32Type(), target, e.add(e.mul(e.i64(r), e.extent(s.columns)), tile.column));
+    Value to = e.address(e.b.getF32Type(), target, e.add(e.mul(e.i64(r), e.extent(s.columns)), tile.column)), lanes = finish ? finish(sum) : sum;
     if (mask)
-      LLVM::MaskedStoreOp::create(e.b, sum, to, mask, 4u);
+      LLVM::MaskedStoreOp::create(e.b, lanes, to, mask, 4u);
     else
-      LLVM::StoreOp::create(e.b, sum, to, 4);
+      LLVM::StoreOp::create(e.b, lanes, to, 4);
   }
 }
 
@@ -242,9 +242,21 @@ void WindowSweep::emitRows(Value plane, Value first, Value end, Value block, Val
   auto startOf = [&](Value number) { return e.minSigned(e.mul(e.floorDiv(e.mul(groups, number), blocks), e.i64(group)), rows); };
   e.forEach(e.i64(0), blocks, 1, [&](Value number) {
     Value start = startOf(number), row = e.add(first, start), count = e.sub(startOf(e.add(number, e.i64(1))), start);
-    emitGroups(row, count, block);
+    emitGroups(row, count, finish ? e.address(e.b.getF32Type(), block, e.mul(row, e.extent(s.columns))) : block);
     take(row, count);
   });
+}
+
+void WindowSweep::emitInto(Value input, Value band, Value plane, Value init, Combine combine, Finish finish) {
+  this->finish = finish;
+  emit(input, band, plane, init, combine, [](Value, Value) {});
+  this->finish = nullptr;
+}
+
+void WindowSweep::emitRowsInto(Value input, Value first, Value end, Value plane, Value init, Combine combine, Finish finish) {
+  this->finish = finish;
+  emitRows(input, first, end, plane, init, combine, [](Value, Value) {});
+  this->finish = nullptr;
 }
 
 } // namespace onager

@@ -44,6 +44,11 @@ public:
   void emit(mlir::Value input, mlir::Value band, mlir::Value block, mlir::Value init, Combine combine, Take take);
   /// As `emit` for the rows [first, end). Reads no other lines of the plane than those under their windows.
   void emitRows(mlir::Value input, mlir::Value first, mlir::Value end, mlir::Value block, mlir::Value init, Combine combine, Take take);
+  /// What makes 16 results of the windows' sums.
+  using Finish = llvm::function_ref<mlir::Value(mlir::Value sums)>;
+  /// As `emit` and `emitRows`, where finished results go straight to their places in `plane`, all rows of which lie side by side.
+  void emitInto(mlir::Value input, mlir::Value band, mlir::Value plane, mlir::Value init, Combine combine, Finish finish);
+  void emitRowsInto(mlir::Value input, mlir::Value first, mlir::Value end, mlir::Value plane, mlir::Value init, Combine combine, Finish finish);
 
 private:
   /// One line of the plane; `row` where it is known.
@@ -78,6 +83,7 @@ private:
   mlir::VectorType lanes;
   mlir::Value paddingLine, padding, input, init;
   Combine combine = nullptr;
+  Finish finish = nullptr; ///< where results go straight to their places
   std::map<int64_t, mlir::Value> masks, vectors; ///< of the tile, and of one of its lines, by offset from the first column under it
 };
 
