@@ -27,8 +27,8 @@ struct ConvertLoopsToBranches : impl::ConvertLoopsToBranchesBase<ConvertLoopsToB
     FrozenRewritePatternSet patterns(std::move(set));
     PatternApplicator applicator(patterns);
     applicator.applyDefaultCostModel();
-    SmallVector<Operation *> structured;
-    getOperation()->walk<WalkOrder::PreOrder>([&](Operation *op) {
+    SmallVector<Operation *> structured; // backwards, a loop comes before what it holds: upstream looks for terminators in a region of one block
+    getOperation()->walk<WalkOrder::PostOrder>([&](Operation *op) {
       if (isa<scf::SCFDialect>(op->getDialect()) && !op->hasTrait<OpTrait::IsTerminator>())
         structured.push_back(op);
     });

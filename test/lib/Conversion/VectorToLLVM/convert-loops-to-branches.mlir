@@ -39,3 +39,26 @@ func.func @nested(%c: i1, %n: index) -> index {
 // CHECK-LABEL: func.func @flat
 // CHECK-NEXT: return
 func.func @flat() { return }
+
+// CHECK-LABEL: func.func @waits
+// CHECK-NOT: scf.
+// CHECK: return
+func.func @waits(%c: i1, %n: index) -> index {
+  %r = scf.while (%i = %n) : (index) -> index {
+    %next = scf.if %c -> index {
+      scf.yield %n : index
+    } else {
+      scf.yield %i : index
+    }
+    scf.condition(%c) %next : index
+  } do {
+  ^bb0(%i: index):
+    %next = scf.if %c -> index {
+      scf.yield %n : index
+    } else {
+      scf.yield %i : index
+    }
+    scf.yield %next : index
+  }
+  return %r : index
+}
