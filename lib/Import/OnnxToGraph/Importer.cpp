@@ -3,6 +3,7 @@
 #include "lib/Import/OnnxToGraph/Functions.h"
 #include "lib/Import/OnnxToGraph/Values.h"
 #include "lib/Import/Reader/Schemas.h"
+#include "lib/Import/Reader/SortNodes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/Support/JSON.h"
 
@@ -318,6 +319,7 @@ std::optional<int64_t> Importer::findDeclaredRank(StringRef name) const {
 }
 
 OwningOpRef<ModuleOp> Importer::run() {
+  sortNodes(model.proto);
   const onnx::GraphProto &graph = model.proto.graph();
   FunctionFrame frame;
   for (const auto &opset : model.proto.opset_import())
