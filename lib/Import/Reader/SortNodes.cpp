@@ -1,3 +1,4 @@
+// A stable topological sort: the first of the nodes that may come next is next, so that a list in order stays as it is. Test: order.onnxtxt
 #include "lib/Import/Reader/SortNodes.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
