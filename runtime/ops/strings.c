@@ -6,6 +6,7 @@
  *   string_case(x) -> y                    params: whether to upper case
  *   string_print(x) -> y                   numbers to texts
  *   string_parse(x) -> y                   texts to numbers of f64, i64 or u64; fails for what is no number
+ *   string_hash(x) -> y                    MurmurHash3 (x86, 32 bits) of each text's bytes; params: the seed
  *   string_order(x) -> y                   the position of each text among the distinct ones in order of their bytes
  */
 #include "runtime/ops/ops.h"
@@ -127,6 +128,39 @@ ONAGER_KERNEL(string_case) {
   for (int64_t k = 0, n = product(in[0].dims, 0, in[0].rank); k < n; ++k)
     if ((y[k] = run->host->change_case(run, x[k], (int32_t)params[0])) < 0)
       return 1;
+  return 0;
+}
+
+static uint32_t rotate(uint32_t x, int by) { return x << by | x >> (32 - by); }
+
+static uint32_t scramble(uint32_t key) { return rotate(key * 0xcc9e2d51u, 15) * 0x1b873593u; }
+
+static uint32_t hash_text(const struct text *text, uint32_t hash) {
+  int64_t whole = text->bytes / 4 * 4;
+  for (int64_t k = 0; k < whole; k += 4) {
+    uint32_t key;
+    __builtin_memcpy(&key, text->data + k, 4);
+    hash = rotate(hash ^ scramble(key), 13) * 5 + 0xe6546b64u;
+  }
+  uint32_t rest = 0;
+  for (int64_t k = text->bytes - 1; k >= whole; --k)
+    rest = rest << 8 | (uint8_t)text->data[k];
+  hash ^= scramble(rest) ^ (uint32_t)text->bytes;
+  hash = (hash ^ hash >> 16) * 0x85ebca6bu;
+  hash = (hash ^ hash >> 13) * 0xc2b2ae35u;
+  return hash ^ hash >> 16;
+}
+
+ONAGER_KERNEL(string_hash) {
+  (void)ins, (void)outs, (void)symbols;
+  const int64_t *x = in[0].data;
+  uint32_t *y = out[0].data;
+  for (int64_t k = 0, n = product(in[0].dims, 0, in[0].rank); k < n; ++k) {
+    struct text text;
+    if (!find_text(run, x[k], &text))
+      return 1;
+    y[k] = hash_text(&text, (uint32_t)params[0]);
+  }
   return 0;
 }
 

@@ -38,7 +38,27 @@ def test_results_of_different_rank_are_refused():
     import onager
 
     with pytest.raises(onager.CompileError, match="different rank or element type"):
-        _open(f"(float[N,M] x) => (float[K,L] y) {{ {SQUEEZE}\n y = Neg(r) }}")
+        _open(f"(float[N,M] x) => (y) {{ {SQUEEZE}\n y = Neg(r) }}")
+
+
+@pytest.mark.parametrize("dims, fits, breaks, rank", [("K,L", (3, 2), (3, 1), 1), ("K", (3, 1), (3, 2), 2)])
+def test_a_way_to_another_rank_than_the_declared_one_stops_the_run(dims, fits, breaks, rank):
+    session = _open(f"(float[N,M] x) => (float[{dims}] y) {{ {SQUEEZE}\n y = Neg(r) }}")
+    x = np.arange(6, dtype=np.float32).reshape(3, 2)
+    np.testing.assert_array_equal(session.run(None, {"x": x[:, :fits[1]]})[0].ravel(), -x[:, :fits[1]].ravel())
+    with pytest.raises(Exception, match=f"its branch gives 'y' rank {rank}, the model declares rank {3 - rank}"):
+        session.run(None, {"x": x[:, :breaks[1]]})
+
+
+@pytest.mark.parametrize("opt_level", [0, 3])
+def test_a_loop_may_declare_its_number_and_condition_as_vectors(opt_level):
+    import onager
+
+    text = """(float[4,2] x, int64 trips) => (float[N,1,2] rows) { yes = Constant<value = bool {1}>() one = Constant<value_ints = [1]>()
+        rows = Loop<body = body (int64[1] i, bool[1] go) => (bool[1] again, float[1,2] row) { end = Add(i, one) row = Slice(x, i, end) again = Identity(go) }>(trips, yes) }"""
+    session, x = onager.InferenceSession(parse(text).SerializeToString(), opt_level=opt_level), np.arange(8, dtype=np.float32).reshape(4, 2)
+    for trips in (1, 2, 4):
+        np.testing.assert_array_equal(session.run(None, {"x": x, "trips": np.array(trips)})[0], x[:trips, None])
 
 
 def _take(name: str, body: str, result: str) -> str:

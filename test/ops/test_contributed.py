@@ -47,6 +47,11 @@ def test_hash(dtype, positive, random):
     compare_node("MurmurHash3", [x], positive=positive, seed=42)
 
 
+@pytest.mark.parametrize("positive", [0, 1])
+def test_hash_of_texts(positive):
+    compare_node("MurmurHash3", [np.array([["", "a", "ab"], ["abc", "abcd", "naïve text"]], dtype=object)], positive=positive, seed=7)
+
+
 @pytest.mark.parametrize("size", [1, 2, 3])
 @pytest.mark.parametrize("length", [1, 2, 9])
 def test_repeated_ngrams(size, length, random):

@@ -76,6 +76,12 @@ def test_tree_regressor(targets, aggregate, post, base, modes):
     _compare(model, x)
 
 
+@pytest.mark.parametrize("aggregate", ["SUM", "AVERAGE", "MIN", "MAX"])
+def test_a_leaf_of_a_single_target_has_the_first_of_its_weights(aggregate):
+    model = _make_forest(False, 1, [0, 0, 0], False, LESS, aggregate_function=aggregate)
+    _compare(model, np.random.default_rng(1).uniform(-1, 1, (9, FEATURES)).astype(np.float32))
+
+
 @pytest.mark.parametrize("classes, ids, post, base, is_positive", [
     (3, [0, 1, 2], "SOFTMAX", None, False), (3, [0, 1, 2], "SOFTMAX_ZERO", [0.1, 0.2, 0.3], False), (2, [0, 1], "LOGISTIC", None, False),
     (2, [0], "LOGISTIC", None, False), (2, [0], "NONE", None, True), (2, [0], "LOGISTIC", [0.3], False)])

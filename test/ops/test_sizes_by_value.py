@@ -72,3 +72,41 @@ def test_negative_sizes_are_refused(what, body, opt_level):
         session.run(None, {"x": LARGE[:4], "n": np.array([-1])})
     with pytest.raises((RuntimeError, ValueError), match=f"{what}: expected 0 or more, found -3"):
         open_model("(float[4] x) => (y) { n = Constant<value_ints = [-3]>() " + body + " }", opt_level)
+
+
+# `some` picks elements of a list by flags, so that only a run knows how many there are.
+BY_LISTS = {
+    "Slice by starts": ("y = Slice(x, some, ends, axes)", lambda x, some: x[some[0]:4, some[1]:5]),
+    "Slice by ends": ("y = Slice(x, starts, some)", lambda x, some: x[:some[0], :some[1]]),
+    "Slice by steps": ("far = Add(some, ends) y = Slice(x, some, far, , steps)", lambda x, some: x[some[0]::2, some[1]:]),
+    "Pad": ("pads = Concat<axis = 0>(starts, some) y = Pad(x, pads)", lambda x, some: np.pad(x, ((0, some[0]), (0, some[1])))),
+    "Pad of axes": ("pads = Concat<axis = 0>(starts, some) y = Pad(x, pads, , axes)", lambda x, some: np.pad(x, ((0, some[0]), (0, some[1])))),
+    "Tile": ("y = Tile(x, some)", lambda x, some: np.tile(x, some)),
+    "Resize": ("y = Resize<mode = \"nearest\", nearest_mode = \"floor\", coordinate_transformation_mode = \"asymmetric\">(x, , , some)",
+               lambda x, some: x[np.arange(some[0]) * 4 // some[0]][:, np.arange(some[1]) * 5 // some[1]]),
+}
+
+
+def open_by_list(body: str, opt_level: int) -> onager.InferenceSession:
+    return open_model("""(float[4, 5] x, int64[3] list, bool[3] flags) => (float[a, b] y) { starts = Constant<value_ints = [0, 0]>() ends = Constant<value_ints = [4, 5]>()
+        axes = Constant<value_ints = [0, 1]>() steps = Constant<value_ints = [2, 1]>() some = Compress(list, flags) """ + body + " }", opt_level)
+
+
+@pytest.mark.parametrize("opt_level", [0, 3])
+@pytest.mark.parametrize(("body", "compute"), BY_LISTS.values(), ids=BY_LISTS)
+def test_the_number_of_sizes_may_be_found_while_running(body, compute, opt_level):
+    session, x = open_by_list(body, opt_level), LARGE[:20].reshape(4, 5)
+    for flags in [(True, True, False), (True, False, True)]:
+        numbers = np.array([1, 3, 2])
+        (y,) = session.run(None, {"x": x, "list": numbers, "flags": np.array(flags)})
+        np.testing.assert_array_equal(y, compute(x, numbers[list(flags)]))
+    with pytest.raises((RuntimeError, ValueError), match="the number of|dims do not broadcast"):
+        session.run(None, {"x": x, "list": numbers, "flags": np.array([True, True, True])})
+
+
+@pytest.mark.parametrize("opt_level", [0, 3])
+def test_as_many_dims_are_cut_as_a_run_gives_starts(opt_level):
+    body = "far = Constant<value_ints = [100]>() count = Shape(some) limits = Expand(far, count) y = Slice(x, some, limits)"
+    session, x = open_by_list(body, opt_level), LARGE[:20].reshape(4, 5)
+    for flags, wanted in [((False, False, False), x), ((True, False, False), x[1:]), ((True, False, True), x[1:, 2:])]:
+        np.testing.assert_array_equal(session.run(None, {"x": x, "list": np.array([1, 3, 2]), "flags": np.array(flags)})[0], wanted)

@@ -2,7 +2,6 @@
 #include "lib/Conversion/VectorToLLVM/MathFunctions.h"
 #include "lib/Conversion/VectorToLLVM/VectorToLLVM.h"
 #include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
-#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -65,7 +64,7 @@ void addVectorToLLVM(OpPassManager &passes) {
   passes.addPass(createExpandMath());
   passes.addNestedPass<func::FuncOp>(createCSEPass());
   passes.addPass(arith::createArithExpandOpsPass());
-  passes.addPass(createSCFToControlFlowPass());
+  passes.addPass(createConvertLoopsToBranches());
   passes.addPass(createConvertArithmeticToLLVM());
   passes.addPass(createReconcileUnrealizedCastsPass());
 }

@@ -39,6 +39,23 @@ def ExpandMath : Pass<"expand-math", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
 }
 
+def ConvertLoopsToBranches : Pass<"convert-loops-to-branches", "::mlir::ModuleOp"> {
+  let summary = "Converts structured control flow to branches";
+  let description = [{
+    Takes upstream's patterns for the dialect scf, from the last operation to the first: each splits a block, so that this moves every operation once,
+    where the order of upstream's pass moves the rest of the block each time and remembers it. Blocks come out in the same order. Must hold before:
+    functions may have any structured control flow but parallel loops with reductions that upstream does not lower. Afterwards none is left.
+
+    ```mlir
+    scf.if %c { func.call @f() : () -> () }
+    // becomes
+    cf.cond_br %c, ^bb1, ^bb2
+    ```
+    Does nothing where there is no operation of scf. Does not change numbers.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::cf::ControlFlowDialect"];
+}
+
 def ConvertArithmeticToLLVM : Pass<"convert-arithmetic-to-llvm", "::mlir::ModuleOp"> {
   let summary = "Converts functions, branches, scalars and vectors to the LLVM dialect";
   let description = [{

@@ -1,7 +1,8 @@
 // If becomes a region per branch. A dim of a result that the branches give differently is a symbol that the operation binds.
 //
 // Where the branches differ in rank or element type, what is left of the graph is imported into both of them, so that each sees tensors of known
-// rank; the operation then gives the graph's results. A way that cannot be imported becomes an error at run time, if the other can:
+// rank; the operation then gives the graph's results. A way that cannot be imported, or gives ranks that the model does not declare, becomes an error
+// at run time, if the other can:
 //
 //   y = If(c) {squeeze(x)} {x};  z = f(y)   ->   z = If(c) {f(squeeze(x))} {f(x)}
 //
@@ -155,6 +156,19 @@ std::string tryWay(Node &node, const onnx::GraphProto &branch, unsigned levels, 
   return reason.empty() ? "node '" + node.e.nodeName + "': " + (own.empty() ? "a value is missing" : own) : reason;
 }
 
+/// Tells how what a way gives contradicts the ranks that the model declares; empty where it does not.
+std::string contradictDeclared(Node &node, ArrayRef<std::string> results, ArrayRef<Datum> outputs) {
+  if (node.scope.frame->isFunction)
+    return "";
+  for (auto [name, datum] : llvm::zip(results, outputs)) {
+    std::optional<int64_t> declared = datum.kind == Datum::tensor ? node.importer.findDeclaredRank(name) : std::nullopt;
+    if (declared && *declared != Emitter::rankOf(datum.value))
+      return "node '" + node.e.nodeName + "': its branch gives '" + name + "' rank " + std::to_string(Emitter::rankOf(datum.value)) +
+             ", the model declares rank " + std::to_string(*declared);
+  }
+  return "";
+}
+
 /// Two ways through what is left of the graphs.
 struct Ways {
   Body thenBody, elseBody;
@@ -162,17 +176,23 @@ struct Ways {
   bool areAlike = true;
 };
 
-/// Imports both ways, through `levels` graphs whose known branch the node's is. One that cannot be imported stops the run; fails where none can.
+/// Imports both ways, through `levels` graphs whose known branch the node's is. One that cannot be imported stops the run, and so does one that gives
+/// other ranks than the model declares where the other gives those; fails where neither is left.
 void importWays(Node &node, const onnx::GraphProto &thenGraph, const onnx::GraphProto &elseGraph, unsigned levels, Ways &ways) {
   std::string thenReason = tryWay(node, thenGraph, levels, ways.thenBody), elseReason = tryWay(node, elseGraph, levels, ways.elseBody);
+  if (thenReason.empty() && elseReason.empty() && !flattenWays(node, ways.thenBody, ways.elseBody, ways.forms)) {
+    ways.forms.clear();
+    const std::vector<std::string> &results = findTaker(node, levels).scope.results;
+    thenReason = contradictDeclared(node, results, ways.thenBody.outputs);
+    elseReason = contradictDeclared(node, results, ways.elseBody.outputs);
+    ways.areAlike = thenReason.empty() != elseReason.empty();
+  }
   if (!thenReason.empty() && !elseReason.empty())
     ways.areAlike = false;
   else if (!thenReason.empty())
     stopWay(node, ways.thenBody, ways.elseBody, thenReason, ways.forms);
   else if (!elseReason.empty())
     stopWay(node, ways.elseBody, ways.thenBody, elseReason, ways.forms);
-  else
-    ways.areAlike = flattenWays(node, ways.thenBody, ways.elseBody, ways.forms);
 }
 
 /// The branches differ: both take what is left of the graph, and the operation gives the graph's results.

@@ -285,6 +285,11 @@ LoopOp importLoopBody(Node &node, LoopPlan &plan) {
   }
 }
 
+/// An iteration's number or condition as the body declares it: a scalar, or a vector of one element.
+Value declareScalar(Emitter &e, const onnx::ValueInfoProto &input, Value scalar) {
+  return input.type().tensor_type().shape().dim_size() == 1 ? e.reshape(scalar, {e.number(1)}) : scalar;
+}
+
 void importLoop(Node &node) {
   Emitter &e = node.e;
   LoopPlan plan;
@@ -308,8 +313,8 @@ void importLoop(Node &node) {
   if (trips && condition && (*condition)[0])
     plan.count = e.maxOf((*trips)[0], e.number(0));
   plan.bind = [&](Scope &scope, Value iteration, Value condition, ArrayRef<Datum> carried) {
-    scope.values[plan.graph->input(0).name()] = Datum::of(iteration);
-    scope.values[plan.graph->input(1).name()] = Datum::of(condition);
+    scope.values[plan.graph->input(0).name()] = Datum::of(declareScalar(e, plan.graph->input(0), iteration));
+    scope.values[plan.graph->input(1).name()] = Datum::of(declareScalar(e, plan.graph->input(1), condition));
     for (auto [k, value] : llvm::enumerate(carried))
       scope.values[plan.graph->input(static_cast<int>(2 + k)).name()] = value;
   };

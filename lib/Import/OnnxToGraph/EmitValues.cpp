@@ -92,6 +92,13 @@ Exprs Emitter::contentsOrBind(Value value) {
   return result;
 }
 
+Value Emitter::ofLength(Value list, int64_t count, const Twine &what) {
+  if (!list || rankOf(list) != 1 || graph::getConstant(dimsOf(list)[0]))
+    return list;
+  unify(dimsOf(list)[0], number(count), what);
+  return reshape(list, {number(count)});
+}
+
 int64_t wrapInteger(int64_t value, Type element) {
   unsigned width = cast<IntegerType>(element).getWidth();
   if (width >= 64)

@@ -97,6 +97,8 @@ public:
   std::optional<std::vector<double>> constantNumbers(mlir::Value value);
   /// Returns the elements, binding symbols to them at run time where they are not known; fails where their number is not known.
   Exprs contentsOrBind(mlir::Value value);
+  /// States that a vector has `count` elements where their number is not known; returns it with that number.
+  mlir::Value ofLength(mlir::Value list, int64_t count, const llvm::Twine &what);
   mlir::Value indexTensor(llvm::ArrayRef<mlir::AffineExpr> exprs, llvm::ArrayRef<int64_t> shape, mlir::Type element);
   /// A 1-D i64 tensor of expressions.
   mlir::Value indexVector(llvm::ArrayRef<mlir::AffineExpr> exprs);

@@ -3,6 +3,7 @@
 #include "lib/Import/OnnxToGraph/Functions.h"
 #include "lib/Import/OnnxToGraph/Values.h"
 #include "lib/Import/Reader/Schemas.h"
+#include "lib/Import/Reader/SortNodes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/Support/JSON.h"
 
@@ -305,15 +306,20 @@ void Importer::checkVersions(const FunctionFrame &frame) {
 std::optional<int64_t> Importer::findDeclaredRank(const Node &node) const {
   if (node.scope.frame->isFunction || node.numOutputs() == 0)
     return std::nullopt;
+  return findDeclaredRank(node.proto.output(0));
+}
+
+std::optional<int64_t> Importer::findDeclaredRank(StringRef name) const {
   const onnx::GraphProto &graph = model.proto.graph();
   for (const auto *list : {&graph.output(), &graph.value_info()})
     for (const onnx::ValueInfoProto &value : *list)
-      if (value.name() == node.proto.output(0) && value.type().tensor_type().has_shape())
+      if (value.name() == name && value.type().tensor_type().has_shape())
         return value.type().tensor_type().shape().dim_size();
   return std::nullopt;
 }
 
 OwningOpRef<ModuleOp> Importer::run() {
+  sortNodes(model.proto);
   const onnx::GraphProto &graph = model.proto.graph();
   FunctionFrame frame;
   for (const auto &opset : model.proto.opset_import())

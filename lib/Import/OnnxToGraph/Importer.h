@@ -243,6 +243,8 @@ public:
 
   /// Returns the rank that the model declares for a node's first output.
   std::optional<int64_t> findDeclaredRank(const Node &node) const;
+  /// Returns the rank that the model declares for a value of its graph.
+  std::optional<int64_t> findDeclaredRank(llvm::StringRef name) const;
 
 private:
   void report(const onnx::NodeProto &node, int64_t opset, std::string reason);

@@ -111,6 +111,11 @@ void importMurmurHash3(Node &node) {
   if (!x)
     return;
   Type type = Emitter::elementOf(x);
+  if (isa<StringType>(type)) {
+    Type word = e.builder.getIntegerType(32, false);
+    Value hash = e.call("string_hash", {x}, {node.getInt("seed", 0)}, Emitter::dimsOf(x), word);
+    return node.set(0, node.getInt("positive", 1) ? hash : e.cast(hash, e.i32()));
+  }
   unsigned width = type.getIntOrFloatBitWidth();
   if (width != 32 && width != 64)
     return void(e.fail("expected elements of 32 or 64 bits"));

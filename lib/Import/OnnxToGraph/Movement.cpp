@@ -252,7 +252,7 @@ void importTile(Node &node) {
     return;
   }
   Exprs repeats;
-  for (AffineExpr times : e.contentsOrBind(node.in(1)))
+  for (AffineExpr times : e.contentsOrBind(e.ofLength(node.in(1), Emitter::rankOf(x), "the number of repeats")))
     repeats.push_back(e.sizeOf(times, "the repeats"));
   if (!e.hasFailed())
     node.set(0, e.tile(x, repeats));

@@ -76,7 +76,7 @@ void keepAspectRatio(Emitter &e, ResizePlan &plan, bool isNotLarger, const Ints 
 void planBySizes(Node &node, ResizePlan &plan, Value sizes, const Ints &axes) {
   Emitter &e = node.e;
   Dims have = Emitter::dimsOf(plan.x);
-  Exprs wanted = e.contentsOrBind(sizes);
+  Exprs wanted = e.contentsOrBind(e.ofLength(sizes, static_cast<int64_t>(axes.size()), "the number of sizes"));
   std::string policy = node.getString("keep_aspect_ratio_policy", "stretch");
   if (!e.hasFailed() && wanted.size() != axes.size())
     e.fail(Twine(wanted.size()) + " sizes for " + Twine(axes.size()) + " axes");

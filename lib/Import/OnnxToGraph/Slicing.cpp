@@ -106,17 +106,30 @@ void importSliceAttributes(Node &node) {
     node.set(0, sliceBy(node, x, e.numbers(starts), e.numbers(ends), axes, Ints(starts.size(), 1)));
 }
 
+/// Gives starts and ends the length that any of the four vectors has; -1 where none of them has a known one.
+int64_t settleCount(Node &node, Value &starts, Value &ends) {
+  for (unsigned k = 1; k < 5; ++k) {
+    if (!node.has(k) || !node.in(k) || Emitter::rankOf(node.in(k)) != 1)
+      continue;
+    if (std::optional<int64_t> count = graph::getConstant(Emitter::dimsOf(node.in(k))[0])) {
+      starts = node.e.ofLength(starts, *count, "the number of starts");
+      ends = node.e.ofLength(ends, *count, "the number of ends");
+      return *count;
+    }
+  }
+  return -1;
+}
+
 void importSlice(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0), starts = node.in(1), ends = node.in(2);
   if (!x || !starts || !ends)
     return;
-  auto type = cast<RankedTensorType>(starts.getType());
-  if (type.getRank() != 1 || !type.hasStaticShape() || Emitter::rankOf(ends) != 1) {
-    e.fail("starts and ends must be vectors of known length");
-    return;
-  }
-  int64_t count = type.getNumElements();
+  if (Emitter::rankOf(starts) != 1 || Emitter::rankOf(ends) != 1)
+    return void(e.fail("starts and ends must be vectors"));
+  int64_t count = settleCount(node, starts, ends);
+  if (count < 0)
+    return node.set(0, sliceDynamically(node, x));
   if (count > Emitter::rankOf(x))
     return void(e.fail(Twine(count) + " starts for a tensor of rank " + Twine(Emitter::rankOf(x))));
   std::optional<Ints> axes = Ints(llvm::to_vector(llvm::seq<int64_t>(0, count))), steps = Ints(count, 1);
@@ -213,7 +226,7 @@ void importPad(Node &node) {
       axes = *given;
       e.axesOf(axes, rank);
     }
-    pads = node.has(3) && !given ? spreadPads(node, rank) : e.contentsOrBind(node.in(1));
+    pads = node.has(3) && !given ? spreadPads(node, rank) : e.contentsOrBind(e.ofLength(node.in(1), 2 * static_cast<int64_t>(axes.size()), "the number of pads"));
     value = node.has(2) ? e.reshape(node.in(2), {}) : e.zero(Emitter::elementOf(x));
   }
   if (!e.hasFailed() && pads.size() != 2 * axes.size())

@@ -204,6 +204,13 @@ bool readWeights(Node &node, StringRef prefix, Forest &forest, const NamedNodes 
   return true;
 }
 
+/// Where there is one target, a leaf has one weight, the first that is listed: exporters that turn classifiers into regressors list it once per class.
+void keepFirstWeights(Forest &forest) {
+  for (auto &leaf : forest.leaves)
+    if (leaf.size() > 1)
+      leaf.resize(1);
+}
+
 Value addBase(Node &node, Value scores) {
   std::vector<double> base = readNumbers(node, "base_values");
   if (base.empty() || !scores)
@@ -224,6 +231,8 @@ void importRegressor(Node &node) {
   forest.aggregate = aggregates.lookup(aggregate);
   if (!readNodes(node, forest, names) || !readWeights(node, "target", forest, names))
     return;
+  if (forest.targets == 1)
+    keepFirstWeights(forest);
   Value scores = addBase(node, evaluateForest(node.e, node.in(0), forest, isWide(node)));
   scores = transformScores(node.e, scores, node.getString("post_transform", "NONE"));
   node.set(0, node.e.cast(scores, node.e.f32()));

@@ -60,9 +60,10 @@ std::string checkNode(const onnx::NodeProto &node, int64_t opset) {
   return "";
 }
 
-/// Contributed operators have no schema here; those that move elements move strings, and one splits them.
+/// Contributed operators have no schema here; those that move elements move strings, one splits them, and one hashes them.
 static bool takesContributedStrings(const onnx::NodeProto &node) {
-  return node.domain() == "com.microsoft" && (node.op_type() == "ExpandDims" || node.op_type() == "GatherND" || node.op_type() == "Tokenizer" || node.op_type() == "UnfoldTensor");
+  static const std::set<std::string> names{"ExpandDims", "GatherND", "MurmurHash3", "Tokenizer", "UnfoldTensor"};
+  return node.domain() == "com.microsoft" && names.count(node.op_type());
 }
 
 bool acceptsStrings(const onnx::NodeProto &node, int64_t opset, int input) {
