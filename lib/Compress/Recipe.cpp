@@ -1,6 +1,6 @@
 // Deciding for layers, and recipes as text.
 #include "lib/Compress/Recipe.h"
-#include "lib/Compress/Layer.h"
+#include "lib/Compress/LayerForms.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <cmath>
@@ -107,7 +107,7 @@ json::Value printRecipe(const Recipe &recipe) {
     json::Object object{{"node", json::fixUTF8(entry.node)}, {"op", entry.op}, {"scheme", printScheme(entry.scheme)}};
     if (isQuantised(entry.scheme))
       object["rounding"] = printRoundingMethod(entry.rounding);
-    if (hasGroups(entry.scheme))
+    if (hasGroups(entry.scheme) && !getForm(entry, 1).isSymmetric)
       object["group"] = entry.group;
     if (!entry.shift.empty()) {
       json::Array shift;
@@ -178,7 +178,7 @@ private:
       unfit = explainUnfit(*layer, entry.rounding);
     if (entry.scheme != Scheme::keep && !unfit.empty())
       return fail("layer '" + entry.node + "': " + unfit);
-    if (!readShift(*object, layer->dims[static_cast<size_t>(layer->channelAxis)], entry))
+    if (!readShift(*object, countOutputs(*layer), entry))
       return false;
     recipe.layers.push_back(std::move(entry));
     return true;

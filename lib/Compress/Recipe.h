@@ -22,7 +22,7 @@ enum class Scheme {
   f16,          ///< the same to float16
   int8,         ///< weights and activations of 8 bits, scales of activations fixed beforehand
   int8Dynamic,  ///< weights and activations of 8 bits, scales of activations found while the model runs
-  int8Weights,  ///< weights of 8 bits in groups, activations of f32
+  int8Weights,  ///< weights of 8 bits in groups, of convolutions around 0 by output channel; activations of f32
   int4,         ///< weights of 4 bits in groups, activations of f32
   nf4,          ///< weights of 16 levels, quantiles of the normal distribution, in groups; activations of f32
   fp4           ///< the same with the levels of a float of 4 bits
@@ -44,12 +44,15 @@ inline bool hasCodebook(Scheme scheme) { return scheme == Scheme::nf4 || scheme 
 /// True where weights alone are quantised, in groups.
 inline bool hasGroups(Scheme scheme) { return scheme >= Scheme::int8Weights; }
 
+/// True for Conv and ConvTranspose.
+inline bool isConvolution(const std::string &op) { return op == "Conv" || op == "ConvTranspose"; }
+
 /// What becomes of one layer, and what came of it.
 struct LayerRecipe {
   std::string node, op;
   Scheme scheme = Scheme::keep;
   RoundingMethod rounding = RoundingMethod::rtn;
-  int64_t group = 32;
+  int64_t group = 32;          ///< of convolutions of int4: what the size of equal parts of a filter is near to
   std::string reason;          ///< why it is kept
   uint64_t bytesBefore = 0, bytesAfter = 0;
   std::vector<RoundedGroup> groups; ///< of roundings by data: output by output

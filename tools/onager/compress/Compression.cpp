@@ -330,6 +330,8 @@ void Compression::make(bool isJudged) {
   if (correctsBiases())
     correct();
   report.bytesAfter = compressed.size();
+  if (llvm::any_of(report.recipe.layers, [](const compress::LayerRecipe &entry) { return compress::hasGroups(entry.scheme) && compress::isConvolution(entry.op); }))
+    report.notes.push_back("weights alone of convolutions make the ONNX model smaller; compiled code holds them as f32, and is as fast as before");
   findKernels(compressed, report.pruning);
   if (runs.isRandom())
     report.notes.push_back("calibrated with random numbers: scales of activations are weaker than real data gives");

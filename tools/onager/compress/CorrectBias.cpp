@@ -76,7 +76,7 @@ private:
       if (!isShifted)
         continue;
       depths.push_back(depth);
-      layers.push_back({node.output(0), layer->dims[static_cast<size_t>(layer->channelAxis)], node.op_type() == "Conv" ? layer->dims.size() : 0});
+      layers.push_back({node.output(0), compress::countOutputs(*layer), layer->isConvolution() ? layer->dims.size() : 0});
       names.push_back(layer->name);
       begins.push_back(shifts.size());
       shifts.resize(shifts.size() + static_cast<size_t>(layers.back().channels));
