@@ -41,6 +41,8 @@ const char *printRoundingMethod(RoundingMethod method) { return kRoundings[stati
 
 bool readRoundingMethod(const std::string &name, RoundingMethod &method) { return findName(kRoundings, name, method); }
 
+const char *printRangeMethod(RangeMethod method) { return kRanges[static_cast<int>(method)]; }
+
 bool readRangeMethod(const std::string &name, RangeMethod &method) { return findName(kRanges, name, method); }
 
 std::vector<std::string> listRoundingMethods() { return {std::begin(kRoundings), std::end(kRoundings)}; }
@@ -119,9 +121,13 @@ json::Value printRecipe(const Recipe &recipe) {
       object["reason"] = json::fixUTF8(entry.reason);
     layers.push_back(std::move(object));
   }
-  for (const auto &[name, activation] : recipe.activations)
-    activations.push_back(json::Object{{"value", json::fixUTF8(name)}, {"scale", static_cast<double>(activation.scale)}, {"zero_point", activation.zeroPoint}});
-  return json::Object{{"version", 1}, {"range", kRanges[static_cast<int>(recipe.range)]}, {"layers", std::move(layers)}, {"activations", std::move(activations)}};
+  for (const auto &[name, activation] : recipe.activations) {
+    json::Object object{{"value", json::fixUTF8(name)}, {"scale", static_cast<double>(activation.scale)}, {"zero_point", activation.zeroPoint}};
+    if (!activation.method.empty())
+      object["method"] = json::fixUTF8(activation.method);
+    activations.push_back(std::move(object));
+  }
+  return json::Object{{"version", 1}, {"range", printRangeMethod(recipe.range)}, {"layers", std::move(layers)}, {"activations", std::move(activations)}};
 }
 
 namespace {
@@ -202,7 +208,7 @@ private:
       return fail("an activation without value, scale above 0 or zero_point from 0 to 255");
     if (!model.countReaders(name->str()))
       return fail("the model has no value '" + name->str() + "'");
-    recipe.activations[name->str()] = {static_cast<float>(*scale), static_cast<int>(*zero)};
+    recipe.activations[name->str()] = {static_cast<float>(*scale), static_cast<int>(*zero), object->getString("method").value_or("").str()};
     return true;
   }
 

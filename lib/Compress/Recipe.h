@@ -3,7 +3,7 @@
 //   {"version": 1, "range": "mse",
 //    "layers": [{"node": NAME, "op": "Conv", "scheme": "keep" | "bf16" | "f16" | "int8" | "int8-dynamic" | "int8-weights" | "int4" | "nf4" | "fp4",
 //                "rounding": "rtn" | "mse" | "hqq" | "gptq" | "adaround", "group": N, "bias_shift": [NUMBER, ...], "reason": TEXT}, ...],
-//    "activations": [{"value": NAME, "scale": NUMBER, "zero_point": 0 .. 255}, ...]}
+//    "activations": [{"value": NAME, "scale": NUMBER, "zero_point": 0 .. 255, "method": TEXT}, ...]}
 #ifndef ONAGER_LIB_COMPRESS_RECIPE_H
 #define ONAGER_LIB_COMPRESS_RECIPE_H
 
@@ -32,6 +32,7 @@ const char *printScheme(Scheme scheme);
 bool readScheme(const std::string &name, Scheme &scheme);
 const char *printRoundingMethod(RoundingMethod method);
 bool readRoundingMethod(const std::string &name, RoundingMethod &method);
+const char *printRangeMethod(RangeMethod method);
 bool readRangeMethod(const std::string &name, RangeMethod &method);
 /// The names that these know; of schemes all but keep.
 std::vector<std::string> listSchemes(), listRoundingMethods(), listRangeMethods();
@@ -64,6 +65,7 @@ struct LayerRecipe {
 struct Activation {
   float scale = 1;
   int zeroPoint = 0;
+  std::string method; ///< how its range was found: a range method or "batch-norm"; "" where that is not known
 };
 
 struct Recipe {

@@ -36,7 +36,7 @@ static void addDecisions(CLI::App &app, CompressArguments &arguments, CLI::Optio
 
 void CompressArguments::addOptions(CLI::App &app) {
   auto *recipeOption = app.add_option("--recipe", recipe, "Do what a recipe says of each layer")->type_name("R.json");
-  app.add_option("--calibrate", data, "Samples: a folder of .npz, of folders of input_K.pb or INPUT.npy, or, for one input, of .npy or .pb; random:N; of language models self:N, texts that they draw themselves")->type_name("DIR");
+  app.add_option("--calibrate", data, "Samples: a folder of .npz, of folders of input_K.pb or INPUT.npy, or, for one input, of .npy or .pb; random:N; of language models self:N, texts that they draw themselves; batch-norm or batch-norm:K without samples: int8 with ranges of K (6) deviations around the means of BatchNormalization")->type_name("DIR");
   addDecisions(app, *this, recipeOption);
   prune.addOptions(app, recipeOption);
   scale.addOptions(app, recipeOption);

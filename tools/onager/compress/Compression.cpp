@@ -335,9 +335,11 @@ void Compression::make(bool isJudged) {
   findKernels(compressed, report.pruning);
   if (runs.isRandom())
     report.notes.push_back("calibrated with random numbers: scales of activations are weaker than real data gives");
+  if (llvm::any_of(report.recipe.activations, [](const auto &entry) { return entry.second.method == "batch-norm"; }))
+    report.notes.push_back("ranges of activations are from BatchNormalization, without data: weaker than those that samples give, and the accuracy is not known");
   if (runs.isDrawn())
     report.notes.push_back("calibrated and judged with texts that the model drew itself: weaker than texts that it will meet");
-  if (runs.getHeldOut().empty())
+  if (runs.getHeldOut().empty() && !runs.getNormDeviations())
     report.notes.push_back("no held-out samples: the accuracy is not known; with five samples or more each fifth is held out");
   if (isJudged)
     judge();
