@@ -7,10 +7,10 @@ using onager::cli::CompileEffort;
 using onager::cli::FormCost;
 
 TEST(CompileEffort, ManyRunsAreWorthBetterCode) {
-  // A hundred launches of 5e8 operations: about 3 s to compile better, about 0.04 s a run of quick code.
+  // A hundred launches of 5e8 operations: about 3 s to compile better, about 0.12 s a run of quick code.
   FormCost network{5e8, 100};
   EXPECT_FALSE(CompileEffort().isWorthIt(network, 1));
-  EXPECT_FALSE(CompileEffort().isWorthIt(network, 64));
+  EXPECT_FALSE(CompileEffort().isWorthIt(network, 20));
   EXPECT_TRUE(CompileEffort().isWorthIt(network, 100));
 }
 
@@ -25,7 +25,7 @@ TEST(CompileEffort, WhatIsClearByFarNeedsNoQuickCodeFirst) {
   CompileEffort effort;
   EXPECT_FALSE(effort.isSurelyWorthIt(1'000'000)) << "nothing is known yet";
   effort.isWorthIt({5e8, 100}, 10);
-  EXPECT_FALSE(effort.isSurelyWorthIt(200)) << "other forms may do less";
+  EXPECT_FALSE(effort.isSurelyWorthIt(60)) << "other forms may do less";
   EXPECT_TRUE(effort.isSurelyWorthIt(400));
   // The form that did least in a launch counts.
   effort.isWorthIt({5e7, 100}, 10);

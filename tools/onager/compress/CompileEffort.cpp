@@ -4,8 +4,8 @@
 
 namespace onager::cli {
 
-/// Of convolutional networks: a second of quickly compiled code is 12e9 operations, and better code of a launch takes 0.03 s longer to make.
-static constexpr double kBalance = 12e9 * 0.03;
+/// Of convolutional networks with means of their values: a second of quickly compiled code is 4e9 operations, and better code of a launch takes 0.03 s longer to make.
+static constexpr double kBalance = 4e9 * 0.03;
 
 bool CompileEffort::isWorthIt(const FormCost &cost, size_t runs) {
   double density = cost.operations / static_cast<double>(std::max<size_t>(cost.launches, 1));
