@@ -264,7 +264,7 @@ void Compression::keepFaster() {
   apply();
 }
 
-/// Shifts biases once it is known what becomes of each layer. They stay as they are where the model's outputs, on the samples that shifted them, would be no nearer, or a budget would not hold.
+/// Shifts biases once it is known what becomes of each layer. They stay as they are where the model's outputs, on samples that did not shift them, would be no nearer, or a budget would not hold.
 void Compression::correct() {
   if (!correctBiases(model, report.recipe, runs)) {
     report.notes.push_back("no bias correction: the outputs would be no nearer to the plain model's");
