@@ -101,7 +101,7 @@ class Fold:
 # What a variant is called in tables, how many points it may lose (None: it is there to compare with), and how it is made.
 VARIANTS: dict[str, tuple[str, float | None, Callable[[Fold], pathlib.Path]]] = {
     "int8": ("int8", 0.3, lambda fold: fold.compress("int8", quantize="int8")),
-    "int4": ("int4, weights of products", 0.5, lambda fold: fold.compress("int4", quantize="int4")),
+    "int4": ("int4, weights of products", 0.5, lambda fold: fold.compress("int4", quantize="int4", keep=["first", "second"])),
     "two-of-four": ("2:4 by magnitude, not trained", None, lambda fold: fold.train("two-of-four", fold.plain, 0, mask="2:4")),
     "two-of-four-trained": ("2:4, trained", 0.5, lambda fold: fold.train("two-of-four-trained", fold.plain, mask="2:4")),
     "two-of-four-int8": ("2:4, trained, then int8", 0.5, lambda fold: fold.compress("two-of-four-int8", fold.name("two-of-four-trained"), quantize="int8")),

@@ -9,7 +9,7 @@ namespace {
 
 class Rewriter {
 public:
-  Rewriter(ModelGraph &model, Recipe &recipe) : model(model), recipe(recipe), flow(findByteFlow(model, recipe)), bytes(model, recipe), dynamic(model) {}
+  Rewriter(ModelGraph &model, Recipe &recipe) : model(model), recipe(recipe), flow(findByteFlow(model, recipe)), bytes(model, recipe), dynamic(model), filters(model) {}
 
   bool run(std::string &error) {
     quantised.insert(flow.values.begin(), flow.values.end());
@@ -47,6 +47,8 @@ private:
       return bytes.addLayer(*layer, *found->second, nodes);
     if (scheme == Scheme::int8Dynamic)
       return dynamic.addLayer(*layer, *found->second, nodes);
+    if (hasGroups(scheme) && layer->isConvolution())
+      return filters.addLayer(*layer, *found->second, nodes);
     if (scheme != Scheme::keep) {
       for (onnx::NodeProto &made : hasGroups(scheme) ? makeBlockNodes(model, *layer, *found->second) : makeNarrowNodes(model, *layer, *found->second))
         nodes.push_back(std::move(made));
@@ -64,6 +66,7 @@ private:
   ByteFlow flow;
   ByteForms bytes;
   DynamicForms dynamic;
+  FilterForms filters;
   std::set<std::string> quantised;
   std::map<std::string, LayerRecipe *> entries;
   std::vector<onnx::NodeProto> nodes;

@@ -8,8 +8,6 @@ namespace onager::compress {
 
 namespace {
 
-std::string toBytes(const std::vector<float> &values) { return {reinterpret_cast<const char *>(values.data()), values.size() * sizeof(float)}; }
-
 class Shifter {
 public:
   explicit Shifter(ModelGraph &model) : model(model) {}
@@ -54,7 +52,7 @@ private:
   void addBehind(const Layer &layer, const std::vector<float> &numbers, std::vector<onnx::NodeProto> &nodes) {
     onnx::NodeProto &node = nodes.back(), sum;
     std::vector<int64_t> dims{static_cast<int64_t>(numbers.size())};
-    if (layer.node->op_type() == "Conv")
+    if (layer.isConvolution())
       dims.resize(layer.dims.size() - 1, 1);
     sum.set_op_type("Add");
     sum.set_name(model.makeName(layer.name + "_shift"));

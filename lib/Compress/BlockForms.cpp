@@ -4,6 +4,7 @@
 // scales      := for each output, for each group: f32
 // zero_points := for each output: bits / 8 bytes for each group, the last byte filled up; or f32 like the scales
 #include "lib/Compress/LayerForms.h"
+#include "lib/Compress/Prune/Unfold.h"
 #include <cstring>
 
 namespace onager::compress {
@@ -34,20 +35,6 @@ void packZeros(const std::vector<float> &zeros, size_t first, int bits, std::str
 
 } // namespace
 
-std::vector<float> readRows(const ModelGraph &model, const Layer &layer, size_t &outputs, size_t &terms) {
-  Weights weights = *model.readWeights(layer.weights);
-  bool isTransposed = layer.channelAxis == 0;
-  outputs = static_cast<size_t>(weights.dims[isTransposed ? 0 : 1]);
-  terms = static_cast<size_t>(weights.dims[isTransposed ? 1 : 0]);
-  if (isTransposed)
-    return weights.values;
-  std::vector<float> rows(weights.values.size());
-  for (size_t k = 0; k < terms; ++k)
-    for (size_t n = 0; n < outputs; ++n)
-      rows[n * terms + k] = weights.values[k * outputs + n];
-  return rows;
-}
-
 onnx::NodeProto makeBias(const Layer &layer, const std::string &product) {
   onnx::NodeProto add;
   add.set_op_type("Add");
@@ -57,8 +44,6 @@ onnx::NodeProto makeBias(const Layer &layer, const std::string &product) {
   add.add_output(layer.node->output(0));
   return add;
 }
-
-static std::string toBytes(const std::vector<float> &values) { return {reinterpret_cast<const char *>(values.data()), values.size() * sizeof(float)}; }
 
 /// Rounds rows of so many terms. Where a row's last group is short, the operator's weights are filled up (`isPadded`) or end there.
 static Blocks makeBlocks(const std::vector<float> &rows, size_t terms, const LayerRecipe &entry, bool isPadded) {
@@ -97,17 +82,36 @@ static onnx::NodeProto makeNode(ModelGraph &model, const char *op, const Layer &
   return node;
 }
 
+/// The size next to `wanted`, by ratio, that a row falls into without a rest.
+static size_t findPart(size_t terms, size_t wanted) {
+  auto getRatio = [&](size_t size) { return static_cast<double>(std::max(size, wanted)) / static_cast<double>(std::min(size, wanted)); };
+  size_t best = terms;
+  for (size_t size = terms; size >= 1; --size)
+    if (terms % size == 0 && getRatio(size) <= getRatio(best))
+      best = size;
+  return best;
+}
+
+IntegerForm getForm(const LayerRecipe &entry, size_t terms) {
+  bool isFilters = isConvolution(entry.op);
+  if (hasByteInputs(entry.scheme) || (isFilters && entry.scheme == Scheme::int8Weights))
+    return {terms, 8, true};
+  auto group = static_cast<size_t>(entry.group);
+  return {isFilters ? findPart(terms, group) : group, entry.scheme == Scheme::int4 ? 4 : 8};
+}
+
 void roundRow(const LayerRecipe &entry, float *row, size_t terms) {
-  if (hasByteInputs(entry.scheme)) {
+  IntegerForm form = getForm(entry, terms);
+  if (form.isSymmetric) {
     std::vector<int8_t> integers(terms);
     float scale = roundChannel(row, terms, 1, entry.rounding, integers.data());
     for (size_t k = 0; k < terms; ++k)
       row[k] = scale * static_cast<float>(integers[k]);
     return;
   }
-  for (size_t begin = 0, size = static_cast<size_t>(entry.group); begin < terms; begin += size) {
-    size_t count = std::min(size, terms - begin);
-    RoundedGroup group = hasCodebook(entry.scheme) ? roundToCodebook(row + begin, count, getCodebook(entry.scheme), entry.rounding) : roundGroup(row + begin, count, entry.scheme == Scheme::int4 ? 4 : 8, entry.rounding);
+  for (size_t begin = 0; begin < terms; begin += form.size) {
+    size_t count = std::min(form.size, terms - begin);
+    RoundedGroup group = hasCodebook(entry.scheme) ? roundToCodebook(row + begin, count, getCodebook(entry.scheme), entry.rounding) : roundGroup(row + begin, count, form.bits, entry.rounding);
     for (size_t k = 0; k < count; ++k)
       row[begin + k] = hasCodebook(entry.scheme) ? group.scale * getCodebook(entry.scheme)[group.integers[k]] : group.scale * (static_cast<float>(group.integers[k]) - group.zero);
   }
@@ -117,8 +121,7 @@ std::vector<onnx::NodeProto> makeBlockNodes(ModelGraph &model, const Layer &laye
   if (hasCodebook(entry.scheme))
     return makeCodebookNodes(model, layer, entry);
   const int64_t bits = entry.scheme == Scheme::int4 ? 4 : 8;
-  size_t outputs, terms;
-  std::vector<float> rows = readRows(model, layer, outputs, terms);
+  auto [outputs, terms, rows] = readMatrix(model, layer);
   Blocks blocks = makeBlocks(rows, terms, entry, !layer.isTable());
   bool hasFloatZeros = entry.rounding == RoundingMethod::hqq;
   auto count = static_cast<int64_t>(outputs), groups = static_cast<int64_t>(blocks.scales.size() / outputs);

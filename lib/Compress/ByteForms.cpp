@@ -16,11 +16,6 @@ double measureSqnr(const std::vector<float> &values, const std::vector<float> &r
   return noise > 0 && signal > 0 ? std::min(200.0, 10 * std::log10(signal / noise)) : 200;
 }
 
-template <typename T>
-static std::string toBytes(const std::vector<T> &values) {
-  return {reinterpret_cast<const char *>(values.data()), values.size() * sizeof(T)};
-}
-
 void setWeights(ModelGraph &model, const Layer &layer, const std::string &weights, onnx::NodeProto &node, std::vector<onnx::NodeProto> &nodes) {
   node.set_input(1, weights);
   if (!layer.transpose)
@@ -127,11 +122,10 @@ ByteMatrix roundToBytes(const ModelGraph &model, const Layer &layer, const Layer
   return made;
 }
 
-std::string ByteMatrix::arrange(bool isTransposed) const {
+std::string ByteMatrix::arrange(size_t inner) const {
   std::string bytes(integers.size(), '\0');
-  size_t outputs = scales.size();
   for (size_t k = 0; k < integers.size(); ++k)
-    bytes[isTransposed ? k % terms * outputs + k / terms : k] = static_cast<char>(integers[k]);
+    bytes[k] = static_cast<char>(integers[findInRows(k, scales.size(), terms, inner)]);
   return bytes;
 }
 
@@ -158,7 +152,7 @@ onnx::NodeProto ByteForms::makeWeights(const Layer &layer, const LayerRecipe &en
   made.sqnr = matrix.sqnr;
   made.bytesAfter = matrix.integers.size() + made.scales.size() * sizeof(float);
   auto count = static_cast<int64_t>(made.scales.size());
-  std::string bytes = model.addConstant(layer.weights + "_quantized", layer.dims, onnx::TensorProto::INT8, matrix.arrange(layer.channelAxis != 0));
+  std::string bytes = model.addConstant(layer.weights + "_quantized", layer.dims, onnx::TensorProto::INT8, matrix.arrange(countInner(layer)));
   std::string scale = model.addConstant(layer.weights + "_scale", {count}, onnx::TensorProto::FLOAT, toBytes(made.scales));
   std::string zero = model.addConstant(layer.weights + "_zero_point", {count}, onnx::TensorProto::INT8, std::string(made.scales.size(), '\0'));
   made.name = model.makeName(layer.weights + "_dequantized");

@@ -3,6 +3,7 @@
 // B      := the weights [outputs, terms] as one line of codes, the first of two in the high half of a byte
 // absmax := for each run of `block_size` codes of that line: f32, the factor of its levels
 #include "lib/Compress/LayerForms.h"
+#include "lib/Compress/Prune/Unfold.h"
 #include "lib/Import/OnnxToGraph/Codebooks.h"
 #include <array>
 
@@ -21,8 +22,9 @@ const float *getCodebook(Scheme scheme) {
 }
 
 std::vector<onnx::NodeProto> makeCodebookNodes(ModelGraph &model, const Layer &layer, LayerRecipe &entry) {
-  size_t outputs, terms, size = static_cast<size_t>(entry.group);
-  std::vector<float> rows = readRows(model, layer, outputs, terms), rounded(rows.size()), scales;
+  size_t size = static_cast<size_t>(entry.group);
+  auto [outputs, terms, rows] = readMatrix(model, layer);
+  std::vector<float> rounded(rows.size()), scales;
   const float *levels = getCodebook(entry.scheme);
   std::string codes((rows.size() + 1) / 2, '\0');
   // Runs go on from one row to the next where a row is not made of whole ones.
@@ -44,8 +46,7 @@ std::vector<onnx::NodeProto> makeCodebookNodes(ModelGraph &model, const Layer &l
   node.set_name(layer.name);
   node.add_input(layer.input);
   node.add_input(model.addConstant(layer.weights + "_codes", {static_cast<int64_t>(codes.size())}, onnx::TensorProto::UINT8, codes));
-  node.add_input(model.addConstant(layer.weights + "_absmax", {static_cast<int64_t>(scales.size())}, onnx::TensorProto::FLOAT,
-                                   {reinterpret_cast<const char *>(scales.data()), scales.size() * sizeof(float)}));
+  node.add_input(model.addConstant(layer.weights + "_absmax", {static_cast<int64_t>(scales.size())}, onnx::TensorProto::FLOAT, toBytes(scales)));
   node.add_output(layer.bias.empty() ? layer.node->output(0) : model.makeName(layer.name + "_product"));
   setInt(node, "K", static_cast<int64_t>(terms));
   setInt(node, "N", static_cast<int64_t>(outputs));

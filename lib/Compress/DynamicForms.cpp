@@ -31,8 +31,8 @@ void DynamicForms::addLayer(const Layer &layer, LayerRecipe &entry, std::vector<
   entry.weightSqnr = matrix.sqnr;
   entry.bytesAfter = matrix.integers.size() + matrix.scales.size() * sizeof(float);
   auto outputs = static_cast<int64_t>(matrix.scales.size()), terms = static_cast<int64_t>(matrix.terms);
-  std::string weights = model.addConstant(layer.weights + "_quantized", {terms, outputs}, onnx::TensorProto::INT8, matrix.arrange(true));
-  std::string scales = model.addConstant(layer.weights + "_scale", {outputs}, onnx::TensorProto::FLOAT, {reinterpret_cast<const char *>(matrix.scales.data()), matrix.scales.size() * sizeof(float)});
+  std::string weights = model.addConstant(layer.weights + "_quantized", {terms, outputs}, onnx::TensorProto::INT8, matrix.arrange(1));
+  std::string scales = model.addConstant(layer.weights + "_scale", {outputs}, onnx::TensorProto::FLOAT, toBytes(matrix.scales));
   const Rounded &x = round(layer.input, nodes);
   std::string integers = model.makeName(layer.name + "_integers"), floats = model.makeName(layer.name + "_floats"), factors = model.makeName(layer.name + "_factors");
   std::string product = layer.bias.empty() ? layer.node->output(0) : model.makeName(layer.name + "_product");

@@ -46,7 +46,7 @@ static const onnx::NodeProto *findTranspose(const ModelGraph &model, const std::
 std::optional<Layer> findLayer(const ModelGraph &model, const onnx::NodeProto &node) {
   if (isStandard(node) && node.op_type() == "Gather")
     return findTable(model, node);
-  bool isConv = node.op_type() == "Conv", isGemm = node.op_type() == "Gemm", isMatMul = node.op_type() == "MatMul";
+  bool isTransposed = node.op_type() == "ConvTranspose", isConv = isTransposed || node.op_type() == "Conv", isGemm = node.op_type() == "Gemm", isMatMul = node.op_type() == "MatMul";
   if ((!isConv && !isGemm && !isMatMul) || !isStandard(node) || node.input_size() < 2 || model.isConstant(node.input(0)) || isDequantized(model, node.input(0)))
     return std::nullopt;
   const onnx::NodeProto *transpose = isMatMul ? findTranspose(model, node.input(1)) : nullptr;
@@ -55,14 +55,31 @@ std::optional<Layer> findLayer(const ModelGraph &model, const onnx::NodeProto &n
   if (!dims)
     return std::nullopt;
   Layer layer{&node, nameLayer(node), node.input(0), weights, node.input_size() > 2 ? node.input(2) : "", std::move(*dims), 0, transpose};
-  layer.channelAxis = isConv || transpose || (isGemm && getInt(node, "transB", 0)) ? 0 : 1;
+  bool hasOutputsFirst = isTransposed ? getInt(node, "group", 1) > 1 : isConv || transpose || (isGemm && getInt(node, "transB", 0));
+  layer.channelAxis = hasOutputsFirst ? 0 : 1;
   return layer;
+}
+
+int64_t countOutputs(const Layer &layer) {
+  return layer.isTransposedConv() ? layer.dims[1] * getInt(*layer.node, "group", 1) : layer.dims[static_cast<size_t>(layer.channelAxis)];
 }
 
 bool isGroup(int64_t group) { return group >= 16 && group <= 256 && (group & (group - 1)) == 0; }
 
+static std::string explainUnfitConvolution(const Layer &layer, Scheme scheme) {
+  if (scheme == Scheme::int8Dynamic)
+    return "activations are rounded by what they hold in products, not in convolutions";
+  if (hasCodebook(scheme))
+    return "convolutions have no form of 16 levels";
+  if (layer.isTransposedConv() && !hasGroups(scheme))
+    return "transposed convolutions take weights alone";
+  if (hasGroups(scheme) && std::all_of(layer.dims.begin() + 1, layer.dims.end(), [](int64_t extent) { return extent == 1; }))
+    return "each weight would have a scale of its own";
+  return {};
+}
+
 std::string explainUnfit(const ModelGraph &model, const Layer &layer, Scheme scheme) {
-  bool isGemm = layer.node->op_type() == "Gemm", isConv = layer.node->op_type() == "Conv", isBytes = isQuantised(scheme);
+  bool isGemm = layer.node->op_type() == "Gemm", isBytes = isQuantised(scheme);
   if (hasByteInputs(scheme) && layer.isTable())
     return "a table has no activations";
   if (hasCodebook(scheme) && layer.isTable())
@@ -77,16 +94,16 @@ std::string explainUnfit(const ModelGraph &model, const Layer &layer, Scheme sch
     return "the left operand is transposed";
   if (isGemm && isBytes && (getFloat(*layer.node, "alpha", 1) != 1 || getFloat(*layer.node, "beta", 1) != 1))
     return "the product has factors";
-  if (isConv && scheme == Scheme::int8Dynamic)
-    return "activations are rounded by what they hold in products, not in convolutions";
-  if (isConv && hasGroups(scheme))
-    return "weights alone are quantised in products, not in convolutions";
-  return {};
+  return layer.isConvolution() ? explainUnfitConvolution(layer, scheme) : "";
 }
 
 std::string explainUnfit(const Layer &layer, RoundingMethod rounding) {
-  bool isForTables = rounding == RoundingMethod::rtn || rounding == RoundingMethod::mse;
-  return layer.isTable() && !isForTables ? "tables are rounded by rtn or mse" : "";
+  bool isSimple = rounding == RoundingMethod::rtn || rounding == RoundingMethod::mse;
+  if (layer.isTable() && !isSimple)
+    return "tables are rounded by rtn or mse";
+  if (layer.isTransposedConv() && !isSimple)
+    return "transposed convolutions are rounded by rtn or mse";
+  return layer.isConvolution() && rounding == RoundingMethod::hqq ? "zero points of convolutions are integers, those of hqq are not" : "";
 }
 
 } // namespace onager::compress

@@ -2,12 +2,10 @@
 #ifndef ONAGER_LIB_COMPRESS_LAYERFORMS_H
 #define ONAGER_LIB_COMPRESS_LAYERFORMS_H
 
+#include "lib/Compress/Gptq.h"
 #include "lib/Compress/Layer.h"
 
 namespace onager::compress {
-
-/// The weights of a product or of a table as [outputs or rows, terms].
-std::vector<float> readRows(const ModelGraph &model, const Layer &layer, size_t &outputs, size_t &terms);
 
 /// 10 log10 of the squares of `values` over those of the differences to `rounded`.
 double measureSqnr(const std::vector<float> &values, const std::vector<float> &rounded);
@@ -21,10 +19,13 @@ struct ByteMatrix {
   std::vector<float> scales;
   size_t terms = 0;
   double sqnr = 0;
-  /// The same in the order of the layer's weights, or of [terms, outputs].
-  std::string arrange(bool isTransposed) const;
+  /// The same in the order of a constant that holds so many terms of a row together: 1 for [terms, outputs].
+  std::string arrange(size_t inner) const;
 };
 ByteMatrix roundToBytes(const ModelGraph &model, const Layer &layer, const LayerRecipe &entry);
+
+/// The integers that rows of so many weights become by a recipe.
+IntegerForm getForm(const LayerRecipe &entry, size_t terms);
 
 /// The 16 levels of a scheme that has a codebook.
 const float *getCodebook(Scheme scheme);
@@ -43,6 +44,27 @@ std::vector<onnx::NodeProto> makeBlockNodes(ModelGraph &model, const Layer &laye
 
 /// Products, convolutions and tables of bf16 and f16: operands go through the narrow type and back, so that products are exact and sums are of f32.
 std::vector<onnx::NodeProto> makeNarrowNodes(ModelGraph &model, const Layer &layer, LayerRecipe &entry);
+
+/// Writes convolutions with weights alone quantised: DequantizeLinear of filters; see its file. Layers of one constant share it.
+class FilterForms {
+public:
+  explicit FilterForms(ModelGraph &model) : model(model) {}
+  void addLayer(const Layer &layer, LayerRecipe &entry, std::vector<onnx::NodeProto> &nodes);
+
+private:
+  /// Filters as a layer reads them.
+  struct Filters {
+    std::string name;
+    uint64_t bytesAfter = 0;
+    double sqnr = 0;
+  };
+  onnx::NodeProto makeRestoring(const Layer &layer, const std::string &domain, std::initializer_list<std::string> inputs, const std::string &output);
+  Filters addBytes(const Layer &layer, const LayerRecipe &entry, std::vector<onnx::NodeProto> &nodes);
+  Filters addNibbles(const Layer &layer, const LayerRecipe &entry, std::vector<onnx::NodeProto> &nodes);
+
+  ModelGraph &model;
+  std::map<std::string, Filters> made;
+};
 
 /// Writes layers of the scheme int8-dynamic: DynamicQuantizeLinear, MatMulInteger, and a product with both scales.
 class DynamicForms {

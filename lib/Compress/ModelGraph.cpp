@@ -127,6 +127,11 @@ void ModelGraph::indexReaders(const onnx::GraphProto &part) {
 
 std::string ModelGraph::getQuantizeDomain() const { return getOpset() >= 13 ? "" : "com.microsoft"; }
 
+void ModelGraph::useFourBits() {
+  constexpr int64_t kFirst = 10; // the version of the format that has them
+  model.set_ir_version(std::max(model.ir_version(), kFirst));
+}
+
 void ModelGraph::useDomain(const std::string &domain, int64_t version) {
   for (const onnx::OperatorSetIdProto &set : model.opset_import())
     if (set.domain() == domain)

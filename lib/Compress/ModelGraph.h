@@ -43,6 +43,8 @@ public:
   onnx::TensorProto *findTensor(const std::string &name);
   /// The domain whose QuantizeLinear and DequantizeLinear have axes in this model: "" from operator set 13 on, "com.microsoft" before.
   std::string getQuantizeDomain() const;
+  /// Lets constants have integers of 4 bits.
+  void useFourBits();
   /// Lets nodes use a domain.
   void useDomain(const std::string &domain, int64_t version);
 
@@ -89,6 +91,12 @@ private:
 
 /// The values that a node reads, in its branches as well.
 std::set<std::string> listReads(const onnx::NodeProto &node);
+
+/// The elements of a constant as it stores them.
+template <typename T>
+std::string toBytes(const std::vector<T> &values) {
+  return {reinterpret_cast<const char *>(values.data()), values.size() * sizeof(T)};
+}
 
 /// Returns an attribute, or its default.
 int64_t getInt(const onnx::NodeProto &node, const std::string &name, int64_t otherwise);

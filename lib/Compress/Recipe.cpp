@@ -1,6 +1,6 @@
 // Deciding for layers, and recipes as text.
 #include "lib/Compress/Recipe.h"
-#include "lib/Compress/Layer.h"
+#include "lib/Compress/LayerForms.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <cmath>
@@ -40,6 +40,8 @@ static bool findName(llvm::ArrayRef<const char *> names, const std::string &name
 const char *printRoundingMethod(RoundingMethod method) { return kRoundings[static_cast<int>(method)]; }
 
 bool readRoundingMethod(const std::string &name, RoundingMethod &method) { return findName(kRoundings, name, method); }
+
+const char *printRangeMethod(RangeMethod method) { return kRanges[static_cast<int>(method)]; }
 
 bool readRangeMethod(const std::string &name, RangeMethod &method) { return findName(kRanges, name, method); }
 
@@ -107,7 +109,7 @@ json::Value printRecipe(const Recipe &recipe) {
     json::Object object{{"node", json::fixUTF8(entry.node)}, {"op", entry.op}, {"scheme", printScheme(entry.scheme)}};
     if (isQuantised(entry.scheme))
       object["rounding"] = printRoundingMethod(entry.rounding);
-    if (hasGroups(entry.scheme))
+    if (hasGroups(entry.scheme) && !getForm(entry, 1).isSymmetric)
       object["group"] = entry.group;
     if (!entry.shift.empty()) {
       json::Array shift;
@@ -119,9 +121,13 @@ json::Value printRecipe(const Recipe &recipe) {
       object["reason"] = json::fixUTF8(entry.reason);
     layers.push_back(std::move(object));
   }
-  for (const auto &[name, activation] : recipe.activations)
-    activations.push_back(json::Object{{"value", json::fixUTF8(name)}, {"scale", static_cast<double>(activation.scale)}, {"zero_point", activation.zeroPoint}});
-  return json::Object{{"version", 1}, {"range", kRanges[static_cast<int>(recipe.range)]}, {"layers", std::move(layers)}, {"activations", std::move(activations)}};
+  for (const auto &[name, activation] : recipe.activations) {
+    json::Object object{{"value", json::fixUTF8(name)}, {"scale", static_cast<double>(activation.scale)}, {"zero_point", activation.zeroPoint}};
+    if (!activation.method.empty())
+      object["method"] = json::fixUTF8(activation.method);
+    activations.push_back(std::move(object));
+  }
+  return json::Object{{"version", 1}, {"range", printRangeMethod(recipe.range)}, {"layers", std::move(layers)}, {"activations", std::move(activations)}};
 }
 
 namespace {
@@ -178,7 +184,7 @@ private:
       unfit = explainUnfit(*layer, entry.rounding);
     if (entry.scheme != Scheme::keep && !unfit.empty())
       return fail("layer '" + entry.node + "': " + unfit);
-    if (!readShift(*object, layer->dims[static_cast<size_t>(layer->channelAxis)], entry))
+    if (!readShift(*object, countOutputs(*layer), entry))
       return false;
     recipe.layers.push_back(std::move(entry));
     return true;
@@ -202,7 +208,7 @@ private:
       return fail("an activation without value, scale above 0 or zero_point from 0 to 255");
     if (!model.countReaders(name->str()))
       return fail("the model has no value '" + name->str() + "'");
-    recipe.activations[name->str()] = {static_cast<float>(*scale), static_cast<int>(*zero)};
+    recipe.activations[name->str()] = {static_cast<float>(*scale), static_cast<int>(*zero), object->getString("method").value_or("").str()};
     return true;
   }
 

@@ -3,7 +3,7 @@
 //   {"version": 1, "range": "mse",
 //    "layers": [{"node": NAME, "op": "Conv", "scheme": "keep" | "bf16" | "f16" | "int8" | "int8-dynamic" | "int8-weights" | "int4" | "nf4" | "fp4",
 //                "rounding": "rtn" | "mse" | "hqq" | "gptq" | "adaround", "group": N, "bias_shift": [NUMBER, ...], "reason": TEXT}, ...],
-//    "activations": [{"value": NAME, "scale": NUMBER, "zero_point": 0 .. 255}, ...]}
+//    "activations": [{"value": NAME, "scale": NUMBER, "zero_point": 0 .. 255, "method": TEXT}, ...]}
 #ifndef ONAGER_LIB_COMPRESS_RECIPE_H
 #define ONAGER_LIB_COMPRESS_RECIPE_H
 
@@ -22,7 +22,7 @@ enum class Scheme {
   f16,          ///< the same to float16
   int8,         ///< weights and activations of 8 bits, scales of activations fixed beforehand
   int8Dynamic,  ///< weights and activations of 8 bits, scales of activations found while the model runs
-  int8Weights,  ///< weights of 8 bits in groups, activations of f32
+  int8Weights,  ///< weights of 8 bits in groups, of convolutions around 0 by output channel; activations of f32
   int4,         ///< weights of 4 bits in groups, activations of f32
   nf4,          ///< weights of 16 levels, quantiles of the normal distribution, in groups; activations of f32
   fp4           ///< the same with the levels of a float of 4 bits
@@ -32,6 +32,7 @@ const char *printScheme(Scheme scheme);
 bool readScheme(const std::string &name, Scheme &scheme);
 const char *printRoundingMethod(RoundingMethod method);
 bool readRoundingMethod(const std::string &name, RoundingMethod &method);
+const char *printRangeMethod(RangeMethod method);
 bool readRangeMethod(const std::string &name, RangeMethod &method);
 /// The names that these know; of schemes all but keep.
 std::vector<std::string> listSchemes(), listRoundingMethods(), listRangeMethods();
@@ -44,12 +45,15 @@ inline bool hasCodebook(Scheme scheme) { return scheme == Scheme::nf4 || scheme 
 /// True where weights alone are quantised, in groups.
 inline bool hasGroups(Scheme scheme) { return scheme >= Scheme::int8Weights; }
 
+/// True for Conv and ConvTranspose.
+inline bool isConvolution(const std::string &op) { return op == "Conv" || op == "ConvTranspose"; }
+
 /// What becomes of one layer, and what came of it.
 struct LayerRecipe {
   std::string node, op;
   Scheme scheme = Scheme::keep;
   RoundingMethod rounding = RoundingMethod::rtn;
-  int64_t group = 32;
+  int64_t group = 32;          ///< of convolutions of int4: what the size of equal parts of a filter is near to
   std::string reason;          ///< why it is kept
   uint64_t bytesBefore = 0, bytesAfter = 0;
   std::vector<RoundedGroup> groups; ///< of roundings by data: output by output
@@ -61,6 +65,7 @@ struct LayerRecipe {
 struct Activation {
   float scale = 1;
   int zeroPoint = 0;
+  std::string method; ///< how its range was found: a range method or "batch-norm"; "" where that is not known
 };
 
 struct Recipe {

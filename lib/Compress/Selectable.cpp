@@ -30,11 +30,15 @@ public:
 
 private:
   std::vector<onnx::NodeProto> makeForm(const Layer &layer, LayerRecipe &form) {
+    std::vector<onnx::NodeProto> nodes;
+    if (hasGroups(form.scheme) && layer.isConvolution()) {
+      FilterForms(model).addLayer(layer, form, nodes);
+      return nodes;
+    }
     if (hasGroups(form.scheme))
       return makeBlockNodes(model, layer, form);
     if (!hasByteInputs(form.scheme))
       return makeNarrowNodes(model, layer, form);
-    std::vector<onnx::NodeProto> nodes;
     if (form.scheme == Scheme::int8Dynamic) {
       DynamicForms(model).addLayer(layer, form, nodes);
       return nodes;

@@ -139,6 +139,17 @@ def test_quantize_compresses_and_trains_what_was_before_rounding(tmp_path, schem
     assert len(zeros) == 2 and min(zeros) >= 0.5
 
 
+def test_filters_of_few_bits_are_trained_from_what_they_were(tmp_path):
+    images = [{"x": load_digits()[0][k * 32:k * 32 + 32]} for k in range(10)]
+    report = onager.train(make_cnn(4), images, quantize="int4", mask="2:4", output=tmp_path / "small.onnx", epochs=0, threads=1)
+    assert [layer["scheme"] for layer in report["recipe"]["layers"]] == ["int4"] * 3 and {"w1_quantized", "w2_quantized"} <= report["masked"].keys()
+    trained = onager.train(make_cnn(4), images, recipe=report["recipe"], mask="2:4", output=tmp_path / "trained.onnx", epochs=10, threads=1)
+    assert trained["before"] == pytest.approx(report["after"]) and trained["after"]["relative_error"] < 0.9 * trained["before"]["relative_error"]
+    x = images[0]["x"]
+    ours, theirs = onager.InferenceSession(tmp_path / "trained.onnx", threads=1).run(None, {"x": x})[0], onnxruntime.InferenceSession(str(tmp_path / "trained.onnx")).run(None, {"x": x})[0]
+    assert np.allclose(ours, theirs, atol=1e-4 * np.abs(theirs).max())
+
+
 def make_few_bits(plain: str, images: np.ndarray) -> bytes:
     """Puts roundings around the layers of make_cnn: weights of 2 bits and activations of 4, one scale for each, from the largest magnitude."""
     weights, model, probe = read_weights(plain), onnx.load(plain), onnx.load(plain)

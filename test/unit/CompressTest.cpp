@@ -1,6 +1,7 @@
 // Ranges from histograms, and weights as small integers.
 #include "lib/Compress/Gptq.h"
 #include "lib/Compress/Histogram.h"
+#include "lib/Compress/LayerForms.h"
 #include "lib/Compress/Rounding.h"
 #include "llvm/Support/Parallel.h"
 #include "test/unit/Support.h"
@@ -322,4 +323,26 @@ TEST(Gptq, InputsThatWereAlwaysZeroAreNoDivision) {
   gram.add(nothing.data(), nothing.size());
   for (const RoundedGroup &group : GramRounding(gram, 0).round(weights, {16, 4}, RoundingMethod::gptq))
     EXPECT_TRUE(std::isfinite(group.scale) && group.integers.size() == 16);
+}
+
+TEST(Rounding, FiltersFallIntoEqualPartsOfAboutAGroup) {
+  LayerRecipe entry;
+  entry.op = "Conv";
+  entry.scheme = Scheme::int4;
+  entry.group = 32;
+  for (auto [terms, size] : std::map<size_t, size_t>{{1, 1}, {9, 9}, {27, 27}, {32, 32}, {37, 37}, {111, 37}, {144, 36}, {147, 21}, {576, 32}, {1024, 32}, {2 * 509, 509}})
+    EXPECT_EQ(getForm(entry, terms).size, size) << terms;
+  EXPECT_FALSE(getForm(entry, 27).isSymmetric);
+  entry.op = "MatMul";
+  EXPECT_EQ(getForm(entry, 27).size, 32);
+}
+
+TEST(Rounding, BytesOfFiltersLieAroundZeroAndThoseOfProductsInGroups) {
+  LayerRecipe entry;
+  entry.scheme = Scheme::int8Weights;
+  entry.op = "ConvTranspose";
+  EXPECT_TRUE(getForm(entry, 27).isSymmetric);
+  EXPECT_EQ(getForm(entry, 27).size, 27);
+  entry.op = "Gemm";
+  EXPECT_FALSE(getForm(entry, 27).isSymmetric);
 }

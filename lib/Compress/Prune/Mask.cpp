@@ -133,6 +133,8 @@ void maskRows(Rows &weights, const MaskPattern &pattern, MaskMethod method, cons
 }
 
 std::string explainUnmaskable(const ModelGraph &model, const Layer &layer) {
+  if (layer.isTransposedConv())
+    return "transposed convolutions take no mask";
   if (countTerms(layer) < 4)
     return "its sums have fewer than four terms";
   if (layer.node->op_type() == "Conv" && layer.dims[1] == 1 && countGroups(layer) > 1)

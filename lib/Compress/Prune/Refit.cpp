@@ -16,7 +16,7 @@ static const onnx::NodeProto *findOnlyReader(const ModelGraph &model, const std:
 }
 
 ShiftPlace findShiftPlace(const ModelGraph &model, const Layer &layer) {
-  int64_t channels = layer.dims[static_cast<size_t>(layer.channelAxis)];
+  int64_t channels = countOutputs(layer);
   auto isOwn = [&](const std::string &name) {
     std::optional<std::vector<int64_t>> dims = model.findDims(name);
     return dims && dims->size() == 1 && dims->front() == channels && model.countReaders(name) == 1;
@@ -24,7 +24,7 @@ ShiftPlace findShiftPlace(const ModelGraph &model, const Layer &layer) {
   if (!layer.bias.empty())
     return isOwn(layer.bias) ? ShiftPlace{ShiftPlace::Kind::own, layer.bias} : ShiftPlace{};
   const onnx::NodeProto *reader = findOnlyReader(model, layer.node->output(0));
-  bool isConv = layer.node->op_type() == "Conv";
+  bool isConv = layer.isConvolution();
   if (reader && isConv && reader->op_type() == "BatchNormalization" && reader->input_size() == 5 && isOwn(reader->input(3)))
     return {ShiftPlace::Kind::mean, reader->input(3)};
   if (reader && !isConv && reader->op_type() == "Add")
@@ -43,7 +43,7 @@ static const Slice *findSlice(const std::vector<Slice> &slices, const std::strin
 
 bool isFittable(const ModelGraph &model, const Layer &layer) {
   bool isProduct = !getInt(*layer.node, "transA", 0) && getFloat(*layer.node, "alpha", 1) == 1 && getFloat(*layer.node, "beta", 1) == 1;
-  return isProduct && countGroups(layer) == 1 && model.countReaders(layer.weights) == 1;
+  return isProduct && !layer.isTransposedConv() && countGroups(layer) == 1 && model.countReaders(layer.weights) == 1;
 }
 
 std::vector<Layer> listCutLayers(const ModelGraph &model, const std::vector<Slice> &slices, const std::map<std::string, TurnedLayer> &turned) {

@@ -8,15 +8,13 @@ namespace onager::compress {
 static bool isConv(const Layer &layer) { return layer.node->op_type() == "Conv"; }
 
 size_t countTerms(const Layer &layer) {
-  if (!isConv(layer))
-    return static_cast<size_t>(layer.dims[1 - static_cast<size_t>(layer.channelAxis)]);
   size_t terms = 1;
-  for (size_t k = 1; k < layer.dims.size(); ++k)
-    terms *= static_cast<size_t>(layer.dims[k]);
+  for (size_t k = 0; k < layer.dims.size(); ++k)
+    terms *= k == static_cast<size_t>(layer.channelAxis) ? 1 : static_cast<size_t>(layer.dims[k]);
   return terms;
 }
 
-size_t countGroups(const Layer &layer) { return isConv(layer) ? static_cast<size_t>(std::max<int64_t>(1, getInt(*layer.node, "group", 1))) : 1; }
+size_t countGroups(const Layer &layer) { return layer.isConvolution() ? static_cast<size_t>(std::max<int64_t>(1, getInt(*layer.node, "group", 1))) : 1; }
 
 namespace {
 
@@ -122,14 +120,21 @@ Rows listOutputs(const Layer &layer, const std::vector<int64_t> &dims, const flo
   return rows;
 }
 
+size_t countInner(const Layer &layer) {
+  size_t inner = 1;
+  for (size_t k = static_cast<size_t>(layer.channelAxis) + 1; k < layer.dims.size(); ++k)
+    inner *= static_cast<size_t>(layer.dims[k]);
+  return inner;
+}
+
 Rows readMatrix(const ModelGraph &model, const Layer &layer) {
   Weights weights = *model.readWeights(layer.weights);
-  size_t terms = countTerms(layer), outputs = weights.values.size() / std::max<size_t>(terms, 1);
+  size_t terms = countTerms(layer), outputs = static_cast<size_t>(layer.dims[static_cast<size_t>(layer.channelAxis)]), inner = countInner(layer);
   if (layer.channelAxis == 0)
     return {outputs, terms, std::move(weights.values)};
   Rows rows{outputs, terms, std::vector<float>(weights.values.size())};
   for (size_t k = 0; k < weights.values.size(); ++k)
-    rows.values[k % outputs * terms + k / outputs] = weights.values[k];
+    rows.values[findInRows(k, outputs, terms, inner)] = weights.values[k];
   return rows;
 }
 
@@ -143,8 +148,9 @@ void writeMatrix(ModelGraph &model, const Layer &layer, const Rows &rows) {
   if (layer.channelAxis == 0)
     return writeConstant(model, layer.weights, rows.values);
   std::vector<float> values(rows.values.size());
+  size_t inner = countInner(layer);
   for (size_t k = 0; k < values.size(); ++k)
-    values[k] = rows.values[k % rows.count * rows.terms + k / rows.count];
+    values[k] = rows.values[findInRows(k, rows.count, rows.terms, inner)];
   writeConstant(model, layer.weights, values);
 }
 

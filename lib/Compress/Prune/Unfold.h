@@ -23,7 +23,12 @@ Rows unfold(const Layer &layer, const std::vector<int64_t> &dims, const float *i
 /// Each `step`-th row of a layer's output: its channels at one place.
 Rows listOutputs(const Layer &layer, const std::vector<int64_t> &dims, const float *output, size_t step);
 
-/// The weights as [outputs, terms], and back into the model.
+/// How many terms of a row of a layer's weights lie together in the constant.
+size_t countInner(const Layer &layer);
+/// Where an element of such a constant lies among rows of so many terms.
+inline size_t findInRows(size_t element, size_t rows, size_t terms, size_t inner) { return element / inner % rows * terms + element / (inner * rows) * inner + element % inner; }
+
+/// The weights as [outputs or rows of a table, terms], and back into the model.
 Rows readMatrix(const ModelGraph &model, const Layer &layer);
 void writeMatrix(ModelGraph &model, const Layer &layer, const Rows &rows);
 /// Replaces the elements of a constant of f32.

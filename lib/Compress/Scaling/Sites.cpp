@@ -146,7 +146,7 @@ private:
 
   bool absorbLayer(const onnx::NodeProto &node, Place place) {
     std::optional<Layer> layer = findLayer(model, node);
-    if (!layer || layer->isTable())
+    if (!layer || layer->isTable() || layer->isTransposedConv())
       return fail(describe(node) + (node.op_type() == "Clip" ? " clips at a fixed bound, which factors would move" : " does not pass factors on"));
     bool isConv = node.op_type() == "Conv";
     if (isConv != (place == Place::second) || layer->dims[static_cast<size_t>(layer->channelAxis)] != site.channels)
@@ -187,7 +187,7 @@ std::vector<ScalingSite> listSites(const ModelGraph &model) {
   std::map<std::string, size_t> positions;
   for (const onnx::NodeProto &node : model.graph().node()) {
     std::optional<Layer> layer = findLayer(model, node);
-    if (!layer || layer->isTable() || getInt(node, "transA", 0) || (layer->transpose && model.countReaders(layer->transpose->output(0)) != 1))
+    if (!layer || layer->isTable() || layer->isTransposedConv() || getInt(node, "transA", 0) || (layer->transpose && model.countReaders(layer->transpose->output(0)) != 1))
       continue;
     auto [found, isNew] = positions.emplace(layer->input, sites.size());
     if (isNew)

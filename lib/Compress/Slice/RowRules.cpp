@@ -83,7 +83,7 @@ bool RowRules::ignoresWidth(const onnx::NodeProto &node, const Readers &readers)
 
 std::optional<Layer> findProduct(const ModelGraph &model, const onnx::NodeProto &node) {
   std::optional<Layer> layer = findLayer(model, node);
-  if (!layer || layer->isTable() || node.op_type() == "Conv" || getInt(node, "transA", 0) || getFloat(node, "alpha", 1) != 1 || getFloat(node, "beta", 1) != 1)
+  if (!layer || layer->isTable() || layer->isConvolution() || getInt(node, "transA", 0) || getFloat(node, "alpha", 1) != 1 || getFloat(node, "beta", 1) != 1)
     return std::nullopt;
   if (layer->bias.empty())
     return layer;

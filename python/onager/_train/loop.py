@@ -67,6 +67,11 @@ class Progress:
             sys.stderr.flush()
 
 
+def arrange(values: torch.Tensor, is_turned: bool, like: torch.Tensor) -> torch.Tensor:
+    """Returns a plain constant's elements as a compressed one holds them: filters of few bits lie in parts, one behind the other."""
+    return (values.t() if is_turned else values).reshape(like.shape)
+
+
 def quantise(plain: GraphModule, masks: Mapping[str, torch.Tensor], samples: Samples, scheme: str | Sequence[str] | None, recipe: object, settings: Mapping[str, object],
              options: Mapping[str, object]) -> tuple[GraphModule, dict[str, torch.Tensor], dict]:
     """Compresses the model and trains what it was before rounding: returns the compressed graph, its masks by their new names, and the recipe."""
@@ -83,8 +88,8 @@ def quantise(plain: GraphModule, masks: Mapping[str, torch.Tensor], samples: Sam
             for found in places:
                 is_turned = found.endswith("_blocks") and not layers.get(name, True)
                 if found in masks or name in masks:
-                    moved[found] = masks[name].t() if is_turned else masks[name]
-                trained[found].copy_(values.t() if is_turned else values)
+                    moved[found] = arrange(masks[name], is_turned, trained[found])
+                trained[found].copy_(arrange(values, is_turned, trained[found]))
     return module, moved, report["recipe"]
 
 

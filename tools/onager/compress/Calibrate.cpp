@@ -1,17 +1,19 @@
 // Ranges of activations, from what the plain model computes.
 #include "Calibrate.h"
 #include "lib/Compress/Apply.h"
+#include "lib/Compress/Layer.h"
+#include "lib/Compress/NormRanges.h"
 #include <cmath>
 
 namespace onager::cli {
 
 namespace {
 
-compress::Activation makeActivation(const compress::Range &range) {
+compress::Activation makeActivation(const compress::Range &range, const char *method) {
   auto scale = static_cast<float>((range.most - range.least) / 255);
   if (!std::isnormal(scale))
     scale = 1;
-  return {scale, static_cast<int>(std::clamp(std::nearbyint(-range.least / scale), 0.0, 255.0))};
+  return {scale, static_cast<int>(std::clamp(std::nearbyint(-range.least / scale), 0.0, 255.0)), method};
 }
 
 uint64_t countBytes(const std::vector<Tensor> &tensors) {
@@ -43,7 +45,7 @@ public:
     const compress::Histogram &histogram = histograms[value];
     if (histogram.isEmpty())
       throw Failure(Status::refused, "value '" + value + "' held no finite number of float32 in the calibration data");
-    return makeActivation(histogram.choose(method));
+    return makeActivation(histogram.choose(method), compress::printRangeMethod(method));
   }
 
   double countElements() const { return elements; }
@@ -65,6 +67,54 @@ private:
   double elements = 0; ///< of all values and samples
 };
 
+/// Ranges from the statistics of BatchNormalization. Layers whose inputs they do not tell of stay plain.
+class NormCalibration {
+public:
+  NormCalibration(const compress::ModelGraph &model, compress::Recipe &recipe, double deviations) : model(model), recipe(recipe), norms(model, deviations) {}
+
+  void run() {
+    for (std::set<std::string> unknown = findRanges(); !unknown.empty(); unknown = findRanges())
+      if (!keepReaders(unknown))
+        throw Failure(Status::refused, "value '" + *unknown.begin() + "' becomes bytes, and no BatchNormalization tells its range: --keep the layers behind it, or --calibrate a folder of samples");
+    if (std::none_of(recipe.layers.begin(), recipe.layers.end(), [](const compress::LayerRecipe &entry) { return entry.scheme == compress::Scheme::int8; }))
+      throw Failure(Status::refused, "option 'calibrate': no BatchNormalization tells the range of what any layer reads: where one was folded into a layer its statistics are gone; expected a folder of samples, or random:N");
+  }
+
+private:
+  /// Takes what is known into the recipe and returns the values without a range.
+  std::set<std::string> findRanges() {
+    std::set<std::string> unknown;
+    for (const std::string &value : compress::findByteFlow(model, recipe).values) {
+      if (recipe.activations.count(value))
+        continue;
+      if (std::optional<compress::Range> range = norms.find(value))
+        recipe.activations[value] = makeActivation(*range, "batch-norm");
+      else
+        unknown.insert(value);
+    }
+    return unknown;
+  }
+
+  bool keepReaders(const std::set<std::string> &values) {
+    std::map<std::string, std::string> inputs;
+    for (const onnx::NodeProto &node : model.graph().node())
+      if (std::optional<compress::Layer> layer = compress::findLayer(model, node); layer && values.count(layer->input))
+        inputs[layer->name] = layer->input;
+    bool isAny = false;
+    for (compress::LayerRecipe &entry : recipe.layers)
+      if (auto input = inputs.find(entry.node); input != inputs.end() && entry.scheme == compress::Scheme::int8) {
+        isAny = true;
+        entry.scheme = compress::Scheme::keep;
+        entry.reason = "no BatchNormalization tells the range of its input '" + input->second + "'";
+      }
+    return isAny;
+  }
+
+  const compress::ModelGraph &model;
+  compress::Recipe &recipe;
+  compress::NormRanges norms;
+};
+
 } // namespace
 
 void AnsweredSamples::add(const std::vector<Tensor> &inputs, const std::vector<Tensor> &outputs, size_t count) {
@@ -83,6 +133,10 @@ bool calibrate(const compress::ModelGraph &model, compress::Recipe &recipe, cons
       values.push_back(value);
   if (values.empty())
     return false;
+  if (runs.getNormDeviations()) {
+    NormCalibration(model, recipe, *runs.getNormDeviations()).run();
+    return false;
+  }
   if (!runs.hasData())
     throw Failure(Status::badOption, "int8 needs data: --calibrate DIR, or a recipe that has the scale of value '" + values[0] + "'");
   Observation observation(model, values);

@@ -10,7 +10,7 @@ static void addDecisions(CLI::App &app, CompressArguments &arguments, CLI::Optio
   auto addSchemes = [&](const std::string &name, const std::string &what, const std::vector<std::string> &known) {
     app.add_option(name, arguments.schemes, what)->delimiter(',')->allow_extra_args(false)->check(CLI::IsMember(known))->excludes(recipe)->type_name("SCHEME,...");
   };
-  addSchemes("--quantize", "int8: weights and activations; int8-dynamic: the same in products, without data; int8-weights, int4, nf4, fp4: weights of products and tables alone, in groups",
+  addSchemes("--quantize", "int8: weights and activations; int8-dynamic: the same in products, without data; int8-weights, int4: weights alone, in groups; nf4, fp4: the same in products",
              {"int8", "int8-dynamic", "int8-weights", "int4", "nf4", "fp4"});
   addSchemes("--precision", "bf16, f16: operands of layers rounded, sums of f32", {"bf16", "f16"});
   app.add_option("--budget", arguments.budgets,
@@ -30,13 +30,13 @@ static void addDecisions(CLI::App &app, CompressArguments &arguments, CLI::Optio
   app.add_option("--rounding", arguments.rounding, "Of weights: rtn (default of 8 bits), mse (default of int4, nf4, fp4), hqq (int4), gptq and adaround (of integers; need data)")
       ->check(CLI::IsMember(compress::listRoundingMethods()))
       ->excludes(recipe);
-  app.add_option("--group", arguments.group, "Weights that share a scale (default 32), for weights alone")->check(CLI::IsMember({16, 32, 64, 128, 256}))->excludes(recipe);
+  app.add_option("--group", arguments.group, "Weights that share a scale (default 32), for weights alone; of convolutions about so many")->check(CLI::IsMember({16, 32, 64, 128, 256}))->excludes(recipe);
   app.add_option("--keep", arguments.kept, "A node that stays as it is; may be repeated")->allow_extra_args(false)->excludes(recipe)->type_name("NODE");
 }
 
 void CompressArguments::addOptions(CLI::App &app) {
   auto *recipeOption = app.add_option("--recipe", recipe, "Do what a recipe says of each layer")->type_name("R.json");
-  app.add_option("--calibrate", data, "Samples: a folder of .npz, of folders of input_K.pb or INPUT.npy, or, for one input, of .npy or .pb; random:N; of language models self:N, texts that they draw themselves")->type_name("DIR");
+  app.add_option("--calibrate", data, "Samples: a folder of .npz, of folders of input_K.pb or INPUT.npy, or, for one input, of .npy or .pb; random:N; of language models self:N, texts that they draw themselves; batch-norm or batch-norm:K without samples: int8 with ranges of K (6) deviations around the means of BatchNormalization")->type_name("DIR");
   addDecisions(app, *this, recipeOption);
   prune.addOptions(app, recipeOption);
   scale.addOptions(app, recipeOption);

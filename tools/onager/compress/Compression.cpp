@@ -264,7 +264,7 @@ void Compression::keepFaster() {
   apply();
 }
 
-/// Shifts biases once it is known what becomes of each layer. They stay as they are where the model's outputs, on the samples that shifted them, would be no nearer, or a budget would not hold.
+/// Shifts biases once it is known what becomes of each layer. They stay as they are where the model's outputs, on samples that did not shift them, would be no nearer, or a budget would not hold.
 void Compression::correct() {
   if (!correctBiases(model, report.recipe, runs)) {
     report.notes.push_back("no bias correction: the outputs would be no nearer to the plain model's");
@@ -330,12 +330,16 @@ void Compression::make(bool isJudged) {
   if (correctsBiases())
     correct();
   report.bytesAfter = compressed.size();
+  if (llvm::any_of(report.recipe.layers, [](const compress::LayerRecipe &entry) { return compress::hasGroups(entry.scheme) && compress::isConvolution(entry.op); }))
+    report.notes.push_back("weights alone of convolutions make the ONNX model smaller; compiled code holds them as f32, and is as fast as before");
   findKernels(compressed, report.pruning);
   if (runs.isRandom())
     report.notes.push_back("calibrated with random numbers: scales of activations are weaker than real data gives");
+  if (llvm::any_of(report.recipe.activations, [](const auto &entry) { return entry.second.method == "batch-norm"; }))
+    report.notes.push_back("ranges of activations are from BatchNormalization, without data: weaker than those that samples give, and the accuracy is not known");
   if (runs.isDrawn())
     report.notes.push_back("calibrated and judged with texts that the model drew itself: weaker than texts that it will meet");
-  if (runs.getHeldOut().empty())
+  if (runs.getHeldOut().empty() && !runs.getNormDeviations())
     report.notes.push_back("no held-out samples: the accuracy is not known; with five samples or more each fifth is held out");
   if (isJudged)
     judge();

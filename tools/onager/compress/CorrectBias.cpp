@@ -32,14 +32,12 @@ public:
     compress::Recipe copy = recipe;
     if (!compress::applyRecipe(rewritten, copy, error))
       throw Failure(Status::internal, error);
-    samples = runs.getCalibration();
-    limitSamples();
-    size_t all = runs.getCalibration().size();
-    Artifact artifact = runs.compileFor(compress::serializeShiftable(rewritten, layers, true), samples.size() * countSteps() + 2 * all, 1);
+    splitSamples();
+    Artifact artifact = runs.compileFor(compress::serializeShiftable(rewritten, layers, true), samples.size() * countSteps() + 2 * judges.size(), 1);
     Session session(artifact.path, runs.getThreads());
     rt::Manifest manifest = readManifest(artifact.path);
     manifest.inputs.pop_back();
-    Watched watched(runs, compress::serializeShiftable(model, layers, false), samples.size() + all);
+    Watched watched(runs, compress::serializeShiftable(model, layers, false), samples.size() + judges.size());
     Means plain = observe(watched);
     // What stands before a layer is corrected by then.
     for (size_t step = 0; step < countSteps(); ++step) {
@@ -76,7 +74,7 @@ private:
       if (!isShifted)
         continue;
       depths.push_back(depth);
-      layers.push_back({node.output(0), layer->dims[static_cast<size_t>(layer->channelAxis)], node.op_type() == "Conv" ? layer->dims.size() : 0});
+      layers.push_back({node.output(0), compress::countOutputs(*layer), layer->isConvolution() ? layer->dims.size() : 0});
       names.push_back(layer->name);
       begins.push_back(shifts.size());
       shifts.resize(shifts.size() + static_cast<size_t>(layers.back().channels));
@@ -86,10 +84,15 @@ private:
   /// Layers that none of them stands behind another are corrected together.
   size_t countSteps() const { return *std::max_element(depths.begin(), depths.end()) + 1; }
 
-  /// Means need few samples: fewer where there are many steps, which need a run of each, four at least.
-  void limitSamples() {
+  /// Means need few samples: fewer where there are many steps, which need a run of each, four at least. The others judge, a quarter at least where there are four or more: shifts must not fit a few samples alone.
+  void splitSamples() {
     constexpr size_t kRuns = 512;
-    samples.resize(std::min(samples.size(), std::clamp<size_t>(kRuns / countSteps(), 4, 64)));
+    const std::vector<size_t> &all = runs.getCalibration();
+    size_t count = std::min(all.size() - all.size() / 4, std::clamp<size_t>(kRuns / countSteps(), 4, 64));
+    for (size_t k = 0; k < all.size(); ++k)
+      (k * count / all.size() != (k + 1) * count / all.size() ? samples : judges).push_back(all[k]);
+    if (judges.empty())
+      judges = samples;
   }
 
   std::vector<Tensor> runOne(Session &session, const rt::Manifest &manifest, size_t sample) const {
@@ -115,19 +118,25 @@ private:
     return means;
   }
 
-  /// True where the outputs on all calibration samples are nearer to the plain model's with the shifts than without.
+  /// True where the outputs on the samples that judge are nearer to the plain model's with the shifts than without, by more than twice the standard error of that.
   bool comesNearer(Watched &plain, Session &session, const rt::Manifest &manifest) {
     std::vector<float> found = shifts, none(shifts.size());
-    OutputErrors before(countOutputs(), false), after = before;
-    for (size_t sample : runs.getCalibration()) {
+    double sum = 0, squares = 0, count = static_cast<double>(judges.size());
+    for (size_t sample : judges) {
       std::vector<Tensor> expected = plain.run(sample);
-      for (OutputErrors *errors : {&before, &after}) {
-        shifts = errors == &after ? found : none;
-        errors->add(runOne(session, manifest, sample), expected);
-      }
+      auto measure = [&](const std::vector<float> &tried) {
+        shifts = tried;
+        OutputErrors errors(countOutputs(), false);
+        errors.add(runOne(session, manifest, sample), expected);
+        return errors.getSqnr();
+      };
+      double gain = measure(found) - measure(none);
+      sum += gain;
+      squares += gain * gain;
     }
     shifts = std::move(found);
-    return after.getSqnr() > before.getSqnr();
+    double mean = sum / count, variance = std::max(0.0, squares / count - mean * mean) / std::max(1.0, count - 1);
+    return mean > 2 * std::sqrt(variance);
   }
 
   void correct(size_t layer, const Means &plain, const std::vector<std::vector<Tensor>> &found) {
@@ -160,7 +169,7 @@ private:
   std::vector<size_t> depths; ///< of each layer, how many others stand before it, one behind the other
   std::vector<size_t> begins; ///< of each layer's channels in `shifts`
   std::vector<float> shifts;
-  std::vector<size_t> samples;
+  std::vector<size_t> samples, judges;
 };
 
 } // namespace

@@ -96,6 +96,30 @@ static json::Array printFront(const SearchResult &search) {
   return front;
 }
 
+/// The range of each value that becomes bytes, and how it was found.
+static json::Array printRanges(const compress::Recipe &recipe) {
+  json::Array ranges;
+  for (const auto &[value, activation] : recipe.activations) {
+    double scale = activation.scale;
+    json::Object object{{"value", json::fixUTF8(value)}, {"least", -activation.zeroPoint * scale}, {"most", (255 - activation.zeroPoint) * scale}};
+    if (!activation.method.empty())
+      object["method"] = json::fixUTF8(activation.method);
+    ranges.push_back(std::move(object));
+  }
+  return ranges;
+}
+
+/// How many ranges each method found.
+static std::string countRangeMethods(const compress::Recipe &recipe) {
+  std::map<std::string, size_t> counts;
+  for (const auto &[value, activation] : recipe.activations)
+    ++counts[activation.method.empty() ? "recipe" : activation.method];
+  std::string text;
+  for (const auto &[method, count] : counts)
+    text += (text.empty() ? "ranges of values: " : ", ") + std::to_string(count) + " " + method;
+  return text.empty() ? text : text + "\n";
+}
+
 json::Value printReport(const CompressReport &report) {
   json::Array layers, errors, notes;
   for (const compress::LayerRecipe &layer : report.recipe.layers) {
@@ -121,7 +145,7 @@ json::Value printReport(const CompressReport &report) {
     budgets.push_back(json::Object{{"budget", budget.text}, {"held_out", budget.value}, {"holds", budget.holds}});
   json::Object whole{{"bytes_before", static_cast<int64_t>(report.bytesBefore)}, {"bytes_after", static_cast<int64_t>(report.bytesAfter)},
                       {"calibration_samples", static_cast<int64_t>(report.calibrationSamples)}, {"held_out_samples", static_cast<int64_t>(report.heldOutSamples)},
-                      {"layers", std::move(layers)}, {"held_out", std::move(errors)}, {"budgets", std::move(budgets)}, {"pareto", printFront(report.search)},
+                      {"layers", std::move(layers)}, {"activations", printRanges(report.recipe)}, {"held_out", std::move(errors)}, {"budgets", std::move(budgets)}, {"pareto", printFront(report.search)},
                       {"seconds", json::Object{{"plain", report.speed.plain}, {"compressed", report.speed.compressed}}}, {"notes", std::move(notes)}};
   if (report.scalings.isAny())
     whole["scaling"] = printScaleReport(report.scalings);
@@ -137,6 +161,7 @@ std::string describeReport(const CompressReport &report) {
   for (const compress::LayerRecipe &layer : report.recipe.layers)
     if (layer.scheme == compress::Scheme::keep)
       text += llvm::formatv("kept: {0} ({1}): {2}\n", layer.node, layer.op, layer.reason);
+  text += countRangeMethods(report.recipe);
   text += describePruning(report.pruning);
   text += describeScaling(report.scalings);
   for (const OutputError &error : report.errors)

@@ -36,6 +36,7 @@ public:
     addText("Pruning", describePruning(report.pruning));
     addText("Scaling of channels", describeScaling(report.scalings));
     addLayers();
+    addRanges();
     text += "</body></html>\n";
     return text;
   }
@@ -125,6 +126,16 @@ private:
               isKept ? "" : formatv("{0:F1}", layer.weightSqnr).str(), explain(layer)},
              isKept ? " class=\"keep\"" : "");
     }
+    text += "</table>\n";
+  }
+
+  void addRanges() {
+    if (report.recipe.activations.empty())
+      return;
+    text += "<h2>Ranges of values</h2>\n";
+    addHead({"value", "least", "most", "found by"});
+    for (const auto &[value, activation] : report.recipe.activations)
+      addRow({escape(value), formatv("{0:F4}", static_cast<float>(-activation.zeroPoint) * activation.scale), formatv("{0:F4}", static_cast<float>(255 - activation.zeroPoint) * activation.scale), escape(activation.method)});
     text += "</table>\n";
   }
 

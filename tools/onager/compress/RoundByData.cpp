@@ -68,20 +68,13 @@ private:
     for (const Layer &layer : layers) {
       showProgress("rounding " + layer.name);
       compress::LayerRecipe &entry = *find(layer.name);
-      size_t outputs, size;
-      std::vector<float> rows = compress::readRows(model, layer, outputs, size);
+      std::vector<float> rows = compress::readMatrix(model, layer).values;
       if (hasRounded)
         rounding.fitToOtherRows(rows, grams.cross);
-      entry.groups = rounding.round(std::move(rows), makeForm(entry, size), entry.rounding);
+      entry.groups = rounding.round(std::move(rows), compress::getForm(entry, terms), entry.rounding);
       done.layers.push_back(entry);
     }
     hasRounded = true;
-  }
-
-  static compress::IntegerForm makeForm(const compress::LayerRecipe &entry, size_t terms) {
-    if (compress::hasByteInputs(entry.scheme))
-      return {terms, 8, true};
-    return {static_cast<size_t>(entry.group), entry.scheme == compress::Scheme::int4 ? 4 : 8};
   }
 
   /// Rounds what lies in a part and is decided.
@@ -118,7 +111,7 @@ private:
       std::vector<float> rows(begin, begin + static_cast<std::ptrdiff_t>(perGroup));
       if (hasRounded)
         rounding.fitToOtherRows(rows, grams[g].cross);
-      std::vector<compress::RoundedGroup> groups = rounding.round(std::move(rows), makeForm(entry, terms), entry.rounding);
+      std::vector<compress::RoundedGroup> groups = rounding.round(std::move(rows), compress::getForm(entry, terms), entry.rounding);
       std::move(groups.begin(), groups.end(), std::back_inserter(entry.groups));
     }
     done.layers.push_back(entry);

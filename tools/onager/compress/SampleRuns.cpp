@@ -9,11 +9,18 @@ namespace onager::cli {
 SampleRuns::SampleRuns(std::string shown, const std::string &folder, const InputArguments &random, int threads) : shown(std::move(shown)), random(random), threads(threads) {
   if (folder.empty())
     return;
-  if (llvm::StringRef number(folder); number.consume_front("self:")) {
+  if (llvm::StringRef number(folder); number.consume_front("batch-norm") && (number.empty() || number.consume_front(":"))) {
+    constexpr double kDeviations = 6; // as published
+    double deviations = kDeviations;
+    if ((!number.empty() && number.getAsDouble(deviations)) || !(deviations > 0 && deviations <= 100))
+      throw Failure(Status::badOption, "samples: expected batch-norm:K with K above 0 and up to 100, found '" + folder + "'");
+    normDeviations = deviations;
+  } else if (number.consume_front("self:")) {
     if (number.getAsInteger(10, toDraw) || toDraw == 0 || toDraw > 10'000)
       throw Failure(Status::badOption, "samples: expected self:N with N from 1 to 10000, found '" + folder + "'");
-  } else
+  } else {
     samples.emplace(folder, this->random);
+  }
   for (size_t k = 0; k < (samples ? samples->size() : toDraw); ++k)
     (k % 5 == 4 ? heldOut : calibration).push_back(k);
 }
@@ -48,14 +55,13 @@ static double countOperations(const rt::Manifest &manifest, const std::vector<Te
 }
 
 Artifact SampleRuns::compileFor(const std::string &bytes, size_t count, size_t others) const {
-  // Of convolutional networks: a second of quickly compiled code, and what better code of a launch takes longer to make.
-  constexpr double kOperations = 12e9, kSeconds = 0.03;
+  if (effort.isSurelyWorthIt(count))
+    return compile(bytes);
   Artifact quick = compile({"", bytes, shown, false}, 1);
   rt::Manifest manifest = readManifest(quick.path), own = manifest;
   own.inputs.resize(own.inputs.size() - others);
   std::vector<Tensor> inputs = manifest.symbols.empty() || calibration.empty() ? std::vector<Tensor>() : load(calibration[0], own);
-  bool isQuick = static_cast<double>(count) * countOperations(manifest, inputs) / kOperations <= static_cast<double>(manifest.launches.size()) * kSeconds;
-  return isQuick ? quick : compile(bytes);
+  return effort.isWorthIt({countOperations(manifest, inputs), manifest.launches.size()}, count) ? compile(bytes) : quick;
 }
 
 void SampleRuns::run(const std::string &bytes, const std::vector<size_t> &chosen, const std::string &what, const Visit &visit) const {

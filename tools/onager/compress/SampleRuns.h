@@ -2,6 +2,7 @@
 #ifndef ONAGER_TOOLS_COMPRESS_SAMPLERUNS_H
 #define ONAGER_TOOLS_COMPRESS_SAMPLERUNS_H
 
+#include "CompileEffort.h"
 #include "tools/onager/Artifact.h"
 #include "tools/onager/Samples.h"
 #include <functional>
@@ -13,11 +14,13 @@ namespace onager::cli {
 /// The samples, of which every fifth is held out: those judge what the others made. One thread at a time.
 class SampleRuns {
 public:
-  /// `folder` is what --calibrate names, or "" without data; `self:N` stands for N samples that a language model draws, by drawFrom; `shown` is what messages call the model. `random` must outlive the object.
+  /// `folder` is what --calibrate names, or "" without data; `self:N` stands for N samples that a language model draws, by drawFrom; `batch-norm` and `batch-norm:K` for none, but ranges from BatchNormalization; `shown` is what messages call the model. `random` must outlive the object.
   SampleRuns(std::string shown, const std::string &folder, const InputArguments &random, int threads);
 
   bool hasData() const { return samples || toDraw; }
   bool isDrawn() const { return toDraw; }
+  /// How many deviations of BatchNormalization stand for data; nothing where that was not asked for.
+  std::optional<double> getNormDeviations() const { return normDeviations; }
   /// Draws the samples where they are to come from the model itself; `path` is the plain model. Fails where that is no language model.
   void drawFrom(const std::string &path);
   bool isRandom() const { return samples && samples->isRandom(); }
@@ -30,8 +33,7 @@ public:
   /// Compiles a model in memory, or in a file.
   Artifact compile(std::string bytes) const { return compile({"", std::move(bytes), shown, false}); }
   Artifact compileFile(const std::string &path) const { return compile({path, "", shown, false}); }
-  /// Compiles a form of the model for about so many runs on samples: quickly, unless slow code would need more time for them than a better compilation takes. The same on all machines. `others` is how many
-  /// inputs the form has behind those of the samples.
+  /// Compiles a form of the model for about so many runs on samples, as CompileEffort says. `others` is how many inputs the form has behind those of the samples.
   Artifact compileFor(const std::string &bytes, size_t count, size_t others = 0) const;
   /// Compiles a model and runs it on samples; `visit` gets each one's inputs and outputs. `what` is the line of progress.
   using Visit = std::function<void(const rt::Manifest &manifest, const std::vector<Tensor> &inputs, const std::vector<Tensor> &outputs)>;
@@ -44,9 +46,11 @@ private:
   std::optional<Samples> samples;
   std::vector<std::map<std::string, Tensor>> drawn;
   size_t toDraw = 0;
+  std::optional<double> normDeviations;
   std::vector<size_t> calibration, heldOut;
   const InputArguments &random;
   int threads;
+  mutable CompileEffort effort;
 };
 
 } // namespace onager::cli
