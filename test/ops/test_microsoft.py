@@ -84,3 +84,14 @@ def test_matmul_with_quantised_weights(bits, has_zero):
 
 def test_fused_convolution():
     _compare("FusedConv", [_normal(1, 3, 8, 8), _normal(4, 3, 3, 3), _normal(4)], symbolic=False, activation="LeakyRelu", activation_params=[0.2], pads=[1, 1, 1, 1])
+
+
+def test_the_domain_needs_no_import(tmp_path):
+    """ONNX Runtime's tools write models of its operators that do not import their domain."""
+    import onager
+
+    graph = helper.make_graph([helper.make_node("QuickGelu", ["x"], ["y"], domain="com.microsoft", alpha=1.0)], "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [3])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, [3])])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    x = np.array([-1, 0, 2], np.float32)
+    np.testing.assert_allclose(onager.InferenceSession(model.SerializeToString()).run(None, {"x": x})[0], x / (1 + np.exp(-x)), rtol=1e-6)

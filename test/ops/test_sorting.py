@@ -123,3 +123,13 @@ def test_elimination(op, domain, reference, dtype, rtol, random):
         assert found[0].tobytes() == found[1].tobytes()
         wanted = reference(x.astype(np.float64))
         np.testing.assert_allclose(found[0], wanted, rtol=rtol, atol=rtol * max(1, np.abs(wanted).max(initial=0)))
+
+
+@pytest.mark.parametrize("shape", [(1, 6), (4, 6), (7, 3), (0, 5)])
+def test_compress_by_a_condition_of_the_datas_shape(shape, random):
+    """Paddle's exporter writes masks so: without an axis both are flattened."""
+    import onager
+
+    session = onager.InferenceSession(_open("Compress", {"x": (np.float32, 2), "c": (np.bool_, 2)}, 1), threads=1)
+    x, condition = random.standard_normal(shape).astype(np.float32), random.random(shape) < 0.5
+    np.testing.assert_array_equal(session.run(None, {"x": x, "c": condition})[0], x[condition])

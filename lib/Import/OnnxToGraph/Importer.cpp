@@ -324,6 +324,8 @@ OwningOpRef<ModuleOp> Importer::run() {
   FunctionFrame frame;
   for (const auto &opset : model.proto.opset_import())
     frame.opsets[getDomain(opset.domain())] = opset.version();
+  // ONNX Runtime's tools fuse operators of its domain into models without importing it; the domain has one version.
+  frame.opsets.try_emplace("com.microsoft", 1);
   for (const auto &function : model.proto.functions())
     functions[getFunctionKey(function.domain(), function.name(), function.overload())] = &function;
   OwningOpRef<ModuleOp> module = ModuleOp::create(builder.getUnknownLoc());

@@ -50,13 +50,13 @@ void importCompress(Node &node) {
   if (node.hasAttribute("axis"))
     axis = e.axisOf(node.getInt("axis", 0), Emitter::rankOf(x));
   else
-    x = e.flatten(x);
+    x = e.flatten(x), condition = e.flatten(condition); // Paddle's exporter gives a condition of the data's shape
   if (e.hasFailed())
     return;
+  if (Emitter::rankOf(condition) != 1)
+    return void(e.fail("the condition has rank " + Twine(Emitter::rankOf(condition)) + ", expected 1"));
   AffineExpr count = e.symbols.fresh();
-  Dims dims = Emitter::dimsOf(x);
-  Value shortened = condition;
-  CallOp call = e.callMany("nonzero", {shortened}, {}, {e.tensorType({e.number(1), count}, e.i64())}, {count}, {Emitter::dimsOf(condition)[0]});
+  CallOp call = e.callMany("nonzero", {condition}, {}, {e.tensorType({e.number(1), count}, e.i64())}, {count}, {Emitter::dimsOf(condition)[0]});
   if (call)
     node.set(0, e.gather(x, e.reshape(call->getResult(0), {count}), axis));
 }
