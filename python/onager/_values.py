@@ -98,5 +98,6 @@ def _join(form: str, parts: list[np.ndarray]) -> Any:
     if form == "map":
         return dict(zip(parts[0].tolist(), parts[1].tolist()))
     if form == "sequence(map)":
-        return [dict(zip(parts[0].tolist(), row)) for row in parts[1].tolist()]
+        keys = parts[0].tolist()
+        return [dict(zip(keys, row)) for row in parts[1].tolist()]
     return parts[0]

@@ -27,12 +27,12 @@ def _grow(rng: random.Random, depth: int) -> list:
     return nodes
 
 
-def _make_forest(is_classifier: bool, targets: int, ids: list, is_positive: bool, modes: list, features=FEATURES, **attributes):
+def _make_forest(is_classifier: bool, targets: int, ids: list, is_positive: bool, modes: list, features=FEATURES, trees=6, depth=4, **attributes):
     rng, prefix = random.Random(3), "class" if is_classifier else "target"
     lists = {name: [] for name in ("nodes_treeids", "nodes_nodeids", "nodes_modes", "nodes_featureids", "nodes_values", "nodes_truenodeids", "nodes_falsenodeids",
                                    f"{prefix}_treeids", f"{prefix}_nodeids", f"{prefix}_ids", f"{prefix}_weights")}
-    for tree in range(6):
-        for number, (is_leaf, feature, split, holds, fails) in enumerate(_grow(rng, 4)):
+    for tree in range(trees):
+        for number, (is_leaf, feature, split, holds, fails) in enumerate(_grow(rng, depth)):
             values = (tree, number, "LEAF" if is_leaf else rng.choice(modes), feature, split, holds, fails)
             for name, value in zip(lists, values):
                 lists[name].append(value)
@@ -74,6 +74,25 @@ def test_tree_regressor(targets, aggregate, post, base, modes):
     model = _make_forest(False, targets, list(range(targets)), False, modes, aggregate_function=aggregate, post_transform=post, **extra)
     x = np.random.default_rng(0).uniform(-1, 1, (64, FEATURES)).astype(np.float32).round(2)
     _compare(model, x)
+
+
+@pytest.mark.parametrize("trees, depth", [(1, 0), (1, 2), (7, 7), (8, 8), (9, 9), (21, 12)])
+@pytest.mark.parametrize("modes", [["BRANCH_LEQ"], ["BRANCH_LT"], LESS, ["BRANCH_LEQ", "BRANCH_GT"]])
+def test_walks_side_by_side(modes, trees, depth):
+    """Rows and trees around eight, walks around eight steps, numbers on the splits, without end and none."""
+    import onager
+    import onnxruntime
+
+    model = _make_forest(False, 2, [0, 1], False, modes, trees=trees, depth=depth)
+    rng = np.random.default_rng(4)
+    sessions = onnxruntime.InferenceSession(model), onager.InferenceSession(model, threads=1)
+    for rows in (1, 7, 8, 17, 40):
+        for rare in ([], [np.inf, -np.inf], [np.nan]):
+            x = rng.uniform(-1, 1, (rows, FEATURES)).astype(np.float32).round(2)
+            for number in rare:
+                x[rng.random(x.shape) < 0.1] = number
+            wanted, found = (session.run(None, {"x": x})[0] for session in sessions)
+            np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("aggregate", ["SUM", "AVERAGE", "MIN", "MAX"])

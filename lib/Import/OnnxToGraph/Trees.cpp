@@ -1,7 +1,7 @@
 // Tree ensembles: the trees of all operators and opsets become flat arrays that the kernel `trees` walks.
 //
-// Nodes are laid out anew, parents before children, so that a cycle in the model is found here and never met while running. A test of
-// membership becomes a chain of tests of equality.
+// Nodes are laid out anew, parents before children, so that a cycle in the model is found here and never met while running. The two children of a node lie side
+// by side. A test of membership becomes a chain of tests of equality, whose children are copies; x < split becomes x <= the number before the split.
 #include "lib/Import/OnnxToGraph/Ml.h"
 #include <cmath>
 #include <map>
@@ -37,22 +37,28 @@ struct Forest {
 struct FlatForest {
   std::vector<int32_t> nodes, roots, leaves, targets;
   std::vector<double> splits, weights;
+  int64_t features = 0; ///< that nodes ask for
+  bool isPlain = true;  ///< all tests are x <= split
 };
 
 class Flattener {
 public:
-  Flattener(Emitter &e, const Forest &forest) : e(e), forest(forest), seen(forest.nodes.size(), false) {}
+  Flattener(Emitter &e, const Forest &forest, bool isSingle) : e(e), forest(forest), isSingle(isSingle), seen(forest.nodes.size(), false) {}
 
   std::optional<FlatForest> run() {
-    for (int64_t root : forest.roots)
-      flat.roots.push_back(place(root));
+    std::vector<int32_t> roots;
+    for (int64_t root : forest.roots) {
+      roots.push_back(reserve(1));
+      waiting.push_back({{roots.back()}, root});
+    }
     while (!waiting.empty() && !e.hasFailed()) {
       auto [slots, child] = std::move(waiting.back());
       waiting.pop_back();
-      int32_t at = place(child);
-      for (size_t slot : slots)
-        flat.nodes[slot] = at;
+      place(slots, child);
     }
+    std::vector<int32_t> steps = countSteps();
+    for (int32_t root : roots)
+      flat.roots.insert(flat.roots.end(), {root, steps[root]});
     for (const auto &leaf : forest.leaves) {
       flat.leaves.push_back(static_cast<int32_t>(flat.targets.size()));
       for (auto [target, weight] : leaf) {
@@ -67,44 +73,74 @@ public:
   }
 
 private:
-  /// Lays a node out and returns its place; its children wait.
-  int32_t place(int64_t number) {
+  /// Makes room for nodes that lie side by side.
+  int32_t reserve(size_t count) {
+    auto first = static_cast<int32_t>(flat.splits.size());
+    flat.splits.resize(flat.splits.size() + count);
+    flat.nodes.resize(4 * flat.splits.size());
+    return first;
+  }
+
+  void write(int32_t slot, int32_t feature, int32_t child, int32_t mode, int32_t leaf, double split) {
+    std::copy_n(std::initializer_list<int32_t>{feature, child, mode, leaf}.begin(), 4, flat.nodes.begin() + 4 * static_cast<std::ptrdiff_t>(slot));
+    flat.splits[slot] = split;
+    flat.features = std::max<int64_t>(flat.features, child == slot ? 0 : feature + int64_t(1));
+    flat.isPlain &= mode % 8 == lessEqual;
+  }
+
+  /// Writes a node or leaf to all its slots; the node's children wait.
+  void place(ArrayRef<int32_t> slots, int64_t number) {
     if (number < 0) {
       if (-1 - number >= static_cast<int64_t>(forest.leaves.size()))
-        e.fail("a branch leads to leaf " + Twine(-1 - number) + " of " + Twine(forest.leaves.size()));
-      return static_cast<int32_t>(number);
+        return void(e.fail("a branch leads to leaf " + Twine(-1 - number) + " of " + Twine(forest.leaves.size())));
+      for (int32_t slot : slots)
+        write(slot, 0, slot, lessEqual, static_cast<int32_t>(-1 - number), HUGE_VAL);
+      return;
     }
-    if (number >= static_cast<int64_t>(seen.size()) || seen[number]) {
-      e.fail("tree node " + Twine(number) + " is outside the tree or reached twice");
-      return -1;
-    }
+    if (number >= static_cast<int64_t>(seen.size()) || seen[number])
+      return void(e.fail("tree node " + Twine(number) + " is outside the tree or reached twice"));
     seen[number] = true;
     const TreeNode &node = forest.nodes[number];
-    if (node.feature < 0 || node.feature > INT32_MAX) {
-      e.fail("tree node " + Twine(number) + " tests feature " + Twine(node.feature));
-      return -1;
-    }
-    auto first = static_cast<int32_t>(flat.splits.size());
+    if (node.feature < 0 || node.feature > INT32_MAX)
+      return void(e.fail("tree node " + Twine(number) + " tests feature " + Twine(node.feature)));
     std::vector<double> splits = node.mode == member ? node.members : std::vector<double>{node.split};
     if (splits.empty())
       splits.push_back(std::nan(""));
-    SmallVector<size_t> holds; // slots of the child where one of the tests holds
-    for (size_t k = 0; k < splits.size(); ++k) {
-      int32_t mode = (node.mode == member ? int32_t(equal) : node.mode) + (node.missingHolds ? 8 : 0);
-      flat.splits.push_back(splits[k]);
-      flat.nodes.insert(flat.nodes.end(), {static_cast<int32_t>(node.feature), mode, first + static_cast<int32_t>(k) + 1, 0});
-      holds.push_back(flat.nodes.size() - 1);
+    SmallVector<int32_t> at(slots), held;
+    for (double split : splits) {
+      auto [mode, changed] = simplify(node.mode == member ? equal : node.mode, split);
+      int32_t child = reserve(2);
+      for (int32_t slot : at)
+        write(slot, static_cast<int32_t>(node.feature), child, mode + (node.missingHolds ? 8 : 0), 0, changed);
+      held.push_back(child);
+      at = {child + 1};
     }
-    waiting.push_back({{flat.nodes.size() - 2}, node.fails});
-    waiting.push_back({holds, node.holds});
-    return first;
+    waiting.push_back({at, node.fails});
+    waiting.push_back({held, node.holds});
+  }
+
+  /// x < split is x <= the largest number below it, but where there is none.
+  std::pair<int32_t, double> simplify(int32_t mode, double split) const {
+    double below = isSingle ? static_cast<double>(std::nextafterf(static_cast<float>(split), -HUGE_VALF)) : std::nextafter(split, -HUGE_VAL);
+    bool isChanged = mode == less && below < split && std::isfinite(below);
+    return isChanged ? std::pair(int32_t(lessEqual), below) : std::pair(mode, split);
+  }
+
+  /// The steps of the longest walk from each node. Children stand behind their parents.
+  std::vector<int32_t> countSteps() const {
+    std::vector<int32_t> steps(flat.splits.size(), 0);
+    for (size_t k = steps.size(); k-- > 0;)
+      if (auto child = static_cast<size_t>(flat.nodes[4 * k + 1]); child > k && child + 1 < steps.size())
+        steps[k] = 1 + std::max(steps[child], steps[child + 1]);
+    return steps;
   }
 
   Emitter &e;
   const Forest &forest;
+  bool isSingle; ///< numbers are compared in f32
   FlatForest flat;
   std::vector<bool> seen;
-  std::vector<std::pair<SmallVector<size_t>, int64_t>> waiting; ///< slots of flat.nodes and the child that belongs there
+  std::vector<std::pair<SmallVector<int32_t>, int64_t>> waiting; ///< slots, and what belongs there
 };
 
 Value makeIntegers(Emitter &e, ArrayRef<int32_t> values, ArrayRef<int64_t> shape) {
@@ -117,15 +153,16 @@ Value evaluateForest(Emitter &e, Value x, const Forest &forest, bool isWide) {
   x = asRows(e, x);
   if (!x)
     return {};
-  std::optional<FlatForest> flat = Flattener(e, forest).run();
+  bool isSingle = !isWide && !Emitter::elementOf(x).isF64();
+  std::optional<FlatForest> flat = Flattener(e, forest, isSingle).run();
   if (!flat)
     return {};
-  Type type = isWide || Emitter::elementOf(x).isF64() ? Type(e.builder.getF64Type()) : e.f32();
+  Type type = isSingle ? e.f32() : Type(e.builder.getF64Type());
   auto count = [](const auto &list) { return static_cast<int64_t>(list.size()); };
-  Value nodes = makeIntegers(e, flat->nodes, {count(flat->splits), 4}), roots = makeIntegers(e, flat->roots, {count(flat->roots)});
+  Value nodes = makeIntegers(e, flat->nodes, {count(flat->splits), 4}), roots = makeIntegers(e, flat->roots, {count(flat->roots) / 2, 2});
   Value leaves = makeIntegers(e, flat->leaves, {count(flat->leaves)}), targets = makeIntegers(e, flat->targets, {count(flat->targets)});
   return e.call("trees", {e.cast(x, type), makeVector(e, flat->splits, type), nodes, roots, leaves, targets, makeVector(e, flat->weights, type)},
-                {forest.aggregate}, {Emitter::dimsOf(x)[0], e.number(forest.targets)}, type);
+                {forest.aggregate, flat->features, flat->isPlain}, {Emitter::dimsOf(x)[0], e.number(forest.targets)}, type);
 }
 
 std::optional<int64_t> parseMode(Node &node, StringRef name) {
