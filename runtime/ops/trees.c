@@ -124,9 +124,9 @@ static void add_weight(double *sum, unsigned char *seen, double weight, int64_t 
     for (int64_t tree = 0; tree < f->trees; ++tree)                                                                                                  \
       add_leaf_##name(f, weights, walk_##name(f, splits, x, f->roots[2 * tree]), sums, seen);                                                        \
   }                                                                                                                                                  \
-  static void run_##name(const struct forest *f, const type *x, int64_t rows, const type *splits, const type *weights, type *scores, double *sums,   \
-                         unsigned char *seen) {                                                                                                      \
-    for (int64_t row = 0, count; row < rows; row += count) {                                                                                         \
+  static void run_##name(const struct forest *f, const type *x, int64_t row, int64_t rows, const type *splits, const type *weights, type *scores,    \
+                         double *sums, unsigned char *seen) {                                                                                        \
+    for (int64_t count; row < rows; row += count) {                                                                                                  \
       const type *first = x + row * f->features;                                                                                                     \
       count = f->is_plain && rows - row >= LANES && !has_nan_##name(first, LANES * f->features) ? LANES : 1;                                         \
       for (int64_t k = 0; k < count * f->outputs; ++k)                                                                                               \
@@ -145,19 +145,21 @@ static void add_weight(double *sum, unsigned char *seen, double weight, int64_t 
 DEFINE_RUN(float, f32)
 DEFINE_RUN(double, f64)
 
-ONAGER_KERNEL(trees) {
-  (void)ins, (void)outs, (void)symbols;
+ONAGER_SHARED_KERNEL(trees) {
   struct forest f = {in[2].data, in[3].data, in[4].data, in[5].data, in[0].dims[1], in[3].dims[0], out[0].dims[1], params[0], params[2] && in[0].dims[1]};
   if (f.features < params[1])
     return 1;
+  int64_t rows = in[0].dims[0], first = share_start(rows, share, shares), last = share_start(rows, share + 1, shares);
+  if (first == last)
+    return 0;
   double *sums = run->host->allocate(run, LANES * (size_t)f.outputs * (sizeof(double) + 1) + 8);
   if (!sums)
     return 1;
   unsigned char *seen = (unsigned char *)(sums + LANES * f.outputs);
   if (in[0].dtype == 11)
-    run_f64(&f, in[0].data, in[0].dims[0], in[1].data, in[6].data, out[0].data, sums, seen);
+    run_f64(&f, in[0].data, first, last, in[1].data, in[6].data, out[0].data, sums, seen);
   else
-    run_f32(&f, in[0].data, in[0].dims[0], in[1].data, in[6].data, out[0].data, sums, seen);
+    run_f32(&f, in[0].data, first, last, in[1].data, in[6].data, out[0].data, sums, seen);
   run->host->release(run, sums);
   return 0;
 }

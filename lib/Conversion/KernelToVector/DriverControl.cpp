@@ -56,7 +56,7 @@ Value DriverEmitter::emitViews(ValueRange tensors, ArrayRef<int64_t> numbers, bo
 }
 
 /// Kernels whose work all threads share.
-static bool isShared(StringRef kernel) { return llvm::is_contained({"deform", "det", "find", "gather_packed", "inverse", "topk"}, kernel); }
+static bool isShared(StringRef kernel) { return llvm::is_contained({"deform", "det", "find", "gather_packed", "inverse", "topk", "trees"}, kernel); }
 
 LLVM::LLVMFuncOp DriverEmitter::getKernel(StringRef kernel) {
   // The forms of runtime/ops for levels of processors.
