@@ -125,6 +125,16 @@ def test_channels_of_each_layer_go(network, tmp_path):
     assert np.allclose(found, run_onnxruntime(tmp_path / "small.onnx", x), rtol=1e-4, atol=1e-5)
 
 
+def test_kept_nodes_keep_the_channels_that_they_read_and_make(network, samples, tmp_path):
+    plain, options = find_dims(network), ["compress", network, "-o", tmp_path / "none.onnx", "--prune"]
+    compress(network, tmp_path / "small.onnx", "--prune", "channels=0.5", "--keep", "head")
+    found = find_dims(tmp_path / "small.onnx")
+    assert found["w4"] == plain["w4"] and found["w3"] == [plain["w3"][0], plain["w3"][1] // 2] and found["w1"][0] == plain["w1"][0] // 2
+    # `dense` makes the channels that `head` reads, and reads the sum of both convolutions.
+    expect_error(run_onager(*options, "channels=0.5", "--keep", "dense"), 3, "no group of channels or heads can lose so few of them, or the model has none that may be cut")
+    expect_error(run_onager(*options, "hidden=0.5", "--calibrate", samples, "--keep", "dense"), 2, "hidden writes all layers in another basis, node 'dense' cannot stay as it is")
+
+
 @pytest.mark.parametrize("criterion", ["magnitude", "activation", "loss"])
 def test_operations_go_until_the_share_is_reached(network, samples, tmp_path, criterion):
     report = compress(network, tmp_path / "small.onnx", "--prune", "flops=0.3", "--prune-by", criterion, "--calibrate", samples, "--no-refit")

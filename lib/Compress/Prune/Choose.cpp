@@ -1,5 +1,6 @@
 // Scores of units, and which of them go.
 #include "lib/Compress/Prune/Pruning.h"
+#include "llvm/ADT/STLExtras.h"
 #include <cmath>
 #include <numeric>
 
@@ -116,12 +117,32 @@ private:
   double total = 0, left = 0;
 };
 
+/// Classes that the weights of nodes have positions in.
+std::set<int32_t> collectClasses(const Coupling &coupling, const std::set<std::string> &nodes) {
+  std::set<int32_t> classes;
+  const ModelGraph &model = coupling.getModel();
+  for (const onnx::NodeProto &node : model.graph().node()) {
+    if (!nodes.count(node.name().empty() ? node.output(0) : node.name()))
+      continue;
+    for (const std::string &input : node.input())
+      if (const std::vector<Axis> *axes = model.isConstant(input) ? coupling.find(input) : nullptr)
+        for (const Axis &axis : *axes)
+          for (int64_t k = 0; axis.isKnown() && k < axis.extent; ++k)
+            classes.insert(coupling.getClass(axis.at(k)));
+  }
+  return classes;
+}
+
 class Chooser {
 public:
   Chooser(const PruneSpace &space, const PruneRequest &request, const UnitScores &scores, const std::vector<double> &sensitivities, PruneChoice &choice)
       : space(space), request(request), sensitivities(sensitivities), choice(choice) {
-    for (size_t k = 0; k < space.getGroups().size(); ++k)
-      queues.emplace_back(space.getGroups()[k], scores[k]);
+    std::set<int32_t> kept = collectClasses(space.getCoupling(), request.kept);
+    for (size_t k = 0; k < space.getGroups().size(); ++k) {
+      const PruneGroup &group = space.getGroups()[k];
+      queues.emplace_back(group, scores[k]);
+      isKept.push_back(llvm::any_of(group.units, [&](int32_t unit) { return kept.count(unit) > 0; }));
+    }
   }
 
   bool run(std::string &error) {
@@ -149,7 +170,7 @@ private:
     std::optional<Step> best;
     for (size_t k : groups) {
       double loss = 0;
-      std::vector<int32_t> units = queues[k].getNext(loss);
+      std::vector<int32_t> units = isKept[k] ? std::vector<int32_t>() : queues[k].getNext(loss);
       if (units.empty() || !choice.mayRemove(units))
         continue;
       double gain = choice.measureGain(units), cost = sensitivities[k] * loss / std::max(gain, 1e-30);
@@ -210,6 +231,7 @@ private:
   const std::vector<double> &sensitivities;
   PruneChoice &choice;
   std::vector<GroupQueue> queues;
+  std::vector<bool> isKept; ///< by group: a node that stays as it is has a part in it
 };
 
 } // namespace

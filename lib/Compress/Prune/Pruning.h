@@ -30,6 +30,7 @@ struct PruneRequest {
   bool isGlobal = false;                             ///< channels and heads of all groups are compared
   PruneCriterion criterion = PruneCriterion::magnitude;
   double floor = 0.125;                              ///< of each axis this share stays
+  std::set<std::string> kept;                        ///< nodes whose weights keep all their channels, those that they read too; by their first output where they have no name
 };
 
 /// What becomes of a group.

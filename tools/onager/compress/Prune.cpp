@@ -33,8 +33,9 @@ void PruneArguments::addOptions(CLI::App &app, CLI::Option *recipe) {
       ->excludes(recipe);
 }
 
-static compress::PruneRequest readRequest(const PruneArguments &arguments, bool hasData) {
+static compress::PruneRequest readRequest(const PruneArguments &arguments, const std::vector<std::string> &kept, bool hasData) {
   compress::PruneRequest request;
+  request.kept.insert(kept.begin(), kept.end());
   request.isGlobal = arguments.scope == "model";
   request.floor = arguments.floor;
   std::string criterion = arguments.criterion.empty() ? (hasData ? "activation" : "magnitude") : arguments.criterion;
@@ -50,6 +51,8 @@ static compress::PruneRequest readRequest(const PruneArguments &arguments, bool 
   }
   if (request.operations && (request.channels || request.heads || request.hidden))
     throw Failure(Status::badOption, "option 'prune': flops chooses channels and heads itself; expected it alone");
+  if (request.hidden && !kept.empty())
+    throw Failure(Status::badOption, "option 'prune': hidden writes all layers in another basis, node '" + kept.front() + "' cannot stay as it is");
   return request;
 }
 
@@ -59,9 +62,9 @@ class Pruner {
 public:
   Pruner(compress::ModelGraph &model, const PruneArguments &arguments, const SampleRuns &runs) : model(model), arguments(arguments), runs(runs) {}
 
-  Pruning choose() {
+  Pruning choose(const std::vector<std::string> &kept) {
     Pruning pruning;
-    compress::PruneRequest request = readRequest(arguments, runs.hasData());
+    compress::PruneRequest request = readRequest(arguments, kept, runs.hasData());
     if (request.hidden) {
       pruning.operationsBefore = countOperations();
       sliceStreams(model, *request.hidden, arguments.rotation == "each", runs, pruning);
@@ -271,7 +274,7 @@ Pruning prune(compress::ModelGraph &model, const PruneArguments &arguments, cons
   if (!recipe.empty())
     pruner.repeat(pruning);
   else if (!arguments.shares.empty())
-    pruning = pruner.choose();
+    pruning = pruner.choose(kept);
   if (recipe.empty()) {
     pruning.isRefitted = runs.hasData() && !arguments.isPlain;
     if (!arguments.mask.empty())

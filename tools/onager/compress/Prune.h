@@ -21,7 +21,7 @@ struct PruneArguments {
   bool isAny() const { return !shares.empty() || !mask.empty(); }
 };
 
-/// Prunes the model as the options say or, with the text of a recipe, as that does; `kept` are nodes that get no mask. Runs samples where the criterion, the masks or the refit need them, and fails
+/// Prunes the model as the options say or, with the text of a recipe, as that does; `kept` are nodes that keep their channels and get no mask. Runs samples where the criterion, the masks or the refit need them, and fails
 /// without.
 compress::Pruning prune(compress::ModelGraph &model, const PruneArguments &arguments, const std::string &recipe, const std::vector<std::string> &kept, const SampleRuns &runs);
 
