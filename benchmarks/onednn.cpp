@@ -5,10 +5,12 @@
 //   conv|depthwise:CHANNELS,OUT CHANNELS,EXTENT,WINDOW,STRIDE
 //   softmax|layernorm:ROWS,COLUMNS
 // Weights and images are in the layouts that oneDNN prefers; reordering them is not measured.
+#include <algorithm>
 #include <benchmark/benchmark.h>
 #include <dnnl.hpp>
 #include <random>
 #include <sstream>
+#include <unordered_map>
 
 using namespace dnnl;
 
