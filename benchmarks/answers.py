@@ -1,8 +1,10 @@
-"""What the benchmarks that fill a table of the documentation do with their results."""
+"""What benchmarks do with their results: those that fill a table of the documentation, and those of many small cases."""
 import argparse
 import json
 import pathlib
-from collections.abc import Callable
+import platform
+import sys
+from collections.abc import Callable, Iterable
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -19,3 +21,32 @@ def answer(arguments: argparse.Namespace, measure: Callable[[], dict], make_tabl
     print(make_table(results), end="")
     if arguments.write_docs:
         write_docs(results)
+
+
+def read_processor() -> str:
+    """The processor's name, or its architecture where the system tells none."""
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines() if pathlib.Path("/proc/cpuinfo").exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def run_cases(text: str, key: str, rounds: int, seconds: float, list_cases: Callable[[list[str]], Iterable], run_case: Callable[..., dict], make_table: Callable[[list[dict]], str],
+              **machine: str) -> None:
+    """The program of a benchmark of many cases, which `text` describes: measures those that the arguments choose and prints their table. A file of results has them under `key`."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("words", nargs="*")
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--seconds", type=float, default=seconds)
+    parser.add_argument("--output", type=pathlib.Path)
+    parser.add_argument("--table", type=pathlib.Path)
+    options = parser.parse_args()
+    if options.table:
+        print(make_table(json.loads(options.table.read_text())[key]))
+        return
+    results = []
+    for case in list_cases(options.words):
+        results.append(run_case(case, options.rounds, options.seconds))
+        if sys.stderr.isatty():
+            print(f"\r\033[K{case.name}", end="", file=sys.stderr)
+    if options.output:
+        options.output.write_text(json.dumps({"machine": {"processor": read_processor(), **machine}, key: results}, indent=1) + "\n")
+    print(make_table(results))

@@ -6,18 +6,16 @@ WORDs choose cases of kernel_cases.py. `onager bench` and oneDNN's benchmark (bu
 rounds of each round's median time. The peak of products and the bandwidth are those that `onager bench` measures in the same rounds: the largest of each, since
 what slows the machine down for a moment lowers them.
 """
-import argparse
 import json
 import pathlib
 import statistics
 import subprocess
-import sys
 import tempfile
 
 import onager
 
+from answers import run_cases
 from kernel_cases import KernelCase, list_kernel_cases
-from operators import read_processor
 from places import BUILD
 from table import geomean
 
@@ -77,26 +75,5 @@ def make_table(results: list[dict]) -> str:
     return text + "".join(f"- {kind}, beside oneDNN: geometric mean {geomean(values):.2f}x, lowest {min(values):.2f}x\n" for kind, values in ratios.items())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("words", nargs="*")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=0.2)
-    parser.add_argument("--output", type=pathlib.Path)
-    parser.add_argument("--table", type=pathlib.Path)
-    options = parser.parse_args()
-    if options.table:
-        print(make_table(json.loads(options.table.read_text())["kernels"]))
-        return
-    results = []
-    for case in list_kernel_cases(options.words):
-        results.append(run_case(case, options.rounds, options.seconds))
-        if sys.stderr.isatty():
-            print(f"\r\033[K{case.name}", end="", file=sys.stderr)
-    if options.output:
-        options.output.write_text(json.dumps({"machine": {"processor": read_processor()}, "kernels": results}, indent=1) + "\n")
-    print(make_table(results))
-
-
 if __name__ == "__main__":
-    main()
+    run_cases(__doc__, "kernels", 3, 0.2, list_kernel_cases, run_case, make_table)

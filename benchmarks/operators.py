@@ -5,18 +5,14 @@ Usage: operators.py [WORD ...] [--rounds 5] [--seconds 0.03] [--output RESULT.js
 WORDs choose cases of operator_cases.py. Prints a Markdown table, slowest against ONNX Runtime first: medians over the rounds of each round's
 fastest run, and the ratio (above 1: Onager is faster). A case that ONNX Runtime has no kernel for is listed below it.
 """
-import argparse
-import json
 import os
-import pathlib
-import platform
 import statistics
-import sys
 import time
 
 import onager
 import onnxruntime
 
+from answers import run_cases
 from operator_cases import OperatorCase, list_operator_cases
 from table import geomean
 
@@ -59,12 +55,6 @@ def run_case(case: OperatorCase, rounds: int, seconds: float) -> dict:
     return result
 
 
-def read_processor() -> str:
-    """The processor's name, or its architecture where the system tells none."""
-    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines() if pathlib.Path("/proc/cpuinfo").exists() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
 def make_table(results: list[dict]) -> str:
     """Returns the Markdown of results."""
     both = [result for result in results if "onager_s" in result]
@@ -80,28 +70,6 @@ def make_table(results: list[dict]) -> str:
     return text
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("words", nargs="*")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=0.03)
-    parser.add_argument("--output", type=pathlib.Path)
-    parser.add_argument("--table", type=pathlib.Path)
-    options = parser.parse_args()
-    if options.table:
-        print(make_table(json.loads(options.table.read_text())["operators"]))
-        return
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    results = []
-    for case in list_operator_cases(options.words):
-        results.append(run_case(case, options.rounds, options.seconds))
-        if sys.stderr.isatty():
-            print(f"\r\033[K{case.name}", end="", file=sys.stderr)
-    if options.output:
-        machine = {"processor": read_processor(), "onnxruntime": onnxruntime.__version__}
-        options.output.write_text(json.dumps({"machine": machine, "operators": results}, indent=1) + "\n")
-    print(make_table(results))
-
-
 if __name__ == "__main__":
-    main()
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    run_cases(__doc__, "operators", 5, 0.03, list_operator_cases, run_case, make_table, onnxruntime=onnxruntime.__version__)

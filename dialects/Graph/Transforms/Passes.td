@@ -118,7 +118,7 @@ def GraphFlattenConv : Pass<"graph-flatten-conv", "::mlir::func::FuncOp"> {
     ```
     May change numbers: products are summed in another order.
   }];
-  let statistics = [Statistic<"numFlattened", "flattened", "convolutions that became products">];
+  let statistics = [Statistic<"numFlattened", "flattened", "convolutions that became products or lost dims">];
 }
 
 def GraphFoldPad : Pass<"graph-fold-pad", "::mlir::func::FuncOp"> {
