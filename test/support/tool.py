@@ -1,5 +1,10 @@
 """Runs the command line the way a user does."""
+import json
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
 
 from support.places import ONAGER
 
@@ -16,6 +21,18 @@ def run_command(*command, **options) -> str:
     result = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
     assert result.returncode == 0, f"{command[0]}: {result.stdout}\n{result.stderr}"
     return result.stdout
+
+
+def compress(model, output, *options) -> dict:
+    """Returns the report of `onager compress`, which runs on one thread."""
+    return json.loads(run_command(ONAGER, "compress", model, "-o", output, "--threads", 1, "--json", *options))
+
+
+def save_samples(folder: Path, draw: Callable[[int, int], np.ndarray], count: int) -> Path:
+    """Fills a folder with ten samples of `count` rows that `draw` makes from a number and a seed; returns it."""
+    for k in range(10):
+        np.save(folder / f"{k}.npy", draw(count, k))
+    return folder
 
 
 def expect_error(found: subprocess.CompletedProcess, status: int, *parts: str) -> None:

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import onager
 from support.places import ONAGER
-from support.tool import expect_error, run_command, run_onager
+from support.tool import expect_error, run_command, run_onager, save_samples
 
 
 def make_network(opset: int = 17, seed: int = 0) -> onnx.ModelProto:
@@ -55,10 +55,7 @@ def network(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("samples")
-    for k in range(10):
-        np.save(folder / f"{k}.npy", draw(4, k))
-    return folder
+    return save_samples(tmp_path_factory.mktemp("samples"), draw, 4)
 
 
 def compress(model, output, *options):

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import onager
 from support.places import ONAGER
-from support.tool import expect_error, run_command, run_onager
+from support.tool import compress, expect_error, run_command, run_onager
 
 WIDTH, LAYERS = 64, 6
 
@@ -60,10 +60,6 @@ def ids(tmp_path_factory):
     for k in range(20):
         np.save(folder / f"{k:02}.npy", draw_ids(k))
     return folder
-
-
-def compress(model, output, *options):
-    return json.loads(run_command(ONAGER, "compress", model, "-o", output, "--threads", 1, "--json", *options))
 
 
 def compute_divergence(found: np.ndarray, expected: np.ndarray) -> float:

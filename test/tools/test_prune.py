@@ -11,9 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 import onager
 from fuzz.pruning import run, try_seed, zero_out
 from support.networks import load_script, write_model
-from support.places import ONAGER
 from support.seeds import get_seed
-from support.tool import expect_error, run_command, run_onager
+from support.tool import compress, expect_error, run_onager, save_samples
 
 GRAPHS = 40
 
@@ -58,14 +57,7 @@ def network(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("samples")
-    for k in range(10):
-        np.save(folder / f"{k}.npy", draw(16, k))
-    return folder
-
-
-def compress(model, output, *options):
-    return json.loads(run_command(ONAGER, "compress", model, "-o", output, "--threads", 1, "--json", *options))
+    return save_samples(tmp_path_factory.mktemp("samples"), draw, 16)
 
 
 def find_dims(path) -> dict[str, list[int]]:

@@ -8,8 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from support.networks import load_script, write_model
-from support.places import ONAGER
-from support.tool import expect_error, run_command, run_onager
+from support.tool import compress, expect_error, run_onager
 
 WORDS, WIDTH, INNER, LENGTH = 37, 40, 51, 11
 
@@ -75,10 +74,6 @@ def save(kind: str, folder, rank: int = WIDTH):
     path = folder / f"{kind}{rank}.onnx"
     onnx.save(make_decoder(kind, rank), path)
     return path
-
-
-def compress(model, output, *options):
-    return json.loads(run_command(ONAGER, "compress", model, "-o", output, "--threads", 1, "--json", *options))
 
 
 def run(model, feeds: dict[str, np.ndarray]) -> np.ndarray:
