@@ -16,6 +16,14 @@ static bool mayBeEmpty(AffineExpr extent) {
   return !known || *known == 0;
 }
 
+Value emitTileElement(UnitEmitter &e, graph::TileOp tile, ArrayRef<Value> index, Value last) {
+  graph::Dims from = graph::getDims(tile.getX()), to = graph::getDims(tile.getResult());
+  UnitEmitter::Index position;
+  for (size_t k = 0; k < index.size(); ++k)
+    position.push_back(last && k + 1 == index.size() ? last : from[k] == to[k] ? index[k] : e.rem(index[k], e.extent(from[k])));
+  return e.element(tile.getX(), position);
+}
+
 namespace {
 
 using Index = UnitEmitter::Index;
@@ -63,13 +71,7 @@ Value emitSlice(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) 
   return e.element(slice.getX(), from);
 }
 
-Value emitTile(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
-  graph::Dims from = graph::getDims(op->getOperand(0)), to = graph::getDims(op->getResult(0));
-  Index position;
-  for (size_t k = 0; k < index.size(); ++k)
-    position.push_back(from[k] == to[k] ? index[k] : e.rem(index[k], e.extent(from[k])));
-  return e.element(op->getOperand(0), position);
-}
+Value emitTile(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) { return emitTileElement(e, cast<graph::TileOp>(op), index, {}); }
 
 /// a mod n, in [0, n).
 Value floorMod(UnitEmitter &e, Value a, Value n) {

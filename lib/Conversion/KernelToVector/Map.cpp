@@ -6,6 +6,12 @@
 //   for row in [begin, end)            indices of the outer dims are carried and stepped like an odometer
 //     for i in [0, extent of the last dim)    parallel: the loop vectoriser's
 //       result_k[row, i] = element(yielded_k, (outer..., i))
+//
+// Where tiles repeat the last dim, one period after the other, so that the vectoriser meets no remainder of a division:
+//
+//     for start in [0, extent of the last dim) step period
+//       for i in [0, period)               parallel
+//         result_k[row, start + i] = element(yielded_k, (outer..., start + i)), where a tile reads its source at i
 #include "lib/Conversion/KernelToVector/ByteTable.h"
 #include "lib/Conversion/KernelToVector/Transposed.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -64,30 +70,65 @@ static void emitUnrolled(UnitEmitter &e, ArrayRef<AffineExpr> dims, int64_t coun
   forRows(e, ArrayRef(dims).drop_back(2), e.begin, e.end, emitRow);
 }
 
+/// The extent that all tiles repeat which repeat the last dim, of `width` elements; none where there is no such tile, or the vectoriser would find less
+/// than a register's lanes.
+static AffineExpr getPeriod(kernel::UnitOp unit, AffineExpr width, SmallVectorImpl<graph::TileOp> &tiles) {
+  AffineExpr period;
+  for (auto tile : unit.getBody().front().getOps<graph::TileOp>()) {
+    AffineExpr from = graph::getDims(tile.getX()).back();
+    if (graph::getDims(tile.getResult()).back() != width || from == width)
+      continue;
+    if ((period && period != from) || graph::getConstant(from).value_or(16) < 16)
+      return {};
+    period = from;
+    tiles.push_back(tile);
+  }
+  return period;
+}
+
+/// Emits the elements [first, last) of the last dim period by period; its element 0 is element `base` of the results.
+static void emitPeriods(UnitEmitter &e, ArrayRef<graph::TileOp> tiles, Value period, Value first, Value last, ArrayRef<Value> outer, Value base) {
+  period = e.maxSigned(period, e.i64(1));
+  Value repeats = e.floorDiv(e.add(last, e.sub(period, e.i64(1))), period);
+  e.forEach(e.floorDiv(first, period), repeats, 1, [&](Value repeat) {
+    Value start = e.mul(repeat, period);
+    e.forEachParallel(e.maxSigned(e.sub(first, start), e.i64(0)), e.minSigned(e.sub(last, start), period), [&](Value i) {
+      UnitEmitter::Index position(outer);
+      position.push_back(e.add(start, i));
+      for (graph::TileOp tile : tiles)
+        e.overrideElement(tile.getResult(), [&e, tile, i, current = position.back()](ArrayRef<Value> index) {
+          return emitTileElement(e, tile, index, index.back() == current ? i : Value());
+        });
+      storeResults(e, position, e.add(base, position.back()));
+    });
+  });
+  e.clearOverrides();
+}
+
 void emitMap(UnitEmitter &e) {
   if (Value argument = e.options.exact ? Value() : getTableArgument(e.unit))
     return emitByteTable(e, argument);
   if (emitTransposed(e))
     return;
   graph::Dims dims = graph::getDims(e.unit.getBody().front().getTerminator()->getOperand(0));
-  if (dims.size() <= 1) {
-    e.forEachParallel(e.begin, e.end, [&](Value i) {
-      storeResults(e, dims.empty() ? UnitEmitter::Index{} : UnitEmitter::Index{i}, i);
-    });
-    return;
-  }
   if (int64_t count = e.options.exact ? 0 : getUnrolled(dims))
     return emitUnrolled(e, dims, count);
-  ArrayRef<AffineExpr> outer = ArrayRef(dims).drop_back();
-  Value width = e.extent(dims.back());
-  forRows(e, outer, e.begin, e.end, [&](ArrayRef<Value> index, Value row) {
-    Value base = e.mul(row, width);
-    e.forEachParallel(e.i64(0), width, [&](Value i) {
-      UnitEmitter::Index position(index);
-      position.push_back(i);
+  SmallVector<graph::TileOp> tiles;
+  AffineExpr period = e.options.exact || dims.empty() ? AffineExpr() : getPeriod(e.unit, dims.back(), tiles);
+  auto emitElements = [&](Value first, Value last, ArrayRef<Value> outer, Value base) {
+    if (period)
+      return emitPeriods(e, tiles, e.extent(period), first, last, outer, base);
+    e.forEachParallel(first, last, [&](Value i) {
+      UnitEmitter::Index position(outer);
+      if (!dims.empty())
+        position.push_back(i);
       storeResults(e, position, e.add(base, i));
     });
-  });
+  };
+  if (dims.size() <= 1)
+    return emitElements(e.begin, e.end, {}, e.i64(0));
+  Value width = e.extent(dims.back());
+  forRows(e, ArrayRef(dims).drop_back(), e.begin, e.end, [&](ArrayRef<Value> index, Value row) { emitElements(e.i64(0), width, index, e.mul(row, width)); });
 }
 
 WorkInfo getMapWork(kernel::UnitOp unit, bool exact) {

@@ -6,7 +6,8 @@
 //   for k   for l in [0, columns of the block)     parallel
 //     sums[r][l] += lhs[row + r, k] * rhs[k, column + l]   for each of the rows
 //
-// Where the right operand lies in memory in the type that is computed in, full blocks keep their sums in registers.
+// Where the right operand lies in memory in the type that is computed in, full blocks of several rows keep their sums in registers. A single row takes wider
+// blocks and several lines of the right operand at a time: each line is then read far enough to be fetched ahead, and sums move once for all of them.
 #include "lib/Conversion/KernelToVector/UnitEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -19,17 +20,17 @@ namespace {
 
 using Index = UnitEmitter::Index;
 
-constexpr int64_t kRows = 4, kColumns = 64;
-/// Columns whose sums are in registers at a time; of a single row all of the block.
-constexpr int64_t getTileColumns(int64_t rows) { return rows == 1 ? kColumns : kColumns / 2; }
+constexpr int64_t kRows = 4, kColumns = 64, kTileColumns = 32;
+constexpr int64_t kRowColumns = 512, kRowLines = 8;
 
 struct MatmulShape {
   graph::MatmulOp op;
   graph::Dims batch;
   AffineExpr rows, columns, depth;
   int64_t tileRows; ///< one where there is one row
+  int64_t blockColumns;
 
-  AffineExpr getColumnBlocks() const { return columns.ceilDiv(kColumns); }
+  AffineExpr getColumnBlocks() const { return columns.ceilDiv(blockColumns); }
   AffineExpr getRowBlocks() const { return rows.ceilDiv(tileRows); }
 };
 
@@ -42,6 +43,7 @@ MatmulShape getShape(kernel::UnitOp unit) {
   s.columns = out.back();
   s.depth = graph::getDims(s.op.getLhs()).back();
   s.tileRows = graph::isConstant(s.rows, 1) ? 1 : kRows;
+  s.blockColumns = s.tileRows == 1 ? kRowColumns : kColumns;
   return s;
 }
 
@@ -61,14 +63,14 @@ struct MatmulEmitter {
     position.back() = column;
     return e.element(tensor, position);
   }
-  Value place(int64_t row, Value l) { return e.add(e.i64(row * kColumns), l); }
+  Value place(int64_t row, Value l) { return e.add(e.i64(row * s.blockColumns), l); }
 
   /// Whether vectors can be loaded from the right operand.
   bool isPlain() { return isa<BlockArgument>(s.op.getRhs()) && left == compute && right == compute && result == compute && (compute.isF32() || compute.isF64()); }
 
   /// The sums of a tile's columns from `first` of the block on.
   void sumInRegisters(ArrayRef<Value> batch, Value row, int64_t rows, Value column, Value first) {
-    int64_t width = static_cast<int64_t>(e.options.target.vectorBytes) * 8 / compute.getIntOrFloatBitWidth(), vectors = getTileColumns(rows) / width;
+    int64_t width = static_cast<int64_t>(e.options.target.vectorBytes) * 8 / compute.getIntOrFloatBitWidth(), vectors = kTileColumns / width;
     auto lanes = VectorType::get({width}, compute);
     Index index = e.broadcastIndex(s.op.getRhs(), graph::getDims(s.op.getResult()), llvm::to_vector(llvm::concat<Value>(SmallVector<Value>(batch), SmallVector<Value>{row, column})));
     index[index.size() - 2] = e.i64(0);
@@ -91,27 +93,41 @@ struct MatmulEmitter {
         LLVM::StoreOp::create(e.b, totals[r * vectors + v], e.address(compute, sums, place(r, e.add(first, e.i64(v * width)))), compute.getIntOrFloatBitWidth() / 8);
   }
 
-  /// The sums of a block in loops over its columns.
-  void sumInMemory(ArrayRef<Value> batch, Value row, int64_t rows, Value column, Value columns) {
-    auto forColumns = [&](function_ref<void(Value)> body) { e.forEachParallel(e.i64(0), columns, body); };
+  /// Adds the products with lines [k, k + lines) of the right operand to the sums of a block, in a loop over its columns.
+  void addLines(ArrayRef<Value> batch, Value row, int64_t rows, Value column, Value columns, Value k, int64_t lines) {
+    SmallVector<Value> factors;
     for (int64_t r = 0; r < rows; ++r)
-      forColumns([&](Value l) { e.store(compute, sums, place(r, l), e.constant(compute, 0)); });
-    e.forEach(e.i64(0), e.extent(s.depth), 1, [&](Value k) {
-      SmallVector<Value> factors;
-      for (int64_t r = 0; r < rows; ++r)
-        factors.push_back(read(s.op.getLhs(), batch, e.add(row, e.i64(r)), k));
-      forColumns([&](Value l) {
-        Value x = read(s.op.getRhs(), batch, k, e.add(column, l));
-        for (auto [r, factor] : llvm::enumerate(factors))
-          e.store(compute, sums, place(r, l), multiplyAdd(e, e.load(compute, sums, place(r, l)), factor, left, x, right, result));
-      });
+      for (int64_t line = 0; line < lines; ++line)
+        factors.push_back(read(s.op.getLhs(), batch, e.add(row, e.i64(r)), e.add(k, e.i64(line))));
+    e.forEachParallel(e.i64(0), columns, [&](Value l) {
+      SmallVector<Value> xs;
+      for (int64_t line = 0; line < lines; ++line)
+        xs.push_back(read(s.op.getRhs(), batch, e.add(k, e.i64(line)), e.add(column, l)));
+      for (int64_t r = 0; r < rows; ++r) {
+        Value sum = e.load(compute, sums, place(r, l));
+        for (int64_t line = 0; line < lines; ++line)
+          sum = multiplyAdd(e, sum, factors[r * lines + line], left, xs[line], right, result);
+        e.store(compute, sums, place(r, l), sum);
+      }
     });
   }
 
+  /// The sums of a block in loops over its columns.
+  void sumInMemory(ArrayRef<Value> batch, Value row, int64_t rows, Value column, Value columns) {
+    for (int64_t r = 0; r < rows; ++r)
+      e.forEachParallel(e.i64(0), columns, [&](Value l) { e.store(compute, sums, place(r, l), e.constant(compute, 0)); });
+    Value depth = e.extent(s.depth), whole = e.i64(0);
+    if (s.tileRows == 1) {
+      whole = e.sub(depth, e.rem(depth, e.i64(kRowLines)));
+      e.forEach(e.i64(0), whole, kRowLines, [&](Value k) { addLines(batch, row, rows, column, columns, k, kRowLines); });
+    }
+    e.forEach(whole, depth, 1, [&](Value k) { addLines(batch, row, rows, column, columns, k, 1); });
+  }
+
   void emitBlock(ArrayRef<Value> batch, Value row, int64_t rows, Value column, Value columns) {
-    if (isPlain()) {
+    if (isPlain() && s.tileRows != 1) {
       Value isFull = e.compare("eq", columns, e.i64(kColumns));
-      e.ifThen(isFull, [&] { e.forEach(e.i64(0), e.i64(kColumns), getTileColumns(rows), [&](Value first) { sumInRegisters(batch, row, rows, column, first); }); });
+      e.ifThen(isFull, [&] { e.forEach(e.i64(0), e.i64(kColumns), kTileColumns, [&](Value first) { sumInRegisters(batch, row, rows, column, first); }); });
       e.ifThen(e.compare("ne", columns, e.i64(kColumns)), [&] { sumInMemory(batch, row, rows, column, columns); });
     } else {
       sumInMemory(batch, row, rows, column, columns);
@@ -132,8 +148,8 @@ struct MatmulEmitter {
     items.append({s.getRowBlocks(), s.getColumnBlocks()});
     forRows(e, items, e.begin, e.end, [&](ArrayRef<Value> item, Value) {
       ArrayRef<Value> batch = item.drop_back(2);
-      Value row = e.mul(item[item.size() - 2], e.i64(s.tileRows)), column = e.mul(item.back(), e.i64(kColumns));
-      Value columns = e.minSigned(e.i64(kColumns), e.sub(e.extent(s.columns), column)), left = e.sub(e.extent(s.rows), row);
+      Value row = e.mul(item[item.size() - 2], e.i64(s.tileRows)), column = e.mul(item.back(), e.i64(s.blockColumns));
+      Value columns = e.minSigned(e.i64(s.blockColumns), e.sub(e.extent(s.columns), column)), left = e.sub(e.extent(s.rows), row);
       if (s.tileRows == 1)
         return emitBlock(batch, row, 1, column, columns);
       e.ifThen(e.compare("sge", left, e.i64(kRows)), [&] { emitBlock(batch, row, kRows, column, columns); });
@@ -150,7 +166,7 @@ void emitMatmul(UnitEmitter &e) {
   MatmulShape s = getShape(e.unit);
   auto elementOf = [](Value tensor) { return cast<RankedTensorType>(tensor.getType()).getElementType(); };
   Type result = elementOf(s.op.getResult()), compute = e.computeType(result);
-  MatmulEmitter{e, s, elementOf(s.op.getLhs()), elementOf(s.op.getRhs()), result, compute, e.stackBuffer(compute, s.tileRows * kColumns)}.emit();
+  MatmulEmitter{e, s, elementOf(s.op.getLhs()), elementOf(s.op.getRhs()), result, compute, e.stackBuffer(compute, s.tileRows * s.blockColumns)}.emit();
 }
 
 WorkInfo getMatmulWork(kernel::UnitOp unit) {

@@ -169,6 +169,8 @@ void prefetch(mlir::ImplicitLocOpBuilder &b, mlir::Value address, CacheLevel lev
 /// Emits one element of the result of `op`. The table in Elements.cpp names one function per operation.
 using OpElementFn = mlir::Value (*)(UnitEmitter &, mlir::Operation *, unsigned result, llvm::ArrayRef<mlir::Value> index);
 OpElementFn lookupElement(mlir::Operation *op);
+/// Emits one element of a tile; `last`, where given, is the last index of its source.
+mlir::Value emitTileElement(UnitEmitter &e, graph::TileOp tile, llvm::ArrayRef<mlir::Value> index, mlir::Value last);
 void registerElementwise(llvm::StringMap<OpElementFn> &table);
 void registerActivations(llvm::StringMap<OpElementFn> &table);
 void registerCasts(llvm::StringMap<OpElementFn> &table);
