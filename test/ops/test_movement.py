@@ -79,6 +79,20 @@ def test_transpose_between_others(dtype, random, tmp_path):
             np.testing.assert_array_equal(session.run(None, {"x": x, "z": z, "line": line})[0], ((-x).T + z.T) * line)
 
 
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("dtype", TYPES)
+def test_tiles(dtype, known, random, tmp_path):
+    """Repeated last dims below and above a vector, of one dim and of more, followed by another operation."""
+    for shape, repeats in [((3000,), [7]), ((5,), [700]), ((2000,), [1]), ((3, 40), [2, 3]), ((3, 6), [2, 9]), ((4, 5, 33), [1, 3, 7]), ((4, 1), [1, 50]), ((4, 0), [2, 3]), ((3, 20), [2, 0])]:
+        nodes = [helper.make_node("Constant", [], ["r"], value_ints=repeats), helper.make_node("Tile", ["x", "r"], ["t"]), helper.make_node("Where", ["c", "t", "t"], ["y"])]
+        x = _draw(random, dtype, shape)
+        if known:
+            nodes = [helper.make_node("Constant", [], ["s"], value_ints=list(shape)), helper.make_node("Reshape", ["z", "s"], ["x"], allowzero=1)] + nodes
+        feeds = {"z" if known else "x": x.reshape(1, *shape) if known else x, "c": np.array(True)}
+        for session in _open(nodes, {name: (feed.dtype, feed.ndim) for name, feed in feeds.items()}, ["y"], tmp_path):
+            np.testing.assert_array_equal(session.run(None, feeds)[0], np.tile(x, repeats))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.int64])
 @pytest.mark.parametrize("exclusive, reverse", [(0, 0), (1, 0), (0, 1), (1, 1)])
 @pytest.mark.parametrize("axis", [0, 1, 2])

@@ -66,8 +66,9 @@ struct PowerEmitter {
     auto [power, scale] = raise(cut(x));
     return unlessLow(x, invert(multiplyAdd(power, scale, n(1))));
   }
+  /// What raise makes of numbers below -kMost is not taken.
   Value decay(Value x) const {
-    auto [power, scale] = raise(arith::NegFOp::create(b, cut(x)));
+    auto [power, scale] = raise(arith::NegFOp::create(b, x));
     return unlessLow(x, arith::MulFOp::create(b, power, scale));
   }
 };

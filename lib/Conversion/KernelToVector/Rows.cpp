@@ -6,9 +6,11 @@
 //   softmax    s = x, top = max s      s = e^(s - top), sum = sum s      y = s / sum
 //   normalize  s = x, mean = sum s / n  var = sum (s - mean)^2 / n       y = (s - mean) / sqrt(var + epsilon)
 //
-// Rows of a few elements, known when compiling, stay in registers instead: the row is unrolled and LLVM makes vectors over rows.
+// Rows of a few elements, known when compiling, stay in registers instead: the row is unrolled and LLVM makes vectors over rows. Softmax of longer rows of
+// f32 is RowVectors.cpp's.
 #include "lib/Conversion/KernelToVector/Accumulate.h"
 #include "lib/Conversion/KernelToVector/Powers.h"
+#include "lib/Conversion/KernelToVector/RowVectors.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -42,20 +44,20 @@ RowHero getRowHero(kernel::UnitOp unit) {
   return hero;
 }
 
+bool spansLastDims(const RowHero &hero) { return hero.axes.front() == static_cast<int64_t>(hero.outer.size()); }
+
 /// True where a row of the result has the place and type to be swept in: nothing follows the hero, and its dims are the last ones. A result that takes the
 /// place of an operand is written behind the last read of the same element.
 bool sweepsResult(kernel::UnitOp unit, const RowHero &hero) {
   Operation *yield = unit.getBody().front().getTerminator();
   Type storage = cast<RankedTensorType>(hero.result.getType()).getElementType();
-  return yield->getNumOperands() == 1 && yield->getOperand(0) == hero.result && (storage.isF32() || storage.isF64()) &&
-         hero.axes.front() == static_cast<int64_t>(hero.outer.size());
+  return yield->getNumOperands() == 1 && yield->getOperand(0) == hero.result && (storage.isF32() || storage.isF64()) && spansLastDims(hero);
 }
 
 /// True where a softmax's rows are elements of a buffer side by side, of the compute type: they are read again there while powers are computed. Normalisations,
 /// which read a row three times, are quicker on a copy in the first-level cache.
 bool readsTwice(const RowHero &hero, Type compute) {
-  return isa<graph::SoftmaxOp>(hero.op) && isa<BlockArgument>(hero.x) && cast<RankedTensorType>(hero.x.getType()).getElementType() == compute &&
-         hero.axes.front() == static_cast<int64_t>(hero.outer.size());
+  return isa<graph::SoftmaxOp>(hero.op) && isa<BlockArgument>(hero.x) && cast<RankedTensorType>(hero.x.getType()).getElementType() == compute && spansLastDims(hero);
 }
 
 /// Puts together the index of a row and an index inside it.
@@ -131,6 +133,16 @@ struct RowEmitter {
     Value scale = arith::DivFOp::create(e.b, e.constant(compute, 1), sum);
     writeRow(row, [&](Value s) -> Value { return arith::MulFOp::create(e.b, s, scale); });
   }
+  /// The same in whole vectors, for f32. `number` is the row's, `isResult` whether scratch is its place in the result.
+  void softmaxVectors(ArrayRef<Value> row, Value number, bool isResult) {
+    AffineExpr width = graph::getNumElements(e.b.getContext(), hero.inner);
+    if (!isReadTwice)
+      forNest(e, hero.inner, [&](ArrayRef<Value> inner, Value linear) { read(row, inner, linear); });
+    Value from = isReadTwice ? e.address(compute, e.getBuffer(hero.x), e.mul(number, e.extent(width))) : scratch;
+    emitSoftmaxRow(e, from, scratch, width, cast<graph::SoftmaxOp>(hero.op).getLog());
+    if (!isResult)
+      writeRow(row, [](Value s) { return s; });
+  }
   void normalizeRow(ArrayRef<Value> row) {
     auto normalize = cast<graph::NormalizeOp>(hero.op);
     Value count = e.i64(1);
@@ -151,19 +163,20 @@ struct RowEmitter {
   }
 };
 
-/// The longest row that is unrolled: a vector of rows fits the registers.
-constexpr int64_t maxShortRow = 16;
+/// The longest row that is unrolled: a vector of rows fits the registers. Softmax of rows in whole vectors is faster from the second number on, for beyond it
+/// LLVM gathers the elements of neighbouring rows one by one.
+constexpr int64_t maxShortRow = 16, maxShuffledRow = 8;
 
 /// Whether rows are few elements of a known number, and more than one of them may lie in a line of the last outer dim.
-bool hasShortRows(const RowHero &hero) {
-  int64_t count = 1;
+bool hasShortRows(const RowHero &hero, Type compute) {
+  int64_t count = 1, most = isa<graph::SoftmaxOp>(hero.op) && compute.isF32() && spansLastDims(hero) ? maxShuffledRow : maxShortRow;
   for (AffineExpr dim : hero.inner) {
     std::optional<int64_t> size = graph::getConstant(dim);
     if (!size || *size < 1 || *size > maxShortRow)
       return false;
     count *= *size;
   }
-  return count <= maxShortRow && !hero.outer.empty() && !graph::isConstant(hero.outer.back(), 1);
+  return count <= most && !hero.outer.empty() && !graph::isConstant(hero.outer.back(), 1);
 }
 
 /// One row in registers. Sums are plain chains, without leave to reassociate: a row in a vector body and one in its remainder
@@ -264,19 +277,21 @@ void emitShortRows(UnitEmitter &e, const RowHero &hero, Type compute) {
 void emitRows(UnitEmitter &e) {
   RowHero hero = getRowHero(e.unit);
   Type storage = cast<RankedTensorType>(hero.x.getType()).getElementType();
-  if (!e.options.exact && hasShortRows(hero))
-    return emitShortRows(e, hero, e.computeType(storage));
   Type compute = e.computeType(storage);
+  if (!e.options.exact && hasShortRows(hero, compute))
+    return emitShortRows(e, hero, compute);
   bool inResult = !e.options.exact && sweepsResult(e.unit, hero);
   RowEmitter rows{e, hero, storage, compute, inResult ? Value() : e.getScratch(), !e.options.exact && readsTwice(hero, compute)};
   Value width = e.extent(graph::getNumElements(e.b.getContext(), hero.inner));
   forRows(e, hero.outer, e.begin, e.end, [&](ArrayRef<Value> row, Value number) {
     if (inResult)
       rows.scratch = e.address(compute, e.getResultBuffer(0), e.mul(number, width));
-    if (isa<graph::SoftmaxOp>(hero.op))
-      rows.softmaxRow(row);
-    else
+    if (!isa<graph::SoftmaxOp>(hero.op))
       rows.normalizeRow(row);
+    else if (compute.isF32() && !e.options.exact)
+      rows.softmaxVectors(row, number, inResult);
+    else
+      rows.softmaxRow(row);
   });
 }
 
