@@ -54,9 +54,11 @@ def test_det_of_singular(tmp_path):
     _hold(tmp_path, "Det", {"x": np.array([[[1, 2], [2, 4]], [[0, 1], [1, 0]]], np.float32)}, wanted=[np.array([0, -1])])
 
 
-@pytest.mark.parametrize("groups, offset_groups, strides, dilations, pads", [(1, 1, (1, 1), (1, 1), (0, 0, 0, 0)), (2, 1, (2, 1), (1, 2), (1, 2, 0, 1)), (1, 2, (1, 2), (2, 1), (2, 1, 1, 0))])
-def test_deform_conv(groups, offset_groups, strides, dilations, pads, random, tmp_path):
-    x, w = _floats(random, 2, 4, 9, 8), _floats(random, 6, 4 // groups, 3, 2)
+@pytest.mark.parametrize("channels", [4, 24])
+@pytest.mark.parametrize("groups, offset_groups, strides, dilations, pads", [(1, 1, (1, 1), (1, 1), (0, 0, 0, 0)), (2, 1, (2, 1), (1, 2), (1, 2, 0, 1)),
+                                                                             (1, 4, (1, 2), (2, 1), (2, 1, 1, 0)), (2, 4, (1, 1), (1, 1), (1, 1, 1, 1))])
+def test_deform_conv(groups, offset_groups, strides, dilations, pads, channels, random, tmp_path):
+    x, w = _floats(random, 2, channels, 9, 8), _floats(random, 6, channels // groups, 3, 2)
     height = (9 + pads[0] + pads[2] - dilations[0] * 2 - 1) // strides[0] + 1
     width = (8 + pads[1] + pads[3] - dilations[1] - 1) // strides[1] + 1
     feeds = {"x": x, "w": w, "offset": 2 * _floats(random, 2, offset_groups * 12, height, width), "b": _floats(random, 6), "mask": _floats(random, 2, offset_groups * 6, height, width)}

@@ -10,7 +10,7 @@ namespace {
 /// The type that the kernels compute with: f64 for f64, else f32.
 Type widen(Emitter &e, Value x) { return x && Emitter::elementOf(x).isF64() ? Emitter::elementOf(x) : e.f32(); }
 
-/// DeformConv: the kernel `deform` gathers the columns, which are multiplied by the filters.
+/// DeformConv: the kernel `deform` gathers the windows, which are multiplied by the filters.
 void importDeformConv(Node &node) {
   Emitter &e = node.e;
   Value x = node.in(0), filter = node.in(1), offset = node.in(2), mask = node.opt(4), bias = node.opt(3);
@@ -41,11 +41,11 @@ void importDeformConv(Node &node) {
   if (e.hasFailed())
     return;
   Value extents = e.indexVector({kernel[0], kernel[1], window->low[0], window->low[1]});
-  Ints params{window->strides[0], window->strides[1], window->dilations[0], window->dilations[1], offsetGroups};
-  Value columns = e.call("deform", {e.cast(x, wide), e.cast(offset, wide), mask, extents}, params, {dims[0], normalize(dims[1] * taps), pixels}, wide);
-  columns = e.reshape(columns, {dims[0], e.number(group), normalize(perGroup * taps), pixels});
-  AffineExpr outputs = normalize(w[0].floorDiv(group));
-  Value product = e.matmul(e.reshape(e.cast(filter, wide), {e.number(group), outputs, normalize(perGroup * taps)}), columns);
+  Ints params{window->strides[0], window->strides[1], window->dilations[0], window->dilations[1], offsetGroups, group};
+  AffineExpr outputs = normalize(w[0].floorDiv(group)), depth = normalize(taps * perGroup);
+  Value windows = e.call("deform", {e.cast(x, wide), e.cast(offset, wide), mask, extents}, params, {dims[0], e.number(group), pixels, depth}, wide);
+  Value filters = e.transpose(e.reshape(e.cast(filter, wide), {e.number(group), outputs, perGroup, taps}), {0, 3, 2, 1});
+  Value product = e.transpose(e.matmul(windows, e.reshape(filters, {e.number(group), depth, outputs})), {0, 1, 3, 2});
   Value y = e.cast(e.reshape(product, {dims[0], w[0], window->out[0], window->out[1]}), Emitter::elementOf(x));
   node.set(0, bias ? addChannelBias(e, y, bias) : y);
 }
