@@ -93,6 +93,25 @@ def test_tiles(dtype, known, random, tmp_path):
             np.testing.assert_array_equal(session.run(None, feeds)[0], np.tile(x, repeats))
 
 
+PAD_MODES = {"constant": {"constant_values": 7}, "edge": {}, "reflect": {}, "wrap": {}}
+
+
+@pytest.mark.parametrize("mode", PAD_MODES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8, np.int64])
+def test_pads(dtype, mode, random, tmp_path):
+    """Elements before and behind each dim, cropped ones, and pads of several operands that lie elsewhere or have other sizes."""
+    for shape, low, high in [((40,), [3], [18]), ((5, 33), [1, 2], [0, 17]), ((5, 33), [0, 0], [2, 3]), ((5, 33), [2, 4], [1, 0]), ((3, 4, 20), [0, 1, 5], [1, 0, 6]), ((2, 1), [1, 40], [0, 3])]:
+        if mode == "reflect" and any(max(pads) >= size for size, *pads in zip(shape, low, high)):
+            continue
+        x, z = _draw(random, dtype, shape), _draw(random, dtype, [size + 1 for size in shape])
+        nodes = [helper.make_node("Pad", ["x", "p", "v"], ["t"], mode=mode), helper.make_node("Pad", ["z", "q", "v"], ["s"], mode=mode), helper.make_node("Where", ["c", "t", "s"], ["y"])]
+        feeds = {"x": x, "z": z, "p": np.array(low + high), "q": np.array([n + 1 for n in low] + [n - 2 for n in high]), "v": np.array(7, dtype), "c": _draw(random, np.bool_, [1] * len(shape))}
+        pad = lambda value, low, high: np.pad(value, [(max(a, 0), max(b, 0)) for a, b in zip(low, high)], mode=mode, **PAD_MODES[mode])[tuple(slice(0, b if b < 0 else None) for b in high)]
+        wanted = np.where(feeds["c"], pad(x, low, high), pad(z, [n + 1 for n in low], [n - 2 for n in high]))
+        for session in _open(nodes, {name: (feed.dtype, feed.ndim) for name, feed in feeds.items()}, ["y"], tmp_path):
+            np.testing.assert_array_equal(session.run(None, feeds)[0], wanted)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.int64])
 @pytest.mark.parametrize("exclusive, reverse", [(0, 0), (1, 0), (0, 1), (1, 1)])
 @pytest.mark.parametrize("axis", [0, 1, 2])

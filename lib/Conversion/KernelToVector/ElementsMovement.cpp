@@ -24,6 +24,59 @@ Value emitTileElement(UnitEmitter &e, graph::TileOp tile, ArrayRef<Value> index,
   return e.element(tile.getX(), position);
 }
 
+/// a mod n, in [0, n).
+static Value floorMod(UnitEmitter &e, Value a, Value n) {
+  Value rest = arith::RemSIOp::create(e.b, a, n);
+  return arith::SelectOp::create(e.b, e.compare("slt", rest, e.i64(0)), e.add(rest, n), rest);
+}
+
+/// The source position of a padded position that lies at `at` relative to the source.
+static Value emitPadSource(UnitEmitter &e, graph::PadMode mode, Value at, Value size) {
+  Value last = e.sub(size, e.i64(1));
+  if (mode == graph::PadMode::wrap)
+    return floorMod(e, at, e.maxSigned(size, e.i64(1)));
+  if (mode != graph::PadMode::reflect)
+    return e.maxSigned(e.minSigned(at, last), e.i64(0));
+  Value period = e.maxSigned(e.mul(last, e.i64(2)), e.i64(1));
+  Value inside = floorMod(e, at, period);
+  return e.minSigned(inside, e.sub(period, inside));
+}
+
+Value emitPadElement(UnitEmitter &e, graph::PadOp pad, ArrayRef<Value> index, std::optional<bool> isLastInside) {
+  graph::Dims dims = graph::getDims(pad.getX()), result = graph::getDims(pad.getResult());
+  bool isConstant = pad.getMode() == graph::PadMode::constant, readsNothing = false;
+  UnitEmitter::Index from;
+  Value inside;
+  for (size_t k = 0; k < index.size(); ++k) {
+    AffineExpr low = pad.getLow().getResult(k);
+    if (graph::isConstant(low, 0) && dims[k] == result[k]) {
+      from.push_back(index[k]);
+      continue;
+    }
+    Value at = e.sub(index[k], e.extent(low)), size = e.extent(dims[k]);
+    bool isKnown = isLastInside && k + 1 == index.size();
+    if (!isKnown) {
+      Value fits = e.compare("ult", at, size);
+      inside = inside ? Value(arith::AndIOp::create(e.b, inside, fits)) : fits;
+    }
+    from.push_back(isKnown && *isLastInside ? at : emitPadSource(e, pad.getMode(), at, size));
+    readsNothing |= mayBeEmpty(dims[k]);
+    if (!isConstant)
+      refuseEmptyDim(e, pad, dims[k], "a dim without elements has none to pad with");
+  }
+  bool isOutside = isConstant && isLastInside && !*isLastInside;
+  if (!isOutside && (!inside || !isConstant))
+    return e.element(pad.getX(), from);
+  UnitEmitter::Index zeros(cast<RankedTensorType>(pad.getValue().getType()).getRank(), e.i64(0));
+  Value padding = e.element(pad.getValue(), zeros);
+  if (isOutside)
+    return padding;
+  // Where the dim has no element, what lies at its clamped position must not be read.
+  if (readsNothing)
+    return e.select(inside, padding.getType(), [&] { return e.element(pad.getX(), from); }, [&] { return padding; });
+  return arith::SelectOp::create(e.b, inside, e.element(pad.getX(), from), padding);
+}
+
 namespace {
 
 using Index = UnitEmitter::Index;
@@ -73,53 +126,7 @@ Value emitSlice(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) 
 
 Value emitTile(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) { return emitTileElement(e, cast<graph::TileOp>(op), index, {}); }
 
-/// a mod n, in [0, n).
-Value floorMod(UnitEmitter &e, Value a, Value n) {
-  Value rest = arith::RemSIOp::create(e.b, a, n);
-  return arith::SelectOp::create(e.b, e.compare("slt", rest, e.i64(0)), e.add(rest, n), rest);
-}
-
-/// The source position of a padded position that lies at `at` relative to the source.
-Value emitPadSource(UnitEmitter &e, graph::PadMode mode, Value at, Value size) {
-  Value last = e.sub(size, e.i64(1));
-  if (mode == graph::PadMode::wrap)
-    return floorMod(e, at, e.maxSigned(size, e.i64(1)));
-  if (mode != graph::PadMode::reflect)
-    return e.maxSigned(e.minSigned(at, last), e.i64(0));
-  Value period = e.maxSigned(e.mul(last, e.i64(2)), e.i64(1));
-  Value inside = floorMod(e, at, period);
-  return e.minSigned(inside, e.sub(period, inside));
-}
-
-Value emitPad(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
-  auto pad = cast<graph::PadOp>(op);
-  graph::Dims dims = graph::getDims(pad.getX()), result = graph::getDims(pad.getResult());
-  bool isConstant = pad.getMode() == graph::PadMode::constant, readsNothing = false;
-  Index from;
-  Value inside;
-  for (size_t k = 0; k < index.size(); ++k) {
-    AffineExpr low = pad.getLow().getResult(k);
-    if (graph::isConstant(low, 0) && dims[k] == result[k]) {
-      from.push_back(index[k]);
-      continue;
-    }
-    Value at = e.sub(index[k], e.extent(low)), size = e.extent(dims[k]);
-    Value fits = e.compare("ult", at, size);
-    inside = inside ? Value(arith::AndIOp::create(e.b, inside, fits)) : fits;
-    from.push_back(emitPadSource(e, pad.getMode(), at, size));
-    readsNothing |= mayBeEmpty(dims[k]);
-    if (!isConstant)
-      refuseEmptyDim(e, op, dims[k], "a dim without elements has none to pad with");
-  }
-  if (!inside || !isConstant)
-    return e.element(pad.getX(), from);
-  Index zeros(cast<RankedTensorType>(pad.getValue().getType()).getRank(), e.i64(0));
-  Value padding = e.element(pad.getValue(), zeros);
-  // Where the dim has no element, what lies at its clamped position must not be read.
-  if (readsNothing)
-    return e.select(inside, padding.getType(), [&] { return e.element(pad.getX(), from); }, [&] { return padding; });
-  return arith::SelectOp::create(e.b, inside, e.element(pad.getX(), from), padding);
-}
+Value emitPad(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) { return emitPadElement(e, cast<graph::PadOp>(op), index, std::nullopt); }
 
 Value emitIota(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
   auto iota = cast<graph::IotaOp>(op);

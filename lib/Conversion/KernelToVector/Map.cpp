@@ -12,6 +12,8 @@
 //     for start in [0, extent of the last dim) step period
 //       for i in [0, period)               parallel
 //         result_k[row, start + i] = element(yielded_k, (outer..., start + i)), where a tile reads its source at i
+//
+// Where pads put elements before or behind the last dim, what comes before the source, the source and what follows it are a loop each.
 #include "lib/Conversion/KernelToVector/ByteTable.h"
 #include "lib/Conversion/KernelToVector/Transposed.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -70,40 +72,76 @@ static void emitUnrolled(UnitEmitter &e, ArrayRef<AffineExpr> dims, int64_t coun
   forRows(e, ArrayRef(dims).drop_back(2), e.begin, e.end, emitRow);
 }
 
-/// The extent that all tiles repeat which repeat the last dim, of `width` elements; none where there is no such tile, or the vectoriser would find less
-/// than a register's lanes.
-static AffineExpr getPeriod(kernel::UnitOp unit, AffineExpr width, SmallVectorImpl<graph::TileOp> &tiles) {
-  AffineExpr period;
-  for (auto tile : unit.getBody().front().getOps<graph::TileOp>()) {
-    AffineExpr from = graph::getDims(tile.getX()).back();
-    if (graph::getDims(tile.getResult()).back() != width || from == width)
+/// The last dim of a unit's results, where operations of the unit change it: it is walked in stretches in each of which their sources follow one another.
+struct LastDim {
+  AffineExpr width;
+  AffineExpr period;                ///< of all tiles, where there are any
+  SmallVector<graph::TileOp> tiles;
+  SmallVector<graph::PadOp> pads;   ///< of equal sources at equal places
+
+  LastDim(kernel::UnitOp unit, AffineExpr width);
+};
+
+LastDim::LastDim(kernel::UnitOp unit, AffineExpr width) : width(width) {
+  auto getSource = [&](Operation &op) { return graph::getDims(op.getOperand(0)).back(); };
+  for (Operation &op : unit.getBody().front()) {
+    auto tile = dyn_cast<graph::TileOp>(op);
+    auto pad = dyn_cast<graph::PadOp>(op);
+    if ((!tile && !pad) || graph::getDims(op.getResult(0)).empty() || graph::getDims(op.getResult(0)).back() != width || getSource(op) == width)
       continue;
-    if ((period && period != from) || graph::getConstant(from).value_or(16) < 16)
-      return {};
-    period = from;
-    tiles.push_back(tile);
+    // Shorter periods would leave the vectoriser less than a register's lanes.
+    if (tile && (!period || period == getSource(op)) && graph::getConstant(getSource(op)).value_or(kernel::kPanelWidth) >= kernel::kPanelWidth) {
+      period = getSource(op);
+      tiles.push_back(tile);
+    }
+    auto isLikeFirst = [&] { return getSource(op) == getSource(*pads[0]) && pad.getLow().getResults().back() == pads[0].getLow().getResults().back(); };
+    if (pad && (pads.empty() || isLikeFirst()))
+      pads.push_back(pad);
   }
-  return period;
 }
 
-/// Emits the elements [first, last) of the last dim period by period; its element 0 is element `base` of the results.
-static void emitPeriods(UnitEmitter &e, ArrayRef<graph::TileOp> tiles, Value period, Value first, Value last, ArrayRef<Value> outer, Value base) {
-  period = e.maxSigned(period, e.i64(1));
-  Value repeats = e.floorDiv(e.add(last, e.sub(period, e.i64(1))), period);
-  e.forEach(e.floorDiv(first, period), repeats, 1, [&](Value repeat) {
-    Value start = e.mul(repeat, period);
-    e.forEachParallel(e.maxSigned(e.sub(first, start), e.i64(0)), e.minSigned(e.sub(last, start), period), [&](Value i) {
+/// Emits the elements [first, last) of the last dim at the outer indices `outer`; its element 0 is element `base` of the results.
+struct RowOfMap {
+  UnitEmitter &e;
+  ArrayRef<Value> outer;
+  Value base;
+
+  /// The loop over [first, last), for indices from `start` on; `bind` tells what operations give there.
+  void emit(Value first, Value last, Value start, function_ref<void(Value i, Value index)> bind = {}) {
+    e.forEachParallel(first, last, [&](Value i) {
       UnitEmitter::Index position(outer);
-      position.push_back(e.add(start, i));
-      for (graph::TileOp tile : tiles)
-        e.overrideElement(tile.getResult(), [&e, tile, i, current = position.back()](ArrayRef<Value> index) {
-          return emitTileElement(e, tile, index, index.back() == current ? i : Value());
-        });
+      position.push_back(start ? e.add(start, i) : i);
+      if (bind)
+        bind(i, position.back());
       storeResults(e, position, e.add(base, position.back()));
     });
-  });
-  e.clearOverrides();
-}
+    e.clearOverrides();
+  }
+
+  void emitPeriods(const LastDim &dim, Value first, Value last) {
+    Value period = e.maxSigned(e.extent(dim.period), e.i64(1)), repeats = e.floorDiv(e.add(last, e.sub(period, e.i64(1))), period);
+    e.forEach(e.floorDiv(first, period), repeats, 1, [&](Value repeat) {
+      Value start = e.mul(repeat, period);
+      emit(e.maxSigned(e.sub(first, start), e.i64(0)), e.minSigned(e.sub(last, start), period), start, [&](Value i, Value current) {
+        for (graph::TileOp tile : dim.tiles)
+          e.overrideElement(tile.getResult(), [this, tile, i, current](ArrayRef<Value> index) { return emitTileElement(e, tile, index, index.back() == current ? i : Value()); });
+      });
+    });
+  }
+
+  void emitPadded(ArrayRef<graph::PadOp> pads, Value first, Value last) {
+    graph::PadOp any = pads[0];
+    Value low = e.extent(any.getLow().getResults().back()), high = e.add(low, e.extent(graph::getDims(any.getX()).back()));
+    Value begin = e.clamp(low, first, last), end = e.clamp(high, begin, last);
+    for (auto [from, to, isInside] : {std::tuple(first, begin, false), std::tuple(begin, end, true), std::tuple(end, last, false)})
+      emit(from, to, {}, [&, isInside = isInside](Value, Value current) {
+        for (graph::PadOp pad : pads)
+          e.overrideElement(pad.getResult(), [this, pad, isInside, current](ArrayRef<Value> index) {
+            return emitPadElement(e, pad, index, index.back() == current ? std::optional(isInside) : std::nullopt);
+          });
+      });
+  }
+};
 
 void emitMap(UnitEmitter &e) {
   if (Value argument = e.options.exact ? Value() : getTableArgument(e.unit))
@@ -113,19 +151,18 @@ void emitMap(UnitEmitter &e) {
   graph::Dims dims = graph::getDims(e.unit.getBody().front().getTerminator()->getOperand(0));
   if (int64_t count = e.options.exact ? 0 : getUnrolled(dims))
     return emitUnrolled(e, dims, count);
-  SmallVector<graph::TileOp> tiles;
-  AffineExpr period = e.options.exact || dims.empty() ? AffineExpr() : getPeriod(e.unit, dims.back(), tiles);
+  if (dims.empty())
+    return e.forEachParallel(e.begin, e.end, [&](Value i) { storeResults(e, {}, i); });
+  LastDim dim(e.unit, dims.back());
   auto emitElements = [&](Value first, Value last, ArrayRef<Value> outer, Value base) {
-    if (period)
-      return emitPeriods(e, tiles, e.extent(period), first, last, outer, base);
-    e.forEachParallel(first, last, [&](Value i) {
-      UnitEmitter::Index position(outer);
-      if (!dims.empty())
-        position.push_back(i);
-      storeResults(e, position, e.add(base, i));
-    });
+    RowOfMap row{e, outer, base};
+    if (dim.period && !e.options.exact)
+      return row.emitPeriods(dim, first, last);
+    if (!dim.pads.empty() && !e.options.exact)
+      return row.emitPadded(dim.pads, first, last);
+    row.emit(first, last, {});
   };
-  if (dims.size() <= 1)
+  if (dims.size() == 1)
     return emitElements(e.begin, e.end, {}, e.i64(0));
   Value width = e.extent(dims.back());
   forRows(e, ArrayRef(dims).drop_back(), e.begin, e.end, [&](ArrayRef<Value> index, Value row) { emitElements(e.i64(0), width, index, e.mul(row, width)); });

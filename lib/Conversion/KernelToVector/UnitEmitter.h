@@ -171,6 +171,8 @@ using OpElementFn = mlir::Value (*)(UnitEmitter &, mlir::Operation *, unsigned r
 OpElementFn lookupElement(mlir::Operation *op);
 /// Emits one element of a tile; `last`, where given, is the last index of its source.
 mlir::Value emitTileElement(UnitEmitter &e, graph::TileOp tile, llvm::ArrayRef<mlir::Value> index, mlir::Value last);
+/// Emits one element of a pad; `isLastInside`, where given, tells whether its last index lies inside of the source.
+mlir::Value emitPadElement(UnitEmitter &e, graph::PadOp pad, llvm::ArrayRef<mlir::Value> index, std::optional<bool> isLastInside);
 void registerElementwise(llvm::StringMap<OpElementFn> &table);
 void registerActivations(llvm::StringMap<OpElementFn> &table);
 void registerCasts(llvm::StringMap<OpElementFn> &table);
