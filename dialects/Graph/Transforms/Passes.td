@@ -121,6 +121,28 @@ def GraphFlattenConv : Pass<"graph-flatten-conv", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numFlattened", "flattened", "convolutions that became products or lost dims">];
 }
 
+def GraphSplitPool : Pass<"graph-split-pool", "::mlir::func::FuncOp"> {
+  let summary = "Pools over one dim after the other instead of over all at once";
+  let description = [{
+    A window of k1 x k2 x k3 elements costs k1 + k2 + k3 steps instead of their product where a pool follows for each dim: largest elements of largest elements, averages
+    of averages, each over what lies inside of its dim. Pools of f32 over a volume become one over its planes (rationale: planes have an emitter) and one over its depth; those of other
+    types one for each dim, unless the window is of a few elements. The last dims come first. Must hold: averages and norms are of f32 or f64 (rationale:
+    16-bit floats would be rounded on the way). Does nothing for planes of f32 and single dims.
+
+    ```mlir
+    %1 = graph.pool %x {kernel = [3, 3, 3], kind = max, ...} : (tensor<1x8x16x30x30xf32>) -> tensor<1x8x14x28x28xf32>
+    // becomes
+    %1 = graph.reshape %x : (tensor<1x8x16x30x30xf32>) -> tensor<1x128x30x30xf32>
+    %2 = graph.pool %1 {kernel = [3, 3], kind = max, ...} : (tensor<1x128x30x30xf32>) -> tensor<1x128x28x28xf32>
+    %3 = graph.reshape %2 : (tensor<1x128x28x28xf32>) -> tensor<1x8x16x784xf32>
+    %4 = graph.pool %3 {kernel = [3, 1], kind = max, ...} : (tensor<1x8x16x784xf32>) -> tensor<1x8x14x784xf32>
+    %5 = graph.reshape %4 : (tensor<1x8x14x784xf32>) -> tensor<1x8x14x28x28xf32>
+    ```
+    May change numbers: averages and norms are summed in another order.
+  }];
+  let statistics = [Statistic<"numSplit", "split", "pools that became several">];
+}
+
 def GraphFoldPad : Pass<"graph-fold-pad", "::mlir::func::FuncOp"> {
   let summary = "Turns constants around an image into the pads of the convolution or pool that reads it";
   let description = [{
