@@ -120,6 +120,7 @@ bool Pipeline::formUnits(bool exact) {
     if (!exact) {
       passes.addNestedPass<func::FuncOp>(createConvertContractionToSparse());
       passes.addNestedPass<func::FuncOp>(createConvertBlockMatmul({options.int8 && target.hasDotProduct}));
+      passes.addNestedPass<func::FuncOp>(createConvertMatmulToDotRows());
       passes.addNestedPass<func::FuncOp>(createConvertMatmulToGemm());
     }
     if (!exact && options.winograd) {

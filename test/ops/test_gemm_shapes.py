@@ -46,3 +46,39 @@ def test_matrices_of_a_row(columns, tmp_path):
         for threads in (1, 2, 3, 4):
             y, _ = onager.InferenceSession(path, threads=threads, recompile="off").run(None, {"x": x})
             np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize("target", ["native", "x86-64-v2", "x86-64-v3"])
+@pytest.mark.parametrize("form", ["Gemm<transB = 1>(x, w)", "MatMul(x, w)", "MatMul(w, x)"])
+def test_few_rows_and_columns(form, target, tmp_path):
+    """Operands that each run computes, a few rows or columns of them, around the sizes of vectors and tiles; something follows."""
+    import onager
+
+    generator = np.random.default_rng(7)
+    is_transposed, is_swapped = "transB" in form, form == "MatMul(w, x)"
+    for few in (1, 2, 3, 5, 8, 9):
+        for depth in (31, 32, 70):
+            x_dims = f"{depth},{few}" if is_swapped else f"{few},{depth}"
+            w_dims = f"N,{depth}" if is_transposed or is_swapped else f"{depth},N"
+            model = parser.parse_model(f'<ir_version: 10, opset_import: ["" : 20]> g (float[{x_dims}] x, float[{w_dims}] w, float b) => (float y) {{ p = {form} y = Add(p, b) }}')
+            path = onager.compile(model.SerializeToString(), tmp_path / "m.so", target=target)
+            for count in (1, 15, 16, 37, 600):
+                x = generator.standard_normal(tuple(map(int, x_dims.split(",")))).astype(np.float32)
+                w = generator.standard_normal((count, depth) if is_transposed or is_swapped else (depth, count)).astype(np.float32)
+                wanted = (w.astype(np.float64) @ x if is_swapped else x.astype(np.float64) @ (w.T if is_transposed else w)) + 0.5
+                for threads in (1, 3):
+                    y = onager.InferenceSession(path, threads=threads, recompile="off").run(None, {"x": x, "w": w, "b": np.float32(0.5)})[0]
+                    np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-4, err_msg=f"{few} by {depth} by {count}")
+
+
+def test_few_rows_of_a_batch(tmp_path):
+    """Heads that a transposition brings together, and a batch that spreads."""
+    import onager
+
+    generator = np.random.default_rng(8)
+    q, k = generator.standard_normal((3, 2, 64)).astype(np.float32), generator.standard_normal((50, 3, 64)).astype(np.float32)
+    model = parser.parse_model('<ir_version: 10, opset_import: ["" : 20]> g (float[3,2,64] q, float[N,3,64] k) => (float y, float z) { t = Transpose<perm = [1, 2, 0]>(k) y = MatMul(q, t) s = Constant<value_ints = [0]>() e = Constant<value_ints = [1]>() o = Slice(q, s, e) z = MatMul(o, t) }')
+    y, z = onager.InferenceSession(onager.compile(model.SerializeToString(), tmp_path / "m.so")).run(None, {"q": q, "k": k})
+    wanted = np.einsum("hid,nhd->hin", q.astype(np.float64), k)
+    np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(z, np.einsum("id,nhd->hin", q[0].astype(np.float64), k), rtol=1e-5, atol=1e-4)

@@ -16,6 +16,8 @@ namespace onager::kernel {
 
 /// Columns of one panel of a packed gemm operand.
 inline constexpr int64_t kPanelWidth = 16;
+/// Most rows of dot_rows' left operand.
+inline constexpr int64_t kMostDotRows = 8;
 /// Numbers along K that block_pack puts into four bytes of a column.
 inline constexpr int64_t getBlockStep(int64_t bits) { return bits == 8 ? 4 : 8; }
 

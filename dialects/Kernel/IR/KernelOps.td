@@ -78,6 +78,21 @@ def Kernel_GemmOp : Kernel_Op<"gemm", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Kernel_DotRowsOp : Kernel_Op<"dot_rows", [Pure]> {
+  let summary = "[..., R, K] x [..., C, K] -> [..., R, C]: rows by rows, in f32, both in memory; leading dims broadcast";
+  let description = [{
+    Each element of the result is 16 chains of fused multiply-adds over rising k, put together by halves.
+    Checks: dot_rows_c1: ranks; dot_rows_c2: the last dims are equal; dot_rows_c3: rows of a known number, at most 8.
+    ```mlir
+    %2 = kernel.dot_rows %a, %b : (tensor<1x64xf32>, tensor<100x64xf32>) -> tensor<1x100xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
 def Kernel_BlockPackOp : Kernel_Op<"block_pack", [Pure]> {
   let summary = "Weights of few bits in panels of 16 columns, for block_gemm";
   let description = [{

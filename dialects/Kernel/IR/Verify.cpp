@@ -56,6 +56,18 @@ LogicalResult GemmOp::verify() {
   return graph::verifyDim(*this, "gemm_c2", packed[packed.size() - 2], lhs.back());
 }
 
+LogicalResult DotRowsOp::verify() {
+  graph::Dims lhs = graph::getDims(getLhs()), rhs = graph::getDims(getRhs()), out = graph::getDims(getResult());
+  if (lhs.size() < 2 || rhs.size() < 2 || out.size() != std::max(lhs.size(), rhs.size()))
+    return complain(*this, "dot_rows_c1") << "ranks " << lhs.size() << " and " << rhs.size() << " do not give rank " << out.size();
+  if (failed(graph::verifyDim(*this, "dot_rows_c2", rhs.back(), lhs.back())))
+    return failure();
+  std::optional<int64_t> rows = graph::getConstant(lhs[lhs.size() - 2]);
+  if (!rows || *rows > kMostDotRows)
+    return complain(*this, "dot_rows_c3") << "rows of " << getLhs().getType() << ", expected a known number of at most " << kMostDotRows;
+  return success();
+}
+
 LogicalResult BlockPackOp::verify() {
   auto in = cast<RankedTensorType>(getX().getType()), out = cast<RankedTensorType>(getType());
   if (in.getRank() != 3 || out.getRank() != 4 || out.getDimSize(2) != kPanelWidth || out.getDimSize(3) != kQuad || !out.getElementType().isUnsignedInteger(8))

@@ -16,6 +16,8 @@ namespace onager {
 
 /// Columns below which panels would be mostly padding.
 static constexpr int64_t kFewestColumns = 8;
+/// Rows from which on packing a matrix that a run computes is worth it.
+static constexpr int64_t kFewRows = 9;
 /// Contraction length below which packing costs more than it saves.
 static constexpr int64_t kShortestSum = 4;
 
@@ -36,10 +38,10 @@ static bool isBelow(AffineExpr extent, int64_t limit) {
   return constant && *constant < limit;
 }
 
-/// A row times a matrix that each run computes: packing would take as long as the product.
-static bool isRowTimesComputed(graph::MatmulOp op) {
+/// A few rows times a matrix that each run computes: packing would take as long as the product.
+static bool isFewTimesComputed(graph::MatmulOp op) {
   graph::Dims lhs = graph::getDims(op.getLhs());
-  return graph::isConstant(lhs[lhs.size() - 2], 1) && getElement(op.getResult()).isF32() && !isComputedFromConstants(op.getRhs());
+  return isBelow(lhs[lhs.size() - 2], kFewRows) && getElement(op.getResult()).isF32() && !isComputedFromConstants(op.getRhs());
 }
 
 namespace {
@@ -53,8 +55,8 @@ struct SplitMatmul : OpRewritePattern<graph::MatmulOp> {
       return rewriter.notifyMatchFailure(op, "element types are not floats of up to 32 bits");
     if (isBelow(rhs.back(), kFewestColumns) || isBelow(rhs[rhs.size() - 2], kShortestSum))
       return rewriter.notifyMatchFailure(op, "too few columns or too short a sum for panels");
-    if (isRowTimesComputed(op))
-      return rewriter.notifyMatchFailure(op, "a row times a matrix that is not known");
+    if (isFewTimesComputed(op))
+      return rewriter.notifyMatchFailure(op, "a few rows times a matrix that is not known");
     Type f32 = rewriter.getF32Type();
     AffineExpr columns = rhs.back(), depth = rhs[rhs.size() - 2];
     graph::Dims packed(rhs.begin(), rhs.end() - 2);

@@ -4,13 +4,33 @@
 
 include "mlir/Pass/PassBase.td"
 
+def ConvertMatmulToDotRows : Pass<"convert-matmul-to-dot-rows", "::mlir::func::FuncOp"> {
+  let summary = "Products of few rows or few columns read both operands along their rows";
+  let description = [{
+    A `graph.matmul` of f32 with up to 8 rows, whose right operand a run transposes before it, becomes `kernel.dot_rows` of the untransposed one (rationale: a transposition
+    costs more than the product). One with fewer than 8 columns becomes `kernel.dot_rows` of the transposed right operand and the left one, transposed
+    (rationale: panels would be mostly padding, and both transpositions are small). Must hold: sums of a known number of 32 products or more. Left alone: right operands
+    that are known, which gemm packs at compile time, unless their columns are few.
+
+    ```mlir
+    %t = graph.transpose %b {perm = array<i64: 1, 0>} : (tensor<100x64xf32>) -> tensor<64x100xf32>
+    %2 = graph.matmul %a, %t : (tensor<1x64xf32>, tensor<64x100xf32>) -> tensor<1x100xf32>
+    // becomes
+    %2 = kernel.dot_rows %a, %b : (tensor<1x64xf32>, tensor<100x64xf32>) -> tensor<1x100xf32>
+    ```
+    May change numbers: products are summed in 16 chains.
+  }];
+  let dependentDialects = ["::onager::kernel::KernelDialect"];
+  let statistics = [Statistic<"numConverted", "converted", "products that became dot products of rows">];
+}
+
 def ConvertMatmulToGemm : Pass<"convert-matmul-to-gemm", "::mlir::func::FuncOp"> {
   let summary = "Splits matmul into packing of the right operand and a panel gemm";
   let description = [{
     A `graph.matmul` of floats up to 32 bits becomes `kernel.pack` of the right operand and `kernel.gemm`; 16-bit operands are cast to
     f32 first and the result cast back (named in the compile report: sums keep f32). Left alone: integers, f64, and right operands with fewer
     than 8 columns or a contraction over fewer than 4 elements (rationale: 16-wide panels would be mostly padding; the generic form
-    reduces along k instead), and a row times a matrix that each run computes (rationale: packing takes as long as the product). Convolutions of 16-bit floats are cast likewise.
+    reduces along k instead), and up to 8 rows times a matrix that each run computes (rationale: packing takes as long as the product). Convolutions of 16-bit floats are cast likewise.
 
     ```mlir
     %2 = graph.matmul %0, %1 : (tensor<4x8xf32>, tensor<8x32xf32>) -> tensor<4x32xf32>

@@ -71,6 +71,7 @@ kernel::Hero getHero(Operation *op, bool fuse) {
       .Case<graph::NormalizeOp>([](auto) { return Hero::normalize; })
       .Case<kernel::GemmOp>([](auto) { return Hero::gemm; })
       .Case<graph::MatmulOp>([](graph::MatmulOp op) { return hasMatmulEmitter(op) ? Hero::matmul : Hero::map; })
+      .Case<kernel::DotRowsOp>([](auto) { return Hero::dot_rows; })
       .Case<kernel::BlockGemmOp>([](auto) { return Hero::block_gemm; })
       .Case<kernel::WinogradConvOp>([](auto) { return Hero::winograd; })
       .Case<kernel::PackedConvOp>([](auto) { return Hero::packed_conv; })

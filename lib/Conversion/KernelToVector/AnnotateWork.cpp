@@ -38,6 +38,8 @@ WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options) {
     return getGemmWork(unit, options);
   case Hero::matmul:
     return getMatmulWork(unit);
+  case Hero::dot_rows:
+    return getDotRowsWork(unit);
   case Hero::block_gemm:
     return getBlockGemmWork(unit, options);
   case Hero::attention:

@@ -39,6 +39,8 @@ static void emitBody(UnitEmitter &e) {
     return emitGemm(e);
   case Hero::matmul:
     return emitMatmul(e);
+  case Hero::dot_rows:
+    return emitDotRows(e);
   case Hero::block_gemm:
     return emitBlockGemm(e);
   case Hero::attention:

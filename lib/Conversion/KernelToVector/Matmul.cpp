@@ -6,8 +6,9 @@
 //   for k   for l in [0, columns of the block)     parallel
 //     sums[r][l] += lhs[row + r, k] * rhs[k, column + l]   for each of the rows
 //
-// Where the right operand lies in memory in the type that is computed in, full blocks of several rows keep their sums in registers. A single row takes wider
-// blocks and several lines of the right operand at a time: each line is then read far enough to be fetched ahead, and sums move once for all of them.
+// Where the right operand lies in memory in the type that is computed in, full blocks keep their sums in registers, but for a known number of few rows,
+// which take wider blocks and several lines of the right operand at a time: each line is then read far enough to be fetched ahead, and sums move once for all of
+// them.
 #include "lib/Conversion/KernelToVector/UnitEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -21,17 +22,19 @@ namespace {
 using Index = UnitEmitter::Index;
 
 constexpr int64_t kRows = 4, kColumns = 64, kTileColumns = 32;
-constexpr int64_t kRowColumns = 512, kRowLines = 8;
+/// Of few rows.
+constexpr int64_t kMostFew = 8, kWideColumns = 512, kMostLines = 8, kMostFactors = 32;
 
 struct MatmulShape {
   graph::MatmulOp op;
   graph::Dims batch;
   AffineExpr rows, columns, depth;
-  int64_t tileRows; ///< one where there is one row
-  int64_t blockColumns;
+  bool isFew; ///< rows that one tile takes
+  int64_t tileRows, blockColumns;
 
   AffineExpr getColumnBlocks() const { return columns.ceilDiv(blockColumns); }
   AffineExpr getRowBlocks() const { return rows.ceilDiv(tileRows); }
+  int64_t getLines() const { return isFew ? std::min(kMostLines, kMostFactors / tileRows) : 1; }
 };
 
 MatmulShape getShape(kernel::UnitOp unit) {
@@ -42,8 +45,10 @@ MatmulShape getShape(kernel::UnitOp unit) {
   s.rows = out[out.size() - 2];
   s.columns = out.back();
   s.depth = graph::getDims(s.op.getLhs()).back();
-  s.tileRows = graph::isConstant(s.rows, 1) ? 1 : kRows;
-  s.blockColumns = s.tileRows == 1 ? kRowColumns : kColumns;
+  std::optional<int64_t> rows = graph::getConstant(s.rows);
+  s.isFew = rows && *rows > 0 && *rows <= kMostFew;
+  s.tileRows = s.isFew ? *rows : kRows;
+  s.blockColumns = s.isFew ? kWideColumns : kColumns;
   return s;
 }
 
@@ -117,15 +122,15 @@ struct MatmulEmitter {
     for (int64_t r = 0; r < rows; ++r)
       e.forEachParallel(e.i64(0), columns, [&](Value l) { e.store(compute, sums, place(r, l), e.constant(compute, 0)); });
     Value depth = e.extent(s.depth), whole = e.i64(0);
-    if (s.tileRows == 1) {
-      whole = e.sub(depth, e.rem(depth, e.i64(kRowLines)));
-      e.forEach(e.i64(0), whole, kRowLines, [&](Value k) { addLines(batch, row, rows, column, columns, k, kRowLines); });
+    if (int64_t lines = s.getLines(); lines > 1) {
+      whole = e.sub(depth, e.rem(depth, e.i64(lines)));
+      e.forEach(e.i64(0), whole, lines, [&](Value k) { addLines(batch, row, rows, column, columns, k, lines); });
     }
     e.forEach(whole, depth, 1, [&](Value k) { addLines(batch, row, rows, column, columns, k, 1); });
   }
 
   void emitBlock(ArrayRef<Value> batch, Value row, int64_t rows, Value column, Value columns) {
-    if (isPlain() && s.tileRows != 1) {
+    if (isPlain() && !s.isFew) {
       Value isFull = e.compare("eq", columns, e.i64(kColumns));
       e.ifThen(isFull, [&] { e.forEach(e.i64(0), e.i64(kColumns), kTileColumns, [&](Value first) { sumInRegisters(batch, row, rows, column, first); }); });
       e.ifThen(e.compare("ne", columns, e.i64(kColumns)), [&] { sumInMemory(batch, row, rows, column, columns); });
@@ -150,8 +155,8 @@ struct MatmulEmitter {
       ArrayRef<Value> batch = item.drop_back(2);
       Value row = e.mul(item[item.size() - 2], e.i64(s.tileRows)), column = e.mul(item.back(), e.i64(s.blockColumns));
       Value columns = e.minSigned(e.i64(s.blockColumns), e.sub(e.extent(s.columns), column)), left = e.sub(e.extent(s.rows), row);
-      if (s.tileRows == 1)
-        return emitBlock(batch, row, 1, column, columns);
+      if (s.isFew)
+        return emitBlock(batch, row, s.tileRows, column, columns);
       e.ifThen(e.compare("sge", left, e.i64(kRows)), [&] { emitBlock(batch, row, kRows, column, columns); });
       e.ifThen(e.compare("slt", left, e.i64(kRows)), [&] {
         e.forEach(row, e.extent(s.rows), 1, [&](Value single) { emitBlock(batch, single, 1, column, columns); });

@@ -76,6 +76,33 @@ kernel.unit @gemm_c2 <gemm> {
 
 // -----
 
+kernel.unit @dot_rows_c1 <dot_rows> {
+^bb0(%a: tensor<2x8xf32>, %b: tensor<8xf32>):
+  // expected-error @below {{[dot_rows_c1] ranks 2 and 1 do not give rank 2}}
+  %c = kernel.dot_rows %a, %b : (tensor<2x8xf32>, tensor<8xf32>) -> tensor<2x1xf32>
+  kernel.yield %c : tensor<2x1xf32>
+}
+
+// -----
+
+kernel.unit @dot_rows_c2 <dot_rows> {
+^bb0(%a: tensor<2x8xf32>, %b: tensor<5x7xf32>):
+  // expected-error @below {{[dot_rows_c2] a dim is 7, expected 8}}
+  %c = kernel.dot_rows %a, %b : (tensor<2x8xf32>, tensor<5x7xf32>) -> tensor<2x5xf32>
+  kernel.yield %c : tensor<2x5xf32>
+}
+
+// -----
+
+kernel.unit @dot_rows_c3 <dot_rows> {
+^bb0(%a: tensor<9x8xf32>, %b: tensor<5x8xf32>):
+  // expected-error @below {{[dot_rows_c3] rows of 'tensor<9x8xf32>', expected a known number of at most 8}}
+  %c = kernel.dot_rows %a, %b : (tensor<9x8xf32>, tensor<5x8xf32>) -> tensor<9x5xf32>
+  kernel.yield %c : tensor<9x5xf32>
+}
+
+// -----
+
 kernel.unit @winograd_filter_c1 <map> {
 ^bb0(%w: tensor<12x4x5x5xf32>):
   // expected-error @below {{[winograd_filter_c1] filters of type 'tensor<12x4x5x5xf32>', expected [O, C, 3, 3]}}

@@ -31,6 +31,14 @@ module attributes {kernel.buffers = [#kernel.buffer<input 0, affine_map<() -> (3
     kernel.yield %c : tensor<4x2xf32>
   }
 
+  // CHECK: kernel.unit @dots <dot_rows> {
+  kernel.unit @dots <dot_rows> {
+  ^bb0(%a: tensor<4x8xf32>, %b: tensor<5x8xf32>):
+    // CHECK: kernel.dot_rows %{{.+}}, %{{.+}} : (tensor<4x8xf32>, tensor<5x8xf32>) -> tensor<4x5xf32>
+    %c = kernel.dot_rows %a, %b : (tensor<4x8xf32>, tensor<5x8xf32>) -> tensor<4x5xf32>
+    kernel.yield %c : tensor<4x5xf32>
+  }
+
   // CHECK: kernel.unit @winograd <winograd> {
   kernel.unit @winograd <winograd> {
   ^bb0(%x: tensor<1x4x8x8xf32>, %w: tensor<13x4x3x3xf32>):

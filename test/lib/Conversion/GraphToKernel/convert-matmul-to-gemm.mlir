@@ -3,29 +3,29 @@
 
 // CHECK-LABEL: func.func @f32
 // CHECK: %[[P:.+]] = kernel.pack %{{.+}} : tensor<8x32xf32> -> tensor<2x8x16xf32>
-// CHECK: %[[C:.+]] = kernel.gemm %{{.+}}, %[[P]] : (tensor<4x8xf32>, tensor<2x8x16xf32>) -> tensor<4x32xf32>
+// CHECK: %[[C:.+]] = kernel.gemm %{{.+}}, %[[P]] : (tensor<12x8xf32>, tensor<2x8x16xf32>) -> tensor<12x32xf32>
 // CHECK-NEXT: return %[[C]]
-func.func @f32(%a: tensor<4x8xf32>, %b: tensor<8x32xf32>) -> tensor<4x32xf32> {
-  %0 = graph.matmul %a, %b : (tensor<4x8xf32>, tensor<8x32xf32>) -> tensor<4x32xf32>
-  return %0 : tensor<4x32xf32>
+func.func @f32(%a: tensor<12x8xf32>, %b: tensor<8x32xf32>) -> tensor<12x32xf32> {
+  %0 = graph.matmul %a, %b : (tensor<12x8xf32>, tensor<8x32xf32>) -> tensor<12x32xf32>
+  return %0 : tensor<12x32xf32>
 }
 
 // The last panel is padded: 20 columns take two of 16.
 // CHECK-LABEL: func.func @batched
 // CHECK: kernel.pack %{{.+}} : tensor<3x8x20xf32> -> tensor<3x2x8x16xf32>
-func.func @batched(%a: tensor<3x4x8xf32>, %b: tensor<3x8x20xf32>) -> tensor<3x4x20xf32> {
-  %0 = graph.matmul %a, %b : (tensor<3x4x8xf32>, tensor<3x8x20xf32>) -> tensor<3x4x20xf32>
-  return %0 : tensor<3x4x20xf32>
+func.func @batched(%a: tensor<3x12x8xf32>, %b: tensor<3x8x20xf32>) -> tensor<3x12x20xf32> {
+  %0 = graph.matmul %a, %b : (tensor<3x12x8xf32>, tensor<3x8x20xf32>) -> tensor<3x12x20xf32>
+  return %0 : tensor<3x12x20xf32>
 }
 
 // CHECK-LABEL: func.func @half
-// CHECK-DAG: graph.cast %{{.+}} : (tensor<4x8xbf16>) -> tensor<4x8xf32>
+// CHECK-DAG: graph.cast %{{.+}} : (tensor<12x8xbf16>) -> tensor<12x8xf32>
 // CHECK-DAG: graph.cast %{{.+}} : (tensor<8x32xbf16>) -> tensor<8x32xf32>
-// CHECK: %[[C:.+]] = kernel.gemm {{.*}} -> tensor<4x32xf32>
-// CHECK: graph.cast %[[C]] : (tensor<4x32xf32>) -> tensor<4x32xbf16>
-func.func @half(%a: tensor<4x8xbf16>, %b: tensor<8x32xbf16>) -> tensor<4x32xbf16> {
-  %0 = graph.matmul %a, %b : (tensor<4x8xbf16>, tensor<8x32xbf16>) -> tensor<4x32xbf16>
-  return %0 : tensor<4x32xbf16>
+// CHECK: %[[C:.+]] = kernel.gemm {{.*}} -> tensor<12x32xf32>
+// CHECK: graph.cast %[[C]] : (tensor<12x32xf32>) -> tensor<12x32xbf16>
+func.func @half(%a: tensor<12x8xbf16>, %b: tensor<8x32xbf16>) -> tensor<12x32xbf16> {
+  %0 = graph.matmul %a, %b : (tensor<12x8xbf16>, tensor<8x32xbf16>) -> tensor<12x32xbf16>
+  return %0 : tensor<12x32xbf16>
 }
 
 // Integers, f64, few columns and short sums are left to the generic form.
@@ -48,4 +48,15 @@ func.func @others(%i: tensor<16x16xi32>, %d: tensor<16x16xf64>, %a: tensor<16x16
 func.func @convolution(%x: tensor<1x3x6x6xf16>, %w: tensor<8x3x3x3xf16>) -> tensor<1x8x4x4xf16> {
   %0 = graph.conv %x, %w {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (0, 0)>, group = 1 : i64} : (tensor<1x3x6x6xf16>, tensor<8x3x3x3xf16>) -> tensor<1x8x4x4xf16>
   return %0 : tensor<1x8x4x4xf16>
+}
+
+// A few rows times a matrix that each run computes stay; times one that is known they do not.
+// CHECK-LABEL: func.func @few_rows
+// CHECK: graph.matmul
+// CHECK: kernel.gemm
+func.func @few_rows(%a: tensor<8x16xf32>, %b: tensor<16x32xf32>) -> (tensor<8x32xf32>, tensor<8x32xf32>) {
+  %w = graph.constant dense<1.0> : tensor<16x32xf32> : tensor<16x32xf32>
+  %0 = graph.matmul %a, %b : (tensor<8x16xf32>, tensor<16x32xf32>) -> tensor<8x32xf32>
+  %1 = graph.matmul %a, %w : (tensor<8x16xf32>, tensor<16x32xf32>) -> tensor<8x32xf32>
+  return %0, %1 : tensor<8x32xf32>, tensor<8x32xf32>
 }
