@@ -3,6 +3,7 @@
 // In one dim, with stride s, kernel K and low padding p, result o + p = q s + r takes x[q - t] w[r + s t] for t in [0, T), T = ceil(K / s): for each
 // phase r a convolution with T taps. All phases become output channels of one convolution with filter
 //   w'[(o, r), c, u] = w[c, o, r + s (T - 1 - u)], 0 where that is behind w
+// the same in each group of channels, and with w's dilation where s is 1,
 // over positions q from floor(p / s) on; the phases are interleaved by a transpose, and what stands before p is cut off.
 #include "dialects/Graph/Transforms/Match.h"
 #include "dialects/Graph/Transforms/Passes.h"
@@ -35,24 +36,25 @@ struct Expansion {
   AffineExpr skipped(size_t d) { return pad(d).floorDiv(stride(d)); }
   AffineExpr positions(size_t d) { return (out[2 + d] + pad(d)).ceilDiv(stride(d)) - skipped(d); }
 
-  /// Filter [C, O, K...] -> [O * phases, C, T...].
+  /// Filter [C, O / groups, K...] -> [O * phases, C / groups, T...].
   Value makeFilter() {
     Value w = op.getFilter();
-    Dims padded{filter[0], filter[1]}, split(padded), swapped{filter[1]}, flat{filter[1], filter[0]};
-    SmallVector<int64_t> perm{1}, tapDims;
+    AffineExpr groups = number(op.getGroup()), channels = filter[0].floorDiv(op.getGroup());
+    Dims padded{filter[0], filter[1]}, split{groups, channels, filter[1]}, swapped{groups, filter[1]}, flat{groups * filter[1], channels};
+    SmallVector<int64_t> perm{0, 2}, tapDims;
     int64_t phases = 1;
     for (size_t d = 0; d < spatial; ++d) {
       padded.push_back(number(taps(d) * stride(d)));
       split.append({number(taps(d)), number(stride(d))});
-      perm.push_back(static_cast<int64_t>(3 + 2 * d));
-      tapDims.push_back(static_cast<int64_t>(2 + 2 * d));
+      perm.push_back(static_cast<int64_t>(4 + 2 * d));
+      tapDims.push_back(static_cast<int64_t>(3 + 2 * d));
       swapped.push_back(number(stride(d)));
       flat.push_back(number(taps(d)));
       phases *= stride(d);
     }
-    perm.push_back(0);
+    perm.push_back(1);
     perm.append(tapDims);
-    swapped.push_back(filter[0]);
+    swapped.push_back(channels);
     swapped.append(flat.begin() + 2, flat.end());
     flat[0] = flat[0] * phases;
     Value zero = makeScalar(rewriter, loc, RankedTensorType::get({}, element), 0);
@@ -64,8 +66,8 @@ struct Expansion {
     Dims starts(swapped.size(), number(0));
     SmallVector<int64_t> steps(swapped.size(), 1);
     for (size_t d = 0; d < spatial; ++d) {
-      starts[2 + spatial + d] = number(taps(d) - 1);
-      steps[2 + spatial + d] = -1;
+      starts[3 + spatial + d] = number(taps(d) - 1);
+      steps[3 + spatial + d] = -1;
     }
     w = SliceOp::create(rewriter, loc, makeTensor(swapped, element), w, exprs(starts), rewriter.getDenseI64ArrayAttr(steps));
     return ReshapeOp::create(rewriter, loc, makeTensor(flat, element), w);
@@ -75,11 +77,10 @@ struct Expansion {
     Dims dims{out[0], getDims(w)[0]}, pads;
     for (size_t d = 0; d < spatial; ++d) {
       dims.push_back(positions(d));
-      pads.push_back(number(taps(d) - 1) - skipped(d));
+      pads.push_back(number((taps(d) - 1) * op.getDilations()[d]) - skipped(d));
     }
     SmallVector<int64_t> ones(spatial, 1);
-    return ConvOp::create(rewriter, loc, makeTensor(dims, element), op.getX(), w, rewriter.getDenseI64ArrayAttr(ones), exprs(pads),
-                          rewriter.getDenseI64ArrayAttr(ones), rewriter.getI64IntegerAttr(1));
+    return ConvOp::create(rewriter, loc, makeTensor(dims, element), op.getX(), w, rewriter.getDenseI64ArrayAttr(ones), exprs(pads), op.getDilationsAttr(), op.getGroupAttr());
   }
 
   /// [N, O * phases, Q...] -> [N, O, Q * stride...], and the part that the operation gives.
@@ -109,10 +110,10 @@ struct ExpandTransposed : OpRewritePattern<ConvTransposeOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ConvTransposeOp op, PatternRewriter &rewriter) const override {
     auto filter = cast<RankedTensorType>(op.getFilter().getType());
-    if (op.getGroup() != 1 || !filter.hasStaticShape() || filter.getNumElements() == 0 || !isa<FloatType>(filter.getElementType()))
-      return rewriter.notifyMatchFailure(op, "grouped, or a filter of unknown or no extent");
-    if (llvm::any_of(op.getDilations(), [](int64_t dilation) { return dilation != 1; }))
-      return rewriter.notifyMatchFailure(op, "a dilated filter");
+    if (!filter.hasStaticShape() || filter.getNumElements() == 0 || !isa<FloatType>(filter.getElementType()))
+      return rewriter.notifyMatchFailure(op, "a filter of unknown or no extent");
+    if (llvm::any_of(llvm::zip(op.getDilations(), op.getStrides()), [](auto dim) { return std::get<0>(dim) != 1 && std::get<1>(dim) != 1; }))
+      return rewriter.notifyMatchFailure(op, "a filter that is dilated along a stride");
     Expansion expansion{op, rewriter};
     rewriter.replaceOp(op, expansion.interleave(expansion.makeConv(expansion.makeFilter())));
     return success();

@@ -203,7 +203,7 @@ def GraphExpandConvTranspose : Pass<"graph-expand-conv-transpose", "::mlir::func
   let description = [{
     With stride s a result position takes every s-th tap only, by its remainder modulo s. Each remainder (phase) is a convolution with ceil(K / s) taps;
     all become output channels of one convolution, whose result is interleaved by a transpose and cut to the result's extents. The filter is
-    rearranged by constant operations, at compile time. Must hold: one group, no dilation, a filter of known extents; others stay.
+    rearranged by constant operations, at compile time. Must hold: no dilation along a stride, a filter of known extents; others stay.
 
     ```mlir
     %1 = graph.conv_transpose %x, %w {strides = array<i64: 2, 2>, ...} : (tensor<1x3x4x4xf32>, tensor<3x8x2x2xf32>) -> tensor<1x8x8x8xf32>
