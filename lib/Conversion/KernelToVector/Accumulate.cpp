@@ -32,7 +32,7 @@ Value getIdentity(UnitEmitter &e, ReduceKind kind, Type storage) {
 
 static Value extreme(UnitEmitter &e, Type storage, Value a, Value c, bool largest) {
   // As intrinsics, which the vectoriser knows as reductions.
-  if (isa<FloatType>(a.getType()))
+  if (isa<FloatType>(getElementTypeOrSelf(a)))
     return largest ? Value(LLVM::MaximumOp::create(e.b, a, c)) : Value(LLVM::MinimumOp::create(e.b, a, c));
   if (storage.isUnsignedInteger() || storage.isInteger(1))
     return largest ? Value(arith::MaxUIOp::create(e.b, a, c)) : Value(arith::MinUIOp::create(e.b, a, c));
@@ -40,7 +40,7 @@ static Value extreme(UnitEmitter &e, Type storage, Value a, Value c, bool larges
 }
 
 Value accumulate(UnitEmitter &e, ReduceKind kind, Type storage, Value sum, Value x) {
-  bool isFloat = isa<FloatType>(x.getType());
+  bool isFloat = isa<FloatType>(getElementTypeOrSelf(x));
   if (kind == ReduceKind::max || kind == ReduceKind::min)
     return extreme(e, storage, sum, x, kind == ReduceKind::max);
   arith::FastMathFlagsAttr flags = sumFlags(e);

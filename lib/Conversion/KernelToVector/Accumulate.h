@@ -8,7 +8,7 @@ namespace onager {
 
 /// The value of a reduction over nothing, in the compute type of `storage`.
 mlir::Value getIdentity(UnitEmitter &e, graph::ReduceKind kind, mlir::Type storage);
-/// One step of a reduction. Float sums may be reassociated by the vectoriser unless exact.
+/// One step of a reduction, of scalars or, lane by lane, vectors. Float sums may be reassociated by the vectoriser unless exact.
 mlir::Value accumulate(UnitEmitter &e, graph::ReduceKind kind, mlir::Type storage, mlir::Value sum, mlir::Value x);
 /// The larger of two floats; NaN gives way. Cheaper than a step of `max`, for what NaN reaches in another way.
 mlir::Value largerNumber(UnitEmitter &e, mlir::Value a, mlir::Value c);

@@ -1,6 +1,7 @@
 // How the work of each kind of unit is counted and shared. Test: kernel-annotate-work.mlir
 #include "lib/Conversion/KernelToVector/Columns.h"
 #include "lib/Conversion/KernelToVector/Passes.h"
+#include "lib/Conversion/KernelToVector/ReduceRows.h"
 #include "lib/Conversion/KernelToVector/UnitEmitter.h"
 #include <limits>
 
@@ -33,7 +34,7 @@ WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options) {
   case Hero::normalize:
     return options.exact ? getMapWork(unit, options.exact) : reducesColumns(unit) ? getColumnWork(unit) : getRowWork(unit);
   case Hero::reduce:
-    return !options.exact && reducesColumns(unit) ? getColumnWork(unit) : getMapWork(unit, options.exact);
+    return options.exact ? getMapWork(unit, true) : reducesColumns(unit) ? getColumnWork(unit) : reducesRows(unit) ? getReduceRowsWork(unit) : getMapWork(unit, false);
   case Hero::gemm:
     return getGemmWork(unit, options);
   case Hero::matmul:

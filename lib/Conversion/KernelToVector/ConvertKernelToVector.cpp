@@ -2,6 +2,7 @@
 #include "lib/Conversion/KernelToVector/Columns.h"
 #include "lib/Conversion/KernelToVector/DriverEmitter.h"
 #include "lib/Conversion/KernelToVector/Passes.h"
+#include "lib/Conversion/KernelToVector/ReduceRows.h"
 #include "lib/Conversion/KernelToVector/UnitEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -34,7 +35,7 @@ static void emitBody(UnitEmitter &e) {
   case Hero::normalize:
     return e.options.exact ? emitMap(e) : reducesColumns(e.unit) ? emitColumns(e) : emitRows(e);
   case Hero::reduce:
-    return !e.options.exact && reducesColumns(e.unit) ? emitColumns(e) : emitMap(e);
+    return e.options.exact ? emitMap(e) : reducesColumns(e.unit) ? emitColumns(e) : reducesRows(e.unit) ? emitReduceRows(e) : emitMap(e);
   case Hero::gemm:
     return emitGemm(e);
   case Hero::matmul:

@@ -4,6 +4,7 @@
 //   for k by 16     x[r] = lhs[r, k...]     y[c] = rhs[c, k...]     sums[r][c] += x[r] * y[c]     what is left of a row under a mask
 //   result[r, c] = the lanes of sums[r][c] put together by halves: the same for each pair, whatever tile it is in
 #include "lib/Conversion/KernelToVector/Plane.h"
+#include "lib/Conversion/KernelToVector/RowVectors.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -80,14 +81,6 @@ struct DotRowsEmitter {
     return next;
   }
 
-  Value sumOf(Value x) {
-    for (int64_t half = kLanes / 2; half > 0; half /= 2) {
-      auto take = [&](int64_t first) { return vector::ShuffleOp::create(e.b, x, x, llvm::to_vector(llvm::seq(first, first + half))); };
-      x = arith::AddFOp::create(e.b, take(0), take(half));
-    }
-    return vector::ExtractOp::create(e.b, x, ArrayRef<int64_t>{0});
-  }
-
   void emitTile(ArrayRef<Value> batch, Value lhs, Value rhs, Value column, int64_t columns) {
     SmallVector<Value> left, right;
     for (int64_t r = 0; r < s.rows; ++r)
@@ -102,7 +95,7 @@ struct DotRowsEmitter {
     for (auto [number, sum] : llvm::enumerate(sums)) {
       Index index(batch);
       index.append({e.i64(static_cast<int64_t>(number) / columns), e.add(column, e.i64(static_cast<int64_t>(number) % columns))});
-      Value total = sumOf(sum);
+      Value total = RowVectors::across(e, sum, [&](Value a, Value c) { return arith::AddFOp::create(e.b, a, c); });
       e.overrideElement(s.op.getResult(), [total](ArrayRef<Value>) { return total; });
       storeResults(e, index, e.linearize(index, graph::getDims(s.op.getResult())));
       e.clearOverrides();
