@@ -118,3 +118,24 @@ def test_reductions_along_columns(op, shape, fixed):
     # The variance is a difference of squares there, of which little is left where values are near.
     tolerance = 1e-4 if "Variance" in op else 1e-5
     np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("target", ["native", "x86-64-v2"])
+def test_remainders(target, tmp_path):
+    """Every bit of the remainder of floats: near and far quotients, whole ones, infinities, zeros and what is no number."""
+    import onager
+
+    model = parser.parse_model('<ir_version: 10, opset_import: ["" : 20]> g (float[N] a, float[N] b) => (float[N] y) { y = Mod<fmod = 1>(a, b) }')
+    session = onager.InferenceSession(onager.compile(model.SerializeToString(), tmp_path / "model.so", target=target))
+    random = np.random.default_rng(get_seed())
+    a, b = (random.integers(0, 2**32, 100_003, dtype=np.uint32).view(np.float32) for _ in range(2))
+    near = (random.standard_normal(a.size) * 10.0 ** random.integers(-3, 9, a.size)).astype(np.float32)
+    small = (random.standard_normal(a.size) * 10.0 ** random.integers(-3, 3, a.size)).astype(np.float32)
+    special = np.array([0, -0.0, np.inf, -np.inf, np.nan, 1e-45, -3e38, 5], np.float32)
+    pairs = [(a, b), (near, small), (np.round(near) * small, small), (np.repeat(special, special.size), np.tile(special, special.size))]
+    for x, y in pairs:
+        with np.errstate(all="ignore"):
+            wanted = np.fmod(x, y)
+        got = session.run(None, {"a": x, "b": y})[0]
+        same = (got.view(np.uint32) == wanted.view(np.uint32)) | (np.isnan(got) & np.isnan(wanted))
+        assert same.all(), (x[~same][:3], y[~same][:3], got[~same][:3], wanted[~same][:3])

@@ -42,6 +42,10 @@ std::string getNodeName(mlir::Operation *op) {
   return name.empty() ? op->getName().stripDialect().str() : name;
 }
 
+bool movesElements(mlir::Operation *op) {
+  return mlir::isa<ReshapeOp, TransposeOp, SliceOp, BroadcastOp, TileOp, PadOp, ConcatOp, GatherOp, GatherElementsOp, GatherNDOp, SelectOp>(op);
+}
+
 mlir::Value lookThroughViews(mlir::Value value) {
   while (auto view = value.getDefiningOp<ReshapeOp>())
     value = view.getX();

@@ -38,6 +38,8 @@ namespace onager::graph {
 
 /// Returns the value whose buffer `value` looks at: what stands before reshapes.
 mlir::Value lookThroughViews(mlir::Value value);
+/// True for operations whose result holds elements of their operands as they are, and nothing else.
+bool movesElements(mlir::Operation *op);
 /// Returns the name of the node that an operation was imported from, the first where there are several; the operation's own where there is none.
 std::string getNodeName(mlir::Operation *op);
 

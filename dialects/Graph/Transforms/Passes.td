@@ -401,10 +401,10 @@ def GraphRaiseInt8 : Pass<"graph-raise-int8", "::mlir::func::FuncOp"> {
 def GraphWidenFloats : Pass<"graph-widen-floats", "::mlir::func::FuncOp"> {
   let summary = "Computes f16 and bf16 in f32 from end to end";
   let description = [{
-    Operations that compute or move f16 or bf16 elements work on f32 instead; casts stand where narrow values enter (inputs, constants) and
+    Operations that compute f16 or bf16 elements, or move them in between, work on f32 instead; casts stand where narrow values enter (inputs, constants) and
     where they are needed (results, control flow, library kernels). Constants are cast at compile time. Rationale: arithmetic is in f32 on
     this machine anyway, and without the casts in between neighbours fuse and heroes read their operands directly. Casts, recurrent cells, calls and
-    operations without narrow results stay as they are. With `bf16` the left operand of a product with constant weights of bf16 is still rounded to
+    operations without narrow results stay as they are, and so do those that only move elements which nothing computes or computes with. With `bf16` the left operand of a product with constant weights of bf16 is still rounded to
     bf16, if it is not already: processors multiply such numbers (see convert-contraction-to-bf16).
 
     ```mlir

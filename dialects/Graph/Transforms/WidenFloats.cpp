@@ -22,6 +22,24 @@ static bool isWidenable(Operation &op) {
   return llvm::any_of(op.getResults(), [](Value result) { return isNarrow(result); });
 }
 
+/// Operations of a block that move narrow elements, of which none is computed or computed with: they stay as they are.
+static llvm::SmallPtrSet<Operation *, 16> getMovements(Block &block) {
+  llvm::SmallPtrSet<Operation *, 16> staying;
+  for (Operation &op : block)
+    if (isWidenable(op) && movesElements(&op))
+      staying.insert(&op);
+  auto isWidened = [&](Operation *op) { return op && isWidenable(*op) && !staying.contains(op); };
+  for (bool changes = true; changes;) {
+    changes = false;
+    for (Operation &op : block) {
+      bool meets = llvm::any_of(op.getOperands(), [&](Value operand) { return isNarrow(operand) && isWidened(operand.getDefiningOp()); }) ||
+                   llvm::any_of(op.getUsers(), isWidened);
+      changes |= meets && staying.erase(&op);
+    }
+  }
+  return staying;
+}
+
 /// The type with elements of f32.
 static RankedTensorType widen(Type type) { return makeTensor(getDims(type), Float32Type::get(type.getContext())); }
 
@@ -36,8 +54,9 @@ struct WidenFloats : impl::GraphWidenFloatsBase<WidenFloats> {
   void widenBlock(Block &block) {
     IRMapping wide;
     SmallVector<Operation *> replaced;
+    llvm::SmallPtrSet<Operation *, 16> staying = getMovements(block);
     for (Operation &op : llvm::make_early_inc_range(block)) {
-      if (!isWidenable(op))
+      if (!isWidenable(op) || staying.contains(&op))
         continue;
       OpBuilder builder(&op);
       IRMapping operands;

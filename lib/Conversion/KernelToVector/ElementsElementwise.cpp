@@ -139,10 +139,27 @@ Value emitIntegerMod(UnitEmitter &e, Value a, Value c, Operation *op) {
   }
   return arith::SelectOp::create(e.b, isZero, zero, rest);
 }
+/// The remainder of f32, with the sign of a. Quotients below 2^29 are whole numbers times 24 bits in f64, so that nothing is rounded but the quotient: by one at most.
+Value emitRemainder(UnitEmitter &e, Value a, Value c) {
+  if (!a.getType().isF32() || e.options.exact)
+    return e.math2("fmod", a, c);
+  Type f64 = e.b.getF64Type();
+  auto is = [&](arith::CmpFPredicate predicate, Value x, Value y) { return arith::CmpFOp::create(e.b, predicate, x, y); };
+  Value x = math::AbsFOp::create(e.b, arith::ExtFOp::create(e.b, f64, a).getResult()), y = math::AbsFOp::create(e.b, arith::ExtFOp::create(e.b, f64, c).getResult());
+  Value isNear = is(arith::CmpFPredicate::OLT, x, arith::MulFOp::create(e.b, y, e.constant(f64, 0x1p29)));
+  Value isFinite = is(arith::CmpFPredicate::OLT, y, e.constant(f64, std::numeric_limits<double>::infinity()));
+  return e.select(arith::AndIOp::create(e.b, isNear, isFinite), a.getType(), [&] {
+    Value quotient = math::TruncOp::create(e.b, arith::DivFOp::create(e.b, x, y).getResult());
+    Value rest = arith::SubFOp::create(e.b, x, arith::MulFOp::create(e.b, quotient, y).getResult());
+    rest = arith::SelectOp::create(e.b, is(arith::CmpFPredicate::OLT, rest, e.constant(f64, 0)), arith::AddFOp::create(e.b, rest, y), rest);
+    rest = arith::SelectOp::create(e.b, is(arith::CmpFPredicate::OGE, rest, y), arith::SubFOp::create(e.b, rest, y), rest);
+    return math::CopySignOp::create(e.b, arith::TruncFOp::create(e.b, a.getType(), rest), a).getResult();
+  }, [&] { return e.math2("fmod", a, c); });
+}
 Value emitMod(UnitEmitter &e, Value a, Value c, Operation *op) {
   if (!isFloat(a))
     return emitIntegerMod(e, a, c, op);
-  Value rest = e.math2("fmod", a, c);
+  Value rest = emitRemainder(e, a, c);
   if (cast<graph::ModOp>(op).getFmod())
     return rest;
   Value zero = e.constant(a.getType(), 0);

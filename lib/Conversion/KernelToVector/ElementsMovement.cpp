@@ -4,6 +4,7 @@
 #include "lib/Conversion/KernelToVector/UnitEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include <cmath>
+#include <cstring>
 
 using namespace mlir;
 
@@ -90,6 +91,11 @@ Value emitConstant(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value>) {
   Type element = storageOf(constant.getResult()), compute = e.computeType(element);
   if (isa<FloatType>(compute))
     return arith::ConstantOp::create(e.b, e.b.getFloatAttr(compute, graph::readNumber(element, bytes, 0)));
+  if (isa<FloatType>(element)) {
+    uint64_t bits = 0;
+    std::memcpy(&bits, bytes.data(), graph::getElementBytes(element));
+    return arith::ConstantOp::create(e.b, e.b.getIntegerAttr(compute, static_cast<int64_t>(bits)));
+  }
   return arith::ConstantOp::create(e.b, e.b.getIntegerAttr(compute, graph::readInteger(element, bytes, 0)));
 }
 

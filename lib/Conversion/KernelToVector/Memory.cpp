@@ -41,14 +41,13 @@ Value UnitEmitter::address(Type storage, Value base, Value linear) {
 }
 
 Value UnitEmitter::load(Type storage, Value base, Value linear, bool invariant) {
-  auto memory = memoryType(storage);
+  Type compute = computeType(storage), memory = isa<FloatType>(storage) && isa<IntegerType>(compute) ? compute : memoryType(storage);
   auto load = LLVM::LoadOp::create(b, memory, address(storage, base, linear), graph::getElementBytes(storage));
   if (invariant)
     load.setInvariant(true);
   if (accessGroup)
     load.setAccessGroupsAttr(b.getArrayAttr({accessGroup}));
   Value raw = load;
-  Type compute = computeType(storage);
   if (storage.isInteger(1))
     return arith::CmpIOp::create(b, arith::CmpIPredicate::ne, raw, arith::ConstantIntOp::create(b, 0, 8));
   if (auto integer = dyn_cast<IntegerType>(storage); integer && integer.getWidth() < 8) {
@@ -71,7 +70,9 @@ Value UnitEmitter::load(Type storage, Value base, Value linear, bool invariant) 
 void UnitEmitter::store(Type storage, Value base, Value linear, Value value) {
   auto memory = memoryType(storage);
   Value raw = value;
-  if (storage.isInteger(1)) {
+  if (isa<FloatType>(storage) && isa<IntegerType>(value.getType())) {
+    raw = value;
+  } else if (storage.isInteger(1)) {
     raw = arith::ExtUIOp::create(b, memory, value);
   } else if (storage.isF16()) {
     Value narrow = value.getType().isF64() ? Value(arith::TruncFOp::create(b, b.getF32Type(), value)) : value;

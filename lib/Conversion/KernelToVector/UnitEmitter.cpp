@@ -14,8 +14,13 @@ struct ScopeGuard {
   OpBuilder::InsertionGuard point;
 };
 
+/// True where the unit's operations give elements as they got them.
+static bool movesElements(kernel::UnitOp unit) {
+  return llvm::all_of(unit.getBody().front().without_terminator(), [](Operation &op) { return isa<graph::ConstantOp>(op) || graph::movesElements(&op); });
+}
+
 UnitEmitter::UnitEmitter(kernel::UnitOp unit, func::FuncOp function, const EmitOptions &options)
-    : b(unit.getLoc(), unit.getContext()), unit(unit), function(function), options(options) {
+    : b(unit.getLoc(), unit.getContext()), unit(unit), function(function), options(options), movesBits(movesElements(unit)) {
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
   run = entry->getArgument(0);
@@ -133,6 +138,8 @@ UnitEmitter::Index UnitEmitter::extents(Value tensor) {
 
 Type UnitEmitter::computeType(Type element) const {
   MLIRContext *context = element.getContext();
+  if (movesBits && isa<FloatType>(element) && !element.isF32() && !element.isF64())
+    return IntegerType::get(context, 8 * graph::getElementBytes(element));
   if (isa<FloatType>(element))
     return options.exact || element.isF64() ? Type(Float64Type::get(context)) : Type(Float32Type::get(context));
   unsigned width = cast<IntegerType>(element).getWidth();

@@ -8,7 +8,7 @@
 //
 //   relu(add(x, b))   ->   for i { store(max(load(x, i) + load(b, i), 0)) }
 //
-// Values of element type f16, bf16 and 8- and 4-bit floats are computed in f32, f32 in f32, or all floats in f64 where `exact`
+// Values of element type f16, bf16 and 8- and 4-bit floats are moved as bits, where nothing else happens to them, and computed in f32, f32 in f32, or all floats in f64 where `exact`
 // is set (-O0); integers in their own width, signless; bool in i1. Indices and extents are i64.
 // The LLVM loop vectoriser makes vector code of the innermost loops: they carry no aliasing stores (parallel access groups).
 #ifndef ONAGER_CONVERSION_KERNELTOVECTOR_UNITEMITTER_H
@@ -156,6 +156,7 @@ private:
   mlir::Attribute accessGroup;         ///< of the innermost parallel loop
   mlir::Value symbols;
   mlir::Value status; ///< i32 on the stack: 0 or the number of the message, from 1
+  bool movesBits; ///< floats that are not f32 or f64 are integers of their size here
   int32_t numberMessage(llvm::StringRef message);
   void emitRefusals();
   llvm::SmallVector<std::tuple<mlir::AffineExpr, mlir::AffineExpr, int32_t>> refusals; ///< as refuseIfEmpty gets them, with the numbers of messages

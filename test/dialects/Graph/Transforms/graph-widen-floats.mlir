@@ -62,3 +62,17 @@ func.func @rounded_already(%x: tensor<8x16xbf16>) -> tensor<8x16xbf16> {
   %0 = graph.matmul %x, %w : (tensor<8x16xbf16>, tensor<16x16xbf16>) -> tensor<8x16xbf16>
   return %0 : tensor<8x16xbf16>
 }
+
+// What only moves elements stays narrow; between operations that compute it does not.
+// CHECK-LABEL: func.func @movements
+// CHECK: graph.concat {{.*}} -> tensor<16xf16>
+// CHECK: graph.slice {{.*}} -> tensor<4xf16>
+// CHECK: graph.reshape {{.*}} -> tensor<2x4xf32>
+// CHECK: graph.relu {{.*}} -> tensor<2x4xf32>
+func.func @movements(%x: tensor<8xf16>) -> (tensor<4xf16>, tensor<2x4xf16>) {
+  %0 = graph.concat %x, %x {axis = 0 : i64} : (tensor<8xf16>, tensor<8xf16>) -> tensor<16xf16>
+  %1 = graph.slice %0 {starts = affine_map<() -> (2)>, steps = array<i64: 1>} : (tensor<16xf16>) -> tensor<4xf16>
+  %2 = graph.reshape %x : (tensor<8xf16>) -> tensor<2x4xf16>
+  %3 = graph.relu %2 : (tensor<2x4xf16>) -> tensor<2x4xf16>
+  return %1, %3 : tensor<4xf16>, tensor<2x4xf16>
+}
