@@ -112,6 +112,21 @@ def test_pads(dtype, mode, random, tmp_path):
             np.testing.assert_array_equal(session.run(None, feeds)[0], wanted)
 
 
+@pytest.mark.parametrize("count", [2, 3, 4, 5])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int8, np.int64])
+def test_neighbours_apart(dtype, count, random, tmp_path):
+    """Transpositions that put a few neighbours into another dim, alone and between operations; what follows spreads over dims."""
+    for perm in [(0, 3, 1, 2), (3, 0, 1, 2), (1, 3, 0, 2), (0, 1, 3, 2)]:
+        nodes = [helper.make_node("Constant", [], ["s"], value_ints=[0, 0, 0, count]), helper.make_node("Reshape", ["z", "s"], ["x"]),
+                 helper.make_node("Transpose", ["x"], ["y"], perm=perm), helper.make_node("Where", ["c", "y", "y"], ["w"])]
+        for shape in [(3, 5, 40), (1, 2, 7), (2, 0, 9)]:
+            x = _draw(random, dtype, (*shape, count))
+            feeds = {"z": x.reshape(*shape, count), "c": _draw(random, np.bool_, (1, 1, 1, x.shape[perm[-1]]))}
+            for session in _open(nodes, {name: (feed.dtype, feed.ndim) for name, feed in feeds.items()}, ["y", "w"], tmp_path):
+                for got in session.run(None, feeds):
+                    np.testing.assert_array_equal(got, x.transpose(perm))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.int64])
 @pytest.mark.parametrize("exclusive, reverse", [(0, 0), (1, 0), (0, 1), (1, 1)])
 @pytest.mark.parametrize("axis", [0, 1, 2])

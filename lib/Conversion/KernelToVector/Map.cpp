@@ -1,7 +1,8 @@
 // Units without a hero: one loop nest over the shape that all results share. Those of transposed operands are Transposed.cpp's.
 //
 // Work items: for rank 0 and 1 the elements, else the rows (all dims but the last; but the last two where the last is of a few elements, which are
-// unrolled: the vectoriser then interleaves them).
+// unrolled: the vectoriser then interleaves them). A transposition of a few neighbours to another dim is unrolled along that, which no item has then: the
+// vectoriser takes the neighbours apart.
 //
 //   for row in [begin, end)            indices of the outer dims are carried and stepped like an odometer
 //     for i in [0, extent of the last dim)    parallel: the loop vectoriser's
@@ -143,6 +144,40 @@ struct RowOfMap {
   }
 };
 
+/// The dim of the results along which a transposition puts a few neighbours apart; nothing where there is none.
+static std::optional<size_t> getDimApart(kernel::UnitOp unit, ArrayRef<AffineExpr> dims) {
+  for (auto op : unit.getBody().front().getOps<graph::TransposeOp>()) {
+    ArrayRef<int64_t> perm = op.getPerm();
+    int64_t last = static_cast<int64_t>(perm.size()) - 1;
+    if (last < 2 || perm[last] != last - 1 || graph::getDims(op.getResult()) != graph::Dims(dims))
+      continue;
+    size_t dim = llvm::find(perm, last) - perm.begin();
+    if (std::optional<int64_t> count = graph::getConstant(dims[dim]); count && *count >= 2 && *count <= 4)
+      return dim;
+  }
+  return std::nullopt;
+}
+
+/// The dims but for the last and `apart`.
+static graph::Dims getOuterApart(ArrayRef<AffineExpr> dims, size_t apart) {
+  graph::Dims outer(dims.drop_back());
+  outer.erase(outer.begin() + static_cast<std::ptrdiff_t>(apart));
+  return outer;
+}
+
+static void emitApart(UnitEmitter &e, ArrayRef<AffineExpr> dims, size_t apart) {
+  forRows(e, getOuterApart(dims, apart), e.begin, e.end, [&](ArrayRef<Value> index, Value) {
+    e.forEachParallel(e.i64(0), e.extent(dims.back()), [&](Value i) {
+      for (int64_t k = 0; k < *graph::getConstant(dims[apart]); ++k) {
+        UnitEmitter::Index position(index);
+        position.insert(position.begin() + static_cast<std::ptrdiff_t>(apart), e.i64(k));
+        position.push_back(i);
+        storeResults(e, position, e.linearize(position, dims));
+      }
+    });
+  });
+}
+
 void emitMap(UnitEmitter &e) {
   if (Value argument = e.options.exact ? Value() : getTableArgument(e.unit))
     return emitByteTable(e, argument);
@@ -151,6 +186,8 @@ void emitMap(UnitEmitter &e) {
   graph::Dims dims = graph::getDims(e.unit.getBody().front().getTerminator()->getOperand(0));
   if (int64_t count = e.options.exact ? 0 : getUnrolled(dims))
     return emitUnrolled(e, dims, count);
+  if (std::optional<size_t> apart = e.options.exact ? std::nullopt : getDimApart(e.unit, dims))
+    return emitApart(e, dims, *apart);
   if (dims.empty())
     return e.forEachParallel(e.begin, e.end, [&](Value i) { storeResults(e, {}, i); });
   LastDim dim(e.unit, dims.back());
@@ -176,6 +213,8 @@ WorkInfo getMapWork(kernel::UnitOp unit, bool exact) {
   AffineExpr elements = graph::getNumElements(context, dims);
   size_t inner = !exact && getUnrolled(dims) ? 2 : 1;
   AffineExpr items = dims.size() <= 1 ? elements : graph::getNumElements(context, ArrayRef(dims).drop_back(inner));
+  if (std::optional<size_t> apart = exact || inner == 2 ? std::nullopt : getDimApart(unit, dims))
+    items = graph::getNumElements(context, getOuterApart(dims, *apart));
   if (std::optional<AffineExpr> squares = exact ? std::nullopt : getTransposedItems(unit))
     items = *squares;
   int64_t ops = std::distance(unit.getBody().front().begin(), unit.getBody().front().end());
