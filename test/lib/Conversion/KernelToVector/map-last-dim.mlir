@@ -29,6 +29,7 @@
 // EXACT-COUNT-2: scf.for
 // EXACT: arith.cmpi
 // EXACT-NOT: scf.for
+// EXACT-LABEL: func.func @apart
 func.func @main(%x: tensor<5x20xf32> {graph.name = "x"}, %z: tensor<5x6xf32> {graph.name = "z"}, %v: tensor<5x3x20x2xf32> {graph.name = "v"})
     -> (tensor<5x60xf32> {graph.name = "y"}, tensor<5x12xf32> {graph.name = "w"}, tensor<5x30xf32> {graph.name = "p"}, tensor<2x5x3x20xf32> {graph.name = "q"}) attributes {graph.symbols = []} {
   %0 = kernel.launch @wide(%x) : (tensor<5x20xf32>) -> tensor<5x60xf32>
