@@ -20,6 +20,9 @@ SIZES = {
     "sequence": ((2, 3, 13), (29,)),
     "line": ((11,), (37,)),
     "matrix": ((6, 8), (13, 33)),
+    "two_vectors": ((2, 3, 9, 20), (18, 47)),
+    "over_two_vectors": ((1, 2, 5, 33), (9, 66)),
+    "small_down": ((2, 3, 14, 14), (7, 5)),
 }
 MODES = ["half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners", "half_pixel_symmetric"]
 

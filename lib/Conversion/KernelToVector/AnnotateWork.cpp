@@ -74,7 +74,7 @@ WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options) {
   case Hero::pool:
     return options.exact ? getMapWork(unit, options.exact) : getPoolWork(unit, options);
   case Hero::resize:
-    return options.exact ? getMapWork(unit, options.exact) : getResizeRowsWork(unit);
+    return options.exact ? getMapWork(unit, options.exact) : getResizeRowsWork(unit, options);
   default:
     return getMapWork(unit, options.exact);
   }

@@ -252,7 +252,7 @@ WorkInfo getSparseConvWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getDepthwiseWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getPointwiseDepthwiseWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getPoolWork(kernel::UnitOp unit, const EmitOptions &options);
-WorkInfo getResizeRowsWork(kernel::UnitOp unit);
+WorkInfo getResizeRowsWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getInt8ConvWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getInt8DepthwiseWork(kernel::UnitOp unit, const EmitOptions &options);
 WorkInfo getInt8GemmWork(kernel::UnitOp unit, const EmitOptions &options);
