@@ -39,3 +39,23 @@ def test_against_reference(size, symbolic, tmp_path):
     x.reshape(-1)[::101] = np.nan
     wanted = onager.InferenceSession(onager.compile(model, tmp_path / "reference.so", opt_level=0)).run(None, {"x": x})[0]
     np.testing.assert_array_equal(run_with_threads(onager.compile(model, tmp_path / "model.so"), x, (1, 2, 5)), wanted)
+
+
+@pytest.mark.parametrize("symbolic", [False, True])
+@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize("window, strides, dilations, pads", [((2, 2), (2, 2), (1, 1), (0, 0, 0, 0)), ((3, 5), (1, 2), (1, 1), (1, 2, 1, 0)), ((3, 3), (2, 1), (2, 3), (2, 1, 0, 2)), ((5, 1), (1, 1), (1, 1), (4, 0, 4, 0))])
+def test_places(window, strides, dilations, pads, order, symbolic):
+    """The place of the first largest element of each window."""
+    import onager
+
+    x = np.random.default_rng(6).integers(0, 5, (2, 3, 11, 13)).astype(np.float32)
+    dims = "N, C, H, W" if symbolic else "2, 3, 11, 13"
+    attributes = ", ".join(f"{name} = {list(value)}" for name, value in dict(kernel_shape=window, strides=strides, dilations=dilations, pads=pads).items())
+    model = parser.parse_model(f'<ir_version: 10, opset_import: ["" : 20]> g (float[{dims}] x) => (float y, int64 at) {{ y, at = MaxPool<{attributes}, storage_order = {order}>(x) }}').SerializeToString()
+    y, at = onager.InferenceSession(model, threads=2).run(None, {"x": x})
+    for n, c, i, j in np.ndindex(y.shape):
+        rows, columns = ([start + k * dilation for k in range(extent)] for start, dilation, extent in zip((i * strides[0] - pads[0], j * strides[1] - pads[1]), dilations, window))
+        inside = [(row, column) for row in rows for column in columns if 0 <= row < 11 and 0 <= column < 13]
+        best = max(inside, key=lambda place: x[n, c][place])
+        flat = best[0] * 13 + best[1] if order == 0 else best[1] * 11 + best[0]
+        assert (y[n, c, i, j], at[n, c, i, j]) == (x[n, c][best], (n * 3 + c) * 143 + flat)

@@ -97,19 +97,45 @@ Term sumOut(Emitter &e, Term term, const std::string &keep) {
   return {axes.empty() ? term.value : e.reduce(ReduceKind::sum, term.value, axes, false), left};
 }
 
-/// A label that occurs twice selects the diagonal: elements off it are masked, then summed away.
+/// The diagonal of dims `first` and `second`, of which the first stays. Of a known extent n every (n + 1)-th element of the two as one dim; else the elements
+/// off it are masked, then summed away.
+Value takeDiagonal(Emitter &e, Value x, size_t first, size_t second) {
+  Dims dims = Emitter::dimsOf(x), left;
+  if (std::optional<int64_t> extent = getConstant(dims[first]); extent && isConstant(dims[second], *extent)) {
+    Ints perm, back;
+    for (size_t k = 0; k < dims.size(); ++k)
+      if (k != first && k != second) {
+        perm.push_back(static_cast<int64_t>(k));
+        left.push_back(dims[k]);
+      }
+    perm.append({static_cast<int64_t>(first), static_cast<int64_t>(second)});
+    left.push_back(e.number(*extent * *extent));
+    Value flat = e.reshape(e.transpose(x, perm), left);
+    left.back() = dims[first];
+    Ints steps(left.size(), 1);
+    steps.back() = *extent + 1;
+    Value diagonal = e.slice(flat, Exprs(left.size(), e.number(0)), steps, left);
+    for (size_t k = 0; k + 1 < left.size(); ++k)
+      back.push_back(static_cast<int64_t>(k));
+    back.insert(back.begin() + static_cast<std::ptrdiff_t>(first), static_cast<int64_t>(left.size()) - 1);
+    return e.transpose(diagonal, back);
+  }
+  Dims rows(dims.size(), e.number(1)), columns(rows);
+  rows[first] = dims[first];
+  columns[second] = dims[second];
+  e.unify(dims[first], dims[second], "dims of a repeated label");
+  Value isOn = e.compare<EqualOp>(e.iota(rows, first, e.i64()), e.iota(columns, second, e.i64()));
+  Value masked = e.select(isOn, x, e.scalar(0, Emitter::elementOf(x)));
+  return e.reduce(ReduceKind::sum, masked, {static_cast<int64_t>(second)}, false);
+}
+
+/// A label that occurs twice selects the diagonal.
 Term takeDiagonals(Emitter &e, Term term) {
   for (size_t k = 0; term.value && k < term.labels.size(); ++k) {
     size_t first = term.labels.find(term.labels[k]);
     if (first == k)
       continue;
-    Dims dims = Emitter::dimsOf(term.value), rows(dims.size(), e.number(1)), columns(rows);
-    rows[first] = dims[first];
-    columns[k] = dims[k];
-    e.unify(dims[first], dims[k], "dims of a repeated label");
-    Value isOn = e.compare<EqualOp>(e.iota(rows, first, e.i64()), e.iota(columns, k, e.i64()));
-    Value masked = e.select(isOn, term.value, e.scalar(0, Emitter::elementOf(term.value)));
-    term.value = e.reduce(ReduceKind::sum, masked, {static_cast<int64_t>(k)}, false);
+    term.value = takeDiagonal(e, term.value, first, k);
     term.labels.erase(k, 1);
     --k;
   }
