@@ -66,6 +66,7 @@ def add_elementwise(make: Maker) -> None:
     make.add("Mul of both broadcast", make.f32(1024, 1), make.f32(1, 1024))
     make.add("Pow", make.f32(MILLION, low=0.1), make.f32(MILLION))
     make.add("Pow by 2", make.f32(MILLION), np.array(2, np.float32), fixed=(1,))
+    make.add("Mod of floats by rows", make.f32(1024, 1024), make.f32(1024, low=0.5), fmod=1)
     make.add("Mod of floats", make.f32(MILLION), make.f32(MILLION, low=0.5), fmod=1)
     for op in ("Add", "Mul", "Div", "Mod"):
         make.add(f"{op} of int64", make.whole(1, 1000, MILLION), make.whole(1, 100, MILLION))
@@ -95,6 +96,10 @@ def add_reductions(make: Maker) -> None:
         for where, axes in (("rows", [1]), ("columns", [0]), ("all", [0, 1])):
             make.add(f"{op} of {where}", make.f32(1024, 1024, low=0.9, high=1.1), np.array(axes, np.int64), fixed=(1,))
     make.add("ReduceMean of planes", make.f32(16, 64, 32, 32), np.array([2, 3], np.int64), fixed=(1,))
+    for op in ("ReduceSum", "ReduceMax", "ReduceL2"):
+        make.add(f"{op} of short rows", make.f32(MILLION // 16, 16), np.array([1], np.int64), fixed=(1,))
+        make.add(f"{op} of two dims apart", make.f32(32, 32, 32, 32), np.array([1, 3], np.int64), fixed=(1,))
+    make.add("GlobalAveragePool of small planes", make.f32(32, 640, 7, 7))
     make.add("ReduceSum of the middle", make.f32(64, 128, 128), np.array([1], np.int64), fixed=(1,))
     make.add("ReduceSum of int64", make.whole(0, 9, 1024, 1024), np.array([1], np.int64), fixed=(1,))
     for op in ("ArgMax", "ArgMin"):
@@ -103,7 +108,9 @@ def add_reductions(make: Maker) -> None:
     for op in ("Softmax", "LogSoftmax", "Hardmax"):
         make.add(f"{op} of rows", make.f32(1024, 1024), axis=1)
         make.add(f"{op} of columns", make.f32(1024, 1024), axis=0)
-    make.add("Softmax of short rows", make.f32(MILLION // 16, 16), axis=1)
+    for width in (10, 16, 20, 49, 197):
+        make.add(f"Softmax of rows of {width}", make.f32(MILLION // width, width), axis=1)
+        make.add(f"LogSoftmax of rows of {width}", make.f32(MILLION // width, width), axis=1)
     make.add("CumSum of rows", make.f32(1024, 1024), np.array(1, np.int64), fixed=(1,))
     make.add("CumSum of columns", make.f32(1024, 1024), np.array(0, np.int64), fixed=(1,))
     scale, bias = make.f32(1024), make.f32(1024)
@@ -144,6 +151,10 @@ def add_movement(make: Maker) -> None:
     make.add("Expand", make.f32(1024, 1), axes(1024, 1024), fixed=(1,))
     make.add("OneHot", make.whole(0, 1024, 1024), np.array(1024, np.int64), np.array([0, 1], np.float32), fixed=(1, 2))
     make.add("DepthToSpace", make.f32(4, 64, 64, 64), blocksize=2)
+    make.add("Concat of float16", make.f32(1024, 300).astype(np.float16), make.f32(1024, 700).astype(np.float16), axis=1)
+    make.add("Transpose of float16", make.f32(1024, 1024).astype(np.float16), perm=[1, 0])
+    make.add("Tile of a line", make.f32(1024), axes(1024), fixed=(1,))
+    make.add("SpaceToDepth by 4", make.f32(4, 16, 128, 128), blocksize=4)
     make.add("SpaceToDepth", make.f32(4, 16, 128, 128), blocksize=2)
     make.add("Trilu", make.f32(1024, 1024))
     make.add("EyeLike", make.f32(1024, 1024))
@@ -173,7 +184,11 @@ def add_windows(make: Maker) -> None:
         make.add(op, image)
     make.add("MaxPool with indices", image, outputs=2, kernel_shape=[2, 2], strides=[2, 2])
     make.add("MaxPool 1-D", make.f32(16, 64, 1024), kernel_shape=[3], strides=[2])
+    make.add("MaxPool with indices 5x5", image, outputs=2, kernel_shape=[5, 5], pads=[2] * 4)
     make.add("MaxPool 3-D", make.f32(2, 16, 32, 32, 32), kernel_shape=[2, 2, 2], strides=[2, 2, 2])
+    make.add("MaxPool 3-D padded", make.f32(2, 16, 32, 32, 32), kernel_shape=[3, 3, 3], pads=[1] * 6)
+    make.add("AveragePool 3-D padded", make.f32(2, 16, 32, 32, 32), kernel_shape=[3, 3, 3], pads=[1] * 6)
+    make.add("MaxPool 5x5 of double", image.astype(np.float64), kernel_shape=[5, 5], pads=[2] * 4)
     values, places = make.f32(4, 64, 32, 32), np.arange(4 * 64 * 32 * 32, dtype=np.int64).reshape(4, 64, 32, 32) * 4
     make.add("MaxUnpool", values, places, kernel_shape=[2, 2], strides=[2, 2])
     weights = lambda *shape: make.f32(*shape, low=-0.1, high=0.1)
@@ -189,12 +204,16 @@ def add_windows(make: Maker) -> None:
     make.add("Conv 3-D", make.f32(1, 16, 16, 32, 32), weights(16, 16, 3, 3, 3), fixed=(1,), pads=[1] * 6)
     make.add("Conv with a computed filter", make.f32(1, 64, 64, 64), weights(64, 64, 3, 3), pads=[1, 1, 1, 1])
     make.add("ConvTranspose 2x2 by 2", make.f32(1, 64, 64, 64), weights(64, 32, 2, 2), fixed=(1,), strides=[2, 2])
+    make.add("ConvTranspose 3x3 by 2", make.f32(1, 64, 64, 64), weights(64, 32, 3, 3), fixed=(1,), strides=[2, 2], pads=[1, 1, 1, 1])
+    make.add("ConvTranspose depthwise", make.f32(1, 128, 56, 56), weights(128, 1, 3, 3), fixed=(1,), strides=[2, 2], pads=[1, 1, 1, 1], group=128)
     make.add("ConvTranspose 4x4 by 2", make.f32(1, 64, 64, 64), weights(64, 32, 4, 4), fixed=(1,), strides=[2, 2], pads=[1, 1, 1, 1])
     make.add("DeformConv", make.f32(1, 32, 48, 48), weights(32, 32, 3, 3), make.f32(1, 18, 46, 46), fixed=(1,))
     make.add("ConvInteger", make.whole(0, 255, 1, 64, 64, 64, dtype=np.uint8), make.whole(0, 255, 64, 64, 3, 3, dtype=np.uint8), fixed=(1,), pads=[1, 1, 1, 1])
     scales = np.array([1, 1, 2, 2], np.float32)
     for mode, how in (("nearest", "asymmetric"), ("linear", "half_pixel"), ("linear", "align_corners"), ("cubic", "half_pixel")):
         make.add(f"Resize {mode} {how}", make.f32(1, 64, 64, 64), None, scales, fixed=(2,), mode=mode, coordinate_transformation_mode=how)
+    make.add("Resize of small planes", make.f32(1, 512, 14, 14), None, np.array([1, 1, 2, 2], np.float32), fixed=(2,), mode="linear")
+    make.add("Resize of small planes down", make.f32(1, 512, 14, 14), None, np.array([1, 1, 0.5, 0.5], np.float32), fixed=(2,), mode="linear")
     make.add("Resize down", make.f32(1, 64, 128, 128), None, np.array([1, 1, 0.5, 0.5], np.float32), fixed=(2,), mode="linear")
     grid = make.f32(1, 128, 128, 2, low=-1, high=1)
     for mode in ("nearest", "linear", "cubic"):
@@ -211,6 +230,9 @@ def add_products(make: Maker) -> None:
     make.add("MatMul of computed operands", make.f32(512, 512), weights(512, 512))
     make.add("MatMul of a row", make.f32(1, 1024), weights(1024, 1024), fixed=(1,))
     make.add("MatMul of a row with a computed operand", make.f32(1, 1024), weights(1024, 1024))
+    make.add("MatMul of four rows with a computed operand", make.f32(4, 1024), weights(1024, 1024))
+    make.add("MatMul of four columns", make.f32(1024, 1024), weights(1024, 4), fixed=(1,))
+    make.add("Gemm of a row with a transposed operand", make.f32(1, 1024), weights(1024, 1024), transB=1)
     make.add("MatMul in batches", make.f32(16, 128, 64), make.f32(16, 64, 128))
     make.add("MatMul of double", make.f32(256, 256).astype(np.float64), make.f32(256, 256).astype(np.float64))
     make.add("Gemm", make.f32(256, 512), weights(512, 512), make.f32(512), fixed=(1, 2))
