@@ -221,7 +221,23 @@ void WindowSweep::emitGroups(Value row, Value count, Value target) {
   e.ifElse(e.compare("sge", count, e.i64(rows)), emitFull, emitSingle);
 }
 
-void WindowSweep::emit(Value plane, Value band, Value block, Value start, Combine step, Take take) {
+void WindowSweep::forPlanes(AffineExpr images, AffineExpr channels, Body body) {
+  if (s.getBands() == 1)
+    return forRows(e, {images, channels}, e.begin, e.end, [&](ArrayRef<Value> plane, Value) { body(plane[0], plane[1], e.i64(0), e.i64(1)); });
+  Value width = e.extent(channels), items = e.mul(width, e.i64(s.getBands()));
+  Value firstImage = e.floorDiv(e.begin, items), endImage = e.floorDiv(e.add(e.end, e.sub(items, e.i64(1))), items);
+  e.forEach(firstImage, endImage, 1, [&](Value image) {
+    Value before = e.mul(image, items), first = e.maxSigned(e.sub(e.begin, before), e.i64(0)), end = e.minSigned(e.sub(e.end, before), items);
+    e.forEach(e.i64(0), width, 1, [&](Value channel) {
+      // Bands whose item of this channel lies before one of the image's items.
+      Value behind = e.sub(e.sub(width, e.i64(1)), channel);
+      auto bandsBefore = [&](Value item) { return e.floorDiv(e.add(item, behind), width); };
+      body(image, channel, bandsBefore(first), bandsBefore(end));
+    });
+  });
+}
+
+void WindowSweep::emit(Value plane, Value first, Value end, Value block, Value start, Combine step, Take take) {
   if (s.isUnrolled()) {
     input = plane, init = start, combine = step;
     int64_t height = *graph::getConstant(s.rows), rows = s.getGroupRows();
@@ -231,25 +247,27 @@ void WindowSweep::emit(Value plane, Value band, Value block, Value start, Combin
     }
     return take(e.i64(0), e.i64(height));
   }
-  emitRows(plane, getFirstRow(band), getFirstRow(e.add(band, e.i64(1))), block, start, step, take);
+  emitRows(plane, getFirstRow(first), getFirstRow(end), block, start, step, take);
 }
 
 void WindowSweep::emitRows(Value plane, Value first, Value end, Value block, Value start, Combine step, Take take) {
   input = plane, init = start, combine = step;
+  if (finish)
+    return emitGroups(first, e.sub(end, first), e.address(e.b.getF32Type(), block, e.mul(first, e.extent(s.columns))));
   int64_t group = s.getGroupRows();
   Value rows = e.sub(end, first), groups = e.floorDiv(e.add(rows, e.i64(group - 1)), e.i64(group));
   Value blocks = e.floorDiv(e.add(groups, e.i64(s.getBlockRows() / group - 1)), e.i64(s.getBlockRows() / group));
   auto startOf = [&](Value number) { return e.minSigned(e.mul(e.floorDiv(e.mul(groups, number), blocks), e.i64(group)), rows); };
   e.forEach(e.i64(0), blocks, 1, [&](Value number) {
     Value start = startOf(number), row = e.add(first, start), count = e.sub(startOf(e.add(number, e.i64(1))), start);
-    emitGroups(row, count, finish ? e.address(e.b.getF32Type(), block, e.mul(row, e.extent(s.columns))) : block);
+    emitGroups(row, count, block);
     take(row, count);
   });
 }
 
-void WindowSweep::emitInto(Value input, Value band, Value plane, Value init, Combine combine, Finish finish) {
+void WindowSweep::emitInto(Value input, Value first, Value end, Value plane, Value init, Combine combine, Finish finish) {
   this->finish = finish;
-  emit(input, band, plane, init, combine, [](Value, Value) {});
+  emit(input, first, end, plane, init, combine, [](Value, Value) {});
   this->finish = nullptr;
 }
 

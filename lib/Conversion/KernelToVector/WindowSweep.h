@@ -38,16 +38,21 @@ public:
   /// `paddingLine` has room for `getPaddingFloats` floats, which are set to `padding`: what leaves every sum as it is.
   WindowSweep(UnitEmitter &e, const SweepShape &shape, mlir::Value paddingLine, double padding);
 
-  /// Computes the results of one band of the plane at `input`, in blocks of rows: for each result, `init` combined with the elements under its window, taps
-  /// in row-major order. `take` gets the first row and the rows of each block, which lies densely at `block`. Reads no element outside of the plane.
+  /// Calls `body` with each plane, [image, channel], of which a share has bands, and the bands [first, end) that it has. A plane's bands come one behind the
+  /// other although channels are the inner work items: lines that lie behind each other in memory are read and written in this order.
+  using Body = llvm::function_ref<void(mlir::Value image, mlir::Value channel, mlir::Value first, mlir::Value end)>;
+  void forPlanes(mlir::AffineExpr images, mlir::AffineExpr channels, Body body);
+
+  /// Computes the results of the bands [first, end) of the plane at `input`, in blocks of rows: for each result, `init` combined with the elements under its
+  /// window, taps in row-major order. `take` gets the first row and the rows of each block, which lies densely at `block`. Reads no element outside of the plane.
   using Take = llvm::function_ref<void(mlir::Value row, mlir::Value rows)>;
-  void emit(mlir::Value input, mlir::Value band, mlir::Value block, mlir::Value init, Combine combine, Take take);
+  void emit(mlir::Value input, mlir::Value first, mlir::Value end, mlir::Value block, mlir::Value init, Combine combine, Take take);
   /// As `emit` for the rows [first, end). Reads no other lines of the plane than those under their windows.
   void emitRows(mlir::Value input, mlir::Value first, mlir::Value end, mlir::Value block, mlir::Value init, Combine combine, Take take);
   /// What makes 16 results of the windows' sums.
   using Finish = llvm::function_ref<mlir::Value(mlir::Value sums)>;
   /// As `emit` and `emitRows`, where finished results go straight to their places in `plane`, all rows of which lie side by side.
-  void emitInto(mlir::Value input, mlir::Value band, mlir::Value plane, mlir::Value init, Combine combine, Finish finish);
+  void emitInto(mlir::Value input, mlir::Value first, mlir::Value end, mlir::Value plane, mlir::Value init, Combine combine, Finish finish);
   void emitRowsInto(mlir::Value input, mlir::Value first, mlir::Value end, mlir::Value plane, mlir::Value init, Combine combine, Finish finish);
 
 private:
