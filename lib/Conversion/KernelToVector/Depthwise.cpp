@@ -81,7 +81,7 @@ void emitInPlace(UnitEmitter &e, DepthwiseShape s) {
   bool isDirect = hasLaneEpilogue(e.unit, s.op.getResult());
   sweep.forPlanes(s.out[0], s.out[1], [&](Value image, Value channel, Value first, Value end) {
     SmallVector<Value> weights = loadWeights(e, s, channel);
-    auto step = [&](Value sum, Value x, int64_t tap) -> Value { return vector::FMAOp::create(e.b, x, weights[tap], sum); };
+    auto step = [&](Value sum, Value x, int64_t tap) -> Value { return multiplyAdd(e, x, weights[tap], sum); };
     if (isDirect) {
       LaneEpilogue epilogue(e, s.op.getResult(), image, channel);
       return sweep.emitInto(getInput(e, s, image, channel), first, end, getPlane(e, s, image, channel), zero, step, [&](Value sums) { return epilogue.apply(sums); });
@@ -113,7 +113,7 @@ void emitPadded(UnitEmitter &e, DepthwiseShape s) {
       Plane source = padded;
       source.base = e.address(f32, padded.base, e.mul(e.mul(row, e.i64(s.windows.strides[0])), padded.pitch));
       planes.reduceWindows(source, {block, count, columns, columns}, s.windows, splat(e, zero),
-                           [&](Value sum, Value x, int64_t tap) -> Value { return vector::FMAOp::create(e.b, x, weights[tap], sum); });
+                           [&](Value sum, Value x, int64_t tap) -> Value { return multiplyAdd(e, x, weights[tap], sum); });
       emitPlaneEpilogue(e, s.op.getResult(), plane, row, count, block, [](Value value, Value) { return value; });
     });
   });

@@ -58,6 +58,20 @@ Value getLaneNumbers(UnitEmitter &e, IntegerType type, int64_t step) {
   return arith::ConstantOp::create(e.b, DenseElementsAttr::get(VectorType::get({kLanes}, type), numbers));
 }
 
+Value takeLanes(UnitEmitter &e, Value vector, int64_t count) {
+  int64_t lanes = cast<VectorType>(vector.getType()).getNumElements();
+  if (lanes == count)
+    return vector;
+  SmallVector<int64_t> taken;
+  for (int64_t k = 0; k < count; ++k)
+    taken.push_back(k < lanes ? k : vector::ShuffleOp::kPoisonIndex);
+  return vector::ShuffleOp::create(e.b, vector, vector, taken);
+}
+
+Value multiplyAdd(UnitEmitter &e, Value x, Value number, Value sum) {
+  return vector::FMAOp::create(e.b, x, takeLanes(e, number, cast<VectorType>(x.getType()).getNumElements()), sum);
+}
+
 Value takeEvenLanes(UnitEmitter &e, Value low, Value high) {
   SmallVector<int64_t> even;
   for (int64_t k = 0; k < kLanes; ++k)

@@ -191,7 +191,7 @@ struct SeparableEmitter {
       weights.push_back(splat(e, e.load(e.b.getF32Type(), e.getBuffer(s.depthwise.getFilter()), e.add(e.mul(channel, e.i64(taps)), e.i64(tap)), true)));
     // The plane's first line would lie before the band's.
     Value input = at(planes, e.sub(e.mul(row, pitch), band.firstPixel));
-    auto step = [&](Value sum, Value x, int64_t tap) -> Value { return vector::FMAOp::create(e.b, x, weights[tap], sum); };
+    auto step = [&](Value sum, Value x, int64_t tap) -> Value { return multiplyAdd(e, x, weights[tap], sum); };
     if (isDirect) {
       LaneEpilogue epilogue(e, s.depthwise.getResult(), band.image, channel);
       Value place = e.mul(e.add(e.mul(band.image, e.i64(s.channels)), channel), e.extent(s.sweep.rows * s.sweep.columns));

@@ -18,8 +18,8 @@ static constexpr int64_t kBlockFloats = 4096;
 static constexpr int64_t kFewestGroups = 2;
 /// Bands of a plane, rows of one at least, and pixels of planes that have one: products with packed filters share such planes out by channels.
 static constexpr int64_t kBands = 4, kFewestBandRows = 4, kMostPixelsUnbanded = 400;
-/// Groups and vectors of columns that are unrolled, so that masks and lines outside of the plane are known.
-static constexpr int64_t kUnrolledGroups = 2, kUnrolledVectors = 2;
+/// Groups that are unrolled, so that lines outside of the plane are known.
+static constexpr int64_t kUnrolledGroups = 2;
 
 bool canSweep(const Windows &windows, const TargetInfo &target) { return target.vectorBytes / 4 == kLanes && windows.strides[1] <= 2; }
 
@@ -48,7 +48,7 @@ int64_t SweepShape::getBlockRows() const {
 }
 
 WindowSweep::WindowSweep(UnitEmitter &e, const SweepShape &shape, Value paddingLine, double padding)
-    : e(e), s(shape), lanes(VectorType::get({kLanes}, e.b.getF32Type())), paddingLine(paddingLine) {
+    : e(e), s(shape), paddingLine(paddingLine) {
   Value number = e.constant(e.b.getF32Type(), padding);
   this->padding = splat(e, number);
   PlaneEmitter(e).fill(paddingLine, e.extent(s.getPaddingFloats()), number);
@@ -65,17 +65,46 @@ Value WindowSweep::getFirstRow(Value band) { return e.floorDiv(e.mul(band, e.ext
 /// The first column of the plane that the windows of results from `column` on read.
 Value WindowSweep::getFirstColumn(Value column) { return e.sub(e.mul(column, e.i64(s.windows.strides[1])), e.extent(s.left)); }
 
-/// Floats behind a tile's first column that are read in a line without masks.
-int64_t WindowSweep::getReach() const {
-  int64_t last = (s.windows.kernel[1] - 1) * s.windows.dilations[1];
-  return s.windows.strides[1] == 1 ? last + kLanes : last / 2 * 2 + 2 * kLanes;
+/// Whether the first column under a tile is an odd one, where windows go two columns at a time.
+int64_t WindowSweep::getParity() const { return graph::getConstant(s.left).value_or(0) & 1; }
+
+/// Where a tap of windows that go two columns at a time reads what another reads as well, but for one lane: -1 for those that read before the results' own
+/// columns, 1 for those behind, 0 for those in them.
+std::optional<int64_t> WindowSweep::getShift(int64_t offset) const {
+  std::optional<int64_t> left = graph::getConstant(s.left);
+  int64_t shift = left ? llvm::divideFloorSigned(offset - *left, 2) : 2;
+  return std::abs(shift) <= 1 ? std::optional(shift) : std::nullopt;
+}
+
+/// What is read in a line without masks, for a tile of so many lanes.
+WindowSweep::Reads WindowSweep::getReads(int64_t lanes) const {
+  Reads reads{0, 0};
+  for (int64_t k = 0; k < s.windows.kernel[1]; ++k) {
+    int64_t offset = k * s.windows.dilations[1];
+    if (s.windows.strides[1] == 1) {
+      reads.end = offset + lanes;
+      continue;
+    }
+    std::optional<int64_t> shift = getShift(offset);
+    int64_t first = shift ? *graph::getConstant(s.left) : offset - (offset + getParity()) % 2;
+    reads = {std::min(reads.first, first), std::max({reads.end, first + 2 * lanes, offset + 2 * lanes - 1})};
+  }
+  return reads;
+}
+
+/// True where all that 16 results from `column` on read is known to be there, and they are, too.
+bool WindowSweep::isInside(int64_t column) const {
+  int64_t first = column * s.windows.strides[1] - *graph::getConstant(s.left);
+  Reads reads = getReads(kLanes);
+  return first + reads.first >= 0 && first + reads.end <= *graph::getConstant(s.inColumns) && column + kLanes <= *graph::getConstant(s.columns);
 }
 
 /// Lanes k with 0 <= first + k < count.
-Value WindowSweep::getMask(Value first, Value count) {
+Value WindowSweep::getMask(Value first, Value count, int64_t lanes) {
   IntegerType i32 = e.b.getI32Type();
-  auto narrow = [&](Value x) { return splat(e, arith::TruncIOp::create(e.b, i32, x)); };
-  return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, arith::AddIOp::create(e.b, getLaneNumbers(e, i32), narrow(first)), narrow(count));
+  auto spread = [&](Value x) { return splat(e, arith::TruncIOp::create(e.b, i32, x)); };
+  Value places = arith::AddIOp::create(e.b, getLaneNumbers(e, i32), spread(first));
+  return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, takeLanes(e, places, lanes), takeLanes(e, spread(count), lanes));
 }
 
 /// True for a line that is known to be padding.
@@ -100,7 +129,7 @@ SmallVector<WindowSweep::Line> WindowSweep::getLines(Value row, int64_t rows, bo
   return lines;
 }
 
-/// True where the 16 floats at this offset cannot be read as they are: some lie outside of the plane, or in another line and are used.
+/// True where the floats at this offset cannot be read as they are: some lie outside of the plane, or in another line and are used.
 bool WindowSweep::needsMask(const Line &line, const Tile &tile, int64_t offset) const {
   if (tile.isInside)
     return false;
@@ -109,48 +138,72 @@ bool WindowSweep::needsMask(const Line &line, const Tile &tile, int64_t offset) 
   if (!column || !left || !width || !columns)
     return true;
   int64_t first = *column * s.windows.strides[1] - *left + offset;
-  if (first >= 0 && first + kLanes <= *width)
+  if (first >= 0 && first + tile.lanes <= *width)
     return false;
   // Lanes behind those of the last result may hold anything that can be read.
   int64_t last = (*columns - 1) * s.windows.strides[1] - *left + (s.windows.kernel[1] - 1) * s.windows.dilations[1];
-  bool hasUnused = first >= 0 && std::min(last + 1, first + kLanes) <= *width;
-  return !hasUnused || !line.row || !height || *line.row * *width + first + kLanes > *height * *width;
+  bool hasUnused = first >= 0 && std::min(last + 1, first + tile.lanes) <= *width;
+  return !hasUnused || !line.row || !height || *line.row * *width + first + tile.lanes > *height * *width;
 }
 
-/// 16 floats of a line, from `offset` columns behind the first that the tile's windows read.
+/// Floats of a line, from `offset` columns behind the first that the tile's windows read.
 Value WindowSweep::loadLanes(const Line &line, const Tile &tile, int64_t offset) {
   Value &vector = vectors[offset];
   if (vector)
     return vector;
+  auto type = VectorType::get({tile.lanes}, e.b.getF32Type());
   Value first = e.add(getFirstColumn(tile.column), e.i64(offset));
   Value place = e.address(e.b.getF32Type(), line.base, first);
   if (!needsMask(line, tile, offset))
-    return vector = LLVM::LoadOp::create(e.b, lanes, place, 4);
+    return vector = LLVM::LoadOp::create(e.b, type, place, 4);
   Value &mask = masks[offset];
   if (!mask)
-    mask = getMask(first, e.extent(s.inColumns));
-  return vector = LLVM::MaskedLoadOp::create(e.b, lanes, place, mask, padding, 4u);
+    mask = getMask(first, e.extent(s.inColumns), tile.lanes);
+  return vector = LLVM::MaskedLoadOp::create(e.b, type, place, mask, takeLanes(e, padding, tile.lanes), 4u);
 }
 
-/// What a tap `offset` columns behind the first reads for 16 results.
+/// The even or odd ones of the floats from `offset` on.
+Value WindowSweep::loadPairs(const Line &line, const Tile &tile, int64_t offset, int64_t odd) {
+  Value &taken = halves[{offset, odd}];
+  if (taken)
+    return taken;
+  Value low = loadLanes(line, tile, offset), high = loadLanes(line, tile, offset + tile.lanes);
+  SmallVector<int64_t> lanes;
+  for (int64_t k = 0; k < tile.lanes; ++k)
+    lanes.push_back(2 * k + odd);
+  return taken = vector::ShuffleOp::create(e.b, low, high, lanes);
+}
+
+/// What lies one lane before or behind the even or odd floats of a tile's own columns.
+Value WindowSweep::loadShifted(const Line &line, const Tile &tile, int64_t shift, int64_t odd) {
+  int64_t left = *graph::getConstant(s.left), n = tile.lanes;
+  Value own = loadPairs(line, tile, left, odd), place = e.add(getFirstColumn(tile.column), e.i64(left + (shift < 0 ? odd - 2 : 2 * n + odd)));
+  std::optional<int64_t> column = getConstantIntValue(place), width = graph::getConstant(s.inColumns);
+  bool isPadding = !tile.isInside && column && width && (*column < 0 || *column >= *width);
+  Value next = isPadding ? takeLanes(e, padding, n) : takeLanes(e, splat(e, e.load(e.b.getF32Type(), line.base, place)), n);
+  SmallVector<int64_t> lanes;
+  for (int64_t k = 0; k < n; ++k)
+    lanes.push_back(shift < 0 ? n - 1 + k : k + 1);
+  return shift < 0 ? vector::ShuffleOp::create(e.b, next, own, lanes) : vector::ShuffleOp::create(e.b, own, next, lanes);
+}
+
+/// What a tap `offset` columns behind the first reads.
 Value WindowSweep::load(const Line &line, const Tile &tile, int64_t offset) {
   if (s.windows.strides[1] == 1)
     return loadLanes(line, tile, offset);
-  // An odd tap takes the odd lanes of the pair of vectors whose even lanes serve the tap before it.
-  int64_t odd = offset % 2, base = offset - odd;
-  Value low = loadLanes(line, tile, base), high = loadLanes(line, tile, base + kLanes);
-  SmallVector<int64_t> taken;
-  for (int64_t k = 0; k < kLanes; ++k)
-    taken.push_back(2 * k + odd);
-  return vector::ShuffleOp::create(e.b, low, high, taken);
+  int64_t odd = (offset + getParity()) % 2;
+  std::optional<int64_t> shift = getShift(offset);
+  bool isKnown = tile.isInside || (getConstantIntValue(tile.column) && graph::getConstant(s.inColumns));
+  return shift.value_or(0) && isKnown ? loadShifted(line, tile, *shift, odd) : loadPairs(line, tile, offset - odd, odd);
 }
 
 void WindowSweep::emitTile(ArrayRef<Line> lines, const Tile &tile, Value target) {
   const Windows &w = s.windows;
-  SmallVector<Value> sums(tile.rows, init);
+  SmallVector<Value> sums(tile.rows, takeLanes(e, init, tile.lanes));
   masks.clear();
   for (auto [number, line] : llvm::enumerate(lines)) {
     vectors.clear();
+    halves.clear();
     if (isOutside(line.row))
       continue;
     for (int64_t k = 0; k < w.kernel[1]; ++k) {
@@ -171,10 +224,11 @@ void WindowSweep::emitTile(ArrayRef<Line> lines, const Tile &tile, Value target)
 void WindowSweep::storeTile(ValueRange sums, const Tile &tile, Value target) {
   Value left = e.sub(e.extent(s.columns), tile.column), mask;
   std::optional<int64_t> known = getConstantIntValue(left);
-  if (!tile.isInside && (!known || *known < kLanes))
-    mask = getMask(e.i64(0), left);
+  if (!tile.isInside && (!known || *known < tile.lanes))
+    mask = getMask(e.i64(0), left, tile.lanes);
   for (auto [r, sum] : llvm::enumerate(sums)) {
-    Value to = e.address(e.b.getF32Type(), target, e.add(e.mul(e.i64(r), e.extent(s.columns)), tile.column)), lanes = finish ? finish(sum) : sum;
+    Value to = e.address(e.b.getF32Type(), target, e.add(e.mul(e.i64(r), e.extent(s.columns)), tile.column));
+    Value lanes = finish ? takeLanes(e, finish(takeLanes(e, sum, kLanes)), tile.lanes) : sum;
     if (mask)
       LLVM::MaskedStoreOp::create(e.b, lanes, to, mask, 4u);
     else
@@ -182,18 +236,37 @@ void WindowSweep::storeTile(ValueRange sums, const Tile &tile, Value target) {
   }
 }
 
+bool WindowSweep::hasKnownColumns() const { return graph::getConstant(s.columns) && graph::getConstant(s.inColumns) && graph::getConstant(s.left); }
+
+/// The vectors of rows of known length: those inside of the plane in a loop, others one by one.
+void WindowSweep::emitKnownColumns(ArrayRef<Line> lines, int64_t rows, Value target) {
+  int64_t columns = *graph::getConstant(s.columns), first = 0;
+  auto emitOutside = [&](int64_t from, int64_t to) {
+    for (int64_t column = from; column < to; column += kLanes)
+      emitTile(lines, {e.i64(column), rows, columns - column <= kLanes / 2 ? kLanes / 2 : kLanes, isInside(column)}, target);
+  };
+  while (first < columns && !isInside(first))
+    first += kLanes;
+  int64_t end = first;
+  while (end < columns && isInside(end))
+    end += kLanes;
+  if (end - first <= kLanes)
+    return emitOutside(0, columns);
+  emitOutside(0, first);
+  e.forEach(e.i64(first), e.i64(end), kLanes, [&](Value column) { emitTile(lines, {column, rows, kLanes, true}, target); });
+  emitOutside(end, columns);
+}
+
 void WindowSweep::emitColumns(ArrayRef<Line> lines, int64_t rows, Value target) {
   Value columns = e.extent(s.columns);
-  if (std::optional<int64_t> known = graph::getConstant(s.columns); known && *known <= kUnrolledVectors * kLanes) {
-    for (int64_t column = 0; column < *known; column += kLanes)
-      emitTile(lines, {e.i64(column), rows, false}, target);
-    return;
-  }
+  if (hasKnownColumns())
+    return emitKnownColumns(lines, rows, target);
   e.forEach(e.i64(0), columns, kLanes, [&](Value column) {
-    Value first = getFirstColumn(column), end = e.add(first, e.i64(getReach()));
-    Value reads = arith::AndIOp::create(e.b, e.compare("sge", first, e.i64(0)), e.compare("sle", end, e.extent(s.inColumns)));
+    Value first = getFirstColumn(column);
+    Reads span = getReads(kLanes);
+    Value reads = arith::AndIOp::create(e.b, e.compare("sge", e.add(first, e.i64(span.first)), e.i64(0)), e.compare("sle", e.add(first, e.i64(span.end)), e.extent(s.inColumns)));
     Value isInside = arith::AndIOp::create(e.b, reads, e.compare("sle", e.add(column, e.i64(kLanes)), columns));
-    e.ifElse(isInside, [&] { emitTile(lines, {column, rows, true}, target); }, [&] { emitTile(lines, {column, rows, false}, target); });
+    e.ifElse(isInside, [&] { emitTile(lines, {column, rows, kLanes, true}, target); }, [&] { emitTile(lines, {column, rows, kLanes, false}, target); });
   });
 }
 

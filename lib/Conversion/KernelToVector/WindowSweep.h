@@ -3,7 +3,9 @@
 // Rows of results are computed in groups, so that a loaded vector serves several windows. Vectors of columns whose windows lie inside of the plane are
 // read as they are; others are read under masks. Lines above and below of the plane are read from a line of padding.
 //   windows of 3 columns, 20 columns in the plane:   -1 |0 ............... 15| 16 .. 19|        first vector: masked on the left
-//                                                                                             second vector: masked on the right
+//                                                                                             second vector: of 8 lanes, masked on the right
+// Windows that go two columns at a time take every second lane of two vectors. What a tap one or two columns before them reads is the same, one lane on:
+//   taps at -1, 0, 1 from column 32 on:   even lanes of 32 .. 63 are those of 0, odd ones those of 1, and with column 31 before them those of -1
 #ifndef ONAGER_CONVERSION_KERNELTOVECTOR_WINDOWSWEEP_H
 #define ONAGER_CONVERSION_KERNELTOVECTOR_WINDOWSWEEP_H
 
@@ -49,7 +51,7 @@ public:
   void emit(mlir::Value input, mlir::Value first, mlir::Value end, mlir::Value block, mlir::Value init, Combine combine, Take take);
   /// As `emit` for the rows [first, end). Reads no other lines of the plane than those under their windows.
   void emitRows(mlir::Value input, mlir::Value first, mlir::Value end, mlir::Value block, mlir::Value init, Combine combine, Take take);
-  /// What makes 16 results of the windows' sums.
+  /// What makes 16 results of the windows' sums, some of which may be undefined.
   using Finish = llvm::function_ref<mlir::Value(mlir::Value sums)>;
   /// As `emit` and `emitRows`, where finished results go straight to their places in `plane`, all rows of which lie side by side.
   void emitInto(mlir::Value input, mlir::Value first, mlir::Value end, mlir::Value plane, mlir::Value init, Combine combine, Finish finish);
@@ -61,35 +63,46 @@ private:
     mlir::Value base;
     std::optional<int64_t> row;
   };
-  /// A register tile: results of `rows` rows, 16 columns from `column` on.
+  /// A register tile: results of `rows` rows, `lanes` columns from `column` on.
   struct Tile {
     mlir::Value column;
-    int64_t rows;
+    int64_t rows, lanes;
     bool isInside;
   };
+  /// Columns [first, end) that are read, from the first under a tile on.
+  struct Reads {
+    int64_t first, end;
+  };
   int64_t getSpan(int64_t rows) const { return (rows - 1) * s.windows.strides[0] + (s.windows.kernel[0] - 1) * s.windows.dilations[0] + 1; }
-  int64_t getReach() const;
+  Reads getReads(int64_t lanes) const;
+  int64_t getParity() const;
+  std::optional<int64_t> getShift(int64_t offset) const;
+  bool isInside(int64_t column) const;
   bool isOutside(std::optional<int64_t> row) const;
   bool needsMask(const Line &line, const Tile &tile, int64_t offset) const;
-  mlir::Value getMask(mlir::Value first, mlir::Value count);
+  mlir::Value getMask(mlir::Value first, mlir::Value count, int64_t lanes);
   mlir::Value getFirstRow(mlir::Value band);
   mlir::Value getFirstColumn(mlir::Value column);
   llvm::SmallVector<Line> getLines(mlir::Value row, int64_t rows, bool isInside);
   void emitGroups(mlir::Value row, mlir::Value count, mlir::Value target);
   void emitGroup(mlir::Value row, int64_t rows, mlir::Value target);
+  bool hasKnownColumns() const;
+  void emitKnownColumns(llvm::ArrayRef<Line> lines, int64_t rows, mlir::Value target);
   void emitColumns(llvm::ArrayRef<Line> lines, int64_t rows, mlir::Value target);
   void emitTile(llvm::ArrayRef<Line> lines, const Tile &tile, mlir::Value target);
   void storeTile(mlir::ValueRange sums, const Tile &tile, mlir::Value target);
   mlir::Value load(const Line &line, const Tile &tile, int64_t offset);
   mlir::Value loadLanes(const Line &line, const Tile &tile, int64_t offset);
+  mlir::Value loadPairs(const Line &line, const Tile &tile, int64_t offset, int64_t odd);
+  mlir::Value loadShifted(const Line &line, const Tile &tile, int64_t shift, int64_t odd);
 
   UnitEmitter &e;
   SweepShape s;
-  mlir::VectorType lanes;
   mlir::Value paddingLine, padding, input, init;
   Combine combine = nullptr;
   Finish finish = nullptr; ///< where results go straight to their places
   std::map<int64_t, mlir::Value> masks, vectors; ///< of the tile, and of one of its lines, by offset from the first column under it
+  std::map<std::pair<int64_t, int64_t>, mlir::Value> halves; ///< even or odd lanes of pairs of a line's vectors
 };
 
 } // namespace onager
