@@ -82,11 +82,12 @@ void emitInPlace(UnitEmitter &e, DepthwiseShape s) {
   sweep.forPlanes(s.out[0], s.out[1], [&](Value image, Value channel, Value first, Value end) {
     SmallVector<Value> weights = loadWeights(e, s, channel);
     auto step = [&](Value sum, Value x, int64_t tap) -> Value { return multiplyAdd(e, x, weights[tap], sum); };
+    auto join = [&](Value sum, Value other) -> Value { return arith::AddFOp::create(e.b, sum, other); };
     if (isDirect) {
       LaneEpilogue epilogue(e, s.op.getResult(), image, channel);
-      return sweep.emitInto(getInput(e, s, image, channel), first, end, getPlane(e, s, image, channel), zero, step, [&](Value sums) { return epilogue.apply(sums); });
+      return sweep.emitInto(getInput(e, s, image, channel), first, end, getPlane(e, s, image, channel), zero, step, join, [&](Value sums) { return epilogue.apply(sums); });
     }
-    sweep.emit(getInput(e, s, image, channel), first, end, block, zero, step, [&](Value row, Value rows) {
+    sweep.emit(getInput(e, s, image, channel), first, end, block, zero, step, join, [&](Value row, Value rows) {
       emitPlaneEpilogue(e, s.op.getResult(), {image, channel}, row, rows, block, [](Value value, Value) { return value; });
     });
   });

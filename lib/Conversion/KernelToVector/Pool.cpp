@@ -64,8 +64,9 @@ void emitInPlace(UnitEmitter &e, PoolShape s) {
   sweep.forPlanes(s.out[0], s.out[1], [&](Value image, Value channel, Value first, Value end) {
     Value plane = e.add(e.mul(image, e.extent(s.x[1])), channel);
     Value input = e.address(e.b.getF32Type(), e.getBuffer(s.op.getX()), e.mul(plane, inputSize));
-    auto step = [&](Value most, Value x, int64_t) -> Value { return arith::MaximumFOp::create(e.b, most, x); };
-    sweep.emit(input, first, end, block, init, step, [&](Value row, Value rows) {
+    auto join = [&](Value most, Value x) -> Value { return arith::MaximumFOp::create(e.b, most, x); };
+    auto step = [&](Value most, Value x, int64_t) { return join(most, x); };
+    sweep.emit(input, first, end, block, init, step, join, [&](Value row, Value rows) {
       emitPlaneEpilogue(e, s.op.getResult(), {image, channel}, row, rows, block, [](Value value, Value) { return value; });
     });
   });

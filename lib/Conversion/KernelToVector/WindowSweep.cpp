@@ -12,12 +12,16 @@ namespace onager {
 static constexpr int64_t kLanes = kernel::kPanelWidth;
 /// Rows of a group, and multiply-adds of a tile that are unrolled, at most; rows of a group in a plane of unknown height.
 static constexpr int64_t kMostRows = 8, kMostSteps = 112, kRowsOfUnknown = 4;
+/// Rows of a group, at most, where their windows share few lines and planes come from beyond the first-level cache: lines are read nearly one after the other.
+static constexpr int64_t kMostRowsApart = 2;
 /// Floats of results that stay in the first-level cache until the epilogue has taken them.
 static constexpr int64_t kBlockFloats = 4096;
 /// Groups of a block, at least: so many that the last block of a band has a full one.
 static constexpr int64_t kFewestGroups = 2;
 /// Bands of a plane, rows of one at least, and pixels of planes that have one: products with packed filters share such planes out by channels.
 static constexpr int64_t kBands = 4, kFewestBandRows = 4, kMostPixelsUnbanded = 400;
+/// Rows of a tile from which on its halves take turns.
+static constexpr int64_t kFewestHalvedRows = 4;
 /// Groups that are unrolled, so that lines outside of the plane are known.
 static constexpr int64_t kUnrolledGroups = 2;
 
@@ -33,7 +37,7 @@ int64_t SweepShape::getBands() const {
 }
 
 int64_t SweepShape::getGroupRows() const {
-  int64_t most = std::clamp<int64_t>(kMostSteps / windows.getTaps(), 1, kMostRows);
+  int64_t most = std::clamp<int64_t>(kMostSteps / windows.getTaps(), 1, getBands() > 1 && windows.strides[0] > 1 ? kMostRowsApart : kMostRows);
   std::optional<int64_t> height = graph::getConstant(rows);
   if (!height)
     return std::min(most, kRowsOfUnknown);
@@ -52,6 +56,17 @@ WindowSweep::WindowSweep(UnitEmitter &e, const SweepShape &shape, Value paddingL
   Value number = e.constant(e.b.getF32Type(), padding);
   this->padding = splat(e, number);
   PlaneEmitter(e).fill(paddingLine, e.extent(s.getPaddingFloats()), number);
+  if (s.windows.strides[1] == 2)
+    everySecond = makeMask(0xAAAA), firstLane = makeMask(1);
+}
+
+/// A mask whose lanes LLVM does not know: it would make one shuffle of two vectors of a shuffle in place and a choice, which takes the multiply-adds' place.
+Value WindowSweep::makeMask(uint16_t bits) {
+  Value known = arith::ConstantOp::create(e.b, e.b.getIntegerAttr(e.b.getIntegerType(16), bits));
+  Value hidden = LLVM::InlineAsmOp::create(e.b, known.getType(), ValueRange{known}, "", "=r,0", /*has_side_effects=*/false, /*is_align_stack=*/false,
+                                           LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
+                     .getRes();
+  return LLVM::BitcastOp::create(e.b, VectorType::get({kLanes}, e.b.getI1Type()), hidden);
 }
 
 bool SweepShape::isUnrolled() const {
@@ -162,63 +177,107 @@ Value WindowSweep::loadLanes(const Line &line, const Tile &tile, int64_t offset)
   return vector = LLVM::MaskedLoadOp::create(e.b, type, place, mask, takeLanes(e, padding, tile.lanes), 4u);
 }
 
-/// The even or odd ones of the floats from `offset` on.
+/// The even or odd ones of the floats from `offset` on, those of the lower and the upper vector in turns.
 Value WindowSweep::loadPairs(const Line &line, const Tile &tile, int64_t offset, int64_t odd) {
   Value &taken = halves[{offset, odd}];
   if (taken)
     return taken;
-  Value low = loadLanes(line, tile, offset), high = loadLanes(line, tile, offset + tile.lanes);
-  SmallVector<int64_t> lanes;
+  Value low = loadLanes(line, tile, offset), high = loadLanes(line, tile, offset + tile.lanes), from = odd ? low : high;
+  SmallVector<int64_t> doubled;
   for (int64_t k = 0; k < tile.lanes; ++k)
-    lanes.push_back(2 * k + odd);
-  return taken = vector::ShuffleOp::create(e.b, low, high, lanes);
+    doubled.push_back(k / 2 * 2 + odd);
+  Value moved = vector::ShuffleOp::create(e.b, from, from, doubled);
+  return taken = arith::SelectOp::create(e.b, takeLanes(e, everySecond, tile.lanes), odd ? high : moved, odd ? moved : low);
 }
 
-/// What lies one lane before or behind the even or odd floats of a tile's own columns.
-Value WindowSweep::loadShifted(const Line &line, const Tile &tile, int64_t shift, int64_t odd) {
+/// The even or odd floats of a tile's own columns, with what lies before the first in place of the last, or what lies behind the last in place of the first.
+Value WindowSweep::loadTurned(const Line &line, const Tile &tile, int64_t shift, int64_t odd) {
   int64_t left = *graph::getConstant(s.left), n = tile.lanes;
   Value own = loadPairs(line, tile, left, odd), place = e.add(getFirstColumn(tile.column), e.i64(left + (shift < 0 ? odd - 2 : 2 * n + odd)));
   std::optional<int64_t> column = getConstantIntValue(place), width = graph::getConstant(s.inColumns);
   bool isPadding = !tile.isInside && column && width && (*column < 0 || *column >= *width);
-  Value next = isPadding ? takeLanes(e, padding, n) : takeLanes(e, splat(e, e.load(e.b.getF32Type(), line.base, place)), n);
-  SmallVector<int64_t> lanes;
+  Value next = takeLanes(e, isPadding ? padding : splat(e, e.load(e.b.getF32Type(), line.base, place)), n);
+  // The first lane turned to the last.
+  SmallVector<int64_t> turned;
   for (int64_t k = 0; k < n; ++k)
-    lanes.push_back(shift < 0 ? n - 1 + k : k + 1);
-  return shift < 0 ? vector::ShuffleOp::create(e.b, next, own, lanes) : vector::ShuffleOp::create(e.b, own, next, lanes);
+    turned.push_back(n - 1 - k);
+  Value mask = takeLanes(e, firstLane, n);
+  return arith::SelectOp::create(e.b, shift < 0 ? vector::ShuffleOp::create(e.b, mask, mask, turned).getResult() : mask, next, own);
 }
 
-/// What a tap `offset` columns behind the first reads.
+/// What a tap reads alike another, but for one lane; 0 where that would not be known to lie inside of the plane.
+int64_t WindowSweep::getShift(const Tile &tile, int64_t offset) const {
+  bool isKnown = tile.isInside || (getConstantIntValue(tile.column) && graph::getConstant(s.inColumns));
+  return s.windows.strides[1] == 2 && isKnown ? getShift(offset).value_or(0) : 0;
+}
+
+/// What a tap `offset` columns behind the first reads: where windows go two columns at a time in the order of loadPairs and loadTurned.
 Value WindowSweep::load(const Line &line, const Tile &tile, int64_t offset) {
   if (s.windows.strides[1] == 1)
     return loadLanes(line, tile, offset);
-  int64_t odd = (offset + getParity()) % 2;
-  std::optional<int64_t> shift = getShift(offset);
-  bool isKnown = tile.isInside || (getConstantIntValue(tile.column) && graph::getConstant(s.inColumns));
-  return shift.value_or(0) && isKnown ? loadShifted(line, tile, *shift, odd) : loadPairs(line, tile, offset - odd, odd);
+  int64_t odd = (offset + getParity()) % 2, shift = getShift(tile, offset);
+  return shift ? loadTurned(line, tile, shift, odd) : loadPairs(line, tile, offset - odd, odd);
 }
 
-void WindowSweep::emitTile(ArrayRef<Line> lines, const Tile &tile, Value target) {
+/// The sums of a row in the order of its columns.
+Value WindowSweep::join(const Sums &sums, int64_t row) {
+  if (s.windows.strides[1] == 1)
+    return sums.at(0)[row];
+  Value joined;
+  for (auto &[shift, rows] : sums) {
+    SmallVector<int64_t> places;
+    int64_t n = cast<VectorType>(rows[row].getType()).getNumElements();
+    for (int64_t k = 0; k < n; ++k) {
+      int64_t column = (k + shift + n) % n;
+      places.push_back(column < n / 2 ? 2 * column : 2 * column - n + 1);
+    }
+    Value ordered = vector::ShuffleOp::create(e.b, rows[row], rows[row], places);
+    joined = joined ? add(joined, ordered) : ordered;
+  }
+  return joined;
+}
+
+/// Adds what one line gives to the sums of the rows [first, end) of a tile.
+void WindowSweep::addLine(ArrayRef<Line> lines, int64_t number, const Tile &tile, int64_t first, int64_t end, Sums &sums) {
   const Windows &w = s.windows;
-  SmallVector<Value> sums(tile.rows, takeLanes(e, init, tile.lanes));
-  masks.clear();
-  for (auto [number, line] : llvm::enumerate(lines)) {
-    vectors.clear();
-    halves.clear();
-    if (isOutside(line.row))
-      continue;
-    for (int64_t k = 0; k < w.kernel[1]; ++k) {
-      Value x;
-      for (int64_t r = 0; r < tile.rows; ++r) {
-        int64_t offset = static_cast<int64_t>(number) - r * w.strides[0];
-        if (offset < 0 || offset % w.dilations[0] || offset / w.dilations[0] >= w.kernel[0])
-          continue;
-        if (!x)
-          x = load(line, tile, k * w.dilations[1]);
-        sums[r] = combine(sums[r], x, offset / w.dilations[0] * w.kernel[1] + k);
-      }
+  vectors.clear();
+  halves.clear();
+  if (isOutside(lines[number].row))
+    return;
+  for (int64_t k = 0; k < w.kernel[1]; ++k) {
+    int64_t column = k * w.dilations[1];
+    Value x;
+    for (int64_t r = first; r < end; ++r) {
+      int64_t offset = number - r * w.strides[0];
+      if (offset < 0 || offset % w.dilations[0] || offset / w.dilations[0] >= w.kernel[0])
+        continue;
+      if (!x)
+        x = load(lines[number], tile, column);
+      Value &sum = sums[getShift(tile, column)][r];
+      sum = combine(sum, x, offset / w.dilations[0] * w.kernel[1] + k);
     }
   }
-  storeTile(sums, tile, target);
+}
+
+/// The upper and the lower half of the rows take turns: sums of neighbouring rows, of which each line serves few, are too few chains to hide their latency.
+void WindowSweep::emitTile(ArrayRef<Line> lines, const Tile &tile, Value target) {
+  Sums sums;
+  sums[0];
+  for (int64_t k = 0; k < s.windows.kernel[1]; ++k)
+    sums[getShift(tile, k * s.windows.dilations[1])];
+  for (auto &[shift, rows] : sums)
+    rows.assign(tile.rows, takeLanes(e, init, tile.lanes));
+  masks.clear();
+  int64_t half = tile.rows < kFewestHalvedRows ? tile.rows : llvm::divideCeil(tile.rows, 2), behind = half * s.windows.strides[0];
+  for (int64_t number = 0; number < getSpan(half); ++number) {
+    addLine(lines, number, tile, 0, half, sums);
+    if (half < tile.rows && number < getSpan(tile.rows - half))
+      addLine(lines, behind + number, tile, half, tile.rows, sums);
+  }
+  SmallVector<Value> joined;
+  for (int64_t row = 0; row < tile.rows; ++row)
+    joined.push_back(join(sums, row));
+  storeTile(joined, tile, target);
 }
 
 void WindowSweep::storeTile(ValueRange sums, const Tile &tile, Value target) {
@@ -310,9 +369,9 @@ void WindowSweep::forPlanes(AffineExpr images, AffineExpr channels, Body body) {
   });
 }
 
-void WindowSweep::emit(Value plane, Value first, Value end, Value block, Value start, Combine step, Take take) {
+void WindowSweep::emit(Value plane, Value first, Value end, Value block, Value start, Combine step, Join join, Take take) {
   if (s.isUnrolled()) {
-    input = plane, init = start, combine = step;
+    input = plane, init = start, combine = step, add = join;
     int64_t height = *graph::getConstant(s.rows), rows = s.getGroupRows();
     for (int64_t row = 0; row < height; row += rows) {
       int64_t first = std::min(row, height - rows);
@@ -320,11 +379,11 @@ void WindowSweep::emit(Value plane, Value first, Value end, Value block, Value s
     }
     return take(e.i64(0), e.i64(height));
   }
-  emitRows(plane, getFirstRow(first), getFirstRow(end), block, start, step, take);
+  emitRows(plane, getFirstRow(first), getFirstRow(end), block, start, step, join, take);
 }
 
-void WindowSweep::emitRows(Value plane, Value first, Value end, Value block, Value start, Combine step, Take take) {
-  input = plane, init = start, combine = step;
+void WindowSweep::emitRows(Value plane, Value first, Value end, Value block, Value start, Combine step, Join join, Take take) {
+  input = plane, init = start, combine = step, add = join;
   if (finish)
     return emitGroups(first, e.sub(end, first), e.address(e.b.getF32Type(), block, e.mul(first, e.extent(s.columns))));
   int64_t group = s.getGroupRows();
@@ -338,15 +397,15 @@ void WindowSweep::emitRows(Value plane, Value first, Value end, Value block, Val
   });
 }
 
-void WindowSweep::emitInto(Value input, Value first, Value end, Value plane, Value init, Combine combine, Finish finish) {
+void WindowSweep::emitInto(Value input, Value first, Value end, Value plane, Value init, Combine combine, Join join, Finish finish) {
   this->finish = finish;
-  emit(input, first, end, plane, init, combine, [](Value, Value) {});
+  emit(input, first, end, plane, init, combine, join, [](Value, Value) {});
   this->finish = nullptr;
 }
 
-void WindowSweep::emitRowsInto(Value input, Value first, Value end, Value plane, Value init, Combine combine, Finish finish) {
+void WindowSweep::emitRowsInto(Value input, Value first, Value end, Value plane, Value init, Combine combine, Join join, Finish finish) {
   this->finish = finish;
-  emitRows(input, first, end, plane, init, combine, [](Value, Value) {});
+  emitRows(input, first, end, plane, init, combine, join, [](Value, Value) {});
   this->finish = nullptr;
 }
 

@@ -4,8 +4,10 @@
 // read as they are; others are read under masks. Lines above and below of the plane are read from a line of padding.
 //   windows of 3 columns, 20 columns in the plane:   -1 |0 ............... 15| 16 .. 19|        first vector: masked on the left
 //                                                                                             second vector: of 8 lanes, masked on the right
-// Windows that go two columns at a time take every second lane of two vectors. What a tap one or two columns before them reads is the same, one lane on:
-//   taps at -1, 0, 1 from column 32 on:   even lanes of 32 .. 63 are those of 0, odd ones those of 1, and with column 31 before them those of -1
+// Windows that go two columns at a time take every second float of two vectors, one of each in turn, which no shuffle across lanes does. What a tap before or
+// behind the tile's own columns reads is the same, one place on: it has sums of its own, in which the one float that is not there lies in the place of the one
+// that is not read, and which turn by a place when they join the others.
+//   taps at -1, 0, 1 from column 32 on:   0: 32 48 34 50 .. 46 62    1: 33 49 35 51 .. 47 63    -1: 33 49 35 51 .. 47 31
 #ifndef ONAGER_CONVERSION_KERNELTOVECTOR_WINDOWSWEEP_H
 #define ONAGER_CONVERSION_KERNELTOVECTOR_WINDOWSWEEP_H
 
@@ -36,6 +38,8 @@ bool canSweep(const Windows &windows, const TargetInfo &target);
 class WindowSweep {
 public:
   using Combine = PlaneEmitter::Combine;
+  /// Makes one sum of two.
+  using Join = llvm::function_ref<mlir::Value(mlir::Value sum, mlir::Value other)>;
 
   /// `paddingLine` has room for `getPaddingFloats` floats, which are set to `padding`: what leaves every sum as it is.
   WindowSweep(UnitEmitter &e, const SweepShape &shape, mlir::Value paddingLine, double padding);
@@ -45,17 +49,17 @@ public:
   using Body = llvm::function_ref<void(mlir::Value image, mlir::Value channel, mlir::Value first, mlir::Value end)>;
   void forPlanes(mlir::AffineExpr images, mlir::AffineExpr channels, Body body);
 
-  /// Computes the results of the bands [first, end) of the plane at `input`, in blocks of rows: for each result, `init` combined with the elements under its
-  /// window, taps in row-major order. `take` gets the first row and the rows of each block, which lies densely at `block`. Reads no element outside of the plane.
+  /// Computes the results of the bands [first, end) of the plane at `input`, in blocks of rows: for each result, `init`, which leaves sums as they
+  /// are, combined with the elements under its window. `take` gets the first row and the rows of each block, which lies densely at `block`. Reads no element outside of the plane.
   using Take = llvm::function_ref<void(mlir::Value row, mlir::Value rows)>;
-  void emit(mlir::Value input, mlir::Value first, mlir::Value end, mlir::Value block, mlir::Value init, Combine combine, Take take);
+  void emit(mlir::Value input, mlir::Value first, mlir::Value end, mlir::Value block, mlir::Value init, Combine combine, Join join, Take take);
   /// As `emit` for the rows [first, end). Reads no other lines of the plane than those under their windows.
-  void emitRows(mlir::Value input, mlir::Value first, mlir::Value end, mlir::Value block, mlir::Value init, Combine combine, Take take);
+  void emitRows(mlir::Value input, mlir::Value first, mlir::Value end, mlir::Value block, mlir::Value init, Combine combine, Join join, Take take);
   /// What makes 16 results of the windows' sums, some of which may be undefined.
   using Finish = llvm::function_ref<mlir::Value(mlir::Value sums)>;
   /// As `emit` and `emitRows`, where finished results go straight to their places in `plane`, all rows of which lie side by side.
-  void emitInto(mlir::Value input, mlir::Value first, mlir::Value end, mlir::Value plane, mlir::Value init, Combine combine, Finish finish);
-  void emitRowsInto(mlir::Value input, mlir::Value first, mlir::Value end, mlir::Value plane, mlir::Value init, Combine combine, Finish finish);
+  void emitInto(mlir::Value input, mlir::Value first, mlir::Value end, mlir::Value plane, mlir::Value init, Combine combine, Join join, Finish finish);
+  void emitRowsInto(mlir::Value input, mlir::Value first, mlir::Value end, mlir::Value plane, mlir::Value init, Combine combine, Join join, Finish finish);
 
 private:
   /// One line of the plane; `row` where it is known.
@@ -69,6 +73,8 @@ private:
     int64_t rows, lanes;
     bool isInside;
   };
+  /// Of each row of a tile, by the places that they turn.
+  using Sums = std::map<int64_t, llvm::SmallVector<mlir::Value>>;
   /// Columns [first, end) that are read, from the first under a tile on.
   struct Reads {
     int64_t first, end;
@@ -77,6 +83,7 @@ private:
   Reads getReads(int64_t lanes) const;
   int64_t getParity() const;
   std::optional<int64_t> getShift(int64_t offset) const;
+  int64_t getShift(const Tile &tile, int64_t offset) const;
   bool isInside(int64_t column) const;
   bool isOutside(std::optional<int64_t> row) const;
   bool needsMask(const Line &line, const Tile &tile, int64_t offset) const;
@@ -89,17 +96,21 @@ private:
   bool hasKnownColumns() const;
   void emitKnownColumns(llvm::ArrayRef<Line> lines, int64_t rows, mlir::Value target);
   void emitColumns(llvm::ArrayRef<Line> lines, int64_t rows, mlir::Value target);
+  void addLine(llvm::ArrayRef<Line> lines, int64_t number, const Tile &tile, int64_t first, int64_t end, Sums &sums);
   void emitTile(llvm::ArrayRef<Line> lines, const Tile &tile, mlir::Value target);
   void storeTile(mlir::ValueRange sums, const Tile &tile, mlir::Value target);
   mlir::Value load(const Line &line, const Tile &tile, int64_t offset);
   mlir::Value loadLanes(const Line &line, const Tile &tile, int64_t offset);
   mlir::Value loadPairs(const Line &line, const Tile &tile, int64_t offset, int64_t odd);
-  mlir::Value loadShifted(const Line &line, const Tile &tile, int64_t shift, int64_t odd);
+  mlir::Value loadTurned(const Line &line, const Tile &tile, int64_t shift, int64_t odd);
+  mlir::Value join(const Sums &sums, int64_t row);
+  mlir::Value makeMask(uint16_t bits);
 
   UnitEmitter &e;
   SweepShape s;
-  mlir::Value paddingLine, padding, input, init;
+  mlir::Value paddingLine, padding, input, init, everySecond, firstLane;
   Combine combine = nullptr;
+  Join add = nullptr;
   Finish finish = nullptr; ///< where results go straight to their places
   std::map<int64_t, mlir::Value> masks, vectors; ///< of the tile, and of one of its lines, by offset from the first column under it
   std::map<std::pair<int64_t, int64_t>, mlir::Value> halves; ///< even or odd lanes of pairs of a line's vectors
