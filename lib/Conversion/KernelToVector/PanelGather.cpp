@@ -1,20 +1,51 @@
 // Pixels that follow each other lie in a few rows of the plane, in each of which they read every element or every second one: a row of a panel is put
-// together from one or two masked loads for each. Where windows lie further apart, it is a masked gather.
+// together from one or two masked loads for each. Rows of known length that windows keep lie one behind the other, so that it is one load; all pixels of a
+// small plane are picked from a few vectors. Where windows lie further apart, it is a masked gather.
 #include "lib/Conversion/KernelToVector/PanelGather.h"
 #include "lib/Conversion/KernelToVector/Plane.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 
 namespace onager {
 
 static constexpr int64_t kLanes = kernel::kPanelWidth;
+/// Vectors that the pixels of a small plane are picked from, at most.
+static constexpr int64_t kMostParts = 4;
 /// Elements between neighbours up to which loads of all of them are cheaper than a gather.
 static constexpr int64_t kMostStride = 2;
 
-PanelGather::PanelGather(UnitEmitter &e, GatherWindow window) : e(e), w(std::move(window)) {
+static bool isKnown(const GatherWindow &w) {
+  return llvm::all_of(w.in, [](AffineExpr dim) { return graph::getConstant(dim); }) && llvm::all_of(w.out, [](AffineExpr dim) { return graph::getConstant(dim); });
+}
+
+/// True where the windows of pixels that follow each other are one element apart, behind the end of a row as well.
+static bool readsRuns(const GatherWindow &w) {
+  return isKnown(w) && ArrayRef(w.in).drop_front() == ArrayRef(w.out).drop_front() && llvm::all_of(w.strides, [](int64_t stride) { return stride == 1; });
+}
+
+/// How far the windows of a plane's pixels are from the first; empty for more than a panel of them, or further than kMostParts vectors.
+static SmallVector<int64_t> getPlaces(const GatherWindow &w) {
+  std::optional<int64_t> pixels = graph::getConstant(graph::getNumElements(w.in[0].getContext(), w.out));
+  if (!isKnown(w) || !pixels || *pixels < 1 || *pixels > kLanes)
+    return {};
+  SmallVector<int64_t> places;
+  for (int64_t lane = 0; lane < kLanes; ++lane) {
+    int64_t rest = std::min(lane, *pixels - 1), place = 0, size = 1;
+    for (size_t d = w.out.size(); d-- > 0;) {
+      int64_t extent = *graph::getConstant(w.out[d]);
+      place += rest % extent * w.strides[d] * size;
+      rest /= extent, size *= *graph::getConstant(w.in[d]);
+    }
+    places.push_back(place);
+  }
+  return places.back() < kMostParts * kLanes ? places : SmallVector<int64_t>();
+}
+
+PanelGather::PanelGather(UnitEmitter &e, GatherWindow window) : e(e), w(std::move(window)), isRun(readsRuns(w)), places(isRun ? SmallVector<int64_t>() : getPlaces(w)) {
   f32s = VectorType::get({kLanes}, e.b.getF32Type());
-  if (w.strides.back() <= kMostStride)
+  if (!isRun && places.empty() && w.strides.back() <= kMostStride)
     readings = e.stackBuffer(e.b.getI64Type(), 2 * kLanes);
 }
 
@@ -22,10 +53,12 @@ PanelGather::PanelGather(UnitEmitter &e, GatherWindow window) : e(e), w(std::mov
 Value PanelGather::spread(Value x) { return splat(e, arith::TruncIOp::create(e.b, e.b.getI32Type(), x)); }
 Value PanelGather::lanes(int64_t step) { return getLaneNumbers(e, e.b.getI32Type(), step); }
 
-/// First input coordinate under each pixel of a panel, per spatial dim.
+/// First input coordinate under each pixel of a panel, per spatial dim: of pixels behind the last that of the last, or, where they read runs, of more rows.
 SmallVector<Value> PanelGather::coordinates(Value firstPixel) {
   Value pixels = e.extent(graph::getNumElements(e.b.getContext(), w.out)), last = spread(e.maxSigned(e.sub(pixels, e.i64(1)), e.i64(0)));
-  Value rest = arith::MinSIOp::create(e.b, arith::AddIOp::create(e.b, spread(firstPixel), lanes()), last);
+  Value rest = arith::AddIOp::create(e.b, spread(firstPixel), lanes());
+  if (!isRun)
+    rest = arith::MinSIOp::create(e.b, rest, last);
   SmallVector<Value> result(w.out.size());
   for (size_t d = w.out.size(); d-- > 0;) {
     Value position = rest;
@@ -153,8 +186,49 @@ void PanelGather::gatherSegments(Value firstPixel) {
   });
 }
 
+/// What the lanes of the only panel read, of vectors that lie behind each other.
+Value PanelGather::pick(ValueRange parts) {
+  SmallVector<int64_t> low, high, joined;
+  for (auto [lane, place] : llvm::enumerate(places)) {
+    bool isLow = place < 2 * kLanes;
+    low.push_back(isLow ? place : 0);
+    high.push_back(isLow ? 0 : place - 2 * kLanes);
+    joined.push_back(static_cast<int64_t>(lane) + (isLow ? 0 : kLanes));
+  }
+  Value picked = vector::ShuffleOp::create(e.b, parts[0], parts[std::min<size_t>(1, parts.size() - 1)], low);
+  if (parts.size() <= 2)
+    return picked;
+  return vector::ShuffleOp::create(e.b, picked, vector::ShuffleOp::create(e.b, parts[2], parts.back(), high), joined);
+}
+
+/// Gathers a panel whose rows are one load each, or picked from loads.
+void PanelGather::gatherLoads(Value firstPixel) {
+  Type f32 = e.b.getF32Type();
+  Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(f32s)), elements = spread(e.extent(graph::getNumElements(e.b.getContext(), w.in)));
+  SmallVector<Value> start = coordinates(firstPixel);
+  forTaps([&](ArrayRef<Value> tap, Value number) {
+    Row row = makeRow(start, tap, number);
+    Value place = vector::ExtractOp::create(e.b, row.offset, 0), first = arith::ExtSIOp::create(e.b, e.b.getI64Type(), place);
+    if (isRun)
+      return forChannels(number, [&](Value plane) -> Value { return LLVM::MaskedLoadOp::create(e.b, f32s, e.address(f32, plane, first), row.inside, zero, 4u); });
+    SmallVector<Value> masks;
+    for (int64_t offset = 0; offset <= places.back(); offset += kLanes) {
+      Value at = arith::AddIOp::create(e.b, lanes(), spread(e.add(first, e.i64(offset))));
+      masks.push_back(arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, at, elements));
+    }
+    forChannels(number, [&](Value plane) -> Value {
+      SmallVector<Value> parts;
+      for (auto [k, mask] : llvm::enumerate(masks))
+        parts.push_back(LLVM::MaskedLoadOp::create(e.b, f32s, e.address(f32, plane, e.add(first, e.i64(static_cast<int64_t>(k) * kLanes))), mask, zero, 4u));
+      return arith::SelectOp::create(e.b, row.inside, pick(parts), zero);
+    });
+  });
+}
+
 void PanelGather::emit(Value planes, Value count, Value firstPixel, Value to, int64_t rowPitch) {
   image = planes, channels = count, target = to, pitch = rowPitch;
+  if (isRun || !places.empty())
+    return gatherLoads(firstPixel);
   if (w.strides.back() <= kMostStride)
     return gatherSegments(firstPixel);
   SmallVector<Value> start = coordinates(firstPixel);

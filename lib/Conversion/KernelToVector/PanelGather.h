@@ -41,6 +41,8 @@ private:
   mlir::Value spread(mlir::Value x);
   mlir::Value lanes(int64_t step = 1);
   llvm::SmallVector<mlir::Value> coordinates(mlir::Value firstPixel);
+  mlir::Value pick(mlir::ValueRange parts);
+  void gatherLoads(mlir::Value firstPixel);
   Row makeRow(llvm::ArrayRef<mlir::Value> start, llvm::ArrayRef<mlir::Value> tap, mlir::Value number);
   void gatherRow(const Row &row);
   void forChannels(mlir::Value tap, llvm::function_ref<mlir::Value(mlir::Value plane)> load);
@@ -53,6 +55,8 @@ private:
   UnitEmitter &e;
   GatherWindow w;
   mlir::VectorType f32s;
+  bool isRun;                         ///< the pixels of a panel read elements that follow each other, those outside of the plane as well
+  llvm::SmallVector<int64_t> places;  ///< of the elements that the lanes of the only panel read, from the first one's on; empty where they are far apart
   mlir::Value readings; ///< on the stack: offset and bits of each segment behind the first
   mlir::Value image, channels, target; ///< of the panel that is gathered
   int64_t pitch = 0;
