@@ -1,8 +1,9 @@
 // Pixels that follow each other lie in a few rows of the plane, in each of which they read every element or every second one: a row of a panel is put
 // together from one or two masked loads for each. Rows of known length that windows keep lie one behind the other, so that it is one load; all pixels of a
-// small plane are picked from a few vectors. Where windows lie further apart, it is a masked gather.
+// small plane are picked from a few vectors, and planes of known extents are cut apart where every second element is read. Where windows lie further apart, it is a masked gather.
 #include "lib/Conversion/KernelToVector/PanelGather.h"
 #include "lib/Conversion/KernelToVector/Plane.h"
+#include "lib/Conversion/KernelToVector/SplitPlanes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -43,11 +44,24 @@ static SmallVector<int64_t> getPlaces(const GatherWindow &w) {
   return places.back() < kMostParts * kLanes ? places : SmallVector<int64_t>();
 }
 
-PanelGather::PanelGather(UnitEmitter &e, GatherWindow window) : e(e), w(std::move(window)), isRun(readsRuns(w)), places(isRun ? SmallVector<int64_t>() : getPlaces(w)) {
+/// Channels whose planes are cut apart before panels are gathered from them.
+static constexpr int64_t kSplitChannels = 16;
+
+/// True where planes are cut apart: all pixels of a small one are picked.
+static bool splits(const GatherWindow &w) { return SplitPlanes::fits(w) && getPlaces(w).empty(); }
+
+int64_t getGatherFloats(const GatherWindow &window, int64_t pixels) { return splits(window) ? kSplitChannels * SplitPlanes(window, pixels).getFloats() : 0; }
+
+PanelGather::PanelGather(UnitEmitter &e, GatherWindow window, int64_t pixels, Value scratch)
+    : e(e), w(std::move(window)), isRun(readsRuns(w)), places(isRun ? SmallVector<int64_t>() : getPlaces(w)), scratch(scratch) {
   f32s = VectorType::get({kLanes}, e.b.getF32Type());
-  if (!isRun && places.empty() && w.strides.back() <= kMostStride)
+  if (splits(w))
+    split = std::make_unique<SplitPlanes>(w, pixels);
+  else if (!isRun && places.empty() && w.strides.back() <= kMostStride)
     readings = e.stackBuffer(e.b.getI64Type(), 2 * kLanes);
 }
+
+PanelGather::~PanelGather() = default;
 
 /// A position inside a plane in all lanes; planes have fewer than 2^31 pixels.
 Value PanelGather::spread(Value x) { return splat(e, arith::TruncIOp::create(e.b, e.b.getI32Type(), x)); }
@@ -57,7 +71,7 @@ Value PanelGather::lanes(int64_t step) { return getLaneNumbers(e, e.b.getI32Type
 SmallVector<Value> PanelGather::coordinates(Value firstPixel) {
   Value pixels = e.extent(graph::getNumElements(e.b.getContext(), w.out)), last = spread(e.maxSigned(e.sub(pixels, e.i64(1)), e.i64(0)));
   Value rest = arith::AddIOp::create(e.b, spread(firstPixel), lanes());
-  if (!isRun)
+  if (!isRun && !split)
     rest = arith::MinSIOp::create(e.b, rest, last);
   SmallVector<Value> result(w.out.size());
   for (size_t d = w.out.size(); d-- > 0;) {
@@ -97,10 +111,9 @@ void PanelGather::gatherRow(const Row &row) {
 /// Stores what `load` gives for each channel's plane as row `tap` of its part of the panel.
 void PanelGather::forChannels(Value tap, function_ref<Value(Value plane)> load) {
   Type f32 = e.b.getF32Type();
-  MLIRContext *context = e.b.getContext();
-  Value plane = e.extent(graph::getNumElements(context, w.in)), taps = e.extent(graph::getNumElements(context, w.kernel));
+  Value taps = e.extent(graph::getNumElements(e.b.getContext(), w.kernel));
   e.forEach(e.i64(0), channels, 1, [&](Value channel) {
-    Value values = load(e.address(f32, image, e.mul(channel, plane))), place = e.add(e.mul(channel, taps), tap);
+    Value values = load(e.address(f32, image, e.mul(channel, planeFloats))), place = e.add(e.mul(channel, taps), tap);
     LLVM::StoreOp::create(e.b, values, e.address(f32, target, e.mul(place, e.i64(pitch))), 4);
   });
 }
@@ -225,14 +238,53 @@ void PanelGather::gatherLoads(Value firstPixel) {
   });
 }
 
-void PanelGather::emit(Value planes, Value count, Value firstPixel, Value to, int64_t rowPitch) {
-  image = planes, channels = count, target = to, pitch = rowPitch;
+/// Gathers a panel from parts of planes.
+void PanelGather::gatherSplit(Value firstPixel) {
+  Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(f32s));
+  SmallVector<Value> start = coordinates(firstPixel);
+  forTaps([&](ArrayRef<Value> tap, Value number) {
+    Value inside = makeRow(start, tap, number).inside, place = split->getPlace(e, tap, firstOfRun, firstPixel);
+    forChannels(number, [&](Value parts) -> Value { return LLVM::MaskedLoadOp::create(e.b, f32s, e.address(e.b.getF32Type(), parts, place), inside, zero, 4u); });
+  });
+}
+
+void PanelGather::gatherPanel(Value firstPixel) {
+  if (split)
+    return gatherSplit(firstPixel);
   if (isRun || !places.empty())
     return gatherLoads(firstPixel);
   if (w.strides.back() <= kMostStride)
     return gatherSegments(firstPixel);
   SmallVector<Value> start = coordinates(firstPixel);
   forTaps([&](ArrayRef<Value> tap, Value number) { gatherRow(makeRow(start, tap, number)); });
+}
+
+/// A few channels after the other: their parts stay in the caches.
+void PanelGather::emitSplit(Value firstPixel, Value endPixel, Target targetOf) {
+  Type f32 = e.b.getF32Type();
+  Value planes = image, count = channels, rowFloats = e.mul(e.extent(graph::getNumElements(e.b.getContext(), w.kernel)), e.i64(pitch));
+  firstOfRun = firstPixel, image = scratch;
+  e.forEach(e.i64(0), count, kSplitChannels, [&](Value channel) {
+    channels = e.minSigned(e.i64(kSplitChannels), e.sub(count, channel));
+    split->emit(e, e.address(f32, planes, e.mul(channel, planeFloats)), channels, firstPixel, endPixel, scratch);
+    Value inputFloats = planeFloats;
+    planeFloats = e.i64(split->getFloats());
+    e.forEach(firstPixel, endPixel, kLanes, [&](Value pixel) {
+      target = e.address(f32, targetOf(pixel), e.mul(channel, rowFloats));
+      gatherPanel(pixel);
+    });
+    planeFloats = inputFloats;
+  });
+}
+
+void PanelGather::emit(Value planes, Value count, Value firstPixel, Value endPixel, Target targetOf, int64_t rowPitch) {
+  image = planes, channels = count, pitch = rowPitch, planeFloats = e.extent(graph::getNumElements(e.b.getContext(), w.in));
+  if (split)
+    return e.ifThen(e.compare("slt", firstPixel, endPixel), [&] { emitSplit(firstPixel, endPixel, targetOf); });
+  e.forEach(firstPixel, endPixel, kLanes, [&](Value pixel) {
+    target = targetOf(pixel);
+    gatherPanel(pixel);
+  });
 }
 
 } // namespace onager
