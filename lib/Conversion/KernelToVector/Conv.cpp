@@ -47,6 +47,9 @@ constexpr int64_t kFewestAliased = 24;
 /// Tiles that a run gathers, and those of such planes.
 constexpr int64_t kMostTiles = 8, kMostAliasedTiles = 32;
 
+/// Tiles of filters up to which pixels that lie in as many places as there are planes are not worth gathering.
+constexpr int64_t kMostDirectTiles = 24;
+
 /// Work items that share out well, and output channels that are worth gathering the pixels once more.
 constexpr int64_t kFewestItems = 8, kFewestChannels = 96;
 
@@ -68,7 +71,7 @@ void chooseReading(ConvShape &s, const TargetInfo &target) {
               ArrayRef(s.x).drop_front(2) == ArrayRef(s.spatial) &&
               llvm::all_of(s.op.getPads().getResults(), [](AffineExpr pad) { return graph::isConstant(pad, 0); });
   // So few uses of each element that gathering them would cost more than strides through memory do.
-  bool isShort = depth <= 8 || channels <= 2 * getTileRows(target);
+  bool isShort = depth <= 8 || channels <= kMostDirectTiles * getTileRows(target);
   bool isAliased = s.isPlain && pixels && *pixels * 4 % kAliasedBytes == 0 && depth > 8 && (depth >= kFewestAliased || channels > getTileRows(target));
   s.isDirect = s.isPlain && isShort && !isAliased;
   int64_t most = isAliased ? kMostAliasedTiles : kMostTiles;

@@ -384,15 +384,16 @@ void WindowSweep::emit(Value plane, Value first, Value end, Value block, Value s
 
 void WindowSweep::emitRows(Value plane, Value first, Value end, Value block, Value start, Combine step, Join join, Take take) {
   input = plane, init = start, combine = step, add = join;
-  if (finish)
+  if (finish && graph::getConstant(s.rows))
     return emitGroups(first, e.sub(end, first), e.address(e.b.getF32Type(), block, e.mul(first, e.extent(s.columns))));
+  // Where results go to their places, too: else LLVM cuts the loops over columns of unknown number into pieces.
   int64_t group = s.getGroupRows();
   Value rows = e.sub(end, first), groups = e.floorDiv(e.add(rows, e.i64(group - 1)), e.i64(group));
   Value blocks = e.floorDiv(e.add(groups, e.i64(s.getBlockRows() / group - 1)), e.i64(s.getBlockRows() / group));
   auto startOf = [&](Value number) { return e.minSigned(e.mul(e.floorDiv(e.mul(groups, number), blocks), e.i64(group)), rows); };
   e.forEach(e.i64(0), blocks, 1, [&](Value number) {
     Value start = startOf(number), row = e.add(first, start), count = e.sub(startOf(e.add(number, e.i64(1))), start);
-    emitGroups(row, count, block);
+    emitGroups(row, count, finish ? e.address(e.b.getF32Type(), block, e.mul(row, e.extent(s.columns))) : block);
     take(row, count);
   });
 }
