@@ -44,18 +44,20 @@ static SmallVector<int64_t> getPlaces(const GatherWindow &w) {
   return places.back() < kMostParts * kLanes ? places : SmallVector<int64_t>();
 }
 
-/// Channels whose planes are cut apart before panels are gathered from them.
-static constexpr int64_t kSplitChannels = 16;
+/// Channels whose planes are cut apart before panels are gathered from them, and rows of a run that is worth it.
+static constexpr int64_t kSplitChannels = 16, kFewestRows = 3;
 
-/// True where planes are cut apart: all pixels of a small one are picked.
-static bool splits(const GatherWindow &w) { return SplitPlanes::fits(w) && getPlaces(w).empty(); }
+/// True where planes are cut apart for runs of so many pixels: all pixels of a small plane are picked, and runs of few rows would cut most rows apart twice.
+static bool splits(const GatherWindow &w, int64_t pixels) {
+  return SplitPlanes::fits(w) && *graph::getConstant(w.out[1]) * kFewestRows <= pixels && getPlaces(w).empty();
+}
 
-int64_t getGatherFloats(const GatherWindow &window, int64_t pixels) { return splits(window) ? kSplitChannels * SplitPlanes(window, pixels).getFloats() : 0; }
+int64_t getGatherFloats(const GatherWindow &window, int64_t pixels) { return splits(window, pixels) ? kSplitChannels * SplitPlanes(window, pixels).getFloats() : 0; }
 
 PanelGather::PanelGather(UnitEmitter &e, GatherWindow window, int64_t pixels, Value scratch)
     : e(e), w(std::move(window)), isRun(readsRuns(w)), places(isRun ? SmallVector<int64_t>() : getPlaces(w)), scratch(scratch) {
   f32s = VectorType::get({kLanes}, e.b.getF32Type());
-  if (splits(w))
+  if (splits(w, pixels))
     split = std::make_unique<SplitPlanes>(w, pixels);
   else if (!isRun && places.empty() && w.strides.back() <= kMostStride)
     readings = e.stackBuffer(e.b.getI64Type(), 2 * kLanes);

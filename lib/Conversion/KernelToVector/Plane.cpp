@@ -1,5 +1,6 @@
 // Sliding windows over planes; see Plane.h. Four rows of results are computed at once, so that a loaded vector serves several windows.
 #include "lib/Conversion/KernelToVector/Plane.h"
+#include "lib/Conversion/KernelToVector/SharedFunction.h"
 #include "llvm/ADT/SetVector.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -211,6 +212,7 @@ void storePixels(UnitEmitter &e, Value result, ArrayRef<Value> plane, Value pixe
   e.forEach(e.i64(0), planes, 1, [&](Value i) {
     Value base = e.mul(i, e.i64(pitch)), channel = e.add(plane[1], i);
     e.forEachParallel(e.i64(0), pixels, [&](Value j) {
+      keepForVectors(getLoop(j));
       UnitEmitter::Index index = getPixelIndex(e, {plane[0], channel}, e.add(pixel, j), ArrayRef(out).drop_front(2), asOne);
       e.overrideElement(result, [&](ArrayRef<Value>) { return e.load(e.b.getF32Type(), values, e.add(base, j)); });
       storeResults(e, index, e.linearize(index, out));
@@ -229,6 +231,7 @@ static void emitRun(UnitEmitter &e, Value result, ArrayRef<Value> plane, Value f
   Value linear = e.linearize(getPixelIndex(e, plane, first, spatial, /*asOne=*/true), out);
   UnitEmitter::Index start = getPixelIndex(e, plane, first, spatial, asOne);
   e.forEachParallel(e.i64(0), count, [&](Value i) {
+    keepForVectors(getLoop(i));
     UnitEmitter::Index index = start;
     index.back() = e.add(start.back(), i);
     e.overrideElement(result, [&](ArrayRef<Value>) { return finish(e.load(f32, values, i), e.add(first, i)); });

@@ -1,14 +1,10 @@
 // Arguments, shapes, elements and control flow of a unit's function. Memory is in Memory.cpp, scalars in Scalars.cpp.
 #include "lib/Conversion/KernelToVector/UnitEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 using namespace mlir;
 
 namespace onager {
-
-/// Iterations of a parallel loop that are worth a vector, and of a loop that LLVM does not unroll whole.
-static constexpr int64_t kFewestOfVector = 8, kFewestOfLoop = 32;
 
 /// Opens a table of computed elements for one loop body or branch, and restores the insertion point.
 struct ScopeGuard {
@@ -217,12 +213,6 @@ Value UnitEmitter::broadcastStride(AffineExpr dim) {
   return cached;
 }
 
-/// True for loops that LLVM would unroll whole before it makes vectors of them.
-static bool isShort(Value from, Value to, int64_t step) {
-  std::optional<int64_t> first = getConstantIntValue(from), end = getConstantIntValue(to);
-  return first && end && *end - *first >= kFewestOfVector * step && *end - *first < kFewestOfLoop * step;
-}
-
 SmallVector<Value> UnitEmitter::forLoop(Value from, Value to, int64_t step, ValueRange inits, LoopBody body, bool parallel) {
   auto loop = scf::ForOp::create(b, from, to, i64(step), inits);
   ScopeGuard scope(*this);
@@ -231,10 +221,7 @@ SmallVector<Value> UnitEmitter::forLoop(Value from, Value to, int64_t step, Valu
   if (parallel) {
     auto group = LLVM::AccessGroupAttr::get(b.getContext(), DistinctAttr::create(b.getUnitAttr()));
     accessGroup = group;
-    LLVM::LoopUnrollAttr unroll;
-    if (isShort(from, to, step))
-      unroll = LLVM::LoopUnrollAttr::get(b.getContext(), b.getBoolAttr(true), {}, {}, {}, {}, {}, {});
-    loop->setAttr("loop_annotation", LLVM::LoopAnnotationAttr::get(b.getContext(), {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {group}));
+    loop->setAttr("loop_annotation", LLVM::LoopAnnotationAttr::get(b.getContext(), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {group}));
   }
   SmallVector<Value> next = body(loop.getInductionVar(), loop.getRegionIterArgs());
   accessGroup = outer;
