@@ -21,9 +21,11 @@ bool SplitPlanes::fits(const GatherWindow &w) {
   SplitPlanes planes(w, 1);
   if (!planes.in[1] || !planes.out[0] || !planes.out[1] || !planes.kernel[0] || !planes.kernel[1])
     return false;
-  // Columns of the last pixel that have no place must be padding.
-  int64_t last = (planes.kernel[1] - 1) * planes.dilations[1] - planes.pads[1];
-  return last < 2 || 2 * planes.out[1] + (last & 1) >= planes.in[1];
+  // What a tap reads behind the last place of its part must be padding.
+  for (int64_t tap = 0; tap < planes.kernel[1]; ++tap)
+    if (planes.getShift(1, tap) > 0 && 2 * planes.out[1] + planes.getPhase(1, tap) < planes.in[1])
+      return false;
+  return true;
 }
 
 SplitPlanes::SplitPlanes(const GatherWindow &w, int64_t pixels) {
@@ -38,6 +40,9 @@ SplitPlanes::SplitPlanes(const GatherWindow &w, int64_t pixels) {
 /// The row or column of a part that a tap reads, less the pixel's.
 int64_t SplitPlanes::getShift(size_t dim, int64_t tap) const { return llvm::divideFloorSigned(tap * dilations[dim] - pads[dim], strides[dim]); }
 
+/// Which row or column of a step a tap reads.
+int64_t SplitPlanes::getPhase(size_t dim, int64_t tap) const { return tap * dilations[dim] - pads[dim] - getShift(dim, tap) * strides[dim]; }
+
 /// The last vector of a row reaches behind it.
 int64_t SplitPlanes::getPartFloats() const { return rows * out[1] + kLanes; }
 int64_t SplitPlanes::getFloats() const { return strides[0] * strides[1] * getPartFloats(); }
@@ -46,7 +51,7 @@ int64_t SplitPlanes::getFloats() const { return strides[0] * strides[1] * getPar
 SmallVector<bool> SplitPlanes::getUsed(size_t dim) const {
   SmallVector<bool> used(strides[dim]);
   for (int64_t tap = 0; tap < kernel[dim]; ++tap)
-    used[tap * dilations[dim] - pads[dim] - getShift(dim, tap) * strides[dim]] = true;
+    used[getPhase(dim, tap)] = true;
   return used;
 }
 

@@ -27,6 +27,7 @@ public:
 
 private:
   int64_t getShift(size_t dim, int64_t tap) const;
+  int64_t getPhase(size_t dim, int64_t tap) const;
   mlir::Value getFirstRow(UnitEmitter &e, mlir::Value pixel) const;
   int64_t getPartFloats() const;
   llvm::SmallVector<bool> getUsed(size_t dim) const;
