@@ -12,6 +12,9 @@ WINDOWS = {
     "strided_dilated": ((2, 3), (1, 2), (1, 3), (0, 4, 2, 1)),
     "large_pads": ((5, 4), (2, 2), (1, 1), (4, 3, 4, 3)),
     "far_apart": ((3, 3), (3, 3), (1, 1), (1, 2, 0, 1)),
+    "kept": ((3, 3), (1, 1), (1, 1), (1, 1, 1, 1)),
+    "beside": ((5, 5), (2, 2), (1, 1), (3, 1, 4, 2)),
+    "single": ((1, 1), (3, 2), (1, 1), (0, 0, 0, 0)),
     "line": ((5,), (2,), (2,), (4, 4)),
     "volume": ((2, 2, 3), (1, 2, 2), (1, 1, 1), (1, 0, 1, 0, 1, 1)),
 }
@@ -80,7 +83,7 @@ def test_known_rows(window, outputs, tmp_path):
     import onager
 
     filters = _make_filters(window, outputs)
-    for columns in (3, 7, 14, 15, 28, 32, 64):
+    for columns in (3, 4, 7, 8, 11, 14, 15, 28, 32, 64):
         spatial = _get_spatial(window, columns)
         path = tmp_path / f"model{columns}.so"
         onager.compile(_make_model(window, spatial, filters), path)

@@ -2,7 +2,7 @@
 //
 // Work items: (image, group, run of panel pairs, block of output channels), blocks innermost. A share gathers the input under a run where it meets one,
 // panel by panel,
-//   scratch := panels, row tile of the filter where its rows are aliased
+//   scratch := panels, row tile of the filter where its rows are aliased, what gathering takes
 //   panel := for each channel, tap: 16 floats, one per pixel, 0 outside of the image
 // and sweeps the output channels of each block over them. Pixels are numbered over all spatial dims. Each plane is a stream of its own, more than
 // processors follow: the sums fetch what comes next.
@@ -39,12 +39,16 @@ struct ConvShape {
   /// Floats from one panel to the next: plane by plane all panels of a run are written, which must not start in the same sets of the first-level cache.
   AffineExpr getPanelPitch() const { return depth * kLanes + (isPlain ? kApart : 0); }
   AffineExpr getPanelFloats() const { return getPanelPitch() * ((isDirect ? 1 : tiles) * width / kLanes); }
+  AffineExpr getCopiedFloats(int64_t tileRows) const { return hasAliasedRows ? (depth + kApart) * tileRows : depth * 0; }
 };
 
 /// Channels from which on planes that start in the same sets of the caches are better read in long runs, one after the other.
 constexpr int64_t kFewestAliased = 24;
 /// Tiles that a run gathers, and those of such planes.
 constexpr int64_t kMostTiles = 8, kMostAliasedTiles = 32;
+
+/// Tiles of filters up to which pixels that lie in as many places as there are planes are not worth gathering.
+constexpr int64_t kMostDirectTiles = 24;
 
 /// Work items that share out well, and output channels that are worth gathering the pixels once more.
 constexpr int64_t kFewestItems = 8, kFewestChannels = 96;
@@ -67,7 +71,7 @@ void chooseReading(ConvShape &s, const TargetInfo &target) {
               ArrayRef(s.x).drop_front(2) == ArrayRef(s.spatial) &&
               llvm::all_of(s.op.getPads().getResults(), [](AffineExpr pad) { return graph::isConstant(pad, 0); });
   // So few uses of each element that gathering them would cost more than strides through memory do.
-  bool isShort = depth <= 8 || channels <= 2 * getTileRows(target);
+  bool isShort = depth <= 8 || channels <= kMostDirectTiles * getTileRows(target);
   bool isAliased = s.isPlain && pixels && *pixels * 4 % kAliasedBytes == 0 && depth > 8 && (depth >= kFewestAliased || channels > getTileRows(target));
   s.isDirect = s.isPlain && isShort && !isAliased;
   int64_t most = isAliased ? kMostAliasedTiles : kMostTiles;
@@ -102,6 +106,11 @@ GatherWindow getWindow(ConvShape s) {
   return {ArrayRef(s.x).drop_front(2), s.spatial, ArrayRef(s.filter).drop_front(2), s.op.getStrides(), s.op.getDilations(), s.op.getPads().getResults()};
 }
 
+/// The part of scratch memory that gathering takes.
+Value getBehindCopies(UnitEmitter &e, const ConvShape &s) {
+  return e.address(e.b.getF32Type(), e.getScratch(), e.extent(s.getPanelFloats() + s.getCopiedFloats(getTileRows(e.options.target))));
+}
+
 struct ConvEmitter {
   UnitEmitter &e;
   ConvShape s;
@@ -110,7 +119,7 @@ struct ConvEmitter {
   bool asOne; ///< pixels are walked as one dim
   VectorType f32s;
 
-  ConvEmitter(UnitEmitter &e, ConvShape shape) : e(e), s(shape), gather(e, getWindow(s)) {
+  ConvEmitter(UnitEmitter &e, ConvShape shape) : e(e), s(shape), gather(e, getWindow(s), s.tiles * s.width, getBehindCopies(e, s)) {
     f32s = VectorType::get({kLanes}, e.b.getF32Type());
     tile = e.stackBuffer(e.b.getF32Type(), getTileRows(e.options.target) * s.width);
     scratch = e.getScratch();
@@ -240,10 +249,10 @@ struct ConvEmitter {
       next = e.maxSigned(firstPanel, e.minSigned(endPanel, e.extent(s.pixels.floorDiv(kLanes))));
       copyRuns(input, firstPanel, next);
     }
-    e.forEach(next, endPanel, 1, [&](Value panel) {
-      Value target = e.address(e.b.getF32Type(), scratch, e.mul(e.sub(panel, firstPanel), panelSize));
-      gather.emit(input, e.extent(s.channels), e.mul(panel, e.i64(kLanes)), target, kLanes);
-    });
+    auto targetOf = [&](Value pixel) {
+      return e.address(e.b.getF32Type(), scratch, e.mul(e.sub(e.floorDiv(pixel, e.i64(kLanes)), firstPanel), panelSize));
+    };
+    gather.emit(input, e.extent(s.channels), e.mul(next, e.i64(kLanes)), e.minSigned(e.extent(s.pixels), e.mul(endPanel, e.i64(kLanes))), targetOf, kLanes);
   }
 
   void emit() {
@@ -283,7 +292,7 @@ WorkInfo getConvWork(kernel::UnitOp unit, const EmitOptions &options) {
   ConvShape s = getShape(unit, options.target);
   MLIRContext *context = unit.getContext();
   AffineExpr items = s.x[0] * (static_cast<int64_t>(s.op.getGroup()) * s.blocks) * s.pixels.ceilDiv(s.width).ceilDiv(s.tiles);
-  return {items, graph::getNumElements(context, s.out) * s.depth, (s.getPanelFloats() + (s.hasAliasedRows ? (s.depth + kApart) * getTileRows(options.target) : s.depth * 0)) * 4};
+  return {items, graph::getNumElements(context, s.out) * s.depth, (s.getPanelFloats() + s.getCopiedFloats(getTileRows(options.target)) + getGatherFloats(getWindow(s), s.tiles * s.width)) * 4};
 }
 
 } // namespace onager

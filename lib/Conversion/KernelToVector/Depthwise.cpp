@@ -78,17 +78,16 @@ void emitInPlace(UnitEmitter &e, DepthwiseShape s) {
   SweepShape shape = getSweep(s);
   Value block = e.address(e.b.getF32Type(), line, e.extent(shape.getPaddingFloats())), zero = splat(e, e.constant(e.b.getF32Type(), 0));
   WindowSweep sweep(e, shape, line, 0);
-  AffineExpr bands = getAffineConstantExpr(shape.getBands(), e.b.getContext());
   bool isDirect = hasLaneEpilogue(e.unit, s.op.getResult());
-  forRows(e, {s.out[0], bands, s.out[1]}, e.begin, e.end, [&](ArrayRef<Value> item, Value) {
-    Value image = item[0], channel = item[2];
+  sweep.forPlanes(s.out[0], s.out[1], [&](Value image, Value channel, Value first, Value end) {
     SmallVector<Value> weights = loadWeights(e, s, channel);
-    auto step = [&](Value sum, Value x, int64_t tap) -> Value { return vector::FMAOp::create(e.b, x, weights[tap], sum); };
+    auto step = [&](Value sum, Value x, int64_t tap) -> Value { return multiplyAdd(e, x, weights[tap], sum); };
+    auto join = [&](Value sum, Value other) -> Value { return arith::AddFOp::create(e.b, sum, other); };
     if (isDirect) {
       LaneEpilogue epilogue(e, s.op.getResult(), image, channel);
-      return sweep.emitInto(getInput(e, s, image, channel), item[1], getPlane(e, s, image, channel), zero, step, [&](Value sums) { return epilogue.apply(sums); });
+      return sweep.emitInto(getInput(e, s, image, channel), first, end, getPlane(e, s, image, channel), zero, step, join, [&](Value sums) { return epilogue.apply(sums); });
     }
-    sweep.emit(getInput(e, s, image, channel), item[1], block, zero, step, [&](Value row, Value rows) {
+    sweep.emit(getInput(e, s, image, channel), first, end, block, zero, step, join, [&](Value row, Value rows) {
       emitPlaneEpilogue(e, s.op.getResult(), {image, channel}, row, rows, block, [](Value value, Value) { return value; });
     });
   });
@@ -115,7 +114,7 @@ void emitPadded(UnitEmitter &e, DepthwiseShape s) {
       Plane source = padded;
       source.base = e.address(f32, padded.base, e.mul(e.mul(row, e.i64(s.windows.strides[0])), padded.pitch));
       planes.reduceWindows(source, {block, count, columns, columns}, s.windows, splat(e, zero),
-                           [&](Value sum, Value x, int64_t tap) -> Value { return vector::FMAOp::create(e.b, x, weights[tap], sum); });
+                           [&](Value sum, Value x, int64_t tap) -> Value { return multiplyAdd(e, x, weights[tap], sum); });
       emitPlaneEpilogue(e, s.op.getResult(), plane, row, count, block, [](Value value, Value) { return value; });
     });
   });

@@ -194,6 +194,7 @@ void storeTile(UnitEmitter &e, Value result, Value tile, int64_t width, Value ro
     UnitEmitter::Index first = indexOf(i);
     Value linear = e.linearize(first, graph::getDims(result));
     e.forEachParallel(e.i64(0), columns, [&](Value j) {
+      keepForVectors(getLoop(j));
       UnitEmitter::Index index(first);
       index.back() = e.add(first.back(), j);
       e.overrideElement(result, [&](ArrayRef<Value>) { return e.load(e.b.getF32Type(), tile, e.add(base, j)); });

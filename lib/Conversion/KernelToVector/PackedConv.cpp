@@ -3,7 +3,7 @@
 // Work items: (group of images, group of blocks of output channels), blocks innermost. Sums are cut into runs of input channels whose filters for one block
 // stay in the first-level cache. Windows of one tap and stride 1 read the planes themselves; for others the pixels under the windows are gathered: once per
 // share and group of images where the second-level cache holds them, else run by run for several blocks.
-//   scratch  := panels, products, values
+//   scratch  := panels, products, values, what gathering takes
 //   panels   := for each image of the group, channel (of the run), tap: `pitch` floats, one per pixel
 //   products := for each block and image of the item: [pixel][channel of the block], pixels rounded up to whole vectors
 //   values   := [channel of a block][pixel]
@@ -78,6 +78,9 @@ GatherWindow getWindow(PackedConvShape s) {
   return {ArrayRef(x).drop_front(2), ArrayRef(s.out).drop_front(2), kernel, s.op.getStrides(), s.op.getDilations(), s.op.getPads().getResults()};
 }
 
+/// Floats of scratch memory before what gathering takes.
+int64_t getFloats(const PackedConvShape &s) { return s.group * (s.getPanelFloats() + s.itemBlocks * s.getProductFloats()) + s.getProductFloats(); }
+
 /// One work item: images and blocks of output channels.
 struct Item {
   Value firstImage, images, firstBlock, endBlock;
@@ -95,7 +98,7 @@ struct PackedConvEmitter {
   PanelGather gather;
   Value panels, products, values;
 
-  PackedConvEmitter(UnitEmitter &e, const PackedConvShape &shape) : e(e), s(shape), gather(e, getWindow(shape)) {
+  PackedConvEmitter(UnitEmitter &e, const PackedConvShape &shape) : e(e), s(shape), gather(e, getWindow(shape), s.pixels, at(e.getScratch(), e.i64(getFloats(shape)))) {
     panels = e.getScratch();
     products = at(panels, e.i64(s.group * s.getPanelFloats()));
     values = at(products, e.i64(s.group * s.itemBlocks * s.getProductFloats()));
@@ -117,8 +120,8 @@ struct PackedConvEmitter {
 
   void gatherChannels(const Item &item, Value first, int64_t count) {
     e.forEach(e.i64(0), item.images, 1, [&](Value k) {
-      Value image = planeOf(item, k, first), target = panelsOf(k);
-      e.forEach(e.i64(0), e.i64(s.pixels), kLanes, [&](Value pixel) { gather.emit(image, e.i64(count), pixel, at(target, pixel), s.pitch); });
+      Value target = panelsOf(k);
+      gather.emit(planeOf(item, k, first), e.i64(count), e.i64(0), e.i64(s.pixels), [&](Value pixel) { return at(target, pixel); }, s.pitch);
     });
   }
 
@@ -210,7 +213,7 @@ void emitPackedConv(UnitEmitter &e) { PackedConvEmitter(e, getShape(e.unit, e.op
 WorkInfo getPackedConvWork(kernel::UnitOp unit, const EmitOptions &options) {
   PackedConvShape s = getShape(unit, options.target);
   MLIRContext *context = unit.getContext();
-  int64_t floats = s.group * (s.getPanelFloats() + s.itemBlocks * s.getProductFloats()) + s.getProductFloats();
+  int64_t floats = getFloats(s) + (s.isPlain ? 0 : getGatherFloats(getWindow(s), s.pixels));
   return {s.images.ceilDiv(s.group) * s.getBlockGroups(), graph::getNumElements(context, s.out) * s.getDepth(), getAffineConstantExpr(floats * 4, context)};
 }
 

@@ -1,31 +1,80 @@
 // Pixels that follow each other lie in a few rows of the plane, in each of which they read every element or every second one: a row of a panel is put
-// together from one or two masked loads for each. Where windows lie further apart, it is a masked gather.
+// together from one or two masked loads for each. Rows of known length that windows keep lie one behind the other, so that it is one load; all pixels of a
+// small plane are picked from a few vectors, and planes of known extents are cut apart where every second element is read. Where windows lie further apart, it is a masked gather.
 #include "lib/Conversion/KernelToVector/PanelGather.h"
 #include "lib/Conversion/KernelToVector/Plane.h"
+#include "lib/Conversion/KernelToVector/SplitPlanes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 
 namespace onager {
 
 static constexpr int64_t kLanes = kernel::kPanelWidth;
+/// Vectors that the pixels of a small plane are picked from, at most.
+static constexpr int64_t kMostParts = 4;
 /// Elements between neighbours up to which loads of all of them are cheaper than a gather.
 static constexpr int64_t kMostStride = 2;
 
-PanelGather::PanelGather(UnitEmitter &e, GatherWindow window) : e(e), w(std::move(window)) {
+static bool isKnown(const GatherWindow &w) {
+  return llvm::all_of(w.in, [](AffineExpr dim) { return graph::getConstant(dim); }) && llvm::all_of(w.out, [](AffineExpr dim) { return graph::getConstant(dim); });
+}
+
+/// True where the windows of pixels that follow each other are one element apart, behind the end of a row as well.
+static bool readsRuns(const GatherWindow &w) {
+  return isKnown(w) && ArrayRef(w.in).drop_front() == ArrayRef(w.out).drop_front() && llvm::all_of(w.strides, [](int64_t stride) { return stride == 1; });
+}
+
+/// How far the windows of a plane's pixels are from the first; empty for more than a panel of them, or further than kMostParts vectors.
+static SmallVector<int64_t> getPlaces(const GatherWindow &w) {
+  std::optional<int64_t> pixels = graph::getConstant(graph::getNumElements(w.in[0].getContext(), w.out));
+  if (!isKnown(w) || !pixels || *pixels < 1 || *pixels > kLanes)
+    return {};
+  SmallVector<int64_t> places;
+  for (int64_t lane = 0; lane < kLanes; ++lane) {
+    int64_t rest = std::min(lane, *pixels - 1), place = 0, size = 1;
+    for (size_t d = w.out.size(); d-- > 0;) {
+      int64_t extent = *graph::getConstant(w.out[d]);
+      place += rest % extent * w.strides[d] * size;
+      rest /= extent, size *= *graph::getConstant(w.in[d]);
+    }
+    places.push_back(place);
+  }
+  return places.back() < kMostParts * kLanes ? places : SmallVector<int64_t>();
+}
+
+/// Channels whose planes are cut apart before panels are gathered from them, and rows of a run that is worth it.
+static constexpr int64_t kSplitChannels = 16, kFewestRows = 3;
+
+/// True where planes are cut apart for runs of so many pixels: all pixels of a small plane are picked, and runs of few rows would cut most rows apart twice.
+static bool splits(const GatherWindow &w, int64_t pixels) {
+  return SplitPlanes::fits(w) && *graph::getConstant(w.out[1]) * kFewestRows <= pixels && getPlaces(w).empty();
+}
+
+int64_t getGatherFloats(const GatherWindow &window, int64_t pixels) { return splits(window, pixels) ? kSplitChannels * SplitPlanes(window, pixels).getFloats() : 0; }
+
+PanelGather::PanelGather(UnitEmitter &e, GatherWindow window, int64_t pixels, Value scratch)
+    : e(e), w(std::move(window)), isRun(readsRuns(w)), places(isRun ? SmallVector<int64_t>() : getPlaces(w)), scratch(scratch) {
   f32s = VectorType::get({kLanes}, e.b.getF32Type());
-  if (w.strides.back() <= kMostStride)
+  if (splits(w, pixels))
+    split = std::make_unique<SplitPlanes>(w, pixels);
+  else if (!isRun && places.empty() && w.strides.back() <= kMostStride)
     readings = e.stackBuffer(e.b.getI64Type(), 2 * kLanes);
 }
+
+PanelGather::~PanelGather() = default;
 
 /// A position inside a plane in all lanes; planes have fewer than 2^31 pixels.
 Value PanelGather::spread(Value x) { return splat(e, arith::TruncIOp::create(e.b, e.b.getI32Type(), x)); }
 Value PanelGather::lanes(int64_t step) { return getLaneNumbers(e, e.b.getI32Type(), step); }
 
-/// First input coordinate under each pixel of a panel, per spatial dim.
+/// First input coordinate under each pixel of a panel, per spatial dim: of pixels behind the last that of the last, or, where they read runs, of more rows.
 SmallVector<Value> PanelGather::coordinates(Value firstPixel) {
   Value pixels = e.extent(graph::getNumElements(e.b.getContext(), w.out)), last = spread(e.maxSigned(e.sub(pixels, e.i64(1)), e.i64(0)));
-  Value rest = arith::MinSIOp::create(e.b, arith::AddIOp::create(e.b, spread(firstPixel), lanes()), last);
+  Value rest = arith::AddIOp::create(e.b, spread(firstPixel), lanes());
+  if (!isRun && !split)
+    rest = arith::MinSIOp::create(e.b, rest, last);
   SmallVector<Value> result(w.out.size());
   for (size_t d = w.out.size(); d-- > 0;) {
     Value position = rest;
@@ -64,10 +113,9 @@ void PanelGather::gatherRow(const Row &row) {
 /// Stores what `load` gives for each channel's plane as row `tap` of its part of the panel.
 void PanelGather::forChannels(Value tap, function_ref<Value(Value plane)> load) {
   Type f32 = e.b.getF32Type();
-  MLIRContext *context = e.b.getContext();
-  Value plane = e.extent(graph::getNumElements(context, w.in)), taps = e.extent(graph::getNumElements(context, w.kernel));
+  Value taps = e.extent(graph::getNumElements(e.b.getContext(), w.kernel));
   e.forEach(e.i64(0), channels, 1, [&](Value channel) {
-    Value values = load(e.address(f32, image, e.mul(channel, plane))), place = e.add(e.mul(channel, taps), tap);
+    Value values = load(e.address(f32, image, e.mul(channel, planeFloats))), place = e.add(e.mul(channel, taps), tap);
     LLVM::StoreOp::create(e.b, values, e.address(f32, target, e.mul(place, e.i64(pitch))), 4);
   });
 }
@@ -153,12 +201,92 @@ void PanelGather::gatherSegments(Value firstPixel) {
   });
 }
 
-void PanelGather::emit(Value planes, Value count, Value firstPixel, Value to, int64_t rowPitch) {
-  image = planes, channels = count, target = to, pitch = rowPitch;
+/// What the lanes of the only panel read, of vectors that lie behind each other.
+Value PanelGather::pick(ValueRange parts) {
+  SmallVector<int64_t> low, high, joined;
+  for (auto [lane, place] : llvm::enumerate(places)) {
+    bool isLow = place < 2 * kLanes;
+    low.push_back(isLow ? place : 0);
+    high.push_back(isLow ? 0 : place - 2 * kLanes);
+    joined.push_back(static_cast<int64_t>(lane) + (isLow ? 0 : kLanes));
+  }
+  Value picked = vector::ShuffleOp::create(e.b, parts[0], parts[std::min<size_t>(1, parts.size() - 1)], low);
+  if (parts.size() <= 2)
+    return picked;
+  return vector::ShuffleOp::create(e.b, picked, vector::ShuffleOp::create(e.b, parts[2], parts.back(), high), joined);
+}
+
+/// Gathers a panel whose rows are one load each, or picked from loads.
+void PanelGather::gatherLoads(Value firstPixel) {
+  Type f32 = e.b.getF32Type();
+  Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(f32s)), elements = spread(e.extent(graph::getNumElements(e.b.getContext(), w.in)));
+  SmallVector<Value> start = coordinates(firstPixel);
+  forTaps([&](ArrayRef<Value> tap, Value number) {
+    Row row = makeRow(start, tap, number);
+    Value place = vector::ExtractOp::create(e.b, row.offset, 0), first = arith::ExtSIOp::create(e.b, e.b.getI64Type(), place);
+    if (isRun)
+      return forChannels(number, [&](Value plane) -> Value { return LLVM::MaskedLoadOp::create(e.b, f32s, e.address(f32, plane, first), row.inside, zero, 4u); });
+    SmallVector<Value> masks;
+    for (int64_t offset = 0; offset <= places.back(); offset += kLanes) {
+      Value at = arith::AddIOp::create(e.b, lanes(), spread(e.add(first, e.i64(offset))));
+      masks.push_back(arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, at, elements));
+    }
+    forChannels(number, [&](Value plane) -> Value {
+      SmallVector<Value> parts;
+      for (auto [k, mask] : llvm::enumerate(masks))
+        parts.push_back(LLVM::MaskedLoadOp::create(e.b, f32s, e.address(f32, plane, e.add(first, e.i64(static_cast<int64_t>(k) * kLanes))), mask, zero, 4u));
+      return arith::SelectOp::create(e.b, row.inside, pick(parts), zero);
+    });
+  });
+}
+
+/// Gathers a panel from parts of planes.
+void PanelGather::gatherSplit(Value firstPixel) {
+  Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(f32s));
+  SmallVector<Value> start = coordinates(firstPixel);
+  forTaps([&](ArrayRef<Value> tap, Value number) {
+    Value inside = makeRow(start, tap, number).inside, place = split->getPlace(e, tap, firstOfRun, firstPixel);
+    forChannels(number, [&](Value parts) -> Value { return LLVM::MaskedLoadOp::create(e.b, f32s, e.address(e.b.getF32Type(), parts, place), inside, zero, 4u); });
+  });
+}
+
+void PanelGather::gatherPanel(Value firstPixel) {
+  if (split)
+    return gatherSplit(firstPixel);
+  if (isRun || !places.empty())
+    return gatherLoads(firstPixel);
   if (w.strides.back() <= kMostStride)
     return gatherSegments(firstPixel);
   SmallVector<Value> start = coordinates(firstPixel);
   forTaps([&](ArrayRef<Value> tap, Value number) { gatherRow(makeRow(start, tap, number)); });
+}
+
+/// A few channels after the other: their parts stay in the caches.
+void PanelGather::emitSplit(Value firstPixel, Value endPixel, Target targetOf) {
+  Type f32 = e.b.getF32Type();
+  Value planes = image, count = channels, rowFloats = e.mul(e.extent(graph::getNumElements(e.b.getContext(), w.kernel)), e.i64(pitch));
+  firstOfRun = firstPixel, image = scratch;
+  e.forEach(e.i64(0), count, kSplitChannels, [&](Value channel) {
+    channels = e.minSigned(e.i64(kSplitChannels), e.sub(count, channel));
+    split->emit(e, e.address(f32, planes, e.mul(channel, planeFloats)), channels, firstPixel, endPixel, scratch);
+    Value inputFloats = planeFloats;
+    planeFloats = e.i64(split->getFloats());
+    e.forEach(firstPixel, endPixel, kLanes, [&](Value pixel) {
+      target = e.address(f32, targetOf(pixel), e.mul(channel, rowFloats));
+      gatherPanel(pixel);
+    });
+    planeFloats = inputFloats;
+  });
+}
+
+void PanelGather::emit(Value planes, Value count, Value firstPixel, Value endPixel, Target targetOf, int64_t rowPitch) {
+  image = planes, channels = count, pitch = rowPitch, planeFloats = e.extent(graph::getNumElements(e.b.getContext(), w.in));
+  if (split)
+    return e.ifThen(e.compare("slt", firstPixel, endPixel), [&] { emitSplit(firstPixel, endPixel, targetOf); });
+  e.forEach(firstPixel, endPixel, kLanes, [&](Value pixel) {
+    target = targetOf(pixel);
+    gatherPanel(pixel);
+  });
 }
 
 } // namespace onager

@@ -17,13 +17,22 @@ struct GatherWindow {
       : in(in), out(out), kernel(kernel), strides(strides), dilations(dilations), pads(pads) {}
 };
 
+class SplitPlanes;
+
+/// Floats of scratch memory that gathering runs of at most `pixels` pixels takes; constant 0 where none.
+int64_t getGatherFloats(const GatherWindow &window, int64_t pixels);
+
 class PanelGather {
 public:
-  PanelGather(UnitEmitter &e, GatherWindow window);
+  /// `scratch` has room for what getGatherFloats says of `pixels`.
+  PanelGather(UnitEmitter &e, GatherWindow window, int64_t pixels, mlir::Value scratch);
+  ~PanelGather();
 
-  /// Gathers the 16 pixels from `firstPixel` on, a multiple of 16, numbered over all spatial dims, of `channels` planes that begin at `image`: tap t of
-  /// channel c goes to the 16 floats at target[(c * taps + t) * pitch], 0 outside of the plane. Pixels behind the last are any elements of it or 0.
-  void emit(mlir::Value image, mlir::Value channels, mlir::Value firstPixel, mlir::Value target, int64_t pitch);
+  /// Gathers the pixels [firstPixel, endPixel), at most as many as were promised, in panels of 16 from a multiple of 16 on, numbered over all spatial dims, of
+  /// `channels` planes that begin at `image`: tap t of channel c goes to the 16 floats at targetOf(pixel)[(c * taps + t) * pitch], 0 outside of the plane.
+  /// Pixels behind the last are any elements of it or 0.
+  using Target = llvm::function_ref<mlir::Value(mlir::Value pixel)>;
+  void emit(mlir::Value image, mlir::Value channels, mlir::Value firstPixel, mlir::Value endPixel, Target targetOf, int64_t pitch);
 
 private:
   /// A row of a panel: where its lanes read in a plane, and which lie inside.
@@ -41,6 +50,11 @@ private:
   mlir::Value spread(mlir::Value x);
   mlir::Value lanes(int64_t step = 1);
   llvm::SmallVector<mlir::Value> coordinates(mlir::Value firstPixel);
+  mlir::Value pick(mlir::ValueRange parts);
+  void gatherLoads(mlir::Value firstPixel);
+  void gatherSplit(mlir::Value firstPixel);
+  void gatherPanel(mlir::Value firstPixel);
+  void emitSplit(mlir::Value firstPixel, mlir::Value endPixel, Target targetOf);
   Row makeRow(llvm::ArrayRef<mlir::Value> start, llvm::ArrayRef<mlir::Value> tap, mlir::Value number);
   void gatherRow(const Row &row);
   void forChannels(mlir::Value tap, llvm::function_ref<mlir::Value(mlir::Value plane)> load);
@@ -53,8 +67,12 @@ private:
   UnitEmitter &e;
   GatherWindow w;
   mlir::VectorType f32s;
+  bool isRun;                         ///< the pixels of a panel read elements that follow each other, those outside of the plane as well
+  llvm::SmallVector<int64_t> places;  ///< of the elements that the lanes of the only panel read, from the first one's on; empty where they are far apart
   mlir::Value readings; ///< on the stack: offset and bits of each segment behind the first
-  mlir::Value image, channels, target; ///< of the panel that is gathered
+  std::unique_ptr<SplitPlanes> split; ///< where planes are cut apart first
+  mlir::Value scratch, firstOfRun;
+  mlir::Value image, channels, planeFloats, target; ///< of the panel that is gathered
   int64_t pitch = 0;
 };
 

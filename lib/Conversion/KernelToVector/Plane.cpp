@@ -1,5 +1,6 @@
 // Sliding windows over planes; see Plane.h. Four rows of results are computed at once, so that a loaded vector serves several windows.
 #include "lib/Conversion/KernelToVector/Plane.h"
+#include "lib/Conversion/KernelToVector/SharedFunction.h"
 #include "llvm/ADT/SetVector.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -56,6 +57,20 @@ Value getLaneNumbers(UnitEmitter &e, IntegerType type, int64_t step) {
   for (int64_t k = 0; k < kLanes; ++k)
     numbers.push_back(e.b.getIntegerAttr(type, k * step));
   return arith::ConstantOp::create(e.b, DenseElementsAttr::get(VectorType::get({kLanes}, type), numbers));
+}
+
+Value takeLanes(UnitEmitter &e, Value vector, int64_t count) {
+  int64_t lanes = cast<VectorType>(vector.getType()).getNumElements();
+  if (lanes == count)
+    return vector;
+  SmallVector<int64_t> taken;
+  for (int64_t k = 0; k < count; ++k)
+    taken.push_back(k < lanes ? k : vector::ShuffleOp::kPoisonIndex);
+  return vector::ShuffleOp::create(e.b, vector, vector, taken);
+}
+
+Value multiplyAdd(UnitEmitter &e, Value x, Value number, Value sum) {
+  return vector::FMAOp::create(e.b, x, takeLanes(e, number, cast<VectorType>(x.getType()).getNumElements()), sum);
 }
 
 Value takeEvenLanes(UnitEmitter &e, Value low, Value high) {
@@ -197,6 +212,7 @@ void storePixels(UnitEmitter &e, Value result, ArrayRef<Value> plane, Value pixe
   e.forEach(e.i64(0), planes, 1, [&](Value i) {
     Value base = e.mul(i, e.i64(pitch)), channel = e.add(plane[1], i);
     e.forEachParallel(e.i64(0), pixels, [&](Value j) {
+      keepForVectors(getLoop(j));
       UnitEmitter::Index index = getPixelIndex(e, {plane[0], channel}, e.add(pixel, j), ArrayRef(out).drop_front(2), asOne);
       e.overrideElement(result, [&](ArrayRef<Value>) { return e.load(e.b.getF32Type(), values, e.add(base, j)); });
       storeResults(e, index, e.linearize(index, out));
@@ -215,6 +231,7 @@ static void emitRun(UnitEmitter &e, Value result, ArrayRef<Value> plane, Value f
   Value linear = e.linearize(getPixelIndex(e, plane, first, spatial, /*asOne=*/true), out);
   UnitEmitter::Index start = getPixelIndex(e, plane, first, spatial, asOne);
   e.forEachParallel(e.i64(0), count, [&](Value i) {
+    keepForVectors(getLoop(i));
     UnitEmitter::Index index = start;
     index.back() = e.add(start.back(), i);
     e.overrideElement(result, [&](ArrayRef<Value>) { return finish(e.load(f32, values, i), e.add(first, i)); });

@@ -35,6 +35,10 @@ mlir::AffineExpr getBlockRows(llvm::ArrayRef<mlir::AffineExpr> spatial);
 mlir::Value splat(UnitEmitter &e, mlir::Value scalar);
 /// The vector 0, step, 2 step ... of an integer type.
 mlir::Value getLaneNumbers(UnitEmitter &e, mlir::IntegerType type, int64_t step = 1);
+/// The first `count` lanes of a vector; those that it lacks are undefined.
+mlir::Value takeLanes(UnitEmitter &e, mlir::Value vector, int64_t count);
+/// x * number + sum, in the lanes that x has.
+mlir::Value multiplyAdd(UnitEmitter &e, mlir::Value x, mlir::Value number, mlir::Value sum);
 /// Every second lane of two vectors that lie behind each other.
 mlir::Value takeEvenLanes(UnitEmitter &e, mlir::Value low, mlir::Value high);
 

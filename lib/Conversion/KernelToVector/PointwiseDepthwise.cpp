@@ -191,13 +191,14 @@ struct SeparableEmitter {
       weights.push_back(splat(e, e.load(e.b.getF32Type(), e.getBuffer(s.depthwise.getFilter()), e.add(e.mul(channel, e.i64(taps)), e.i64(tap)), true)));
     // The plane's first line would lie before the band's.
     Value input = at(planes, e.sub(e.mul(row, pitch), band.firstPixel));
-    auto step = [&](Value sum, Value x, int64_t tap) -> Value { return vector::FMAOp::create(e.b, x, weights[tap], sum); };
+    auto step = [&](Value sum, Value x, int64_t tap) -> Value { return multiplyAdd(e, x, weights[tap], sum); };
+    auto join = [&](Value sum, Value other) -> Value { return arith::AddFOp::create(e.b, sum, other); };
     if (isDirect) {
       LaneEpilogue epilogue(e, s.depthwise.getResult(), band.image, channel);
       Value place = e.mul(e.add(e.mul(band.image, e.i64(s.channels)), channel), e.extent(s.sweep.rows * s.sweep.columns));
-      return sweep.emitRowsInto(input, band.first, band.end, at(e.getResultBuffer(0), place), zero, step, [&](Value sums) { return epilogue.apply(sums); });
+      return sweep.emitRowsInto(input, band.first, band.end, at(e.getResultBuffer(0), place), zero, step, join, [&](Value sums) { return epilogue.apply(sums); });
     }
-    sweep.emitRows(input, band.first, band.end, block, zero, step, [&](Value first, Value rows) {
+    sweep.emitRows(input, band.first, band.end, block, zero, step, join, [&](Value first, Value rows) {
       emitPlaneEpilogue(e, s.depthwise.getResult(), {band.image, channel}, first, rows, block, [](Value value, Value) { return value; });
     });
   }

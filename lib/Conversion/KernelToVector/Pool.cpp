@@ -61,13 +61,13 @@ void emitInPlace(UnitEmitter &e, PoolShape s) {
   Value line = e.getScratch(), block = e.address(e.b.getF32Type(), line, e.extent(shape.getPaddingFloats())), init = splat(e, e.constant(e.b.getF32Type(), lowest));
   WindowSweep sweep(e, shape, line, lowest);
   Value inputSize = e.mul(e.extent(shape.inRows), e.extent(shape.inColumns));
-  AffineExpr bands = getAffineConstantExpr(shape.getBands(), e.b.getContext());
-  forRows(e, {s.out[0], bands, s.out[1]}, e.begin, e.end, [&](ArrayRef<Value> item, Value) {
-    Value plane = e.add(e.mul(item[0], e.extent(s.x[1])), item[2]);
+  sweep.forPlanes(s.out[0], s.out[1], [&](Value image, Value channel, Value first, Value end) {
+    Value plane = e.add(e.mul(image, e.extent(s.x[1])), channel);
     Value input = e.address(e.b.getF32Type(), e.getBuffer(s.op.getX()), e.mul(plane, inputSize));
-    auto step = [&](Value most, Value x, int64_t) -> Value { return arith::MaximumFOp::create(e.b, most, x); };
-    sweep.emit(input, item[1], block, init, step, [&](Value row, Value rows) {
-      emitPlaneEpilogue(e, s.op.getResult(), {item[0], item[2]}, row, rows, block, [](Value value, Value) { return value; });
+    auto join = [&](Value most, Value x) -> Value { return arith::MaximumFOp::create(e.b, most, x); };
+    auto step = [&](Value most, Value x, int64_t) { return join(most, x); };
+    sweep.emit(input, first, end, block, init, step, join, [&](Value row, Value rows) {
+      emitPlaneEpilogue(e, s.op.getResult(), {image, channel}, row, rows, block, [](Value value, Value) { return value; });
     });
   });
 }

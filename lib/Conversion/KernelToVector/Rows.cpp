@@ -54,10 +54,16 @@ bool sweepsResult(kernel::UnitOp unit, const RowHero &hero) {
   return yield->getNumOperands() == 1 && yield->getOperand(0) == hero.result && (storage.isF32() || storage.isF64()) && spansLastDims(hero);
 }
 
-/// True where a softmax's rows are elements of a buffer side by side, of the compute type: they are read again there while powers are computed. Normalisations,
-/// which read a row three times, are quicker on a copy in the first-level cache.
-bool readsTwice(const RowHero &hero, Type compute) {
-  return isa<graph::SoftmaxOp>(hero.op) && isa<BlockArgument>(hero.x) && cast<RankedTensorType>(hero.x.getType()).getElementType() == compute && spansLastDims(hero);
+/// Rows that a normalisation holds in the first-level cache: what is read, the copy or result, and often a scale and an offset.
+constexpr int64_t kHeldRows = 4;
+
+/// True where rows that are elements of a buffer side by side, of the compute type, are read again there. A softmax does so while powers are computed. A
+/// normalisation reads a row three times, and is quicker on a copy, which brings the result's lines into the cache, unless its rows are known to be too long for it.
+bool readsTwice(const RowHero &hero, Type compute, const TargetInfo &target) {
+  if (!isa<BlockArgument>(hero.x) || cast<RankedTensorType>(hero.x.getType()).getElementType() != compute || !spansLastDims(hero))
+    return false;
+  std::optional<int64_t> width = graph::getConstant(graph::getNumElements(hero.op->getContext(), hero.inner));
+  return isa<graph::SoftmaxOp>(hero.op) || (width && *width * kHeldRows * compute.getIntOrFloatBitWidth() / 8 > target.l1Bytes);
 }
 
 /// Puts together the index of a row and an index inside it.
@@ -104,11 +110,11 @@ struct RowEmitter {
     return x;
   }
   /// Writes the unit's results, given the hero's element as a function of the scratch element.
-  void writeRow(ArrayRef<Value> row, function_ref<Value(Value)> finish) {
+  void writeRow(ArrayRef<Value> row, function_ref<Value(Value)> finish, bool isInPlace = false) {
     graph::Dims dims = graph::getDims(hero.result);
     forNest(e, hero.inner, [&](ArrayRef<Value> inner, Value linear) {
       Index index = join(hero, row, inner);
-      e.overrideElement(hero.result, [&](ArrayRef<Value>) { return finish(at(linear)); });
+      e.overrideElement(hero.result, [&](ArrayRef<Value>) { return finish(isInPlace ? e.element(hero.x, index) : at(linear)); });
       storeResults(e, index, e.linearize(index, dims));
     });
     e.clearOverrides();
@@ -149,17 +155,18 @@ struct RowEmitter {
     for (AffineExpr dim : hero.inner)
       count = e.mul(count, e.extent(dim));
     Value size = arith::SIToFPOp::create(e.b, compute, count);
+    auto element = [&](ArrayRef<Value> inner) { return e.element(hero.x, join(hero, row, inner)); };
     Value mean = arith::DivFOp::create(e.b, sum([&](ArrayRef<Value> inner, Value linear, Value carried) {
-      return accumulate(e, ReduceKind::sum, storage, carried, read(row, inner, linear));
+      return accumulate(e, ReduceKind::sum, storage, carried, isReadTwice ? element(inner) : read(row, inner, linear));
     }), size);
     if (normalize.getRms())
       mean = e.constant(compute, 0);
-    Value squares = sum([&](ArrayRef<Value>, Value linear, Value carried) {
-      return accumulate(e, ReduceKind::sum_square, storage, carried, arith::SubFOp::create(e.b, at(linear), mean));
+    Value squares = sum([&](ArrayRef<Value> inner, Value linear, Value carried) {
+      return accumulate(e, ReduceKind::sum_square, storage, carried, arith::SubFOp::create(e.b, isReadTwice ? element(inner) : at(linear), mean));
     });
     Value variance = arith::AddFOp::create(e.b, arith::DivFOp::create(e.b, squares, size), e.constant(compute, normalize.getEpsilon().convertToDouble()));
     Value scale = arith::DivFOp::create(e.b, e.constant(compute, 1), e.math("sqrt", variance));
-    writeRow(row, [&](Value s) -> Value { return arith::MulFOp::create(e.b, arith::SubFOp::create(e.b, s, mean).getResult(), scale); });
+    writeRow(row, [&](Value s) -> Value { return arith::MulFOp::create(e.b, arith::SubFOp::create(e.b, s, mean).getResult(), scale); }, isReadTwice);
   }
 };
 
@@ -281,7 +288,7 @@ void emitRows(UnitEmitter &e) {
   if (!e.options.exact && hasShortRows(hero, compute))
     return emitShortRows(e, hero, compute);
   bool inResult = !e.options.exact && sweepsResult(e.unit, hero);
-  RowEmitter rows{e, hero, storage, compute, inResult ? Value() : e.getScratch(), !e.options.exact && readsTwice(hero, compute)};
+  RowEmitter rows{e, hero, storage, compute, inResult ? Value() : e.getScratch(), !e.options.exact && readsTwice(hero, compute, e.options.target)};
   Value width = e.extent(graph::getNumElements(e.b.getContext(), hero.inner));
   forRows(e, hero.outer, e.begin, e.end, [&](ArrayRef<Value> row, Value number) {
     if (inResult)

@@ -1,9 +1,13 @@
 // One definition of what inner kernels have in common: internal, never inlined, found by name; see SharedFunction.h.
 #include "lib/Conversion/KernelToVector/SharedFunction.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 using namespace mlir;
 
 namespace onager {
+
+/// Iterations that are worth a vector, and of loops that LLVM does not unroll whole.
+static constexpr int64_t kFewestOfVector = 8, kFewestOfLoop = 32;
 
 func::FuncOp getSharedFunction(UnitEmitter &e, StringRef name, TypeRange types, function_ref<void(Block *)> build) {
   auto module = e.function->getParentOfType<ModuleOp>();
@@ -20,8 +24,17 @@ func::FuncOp getSharedFunction(UnitEmitter &e, StringRef name, TypeRange types, 
 
 void forbidUnrolling(scf::ForOp loop) {
   MLIRContext *context = loop.getContext();
+  auto have = loop->getAttrOfType<LLVM::LoopAnnotationAttr>("loop_annotation");
   auto unroll = LLVM::LoopUnrollAttr::get(context, BoolAttr::get(context, true), {}, {}, {}, {}, {}, {});
-  loop->setAttr("loop_annotation", LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}));
+  loop->setAttr("loop_annotation", LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, have ? have.getParallelAccesses() : ArrayRef<LLVM::AccessGroupAttr>()));
+}
+
+scf::ForOp getLoop(Value iv) { return cast<scf::ForOp>(iv.getParentBlock()->getParentOp()); }
+
+void keepForVectors(scf::ForOp loop) {
+  std::optional<int64_t> from = getConstantIntValue(loop.getLowerBound()), to = getConstantIntValue(loop.getUpperBound());
+  if (from && to && *to - *from >= kFewestOfVector && *to - *from < kFewestOfLoop)
+    forbidUnrolling(loop);
 }
 
 } // namespace onager

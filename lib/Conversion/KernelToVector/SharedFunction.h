@@ -1,4 +1,4 @@
-// Functions that units of a module share: inner kernels, which are compiled once for all layers.
+// Functions that units of a module share: inner kernels, which are compiled once for all layers; and what becomes of their loops.
 #ifndef ONAGER_CONVERSION_KERNELTOVECTOR_SHAREDFUNCTION_H
 #define ONAGER_CONVERSION_KERNELTOVECTOR_SHAREDFUNCTION_H
 
@@ -10,6 +10,10 @@ namespace onager {
 mlir::func::FuncOp getSharedFunction(UnitEmitter &e, llvm::StringRef name, mlir::TypeRange types, llvm::function_ref<void(mlir::Block *entry)> build);
 /// Keeps a loop one: its body already has as many chains as multiply-adds take cycles, and unrolling spills.
 void forbidUnrolling(mlir::scf::ForOp loop);
+/// Keeps a loop of a few known iterations, of which vectors can be made, from being unrolled into scalars before.
+void keepForVectors(mlir::scf::ForOp loop);
+/// The loop that counts `iv`.
+mlir::scf::ForOp getLoop(mlir::Value iv);
 
 } // namespace onager
 

@@ -1,7 +1,7 @@
 // Convolutions with the weights that are not 0.
 //
 // Work items: (image, block of pixels, block of output channels), channels innermost. A share gathers the pixels under the windows where it meets a block of them:
-//   scratch := panel, sums
+//   scratch := panel, sums, what gathering takes
 //   panel   := [channel][tap][pixel]
 //   sums    := [output channel of the block][pixel]
 #include "lib/Conversion/KernelToVector/PanelGather.h"
@@ -38,15 +38,19 @@ GatherWindow getWindow(SparseConvShape s) {
   return {ArrayRef(s.x).drop_front(2), ArrayRef(s.out).drop_front(2), s.kernel, s.op.getStrides(), s.op.getDilations(), s.op.getPads().getResults()};
 }
 
+/// Floats of scratch memory before what gathering takes.
+int64_t getFloats(const SparseConvShape &s, int64_t blockPixels) { return (s.weights.depth + kSparseOutputs) * blockPixels; }
+
 struct SparseConvEmitter {
   UnitEmitter &e;
   SparseConvShape s;
-  PanelGather gather;
   int64_t blockPixels;
+  PanelGather gather;
   bool asOne; ///< pixels are walked as one dim
   Value panel, sums;
 
-  SparseConvEmitter(UnitEmitter &e, const SparseConvShape &shape) : e(e), s(shape), gather(e, getWindow(shape)), blockPixels(getSparseRows(e.options.target)) {
+  SparseConvEmitter(UnitEmitter &e, const SparseConvShape &shape) : e(e), s(shape), blockPixels(getSparseRows(e.options.target)),
+        gather(e, getWindow(shape), blockPixels, e.address(e.b.getF32Type(), e.getScratch(), e.i64(getFloats(shape, blockPixels)))) {
     asOne = walksPixelsAsOne(e.unit, s.op.getResult());
     panel = e.getScratch();
     sums = e.address(e.b.getF32Type(), panel, e.i64(s.weights.depth * blockPixels));
@@ -56,7 +60,7 @@ struct SparseConvEmitter {
     Type f32 = e.b.getF32Type();
     Value imageSize = e.extent(graph::getNumElements(e.b.getContext(), ArrayRef(s.x).drop_front()));
     Value input = e.address(f32, e.getBuffer(s.op.getX()), e.mul(image, imageSize));
-    e.forEach(e.i64(0), pixels, kLanes, [&](Value pixel) { gather.emit(input, e.extent(s.x[1]), e.add(firstPixel, pixel), e.address(f32, panel, pixel), blockPixels); });
+    gather.emit(input, e.extent(s.x[1]), firstPixel, e.add(firstPixel, pixels), [&](Value pixel) { return e.address(f32, panel, e.sub(pixel, firstPixel)); }, blockPixels);
   }
 
   void emit() {
@@ -79,7 +83,7 @@ void emitSparseConv(UnitEmitter &e) { SparseConvEmitter(e, getShape(e.unit)).emi
 
 WorkInfo getSparseConvWork(kernel::UnitOp unit, const EmitOptions &options) {
   SparseConvShape s = getShape(unit);
-  int64_t pixels = getSparseRows(options.target), floats = (s.weights.depth + kSparseOutputs) * pixels;
+  int64_t pixels = getSparseRows(options.target), floats = getFloats(s, pixels) + getGatherFloats(getWindow(s), pixels);
   return {s.x[0] * s.pixels.ceilDiv(pixels) * s.weights.getBlocks(), s.x[0] * s.pixels * s.weights.getProducts(), getAffineConstantExpr(floats * 4, unit.getContext())};
 }
 

@@ -10,6 +10,7 @@
 // What stands before a transposition is computed into a buffer first. A tile has whole cache lines on both sides where the extents are known to have
 // as many elements: lines whose distance is a power of two push each other out of the cache.
 #include "lib/Conversion/KernelToVector/Transposed.h"
+#include "lib/Conversion/KernelToVector/SharedFunction.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -81,15 +82,6 @@ std::optional<Transposed> matchTransposed(kernel::UnitOp unit) {
   return found;
 }
 
-/// Keeps a loop of few iterations from being unrolled into scalars before it becomes vectors.
-void keepForVectors(Value iv) {
-  auto loop = cast<scf::ForOp>(iv.getParentBlock()->getParentOp());
-  auto have = loop->getAttrOfType<LLVM::LoopAnnotationAttr>("loop_annotation");
-  MLIRContext *context = iv.getContext();
-  auto unroll = LLVM::LoopUnrollAttr::get(context, BoolAttr::get(context, true), {}, {}, {}, {}, {}, {});
-  loop->setAttr("loop_annotation", LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, have.getParallelAccesses()));
-}
-
 struct TransposedEmitter {
   UnitEmitter &e;
   Transposed &shape;
@@ -151,7 +143,7 @@ struct TransposedEmitter {
     if (source) {
       e.forEach(e.i64(0), e.i64(shape.width), 1, [&](Value column) {
         e.forEachParallel(e.i64(0), e.i64(shape.height), [&](Value row) {
-          keepForVectors(row);
+          forbidUnrolling(getLoop(row));
           e.store(element, source, e.add(e.mul(column, sourcePitch), row), e.element(op.getX(), toOperand(op, withOffsets(index, row, column))));
         });
       });
@@ -174,7 +166,7 @@ struct TransposedEmitter {
       return;
     e.forEach(e.i64(0), e.i64(shape.height), 1, [&](Value row) {
       e.forEachParallel(e.i64(0), e.i64(shape.width), [&](Value column) {
-        keepForVectors(column);
+        forbidUnrolling(getLoop(column));
         for (size_t k = 0; k < shape.ops.size(); ++k)
           e.overrideElement(shape.ops[k].getResult(), [&, k](ArrayRef<Value>) { return e.load(elementOf(k), after[k], e.add(e.mul(row, e.i64(shape.width)), column)); });
         Index at = withOffsets(index, row, column);

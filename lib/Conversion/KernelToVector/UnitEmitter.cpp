@@ -151,6 +151,11 @@ void UnitEmitter::overrideElement(Value tensor, ElementFn fn) {
   memo.back().clear();
 }
 
+void UnitEmitter::clearOverrides() {
+  overrides.clear();
+  memo.back().clear();
+}
+
 Value UnitEmitter::element(Value tensor, ArrayRef<Value> index) {
   std::pair<void *, std::vector<void *>> key{tensor.getAsOpaquePointer(), {}};
   for (Value part : index)

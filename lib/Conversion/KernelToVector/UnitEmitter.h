@@ -84,7 +84,8 @@ public:
   using ElementFn = std::function<mlir::Value(llvm::ArrayRef<mlir::Value>)>;
   /// Makes `element(tensor, i)` call `fn` from now on: where a hero keeps its result.
   void overrideElement(mlir::Value tensor, ElementFn fn);
-  void clearOverrides() { overrides.clear(); }
+  /// Ends them; elements that were computed from them are not reused.
+  void clearOverrides();
 
   // ---- memory -------------------------------------------------------------------------------------------------------
   /// Row-major linear index.

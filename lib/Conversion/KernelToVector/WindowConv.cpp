@@ -191,6 +191,9 @@ bool slidesWindows(kernel::UnitOp unit, const TargetInfo &target) {
     return false;
   int64_t padding = (filter.getShape().back() - 1) * op.getDilations().back();
   std::optional<int64_t> columns = graph::getConstant(graph::getDims(op.getResult()).back());
+  // Pixels of short rows that windows keep are gathered by a load a tap.
+  if (columns && *columns < kLanes && filter.getRank() == 4 && graph::isConstant(graph::getDims(op.getX()).back(), *columns))
+    return false;
   return filter.getDimSize(1) > 0 && ShapedType::getNumElements(filter.getShape().drop_front(2)) > 1 && padding <= (columns ? *columns / 3 : filter.getRank() == 3 ? kMostUnknownLinePadding : kMostUnknownPadding);
 }
 

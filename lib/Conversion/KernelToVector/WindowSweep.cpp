@@ -12,14 +12,18 @@ namespace onager {
 static constexpr int64_t kLanes = kernel::kPanelWidth;
 /// Rows of a group, and multiply-adds of a tile that are unrolled, at most; rows of a group in a plane of unknown height.
 static constexpr int64_t kMostRows = 8, kMostSteps = 112, kRowsOfUnknown = 4;
+/// Rows of a group, at most, where their windows share few lines and planes come from beyond the first-level cache: lines are read nearly one after the other.
+static constexpr int64_t kMostRowsApart = 2;
 /// Floats of results that stay in the first-level cache until the epilogue has taken them.
 static constexpr int64_t kBlockFloats = 4096;
 /// Groups of a block, at least: so many that the last block of a band has a full one.
 static constexpr int64_t kFewestGroups = 2;
 /// Bands of a plane, rows of one at least, and pixels of planes that have one: products with packed filters share such planes out by channels.
 static constexpr int64_t kBands = 4, kFewestBandRows = 4, kMostPixelsUnbanded = 400;
-/// Groups and vectors of columns that are unrolled, so that masks and lines outside of the plane are known.
-static constexpr int64_t kUnrolledGroups = 2, kUnrolledVectors = 2;
+/// Rows of a tile from which on its halves take turns.
+static constexpr int64_t kFewestHalvedRows = 4;
+/// Groups that are unrolled, so that lines outside of the plane are known.
+static constexpr int64_t kUnrolledGroups = 2;
 
 bool canSweep(const Windows &windows, const TargetInfo &target) { return target.vectorBytes / 4 == kLanes && windows.strides[1] <= 2; }
 
@@ -33,7 +37,7 @@ int64_t SweepShape::getBands() const {
 }
 
 int64_t SweepShape::getGroupRows() const {
-  int64_t most = std::clamp<int64_t>(kMostSteps / windows.getTaps(), 1, kMostRows);
+  int64_t most = std::clamp<int64_t>(kMostSteps / windows.getTaps(), 1, getBands() > 1 && windows.strides[0] > 1 ? kMostRowsApart : kMostRows);
   std::optional<int64_t> height = graph::getConstant(rows);
   if (!height)
     return std::min(most, kRowsOfUnknown);
@@ -48,10 +52,21 @@ int64_t SweepShape::getBlockRows() const {
 }
 
 WindowSweep::WindowSweep(UnitEmitter &e, const SweepShape &shape, Value paddingLine, double padding)
-    : e(e), s(shape), lanes(VectorType::get({kLanes}, e.b.getF32Type())), paddingLine(paddingLine) {
+    : e(e), s(shape), paddingLine(paddingLine) {
   Value number = e.constant(e.b.getF32Type(), padding);
   this->padding = splat(e, number);
   PlaneEmitter(e).fill(paddingLine, e.extent(s.getPaddingFloats()), number);
+  if (s.windows.strides[1] == 2)
+    everySecond = makeMask(0xAAAA), firstLane = makeMask(1);
+}
+
+/// A mask whose lanes LLVM does not know: it would make one shuffle of two vectors of a shuffle in place and a choice, which takes the multiply-adds' place.
+Value WindowSweep::makeMask(uint16_t bits) {
+  Value known = arith::ConstantOp::create(e.b, e.b.getIntegerAttr(e.b.getIntegerType(16), bits));
+  Value hidden = LLVM::InlineAsmOp::create(e.b, known.getType(), ValueRange{known}, "", "=r,0", /*has_side_effects=*/false, /*is_align_stack=*/false,
+                                           LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
+                     .getRes();
+  return LLVM::BitcastOp::create(e.b, VectorType::get({kLanes}, e.b.getI1Type()), hidden);
 }
 
 bool SweepShape::isUnrolled() const {
@@ -65,17 +80,46 @@ Value WindowSweep::getFirstRow(Value band) { return e.floorDiv(e.mul(band, e.ext
 /// The first column of the plane that the windows of results from `column` on read.
 Value WindowSweep::getFirstColumn(Value column) { return e.sub(e.mul(column, e.i64(s.windows.strides[1])), e.extent(s.left)); }
 
-/// Floats behind a tile's first column that are read in a line without masks.
-int64_t WindowSweep::getReach() const {
-  int64_t last = (s.windows.kernel[1] - 1) * s.windows.dilations[1];
-  return s.windows.strides[1] == 1 ? last + kLanes : last / 2 * 2 + 2 * kLanes;
+/// Whether the first column under a tile is an odd one, where windows go two columns at a time.
+int64_t WindowSweep::getParity() const { return graph::getConstant(s.left).value_or(0) & 1; }
+
+/// Where a tap of windows that go two columns at a time reads what another reads as well, but for one lane: -1 for those that read before the results' own
+/// columns, 1 for those behind, 0 for those in them.
+std::optional<int64_t> WindowSweep::getShift(int64_t offset) const {
+  std::optional<int64_t> left = graph::getConstant(s.left);
+  int64_t shift = left ? llvm::divideFloorSigned(offset - *left, 2) : 2;
+  return std::abs(shift) <= 1 ? std::optional(shift) : std::nullopt;
+}
+
+/// What is read in a line without masks, for a tile of so many lanes.
+WindowSweep::Reads WindowSweep::getReads(int64_t lanes) const {
+  Reads reads{0, 0};
+  for (int64_t k = 0; k < s.windows.kernel[1]; ++k) {
+    int64_t offset = k * s.windows.dilations[1];
+    if (s.windows.strides[1] == 1) {
+      reads.end = offset + lanes;
+      continue;
+    }
+    std::optional<int64_t> shift = getShift(offset);
+    int64_t first = shift ? *graph::getConstant(s.left) : offset - (offset + getParity()) % 2;
+    reads = {std::min(reads.first, first), std::max({reads.end, first + 2 * lanes, offset + 2 * lanes - 1})};
+  }
+  return reads;
+}
+
+/// True where all that 16 results from `column` on read is known to be there, and they are, too.
+bool WindowSweep::isInside(int64_t column) const {
+  int64_t first = column * s.windows.strides[1] - *graph::getConstant(s.left);
+  Reads reads = getReads(kLanes);
+  return first + reads.first >= 0 && first + reads.end <= *graph::getConstant(s.inColumns) && column + kLanes <= *graph::getConstant(s.columns);
 }
 
 /// Lanes k with 0 <= first + k < count.
-Value WindowSweep::getMask(Value first, Value count) {
+Value WindowSweep::getMask(Value first, Value count, int64_t lanes) {
   IntegerType i32 = e.b.getI32Type();
-  auto narrow = [&](Value x) { return splat(e, arith::TruncIOp::create(e.b, i32, x)); };
-  return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, arith::AddIOp::create(e.b, getLaneNumbers(e, i32), narrow(first)), narrow(count));
+  auto spread = [&](Value x) { return splat(e, arith::TruncIOp::create(e.b, i32, x)); };
+  Value places = arith::AddIOp::create(e.b, getLaneNumbers(e, i32), spread(first));
+  return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, takeLanes(e, places, lanes), takeLanes(e, spread(count), lanes));
 }
 
 /// True for a line that is known to be padding.
@@ -100,7 +144,7 @@ SmallVector<WindowSweep::Line> WindowSweep::getLines(Value row, int64_t rows, bo
   return lines;
 }
 
-/// True where the 16 floats at this offset cannot be read as they are: some lie outside of the plane, or in another line and are used.
+/// True where the floats at this offset cannot be read as they are: some lie outside of the plane, or in another line and are used.
 bool WindowSweep::needsMask(const Line &line, const Tile &tile, int64_t offset) const {
   if (tile.isInside)
     return false;
@@ -109,72 +153,141 @@ bool WindowSweep::needsMask(const Line &line, const Tile &tile, int64_t offset) 
   if (!column || !left || !width || !columns)
     return true;
   int64_t first = *column * s.windows.strides[1] - *left + offset;
-  if (first >= 0 && first + kLanes <= *width)
+  if (first >= 0 && first + tile.lanes <= *width)
     return false;
   // Lanes behind those of the last result may hold anything that can be read.
   int64_t last = (*columns - 1) * s.windows.strides[1] - *left + (s.windows.kernel[1] - 1) * s.windows.dilations[1];
-  bool hasUnused = first >= 0 && std::min(last + 1, first + kLanes) <= *width;
-  return !hasUnused || !line.row || !height || *line.row * *width + first + kLanes > *height * *width;
+  bool hasUnused = first >= 0 && std::min(last + 1, first + tile.lanes) <= *width;
+  return !hasUnused || !line.row || !height || *line.row * *width + first + tile.lanes > *height * *width;
 }
 
-/// 16 floats of a line, from `offset` columns behind the first that the tile's windows read.
+/// Floats of a line, from `offset` columns behind the first that the tile's windows read.
 Value WindowSweep::loadLanes(const Line &line, const Tile &tile, int64_t offset) {
   Value &vector = vectors[offset];
   if (vector)
     return vector;
+  auto type = VectorType::get({tile.lanes}, e.b.getF32Type());
   Value first = e.add(getFirstColumn(tile.column), e.i64(offset));
   Value place = e.address(e.b.getF32Type(), line.base, first);
   if (!needsMask(line, tile, offset))
-    return vector = LLVM::LoadOp::create(e.b, lanes, place, 4);
+    return vector = LLVM::LoadOp::create(e.b, type, place, 4);
   Value &mask = masks[offset];
   if (!mask)
-    mask = getMask(first, e.extent(s.inColumns));
-  return vector = LLVM::MaskedLoadOp::create(e.b, lanes, place, mask, padding, 4u);
+    mask = getMask(first, e.extent(s.inColumns), tile.lanes);
+  return vector = LLVM::MaskedLoadOp::create(e.b, type, place, mask, takeLanes(e, padding, tile.lanes), 4u);
 }
 
-/// What a tap `offset` columns behind the first reads for 16 results.
+/// The even or odd ones of the floats from `offset` on, those of the lower and the upper vector in turns.
+Value WindowSweep::loadPairs(const Line &line, const Tile &tile, int64_t offset, int64_t odd) {
+  Value &taken = halves[{offset, odd}];
+  if (taken)
+    return taken;
+  Value low = loadLanes(line, tile, offset), high = loadLanes(line, tile, offset + tile.lanes), from = odd ? low : high;
+  SmallVector<int64_t> doubled;
+  for (int64_t k = 0; k < tile.lanes; ++k)
+    doubled.push_back(k / 2 * 2 + odd);
+  Value moved = vector::ShuffleOp::create(e.b, from, from, doubled);
+  return taken = arith::SelectOp::create(e.b, takeLanes(e, everySecond, tile.lanes), odd ? high : moved, odd ? moved : low);
+}
+
+/// The even or odd floats of a tile's own columns, with what lies before the first in place of the last, or what lies behind the last in place of the first.
+Value WindowSweep::loadTurned(const Line &line, const Tile &tile, int64_t shift, int64_t odd) {
+  int64_t left = *graph::getConstant(s.left), n = tile.lanes;
+  Value own = loadPairs(line, tile, left, odd), place = e.add(getFirstColumn(tile.column), e.i64(left + (shift < 0 ? odd - 2 : 2 * n + odd)));
+  std::optional<int64_t> column = getConstantIntValue(place), width = graph::getConstant(s.inColumns);
+  bool isPadding = !tile.isInside && column && width && (*column < 0 || *column >= *width);
+  Value next = takeLanes(e, isPadding ? padding : splat(e, e.load(e.b.getF32Type(), line.base, place)), n);
+  // The first lane turned to the last.
+  SmallVector<int64_t> turned;
+  for (int64_t k = 0; k < n; ++k)
+    turned.push_back(n - 1 - k);
+  Value mask = takeLanes(e, firstLane, n);
+  return arith::SelectOp::create(e.b, shift < 0 ? vector::ShuffleOp::create(e.b, mask, mask, turned).getResult() : mask, next, own);
+}
+
+/// What a tap reads alike another, but for one lane; 0 where that would not be known to lie inside of the plane.
+int64_t WindowSweep::getShift(const Tile &tile, int64_t offset) const {
+  bool isKnown = tile.isInside || (getConstantIntValue(tile.column) && graph::getConstant(s.inColumns));
+  return s.windows.strides[1] == 2 && isKnown ? getShift(offset).value_or(0) : 0;
+}
+
+/// What a tap `offset` columns behind the first reads: where windows go two columns at a time in the order of loadPairs and loadTurned.
 Value WindowSweep::load(const Line &line, const Tile &tile, int64_t offset) {
   if (s.windows.strides[1] == 1)
     return loadLanes(line, tile, offset);
-  // An odd tap takes the odd lanes of the pair of vectors whose even lanes serve the tap before it.
-  int64_t odd = offset % 2, base = offset - odd;
-  Value low = loadLanes(line, tile, base), high = loadLanes(line, tile, base + kLanes);
-  SmallVector<int64_t> taken;
-  for (int64_t k = 0; k < kLanes; ++k)
-    taken.push_back(2 * k + odd);
-  return vector::ShuffleOp::create(e.b, low, high, taken);
+  int64_t odd = (offset + getParity()) % 2, shift = getShift(tile, offset);
+  return shift ? loadTurned(line, tile, shift, odd) : loadPairs(line, tile, offset - odd, odd);
 }
 
-void WindowSweep::emitTile(ArrayRef<Line> lines, const Tile &tile, Value target) {
+/// The sums of a row in the order of its columns.
+Value WindowSweep::join(const Sums &sums, int64_t row) {
+  if (s.windows.strides[1] == 1)
+    return sums.at(0)[row];
+  Value joined;
+  for (auto &[shift, rows] : sums) {
+    SmallVector<int64_t> places;
+    int64_t n = cast<VectorType>(rows[row].getType()).getNumElements();
+    for (int64_t k = 0; k < n; ++k) {
+      int64_t column = (k + shift + n) % n;
+      places.push_back(column < n / 2 ? 2 * column : 2 * column - n + 1);
+    }
+    Value ordered = vector::ShuffleOp::create(e.b, rows[row], rows[row], places);
+    joined = joined ? add(joined, ordered) : ordered;
+  }
+  return joined;
+}
+
+/// Adds what one line gives to the sums of the rows [first, end) of a tile.
+void WindowSweep::addLine(ArrayRef<Line> lines, int64_t number, const Tile &tile, int64_t first, int64_t end, Sums &sums) {
   const Windows &w = s.windows;
-  SmallVector<Value> sums(tile.rows, init);
-  masks.clear();
-  for (auto [number, line] : llvm::enumerate(lines)) {
-    vectors.clear();
-    if (isOutside(line.row))
-      continue;
-    for (int64_t k = 0; k < w.kernel[1]; ++k) {
-      Value x;
-      for (int64_t r = 0; r < tile.rows; ++r) {
-        int64_t offset = static_cast<int64_t>(number) - r * w.strides[0];
-        if (offset < 0 || offset % w.dilations[0] || offset / w.dilations[0] >= w.kernel[0])
-          continue;
-        if (!x)
-          x = load(line, tile, k * w.dilations[1]);
-        sums[r] = combine(sums[r], x, offset / w.dilations[0] * w.kernel[1] + k);
-      }
+  vectors.clear();
+  halves.clear();
+  if (isOutside(lines[number].row))
+    return;
+  for (int64_t k = 0; k < w.kernel[1]; ++k) {
+    int64_t column = k * w.dilations[1];
+    Value x;
+    for (int64_t r = first; r < end; ++r) {
+      int64_t offset = number - r * w.strides[0];
+      if (offset < 0 || offset % w.dilations[0] || offset / w.dilations[0] >= w.kernel[0])
+        continue;
+      if (!x)
+        x = load(lines[number], tile, column);
+      Value &sum = sums[getShift(tile, column)][r];
+      sum = combine(sum, x, offset / w.dilations[0] * w.kernel[1] + k);
     }
   }
-  storeTile(sums, tile, target);
+}
+
+/// The upper and the lower half of the rows take turns: sums of neighbouring rows, of which each line serves few, are too few chains to hide their latency.
+void WindowSweep::emitTile(ArrayRef<Line> lines, const Tile &tile, Value target) {
+  Sums sums;
+  sums[0];
+  for (int64_t k = 0; k < s.windows.kernel[1]; ++k)
+    sums[getShift(tile, k * s.windows.dilations[1])];
+  for (auto &[shift, rows] : sums)
+    rows.assign(tile.rows, takeLanes(e, init, tile.lanes));
+  masks.clear();
+  int64_t half = tile.rows < kFewestHalvedRows ? tile.rows : llvm::divideCeil(tile.rows, 2), behind = half * s.windows.strides[0];
+  for (int64_t number = 0; number < getSpan(half); ++number) {
+    addLine(lines, number, tile, 0, half, sums);
+    if (half < tile.rows && number < getSpan(tile.rows - half))
+      addLine(lines, behind + number, tile, half, tile.rows, sums);
+  }
+  SmallVector<Value> joined;
+  for (int64_t row = 0; row < tile.rows; ++row)
+    joined.push_back(join(sums, row));
+  storeTile(joined, tile, target);
 }
 
 void WindowSweep::storeTile(ValueRange sums, const Tile &tile, Value target) {
   Value left = e.sub(e.extent(s.columns), tile.column), mask;
   std::optional<int64_t> known = getConstantIntValue(left);
-  if (!tile.isInside && (!known || *known < kLanes))
-    mask = getMask(e.i64(0), left);
+  if (!tile.isInside && (!known || *known < tile.lanes))
+    mask = getMask(e.i64(0), left, tile.lanes);
   for (auto [r, sum] : llvm::enumerate(sums)) {
-    Value to = e.address(e.b.getF32Type(), target, e.add(e.mul(e.i64(r), e.extent(s.columns)), tile.column)), lanes = finish ? finish(sum) : sum;
+    Value to = e.address(e.b.getF32Type(), target, e.add(e.mul(e.i64(r), e.extent(s.columns)), tile.column));
+    Value lanes = finish ? takeLanes(e, finish(takeLanes(e, sum, kLanes)), tile.lanes) : sum;
     if (mask)
       LLVM::MaskedStoreOp::create(e.b, lanes, to, mask, 4u);
     else
@@ -182,18 +295,37 @@ void WindowSweep::storeTile(ValueRange sums, const Tile &tile, Value target) {
   }
 }
 
+bool WindowSweep::hasKnownColumns() const { return graph::getConstant(s.columns) && graph::getConstant(s.inColumns) && graph::getConstant(s.left); }
+
+/// The vectors of rows of known length: those inside of the plane in a loop, others one by one.
+void WindowSweep::emitKnownColumns(ArrayRef<Line> lines, int64_t rows, Value target) {
+  int64_t columns = *graph::getConstant(s.columns), first = 0;
+  auto emitOutside = [&](int64_t from, int64_t to) {
+    for (int64_t column = from; column < to; column += kLanes)
+      emitTile(lines, {e.i64(column), rows, columns - column <= kLanes / 2 ? kLanes / 2 : kLanes, isInside(column)}, target);
+  };
+  while (first < columns && !isInside(first))
+    first += kLanes;
+  int64_t end = first;
+  while (end < columns && isInside(end))
+    end += kLanes;
+  if (end - first <= kLanes)
+    return emitOutside(0, columns);
+  emitOutside(0, first);
+  e.forEach(e.i64(first), e.i64(end), kLanes, [&](Value column) { emitTile(lines, {column, rows, kLanes, true}, target); });
+  emitOutside(end, columns);
+}
+
 void WindowSweep::emitColumns(ArrayRef<Line> lines, int64_t rows, Value target) {
   Value columns = e.extent(s.columns);
-  if (std::optional<int64_t> known = graph::getConstant(s.columns); known && *known <= kUnrolledVectors * kLanes) {
-    for (int64_t column = 0; column < *known; column += kLanes)
-      emitTile(lines, {e.i64(column), rows, false}, target);
-    return;
-  }
+  if (hasKnownColumns())
+    return emitKnownColumns(lines, rows, target);
   e.forEach(e.i64(0), columns, kLanes, [&](Value column) {
-    Value first = getFirstColumn(column), end = e.add(first, e.i64(getReach()));
-    Value reads = arith::AndIOp::create(e.b, e.compare("sge", first, e.i64(0)), e.compare("sle", end, e.extent(s.inColumns)));
+    Value first = getFirstColumn(column);
+    Reads span = getReads(kLanes);
+    Value reads = arith::AndIOp::create(e.b, e.compare("sge", e.add(first, e.i64(span.first)), e.i64(0)), e.compare("sle", e.add(first, e.i64(span.end)), e.extent(s.inColumns)));
     Value isInside = arith::AndIOp::create(e.b, reads, e.compare("sle", e.add(column, e.i64(kLanes)), columns));
-    e.ifElse(isInside, [&] { emitTile(lines, {column, rows, true}, target); }, [&] { emitTile(lines, {column, rows, false}, target); });
+    e.ifElse(isInside, [&] { emitTile(lines, {column, rows, kLanes, true}, target); }, [&] { emitTile(lines, {column, rows, kLanes, false}, target); });
   });
 }
 
@@ -221,9 +353,25 @@ void WindowSweep::emitGroups(Value row, Value count, Value target) {
   e.ifElse(e.compare("sge", count, e.i64(rows)), emitFull, emitSingle);
 }
 
-void WindowSweep::emit(Value plane, Value band, Value block, Value start, Combine step, Take take) {
+void WindowSweep::forPlanes(AffineExpr images, AffineExpr channels, Body body) {
+  if (s.getBands() == 1)
+    return forRows(e, {images, channels}, e.begin, e.end, [&](ArrayRef<Value> plane, Value) { body(plane[0], plane[1], e.i64(0), e.i64(1)); });
+  Value width = e.extent(channels), items = e.mul(width, e.i64(s.getBands()));
+  Value firstImage = e.floorDiv(e.begin, items), endImage = e.floorDiv(e.add(e.end, e.sub(items, e.i64(1))), items);
+  e.forEach(firstImage, endImage, 1, [&](Value image) {
+    Value before = e.mul(image, items), first = e.maxSigned(e.sub(e.begin, before), e.i64(0)), end = e.minSigned(e.sub(e.end, before), items);
+    e.forEach(e.i64(0), width, 1, [&](Value channel) {
+      // Bands whose item of this channel lies before one of the image's items.
+      Value behind = e.sub(e.sub(width, e.i64(1)), channel);
+      auto bandsBefore = [&](Value item) { return e.floorDiv(e.add(item, behind), width); };
+      body(image, channel, bandsBefore(first), bandsBefore(end));
+    });
+  });
+}
+
+void WindowSweep::emit(Value plane, Value first, Value end, Value block, Value start, Combine step, Join join, Take take) {
   if (s.isUnrolled()) {
-    input = plane, init = start, combine = step;
+    input = plane, init = start, combine = step, add = join;
     int64_t height = *graph::getConstant(s.rows), rows = s.getGroupRows();
     for (int64_t row = 0; row < height; row += rows) {
       int64_t first = std::min(row, height - rows);
@@ -231,11 +379,14 @@ void WindowSweep::emit(Value plane, Value band, Value block, Value start, Combin
     }
     return take(e.i64(0), e.i64(height));
   }
-  emitRows(plane, getFirstRow(band), getFirstRow(e.add(band, e.i64(1))), block, start, step, take);
+  emitRows(plane, getFirstRow(first), getFirstRow(end), block, start, step, join, take);
 }
 
-void WindowSweep::emitRows(Value plane, Value first, Value end, Value block, Value start, Combine step, Take take) {
-  input = plane, init = start, combine = step;
+void WindowSweep::emitRows(Value plane, Value first, Value end, Value block, Value start, Combine step, Join join, Take take) {
+  input = plane, init = start, combine = step, add = join;
+  if (finish && graph::getConstant(s.rows))
+    return emitGroups(first, e.sub(end, first), e.address(e.b.getF32Type(), block, e.mul(first, e.extent(s.columns))));
+  // Where results go to their places, too: else LLVM cuts the loops over columns of unknown number into pieces.
   int64_t group = s.getGroupRows();
   Value rows = e.sub(end, first), groups = e.floorDiv(e.add(rows, e.i64(group - 1)), e.i64(group));
   Value blocks = e.floorDiv(e.add(groups, e.i64(s.getBlockRows() / group - 1)), e.i64(s.getBlockRows() / group));
@@ -247,15 +398,15 @@ void WindowSweep::emitRows(Value plane, Value first, Value end, Value block, Val
   });
 }
 
-void WindowSweep::emitInto(Value input, Value band, Value plane, Value init, Combine combine, Finish finish) {
+void WindowSweep::emitInto(Value input, Value first, Value end, Value plane, Value init, Combine combine, Join join, Finish finish) {
   this->finish = finish;
-  emit(input, band, plane, init, combine, [](Value, Value) {});
+  emit(input, first, end, plane, init, combine, join, [](Value, Value) {});
   this->finish = nullptr;
 }
 
-void WindowSweep::emitRowsInto(Value input, Value first, Value end, Value plane, Value init, Combine combine, Finish finish) {
+void WindowSweep::emitRowsInto(Value input, Value first, Value end, Value plane, Value init, Combine combine, Join join, Finish finish) {
   this->finish = finish;
-  emitRows(input, first, end, plane, init, combine, [](Value, Value) {});
+  emitRows(input, first, end, plane, init, combine, join, [](Value, Value) {});
   this->finish = nullptr;
 }
 
