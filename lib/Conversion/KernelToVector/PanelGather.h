@@ -3,6 +3,7 @@
 #define ONAGER_CONVERSION_KERNELTOVECTOR_PANELGATHER_H
 
 #include "lib/Conversion/KernelToVector/UnitEmitter.h"
+#include <memory>
 
 namespace onager {
 
