@@ -310,6 +310,47 @@ TEST(Gptq, BytesLieAroundZeroInWholeRows) {
   }
 }
 
+/// Rows of which each term is a mix of a few numbers.
+Rows drawMixedRows(size_t count, size_t terms) {
+  std::vector<float> numbers = draw(count * 8, 21), mix = draw(8 * terms, 22);
+  Rows rows{count, terms, std::vector<float>(count * terms)};
+  for (size_t r = 0; r < count; ++r)
+    for (size_t k = 0; k < terms; ++k)
+      for (size_t j = 0; j < 8; ++j)
+        rows.values[r * terms + k] += numbers[r * 8 + j] * mix[j * terms + k];
+  return rows;
+}
+
+TEST(Gptq, FewRowsRoundAsTheirGramMatrixDoes) {
+  constexpr size_t kTerms = 90, kRows = 24, kOutputs = 20;
+  Rows rows = drawMixedRows(kRows, kTerms);
+  std::vector<float> weights = draw(kOutputs * kTerms, 23);
+  Gram gram;
+  gram.addRows(rows.values.data(), kRows, kTerms);
+  auto measureOutputs = [&](const std::vector<RoundedGroup> &groups, const IntegerForm &form) {
+    double sum = 0;
+    for (size_t n = 0; n < kOutputs; ++n)
+      for (size_t r = 0; r < kRows; ++r) {
+        double error = 0;
+        for (size_t k = 0; k < kTerms; ++k) {
+          const RoundedGroup &group = groups[n * (kTerms / form.size) + k / form.size];
+          error += rows.values[r * kTerms + k] * (weights[n * kTerms + k] - group.scale * (static_cast<float>(group.integers[k % form.size]) - group.zero));
+        }
+        sum += error * error;
+      }
+    return sum;
+  };
+  for (const IntegerForm &form : {IntegerForm{30, 4}, IntegerForm{kTerms, 8, true}}) {
+    std::vector<RoundedGroup> byRows = RowRounding(rows).round(weights, form, RoundingMethod::adaround), byGram = GramRounding(gram, kRows).round(weights, form, RoundingMethod::adaround);
+    double plain = measureOutputs(roundToForms(weights, kTerms, form), form), found = measureOutputs(byRows, form);
+    EXPECT_LT(found, 0.5 * plain);
+    EXPECT_NEAR(found, measureOutputs(byGram, form), 0.05 * plain) << "the same descent, by other sums";
+    // Scales move as well.
+    EXPECT_LE(measureOutputs(RowRounding(rows).round(weights, form, RoundingMethod::gptq), form), 1.1 * found);
+  }
+  EXPECT_EQ(RowRounding(Rows{0, kTerms, {}}).round(weights, {30, 4}, RoundingMethod::adaround)[0].integers, roundToForms(weights, kTerms, {30, 4})[0].integers);
+}
+
 TEST(Gptq, LinkingLeavesParallelLoopsParallel) {
   // lld runs with one thread, which is LLVM's number for all loops while it does.
   unsigned before = llvm::parallel::strategy.ThreadsRequested;

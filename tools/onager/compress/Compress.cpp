@@ -18,7 +18,7 @@ static void addDecisions(CLI::App &app, CompressArguments &arguments, CLI::Optio
       ->allow_extra_args(false)
       ->excludes(recipe)
       ->type_name("METRIC>=X");
-  app.add_option("--metric-program", arguments.metricProgram, "A shell command that reads lines EXPECTED.npy<tab>FOUND.npy, one output of one sample, and answers each with a number: the budget's `metric`")
+  app.add_option("--metric-program", arguments.metricProgram, "A shell command that reads lines EXPECTED.npy<tab>FOUND.npy<tab>SAMPLE, one output of one sample and its number, from 0, in the order of the data, and answers each with a number: the budget's `metric`")
       ->excludes(recipe)
       ->type_name("COMMAND");
   app.add_option("--target-bpw", arguments.targetBits, "Choose layer by layer, so that weights take so many bits on average")->check(CLI::Range(0.1, 32.0))->excludes(recipe);

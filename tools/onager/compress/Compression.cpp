@@ -171,7 +171,7 @@ std::vector<std::vector<Loss>> Compression::measureLosses(const std::vector<size
   if (!losses.empty())
     visitPairs(*before, *after, runs, chosen, what, [&](const rt::Manifest &, const std::vector<Tensor> &expected, const std::vector<Tensor> &found) {
       for (size_t k = 0; k < losses.size(); ++k)
-        losses[k].push_back(request.budgets[k].measure(found, expected));
+        losses[k].push_back(request.budgets[k].measure(found, expected, chosen[losses[k].size()]));
     });
   return losses;
 }

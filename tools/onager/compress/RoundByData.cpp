@@ -8,6 +8,8 @@
 #include "lib/Compress/LayerForms.h"
 #include "lib/Compress/Prune/Coupling.h"
 #include "lib/Compress/Prune/Unfold.h"
+#include "llvm/Support/MathExtras.h"
+#include <utility>
 
 namespace onager::cli {
 
@@ -31,10 +33,12 @@ public:
     if (!runs.hasData())
       throw Failure(Status::badOption, std::string(compress::printRoundingMethod(find(layers[0].name)->rounding)) + " needs data: --calibrate DIR");
     for (size_t begin = 0, end; begin < layers.size(); begin = end) {
-      for (end = begin + 1; end < layers.size() && !isConv(layers[begin]) && !isConv(layers[end]) && layers[end].input == layers[begin].input;)
+      for (end = begin + 1; end < layers.size() && !isAlone(layers[begin]) && !isAlone(layers[end]) && layers[end].input == layers[begin].input;)
         ++end;
       std::string what = std::to_string(end) + " of " + std::to_string(layers.size()) + " layers";
-      if (isConv(layers[begin]))
+      if (isLong(layers[begin]))
+        roundLong(layers[begin], what);
+      else if (isConv(layers[begin]))
         roundConv(layers[begin], what);
       else
         round({layers.begin() + static_cast<std::ptrdiff_t>(begin), layers.begin() + static_cast<std::ptrdiff_t>(end)}, what);
@@ -44,6 +48,9 @@ public:
 
 private:
   static bool isConv(const Layer &layer) { return layer.node->op_type() == "Conv"; }
+  /// True where Gram matrices would take more than 160 MiB each.
+  static bool isLong(const Layer &layer) { return compress::countTerms(layer) > 4608; }
+  static bool isAlone(const Layer &layer) { return isConv(layer) || isLong(layer); }
 
   std::vector<Layer> listLayers() {
     std::vector<Layer> layers;
@@ -93,38 +100,65 @@ private:
       throw Failure(Status::internal, error);
   }
 
-  /// A convolution, group by group.
-  void roundConv(const Layer &layer, const std::string &what) {
-    constexpr size_t kMostTerms = 4608; // Gram matrices of 160 MiB
-    size_t terms = compress::countTerms(layer);
-    compress::LayerRecipe &entry = *find(layer.name);
-    if (terms > kMostTerms)
-      throw Failure(Status::refused, "layer '" + layer.name + "' sums over " + std::to_string(terms) + " terms, and " + compress::printRoundingMethod(entry.rounding) + " takes " +
-                                         std::to_string(kMostTerms) + " at most for convolutions: --keep it, or --rounding mse");
-    std::vector<Grams> grams = observeConv(layer, what);
+  /// Rounds the weights of each group of a layer by `round`, which gets its number and them.
+  template <typename Round>
+  void roundGroups(const Layer &layer, const Round &round) {
     compress::Rows weights = compress::readMatrix(model, layer);
+    compress::LayerRecipe &entry = *find(layer.name);
+    compress::IntegerForm form = compress::getForm(entry, weights.terms);
     showProgress("rounding " + layer.name);
-    size_t perGroup = weights.values.size() / grams.size();
-    for (size_t g = 0; g < grams.size(); ++g) {
-      compress::GramRounding rounding(std::move(grams[g].own), grams[g].rows);
+    size_t count = compress::countGroups(layer), perGroup = weights.values.size() / count;
+    for (size_t g = 0; g < count; ++g) {
       auto begin = weights.values.begin() + static_cast<std::ptrdiff_t>(g * perGroup);
-      std::vector<float> rows(begin, begin + static_cast<std::ptrdiff_t>(perGroup));
-      if (hasRounded)
-        rounding.fitToOtherRows(rows, grams[g].cross);
-      std::vector<compress::RoundedGroup> groups = rounding.round(std::move(rows), compress::getForm(entry, terms), entry.rounding);
+      std::vector<compress::RoundedGroup> groups = round(g, std::vector<float>(begin, begin + static_cast<std::ptrdiff_t>(perGroup)), form, entry.rounding);
       std::move(groups.begin(), groups.end(), std::back_inserter(entry.groups));
     }
     done.layers.push_back(entry);
     hasRounded = true;
   }
 
-  std::vector<Grams> observeConv(const Layer &layer, const std::string &what) {
-    std::vector<Grams> grams(compress::countGroups(layer));
-    size_t terms = compress::countTerms(layer), channels = static_cast<size_t>(layer.dims[1]) * grams.size(), strides = 1;
+  /// A convolution, group by group.
+  void roundConv(const Layer &layer, const std::string &what) {
+    std::vector<Grams> grams = observeConv(layer, what);
+    roundGroups(layer, [&](size_t g, std::vector<float> rows, const compress::IntegerForm &form, compress::RoundingMethod method) {
+      compress::GramRounding rounding(std::move(grams[g].own), grams[g].rows);
+      if (hasRounded)
+        rounding.fitToOtherRows(rows, grams[g].cross);
+      return rounding.round(std::move(rows), form, method);
+    });
+  }
+
+  /// A layer whose sums have very many terms, by as many rows as fit into 256 MiB, evenly.
+  void roundLong(const Layer &layer, const std::string &what) {
+    constexpr size_t kMostFloats = size_t(64) << 20;
+    std::vector<compress::Rows> rows(compress::countGroups(layer));
+    size_t terms = compress::countTerms(layer), samples = runs.getCalibration().size(), most = std::max<size_t>(1, kMostFloats / (terms * rows.size() * samples));
+    observe(layer.input, what, [&](const Tensor &x, const Tensor &) {
+      for (size_t g = 0; g < rows.size(); ++g) {
+        compress::Rows more = compress::unfold(layer, x.dims, getFloats(x), g, llvm::divideCeil(countInputRows(layer, x), most));
+        rows[g].terms = more.terms;
+        rows[g].count += more.count;
+        rows[g].values.insert(rows[g].values.end(), more.values.begin(), more.values.end());
+      }
+    });
+    roundGroups(layer, [&](size_t g, const std::vector<float> &weights, const compress::IntegerForm &form, compress::RoundingMethod method) {
+      return compress::RowRounding(std::exchange(rows[g], {})).round(weights, form, method);
+    });
+  }
+
+  /// About as many rows as a layer reads of a value, one at least.
+  static size_t countInputRows(const Layer &layer, const Tensor &x) {
+    size_t channels = isConv(layer) ? static_cast<size_t>(layer.dims[1]) * compress::countGroups(layer) : compress::countTerms(layer), strides = 1;
     for (int64_t stride : compress::getInts(*layer.node, "strides"))
       strides *= static_cast<size_t>(stride);
+    return std::max<size_t>(1, countRows(x, channels) / strides);
+  }
+
+  std::vector<Grams> observeConv(const Layer &layer, const std::string &what) {
+    std::vector<Grams> grams(compress::countGroups(layer));
+    size_t terms = compress::countTerms(layer);
     observe(layer.input, what, [&](const Tensor &x, const Tensor &y) {
-      size_t step = chooseStep(countRows(x, channels) / strides, terms, runs.getCalibration().size());
+      size_t step = chooseStep(countInputRows(layer, x), terms, runs.getCalibration().size());
       for (size_t g = 0; g < grams.size(); ++g) {
         compress::Rows own = compress::unfold(layer, x.dims, getFloats(x), g, step), other;
         if (hasRounded)
