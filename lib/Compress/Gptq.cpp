@@ -118,10 +118,13 @@ void GramRounding::fitToOtherRows(std::vector<float> &weights, const Gram &cross
   addProduct(scaled, getErrorRows(), size, false, weights);
 }
 
-std::vector<RoundedGroup> GramRounding::round(std::vector<float> weights, const IntegerForm &form, RoundingMethod method) {
+std::vector<RoundedGroup> GramRounding::round(const std::vector<float> &weights, const Gram *cross, const IntegerForm &form, RoundingMethod method) {
+  std::vector<float> wanted = weights;
+  if (cross)
+    fitToOtherRows(wanted, *cross);
   bool isInTurn = method == RoundingMethod::gptq;
-  std::vector<RoundedGroup> all = isInTurn ? roundInTurn(weights, form) : roundToForms(weights, gram.terms, form);
-  descend(weights, gram, damping, form, isInTurn, all);
+  std::vector<RoundedGroup> all = isInTurn ? roundInTurn(wanted, form) : roundToForms(weights, gram.terms, form);
+  descend(wanted, gram, damping, form, isInTurn, all);
   return all;
 }
 

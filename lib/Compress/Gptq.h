@@ -36,9 +36,9 @@ public:
   /// W + W (Y^T X - X^T X) (X^T X + damping)^-1, the smaller the fewer rows there are, none below two rows for a term.
   void fitToOtherRows(std::vector<float> &weights, const Gram &cross);
 
-  /// Rounds weights with integer zero points: for each output its groups, one after the other. With gptq terms are rounded in turn, and each one's error is made up for by the weights that
-  /// follow, as the inverse of the Gram matrix says; `descend` improves the result. With adaround it starts from the nearest integers.
-  std::vector<RoundedGroup> round(std::vector<float> weights, const IntegerForm &form, RoundingMethod method);
+  /// Rounds weights with integer zero points, for each output its groups, one after the other, to what fitToOtherRows makes of them, if there is `cross`. With gptq terms are rounded in turn, and each one's error is
+  /// made up for by the weights that follow, as the inverse of the Gram matrix says; `descend` improves the result. With adaround it starts from the integers nearest to the weights, and keeps their scales.
+  std::vector<RoundedGroup> round(const std::vector<float> &weights, const Gram *cross, const IntegerForm &form, RoundingMethod method);
 
 private:
   std::vector<RoundedGroup> roundInTurn(std::vector<float> weights, const IntegerForm &form);

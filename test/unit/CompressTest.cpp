@@ -194,7 +194,7 @@ Gram makeIdentity(size_t terms, size_t zeros = 0) {
 
 TEST(Gptq, InputsThatAreIndependentLeaveLittleToGain) {
   std::vector<float> weights = draw(4 * 64, 1);
-  std::vector<RoundedGroup> groups = GramRounding(makeIdentity(64), 4096).round(weights, {32, 4}, RoundingMethod::gptq);
+  std::vector<RoundedGroup> groups = GramRounding(makeIdentity(64), 4096).round(weights, nullptr, {32, 4}, RoundingMethod::gptq);
   ASSERT_EQ(groups.size(), 8u);
   for (size_t g = 0; g < groups.size(); ++g) {
     std::vector<float> own(weights.begin() + static_cast<std::ptrdiff_t>(g * 32), weights.begin() + static_cast<std::ptrdiff_t>(g * 32 + 32));
@@ -286,7 +286,7 @@ TEST(Gptq, ProductsOfInputsThatDependComeNearer) {
   std::vector<RoundedGroup> plain;
   for (size_t g = 0; g < kTerms / 32; ++g)
     plain.push_back(roundGroup(weights.data() + g * 32, 32, 4, RoundingMethod::mse));
-  std::vector<RoundedGroup> inTurn = GramRounding(gram, kRows).round(weights, {32, 4}, RoundingMethod::gptq), near = GramRounding(gram, kRows).round(weights, {32, 4}, RoundingMethod::adaround);
+  std::vector<RoundedGroup> inTurn = GramRounding(gram, kRows).round(weights, nullptr, {32, 4}, RoundingMethod::gptq), near = GramRounding(gram, kRows).round(weights, nullptr, {32, 4}, RoundingMethod::adaround);
   EXPECT_LT(measureOutputs(inTurn), 0.7 * measureOutputs(plain));
   EXPECT_LT(measureOutputs(near), 0.8 * measureOutputs(plain));
   for (size_t g = 0; g < near.size(); ++g)
@@ -298,7 +298,7 @@ TEST(Gptq, BytesLieAroundZeroInWholeRows) {
   std::vector<float> weights = draw(3 * kTerms, 7);
   weights[5] = 9;
   for (RoundingMethod method : {RoundingMethod::gptq, RoundingMethod::adaround}) {
-    std::vector<RoundedGroup> rows = GramRounding(makeIdentity(kTerms), 8 * kTerms).round(weights, {kTerms, 8, true}, method);
+    std::vector<RoundedGroup> rows = GramRounding(makeIdentity(kTerms), 8 * kTerms).round(weights, nullptr, {kTerms, 8, true}, method);
     ASSERT_EQ(rows.size(), 3u);
     for (size_t n = 0; n < rows.size(); ++n) {
       EXPECT_EQ(rows[n].zero, kByteZero);
@@ -341,7 +341,7 @@ TEST(Gptq, FewRowsRoundAsTheirGramMatrixDoes) {
     return sum;
   };
   for (const IntegerForm &form : {IntegerForm{30, 4}, IntegerForm{kTerms, 8, true}}) {
-    std::vector<RoundedGroup> byRows = RowRounding(rows).round(weights, form, RoundingMethod::adaround), byGram = GramRounding(gram, kRows).round(weights, form, RoundingMethod::adaround);
+    std::vector<RoundedGroup> byRows = RowRounding(rows).round(weights, form, RoundingMethod::adaround), byGram = GramRounding(gram, kRows).round(weights, nullptr, form, RoundingMethod::adaround);
     double plain = measureOutputs(roundToForms(weights, kTerms, form), form), found = measureOutputs(byRows, form);
     EXPECT_LT(found, 0.5 * plain);
     EXPECT_NEAR(found, measureOutputs(byGram, form), 0.05 * plain) << "the same descent, by other sums";
@@ -362,7 +362,7 @@ TEST(Gptq, InputsThatWereAlwaysZeroAreNoDivision) {
   std::vector<float> weights = draw(32, 4), nothing(32 * 32);
   Gram gram;
   gram.add(nothing.data(), nothing.size());
-  for (const RoundedGroup &group : GramRounding(gram, 0).round(weights, {16, 4}, RoundingMethod::gptq))
+  for (const RoundedGroup &group : GramRounding(gram, 0).round(weights, nullptr, {16, 4}, RoundingMethod::gptq))
     EXPECT_TRUE(std::isfinite(group.scale) && group.integers.size() == 16);
 }
 
