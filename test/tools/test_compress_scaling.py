@@ -90,6 +90,19 @@ def make_products() -> onnx.ModelProto:
     return b.finish([helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", "rows", 48])], "y", 2)
 
 
+def make_groups() -> onnx.ModelProto:
+    """A convolution in four groups: all channels of the first are alike, of the others some are large."""
+    b = Builder(8)
+    large = np.ones(32)
+    large[[9, 14, 18, 25, 30]] = 40
+    b.node("Conv", ["x", b.constant("w1", b.random.standard_normal((32, 3, 3, 3)) / 5 * large[:, None, None, None])], "c1", pads=[1] * 4)
+    b.node("Relu", ["c1"], "r1")
+    b.node("Conv", ["r1", b.weights("w2", 32, 8, 3, 3), b.weights("b2", 32)], "c2", group=4)
+    b.node("GlobalAveragePool", ["c2"], "pool")
+    b.node("Flatten", ["pool"], "y")
+    return b.finish([helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, 12, 12])], "y", 2)
+
+
 def draw_images(count: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((count, 3, 12, 12)).astype(np.float32)
 
@@ -98,7 +111,7 @@ def draw_rows(count: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((count, 9, 48)).astype(np.float32)
 
 
-MODELS = {"images": (make_images, draw_images), "block": (make_block, draw_rows), "products": (make_products, draw_rows)}
+MODELS = {"images": (make_images, draw_images), "block": (make_block, draw_rows), "products": (make_products, draw_rows), "groups": (make_groups, draw_images)}
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +146,7 @@ def read_weights(path) -> dict[str, np.ndarray]:
 
 
 # What scales which model for which scheme, and by how many dB less is lost at least.
-GAINS = [("images", "cle", "int8", 6), ("block", "smoothquant", "int8", 6), ("block", "smoothquant", "int8-dynamic", 4), ("block", "awq", "int4", 1.5)]
+GAINS = [("images", "cle", "int8", 6), ("block", "smoothquant", "int8", 6), ("block", "smoothquant", "int8-dynamic", 4), ("block", "awq", "int4", 1.5), ("groups", "awq", "int4", 3)]
 
 
 @pytest.mark.parametrize(("model", "method", "scheme", "gain"), GAINS, ids=lambda value: str(value))

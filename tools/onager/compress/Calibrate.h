@@ -41,7 +41,7 @@ struct RoundingSamples {
 /// Rounds the weights of layers with the rounding gptq or adaround by the inputs that they meet; true where any were rounded. What a recipe has moved already stays. Fails without data.
 bool roundByData(const compress::ModelGraph &model, compress::Recipe &recipe, const SampleRuns &runs, const RoundingSamples &samples);
 
-/// Rounds layers of int8 by adaround, and with `correctsBiases` corrects biases then. False, and the recipe is as it was, where the outputs, on calibration samples that did not round, would be no nearer to the plain model's.
+/// Rounds layers of int8 by adaround, and with `correctsBiases` corrects biases then. False, and the recipe is as it was, where the outputs, on calibration samples that did not round, would not be nearer to the plain model's by a decibel.
 bool improveRounding(const compress::ModelGraph &model, compress::Recipe &recipe, bool correctsBiases, const SampleRuns &runs);
 
 } // namespace onager::cli

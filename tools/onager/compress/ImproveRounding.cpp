@@ -29,7 +29,9 @@ public:
     if (correctsBiases)
       correctBiases(model, candidate, runs);
     Artifact plain = runs.compileFor(model.serialize(), 2 * split.judges.size());
-    if (!(measure(plain, candidate) > measure(plain, recipe)))
+    // Less is as often chance as not.
+    constexpr double kGain = 1;
+    if (!(measure(plain, candidate) > measure(plain, recipe) + kGain))
       return false;
     recipe = std::move(candidate);
     return true;
