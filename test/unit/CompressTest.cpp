@@ -2,6 +2,7 @@
 #include "lib/Compress/Gptq.h"
 #include "lib/Compress/Histogram.h"
 #include "lib/Compress/LayerForms.h"
+#include "lib/Compress/Moves.h"
 #include "lib/Compress/Rounding.h"
 #include "llvm/Support/Parallel.h"
 #include "test/unit/Support.h"
@@ -349,6 +350,38 @@ TEST(Gptq, FewRowsRoundAsTheirGramMatrixDoes) {
     EXPECT_LE(measureOutputs(RowRounding(rows).round(weights, form, RoundingMethod::gptq), form), 1.1 * found);
   }
   EXPECT_EQ(RowRounding(Rows{0, kTerms, {}}).round(weights, {30, 4}, RoundingMethod::adaround)[0].integers, roundToForms(weights, kTerms, {30, 4})[0].integers);
+}
+
+TEST(Moves, AnyNumberOfStepsComesBack) {
+  IntegerForm form{5, 8};
+  std::vector<RoundedGroup> from(3), to;
+  for (RoundedGroup &group : from)
+    group.integers = {0, 255, 7, 8, 9};
+  to = from;
+  to[0].integers = {255, 0, 8, 7, 9};
+  to[2].integers = {0, 253, 9, 8, 9};
+  std::string text = printMoves(from, to);
+  std::vector<RoundedGroup> found = from;
+  ASSERT_TRUE(applyMoves(text, form, found));
+  for (size_t g = 0; g < found.size(); ++g)
+    EXPECT_EQ(found[g].integers, to[g].integers);
+  EXPECT_EQ(printMoves(from, from), "AAAAAA==") << "a code of 2 bits for each integer";
+}
+
+TEST(Moves, TextsOfOtherIntegersAreRefused) {
+  IntegerForm form{4, 4};
+  std::vector<RoundedGroup> from(1), to;
+  from[0].integers = {0, 15, 3, 3};
+  to = from;
+  to[0].integers = {1, 14, 3, 4};
+  std::string text = printMoves(from, to);
+  for (const char *wrong : {"", "AAAA", "AA", "?"}) {
+    std::vector<RoundedGroup> found = from;
+    EXPECT_FALSE(applyMoves(wrong, form, found)) << wrong;
+  }
+  std::vector<RoundedGroup> others(1);
+  others[0].integers = {15, 15, 3, 3};
+  EXPECT_FALSE(applyMoves(text, form, others)) << "one step above 15";
 }
 
 TEST(Gptq, LinkingLeavesParallelLoopsParallel) {
