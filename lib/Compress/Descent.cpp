@@ -86,8 +86,10 @@ public:
   /// To be called for each term before it moves.
   void addError(size_t k) { error.add(k, weights[k] - groups[k / size].scale * getBase(k)); }
 
-  /// The integer of a term goes where the error is least.
+  /// The integer of a term goes where the error is least. A weight of 0 stays what it is: masks are made of these.
   void moveInteger(size_t k) {
+    if (weights[k] == 0)
+      return;
     RoundedGroup &group = groups[k / size];
     uint8_t &integer = group.integers[k % size];
     float wish = static_cast<float>(integer) + error.getSlope(k) / (error.getCurvature(k) * group.scale), level = std::clamp(std::nearbyint(wish), least, most);

@@ -122,6 +122,8 @@ std::vector<RoundedGroup> GramRounding::round(const std::vector<float> &weights,
   std::vector<float> wanted = weights;
   if (cross)
     fitToOtherRows(wanted, *cross);
+  for (size_t k = 0; k < wanted.size(); ++k)
+    wanted[k] = weights[k] == 0 ? 0 : wanted[k];
   bool isInTurn = method == RoundingMethod::gptq;
   std::vector<RoundedGroup> all = isInTurn ? roundInTurn(wanted, form) : roundToForms(weights, gram.terms, form);
   descend(wanted, gram, damping, form, isInTurn, all);

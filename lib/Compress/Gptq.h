@@ -69,7 +69,7 @@ private:
   Columns columns;
 };
 
-/// Lowers the error of rounded weights on the rows of `gram` by coordinate descent: in turns each integer and, with `movesScales`, the scale of each group moves to its best beside the others. `damping` times the
+/// Lowers the error of rounded weights on the rows of `gram` by coordinate descent: in turns each integer and, with `movesScales`, the scale of each group moves to its best beside the others; those of weights that are 0 stay. `damping` times the
 /// mean of the diagonal is added to it.
 void descend(const std::vector<float> &weights, const Gram &gram, double damping, const IntegerForm &form, bool movesScales, std::vector<RoundedGroup> &groups);
 

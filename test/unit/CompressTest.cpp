@@ -326,6 +326,8 @@ TEST(Gptq, FewRowsRoundAsTheirGramMatrixDoes) {
   constexpr size_t kTerms = 90, kRows = 24, kOutputs = 20;
   Rows rows = drawMixedRows(kRows, kTerms);
   std::vector<float> weights = draw(kOutputs * kTerms, 23);
+  for (size_t k = 0; k < weights.size(); k += 3)
+    weights[k] = 0;
   Gram gram;
   gram.addRows(rows.values.data(), kRows, kTerms);
   auto measureOutputs = [&](const std::vector<RoundedGroup> &groups, const IntegerForm &form) {
@@ -345,6 +347,9 @@ TEST(Gptq, FewRowsRoundAsTheirGramMatrixDoes) {
     std::vector<RoundedGroup> byRows = RowRounding(rows).round(weights, form, RoundingMethod::adaround), byGram = GramRounding(gram, kRows).round(weights, nullptr, form, RoundingMethod::adaround);
     double plain = measureOutputs(roundToForms(weights, kTerms, form), form), found = measureOutputs(byRows, form);
     EXPECT_LT(found, 0.5 * plain);
+    for (size_t k = 0; k < weights.size(); k += 3)
+      for (const std::vector<RoundedGroup> &groups : {byRows, byGram})
+        EXPECT_EQ(groups[k / form.size].integers[k % form.size], groups[k / form.size].zero) << "masks stay";
     EXPECT_NEAR(found, measureOutputs(byGram, form), 0.05 * plain) << "the same descent, by other sums";
     // Scales move as well.
     EXPECT_LE(measureOutputs(RowRounding(rows).round(weights, form, RoundingMethod::gptq), form), 1.1 * found);

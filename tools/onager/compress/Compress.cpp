@@ -27,7 +27,7 @@ static void addDecisions(CLI::App &app, CompressArguments &arguments, CLI::Optio
       ->excludes(recipe);
   app.add_flag("--even-if-slower", arguments.mayBeSlower, "Keep layers of fewer bits that are slower than plain ones")->excludes(recipe);
   app.add_option("--range", arguments.range, "Of activations: best (default), the one of mse, minmax, percentile, entropy that loses the least, value by value")->check(CLI::IsMember(compress::listRangeMethods()))->excludes(recipe);
-  app.add_option("--rounding", arguments.rounding, "Of weights: rtn (default of 8 bits), mse (default of int4, nf4, fp4), hqq (int4), gptq and adaround (of integers; need data)")
+  app.add_option("--rounding", arguments.rounding, "Of weights: rtn (default of 8 bits), mse (default of int4, nf4, fp4), hqq (int4), gptq and adaround (of integers; need data); without it int8 with samples takes adaround where that brings the outputs nearer")
       ->check(CLI::IsMember(compress::listRoundingMethods()))
       ->excludes(recipe);
   app.add_option("--group", arguments.group, "Weights that share a scale (default 32), for weights alone; of convolutions about so many")->check(CLI::IsMember({16, 32, 64, 128, 256}))->excludes(recipe);
