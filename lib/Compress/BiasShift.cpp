@@ -3,6 +3,7 @@
 #include "lib/Compress/Prune/Refit.h"
 #include "lib/Compress/Prune/Unfold.h"
 #include <algorithm>
+#include <numeric>
 
 namespace onager::compress {
 
@@ -124,7 +125,10 @@ private:
     std::replace(node.mutable_output()->begin(), node.mutable_output()->end(), value, value + " unshifted");
     std::vector<int64_t> dims{layer.channels};
     dims.resize(layer.rank > 1 ? layer.rank - 1 : 1, 1);
-    addNode("Slice", {kShifts, addIntegers(value + " begin", {begin}), addIntegers(value + " end", {begin + layer.channels})}, value + " own shifts");
+    std::vector<int64_t> places(static_cast<size_t>(layer.channels));
+    std::iota(places.begin(), places.end(), begin);
+    // Slice would have other forms before operator set 10.
+    addNode("Gather", {kShifts, addIntegers(value + " places", places)}, value + " own shifts");
     addNode("Reshape", {value + " own shifts", addIntegers(value + " channels", dims)}, value + " shifts");
     addNode("Add", {value + " unshifted", value + " shifts"}, value);
   }

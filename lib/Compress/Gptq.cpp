@@ -63,6 +63,14 @@ RoundedGroup roundToForm(const float *weights, size_t count, const IntegerForm &
   return group;
 }
 
+std::vector<RoundedGroup> roundToForms(const std::vector<float> &weights, size_t terms, const IntegerForm &form) {
+  std::vector<RoundedGroup> groups;
+  for (size_t begin = 0; begin < weights.size(); begin += terms)
+    for (size_t k = 0; k < terms; k += form.size)
+      groups.push_back(roundToForm(weights.data() + begin + k, std::min(form.size, terms - k), form));
+  return groups;
+}
+
 /// Outputs that go through a matrix of terms together, so that its rows are read once for all of them.
 constexpr size_t kTogether = 16;
 
@@ -84,14 +92,21 @@ static void addProduct(const std::vector<float> &left, const std::vector<float> 
   });
 }
 
-GramRounding::GramRounding(Gram own, size_t rows) : gram(std::move(own)) {
-  double share = static_cast<double>(gram.terms) / static_cast<double>(std::max<size_t>(rows, 1));
-  trust = static_cast<float>(std::max(0.0, 1 - 2 * share));
-  damping = 0.001 + 0.02 * share;
-  errorRows = makeErrorRows(gram, damping);
+/// Terms for each row.
+static double getShare(size_t terms, size_t rows) { return static_cast<double>(terms) / static_cast<double>(std::max<size_t>(rows, 1)); }
+
+double chooseDamping(size_t terms, size_t rows) { return 0.001 + 0.02 * getShare(terms, rows); }
+
+GramRounding::GramRounding(Gram own, size_t rows)
+    : gram(std::move(own)), damping(chooseDamping(gram.terms, rows)), trust(static_cast<float>(std::max(0.0, 1 - 2 * getShare(gram.terms, rows)))) {}
+
+const std::vector<float> &GramRounding::getErrorRows() {
+  if (errorRows.empty())
+    errorRows = makeErrorRows(gram, damping);
+  return errorRows;
 }
 
-void GramRounding::fitToOtherRows(std::vector<float> &weights, const Gram &cross) const {
+void GramRounding::fitToOtherRows(std::vector<float> &weights, const Gram &cross) {
   size_t size = gram.terms;
   if (trust == 0)
     return;
@@ -99,28 +114,28 @@ void GramRounding::fitToOtherRows(std::vector<float> &weights, const Gram &cross
   for (size_t k = 0; k < gap.size(); ++k)
     gap[k] = trust * static_cast<float>(cross.values[k] - gram.values[k]);
   addProduct(weights, gap, size, false, part);
-  addProduct(part, errorRows, size, true, scaled);
-  addProduct(scaled, errorRows, size, false, weights);
+  addProduct(part, getErrorRows(), size, true, scaled);
+  addProduct(scaled, getErrorRows(), size, false, weights);
 }
 
-std::vector<RoundedGroup> GramRounding::round(std::vector<float> weights, const IntegerForm &form, RoundingMethod method) const {
-  std::vector<RoundedGroup> all;
+std::vector<RoundedGroup> GramRounding::round(const std::vector<float> &weights, const Gram *cross, const IntegerForm &form, RoundingMethod method) {
+  std::vector<float> wanted = weights;
+  if (cross)
+    fitToOtherRows(wanted, *cross);
+  for (size_t k = 0; k < wanted.size(); ++k)
+    wanted[k] = weights[k] == 0 ? 0 : wanted[k];
   bool isInTurn = method == RoundingMethod::gptq;
-  if (isInTurn)
-    all = roundInTurn(weights, form);
-  for (size_t begin = 0; !isInTurn && begin < weights.size(); begin += gram.terms)
-    for (size_t k = 0; k < gram.terms; k += form.size)
-      all.push_back(roundToForm(weights.data() + begin + k, std::min(form.size, gram.terms - k), form));
-  descend(weights, gram, damping, form, isInTurn, all);
+  std::vector<RoundedGroup> all = isInTurn ? roundInTurn(wanted, form) : roundToForms(weights, gram.terms, form);
+  descend(wanted, gram, damping, form, isInTurn, all);
   return all;
 }
 
-std::vector<RoundedGroup> GramRounding::roundInTurn(std::vector<float> weights, const IntegerForm &form) const {
+std::vector<RoundedGroup> GramRounding::roundInTurn(std::vector<float> weights, const IntegerForm &form) {
   // A block holds whole groups, or a part of a whole row.
   size_t terms = gram.terms, outputs = weights.size() / terms, blockSize = form.size > 256 ? 128 : std::max<size_t>(128, form.size);
   std::vector<Row> rows;
   for (size_t n = 0; n < outputs; ++n)
-    rows.emplace_back(weights.data() + n * terms, errorRows, terms, form);
+    rows.emplace_back(weights.data() + n * terms, getErrorRows(), terms, form);
   std::vector<std::vector<RoundedGroup>> groups(outputs);
   // All outputs take a block before the next: its rows of the factor stay in the cache.
   for (size_t begin = 0; begin < terms; begin += blockSize)

@@ -1,6 +1,8 @@
 // Deciding for layers, and recipes as text.
 #include "lib/Compress/Recipe.h"
 #include "lib/Compress/LayerForms.h"
+#include "lib/Compress/Moves.h"
+#include "lib/Compress/Prune/Unfold.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <cmath>
@@ -111,6 +113,8 @@ json::Value printRecipe(const Recipe &recipe) {
       object["rounding"] = printRoundingMethod(entry.rounding);
     if (hasGroups(entry.scheme) && !getForm(entry, 1).isSymmetric)
       object["group"] = entry.group;
+    if (!entry.moves.empty())
+      object["moves"] = entry.moves;
     if (!entry.shift.empty()) {
       json::Array shift;
       for (float number : entry.shift)
@@ -184,7 +188,7 @@ private:
       unfit = explainUnfit(*layer, entry.rounding);
     if (entry.scheme != Scheme::keep && !unfit.empty())
       return fail("layer '" + entry.node + "': " + unfit);
-    if (!readShift(*object, countOutputs(*layer), entry))
+    if (!readShift(*object, countOutputs(*layer), entry) || !readMoves(*object, *layer, entry))
       return false;
     recipe.layers.push_back(std::move(entry));
     return true;
@@ -198,6 +202,18 @@ private:
       entry.shift.push_back(static_cast<float>(value.getAsNumber().value_or(NAN)));
     bool isFine = static_cast<int64_t>(entry.shift.size()) == channels && llvm::all_of(entry.shift, [](float number) { return std::isfinite(number); });
     return isFine || fail("layer '" + entry.node + "': expected a bias_shift of " + std::to_string(channels) + " numbers");
+  }
+
+  /// Without them, or with another rounding, integers need the data again.
+  bool readMoves(const json::Object &object, const Layer &layer, LayerRecipe &entry) {
+    std::optional<llvm::StringRef> moves = object.getString("moves");
+    if (!moves || entry.scheme == Scheme::keep || entry.rounding != RoundingMethod::adaround)
+      return true;
+    Rows weights = readMatrix(model, layer);
+    IntegerForm form = getForm(entry, weights.terms);
+    entry.groups = roundToForms(weights.values, weights.terms, form);
+    entry.moves = moves->str();
+    return applyMoves(*moves, form, entry.groups) || fail("layer '" + entry.node + "': expected moves of its " + std::to_string(weights.values.size()) + " weights in groups as the recipe has them");
   }
 
   bool readActivation(const json::Object *object) {

@@ -2,7 +2,7 @@
 //
 //   {"version": 1, "range": "mse",
 //    "layers": [{"node": NAME, "op": "Conv", "scheme": "keep" | "bf16" | "f16" | "int8" | "int8-dynamic" | "int8-weights" | "int4" | "nf4" | "fp4",
-//                "rounding": "rtn" | "mse" | "hqq" | "gptq" | "adaround", "group": N, "bias_shift": [NUMBER, ...], "reason": TEXT}, ...],
+//                "rounding": "rtn" | "mse" | "hqq" | "gptq" | "adaround", "group": N, "moves": TEXT, "bias_shift": [NUMBER, ...], "reason": TEXT}, ...],
 //    "activations": [{"value": NAME, "scale": NUMBER, "zero_point": 0 .. 255, "method": TEXT}, ...]}
 #ifndef ONAGER_LIB_COMPRESS_RECIPE_H
 #define ONAGER_LIB_COMPRESS_RECIPE_H
@@ -57,6 +57,7 @@ struct LayerRecipe {
   std::string reason;          ///< why it is kept
   uint64_t bytesBefore = 0, bytesAfter = 0;
   std::vector<RoundedGroup> groups; ///< of roundings by data: output by output
+  std::string moves;           ///< of adaround: what moves the nearest integers to those of `groups` (Moves.h)
   std::vector<float> shift;    ///< what is added to each output channel, to make up for the mean of what rounding changes; empty for nothing
   double weightSqnr = 0;       ///< signal to noise of the rounded weights, in dB
 };

@@ -33,7 +33,7 @@ def compress(model: str | os.PathLike[str] | bytes, data: Data = None, output: s
 
     `data` is a folder of samples, `random:N`, `self:N` (texts that a language model draws itself), `batch-norm` (none, but BatchNormalization's statistics), or an iterable of feeds, of which each fifth is held out. `output` is where the model goes: ONNX where it ends in
     .onnx, else compiled. `quantize` is int8, int8-dynamic, int8-weights, int4, nf4 or fp4, or several of them to choose from by `budget` or `target_bpw`; a `recipe` of an earlier report, or
-    its file, does the same again. `metric` is a budget of one's own: a function of (expected, found), arrays of one output of one sample, that returns what is lost, with its
+    its file, does the same again. `metric` is a budget of one's own: a function of (expected, found, sample), arrays of one output of one sample and the sample's number in `data`, from 0, that returns what is lost, with its
     bound as (function, "<=0.1") or as `threshold`; for a bound such as ">=0.9" it returns 1 where nothing is lost. Its mean over samples counts, of the worst output. Other options are those of the command line: precision, budget, target_bpw, minimize, even_if_slower, range, rounding, group,
     scaling ("smoothquant"), bias_correction, keep (a list), threads, prune ("flops=0.3"), mask ("2:4") and what belongs to them.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-Measure = Callable[[np.ndarray, np.ndarray], float]
+Measure = Callable[[np.ndarray, np.ndarray, int], float]
 
 ORDERS = {">=": lambda value, bound: value >= bound, "<=": lambda value, bound: value <= bound, ">": lambda value, bound: value > bound, "<": lambda value, bound: value < bound}
 
@@ -44,9 +44,9 @@ class MeasureServer:
             os.close(descriptor)
         with open(self._questions, encoding="utf-8") as questions, contextlib.suppress(BrokenPipeError), open(self._answers, "w", encoding="utf-8") as answers:
             for line in questions:
-                expected, found = line.rstrip("\n").split("\t")
+                expected, found, sample = line.rstrip("\n").split("\t")
                 try:
-                    answer = float(self.measure(np.load(expected), np.load(found)))
+                    answer = float(self.measure(np.load(expected), np.load(found), int(sample)))
                 except BaseException as failure:  # noqa: BLE001 - it is raised again by who started the program
                     self.failure = failure
                     return

@@ -25,7 +25,7 @@ def verify(model: Model, against: str | os.PathLike[str] | bytes = "O0", data: D
 
     `model` is an ONNX model or a compiled one. `against` is O0 (the reference form), O1, O2, O3, onnxruntime, or another model or compiled model. `data` is a folder
     of samples, `random:N` or an iterable of feeds; without it one set of random inputs is used. `metric` is a bound such as "sqnr>=30", or a function of
-    (expected, found), arrays of one output of one sample, that returns a number; or a list of them. A function is judged by its own bound, given with it as
+    (expected, found, sample), arrays of one output of one sample and the sample's number in `data`, from 0, that returns a number; or a list of them. A function is judged by its own bound, given with it as
     (function, "<=0.1") or as `threshold`, on each sample of `data`, which it needs; the report's `measures` have its least, mean and greatest value for each output. With `bisect` the
     report says what is to blame where the bounds of the command line are broken, with `per_node` it has the values inside the model. Other options are those of
     the command line: against_level, opt_level, rtol, atol, top_k, sample, threads, dim (a list), seed, skip_pass, pass_limit ...
@@ -114,10 +114,10 @@ def _load_samples(samples: str, sides: _Sides) -> Iterator[dict[str, np.ndarray]
 def _measure(report: dict, measures: list, judges_bounds: bool, sides: _Sides, samples: str) -> None:
     """Adds what functions say; without other bounds they alone decide."""
     values: dict[tuple[str, int], list[float]] = {}
-    for feeds in _load_samples(samples, sides):
+    for sample, feeds in enumerate(_load_samples(samples, sides)):
         for name, expected, found in sides.run(feeds):
             for k, (measure, *_) in enumerate(measures):
-                values.setdefault((name, k), []).append(float(measure(expected, found)))
+                values.setdefault((name, k), []).append(float(measure(expected, found, sample)))
     report["measures"] = []
     for (name, k), numbers in values.items():
         measure, bound, order, limit = measures[k]

@@ -21,8 +21,8 @@ def draw(count: int) -> list[dict]:
     return [{"x": np.random.default_rng(k).standard_normal((2, 3, 12, 12)).astype(np.float32)} for k in range(count)]
 
 
-def count_agreeing(expected: np.ndarray, found: np.ndarray) -> float:
-    assert expected.shape == found.shape == (2, 10)
+def count_agreeing(expected: np.ndarray, found: np.ndarray, sample: int) -> float:
+    assert expected.shape == found.shape == (2, 10) and sample in range(3)
     return float(np.mean(expected.argmax(-1) == found.argmax(-1)))
 
 
@@ -37,7 +37,8 @@ def test_levels_and_bytes(models):
 
 def test_functions_of_a_caller(models):
     plain, broken = models / "plain.onnx", models / "broken.onnx"
-    largest = lambda expected, found: np.abs(expected - found).max()
+    largest = lambda expected, found, sample: np.abs(expected - found).max()
+    numbers = lambda expected, found, sample: sample
     report = onager.verify(plain, "O0", data=draw(3), metric=count_agreeing, threshold=">=1")
     (measure,) = report["measures"]
     assert report["ok"] and measure == {"output": "y", "function": "count_agreeing", "threshold": ">=1", "least": 1, "mean": 1, "greatest": 1, "ok": True}
@@ -46,6 +47,8 @@ def test_functions_of_a_caller(models):
     assert not report["ok"] and not measure["ok"] and measure["greatest"] > 1e-3
     report = onager.verify(plain, "onnxruntime", data=draw(2), metric=(largest, "<1e-3"))
     assert report["ok"] and 0 <= report["measures"][0]["greatest"] < 1e-3
+    (measure,) = onager.verify(plain, "O0", data=draw(3), metric=(numbers, "<=2"))["measures"]
+    assert (measure["least"], measure["mean"], measure["greatest"]) == (0, 1, 2)
     # A function alone decides; bounds beside it decide as well.
     assert onager.verify(broken, plain, data=draw(1), metric=(largest, "<=1e9"))["ok"]
     assert not onager.verify(broken, plain, data=draw(1), metric=[(largest, "<=1e9"), "sqnr>=60"])["ok"]

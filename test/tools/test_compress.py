@@ -92,6 +92,20 @@ def test_int8_is_standard_and_near(network, samples, tmp_path):
     assert error["output"] == "y" and error["sqnr"] > 25 and error["cosine"] > 0.998 and error["top1_agreement"] > 0.8
 
 
+def test_operator_sets_that_have_no_way_up(samples, tmp_path):
+    """ImageScaler is no operator of later sets."""
+    model = make_network(8)
+    model.graph.node[0].input[0] = "scaled"
+    model.graph.node.insert(0, helper.make_node("ImageScaler", ["x"], ["scaled"], "scaler", bias=[0.1, 0.2, 0.3], scale=2.0))
+    onnx.save(model, tmp_path / "network.onnx")
+    report = compress(tmp_path / "network.onnx", tmp_path / "small.onnx", "--quantize", "int8", "--calibrate", samples)
+    assert any("cannot bring the model to operator set 13" in note for note in report["notes"])
+    assert all(layer["scheme"] == "int8" for layer in report["layers"])
+    x = draw(4, 100)
+    found, expected = (onager.InferenceSession(tmp_path / name).run(None, {"x": x})[0] for name in ("small.onnx", "network.onnx"))
+    assert measure_sqnr(found, expected) > 20
+
+
 @pytest.mark.parametrize("opset", [8, 11, 13, 21])
 def test_int8_of_older_and_newer_operator_sets(samples, tmp_path, opset):
     onnx.save(make_network(opset), tmp_path / "network.onnx")

@@ -90,6 +90,37 @@ def make_products() -> onnx.ModelProto:
     return b.finish([helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", "rows", 48])], "y", 2)
 
 
+def make_groups() -> onnx.ModelProto:
+    """A convolution in four groups: all channels of the first are alike, of the others some are large."""
+    b = Builder(8)
+    large = np.ones(32)
+    large[[9, 14, 18, 25, 30]] = 40
+    b.node("Conv", ["x", b.constant("w1", b.random.standard_normal((32, 3, 3, 3)) / 5 * large[:, None, None, None])], "c1", pads=[1] * 4)
+    b.node("Relu", ["c1"], "r1")
+    b.node("Conv", ["r1", b.weights("w2", 32, 8, 3, 3), b.weights("b2", 32)], "c2", group=4)
+    b.node("GlobalAveragePool", ["c2"], "pool")
+    b.node("Flatten", ["pool"], "y")
+    return b.finish([helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, 12, 12])], "y", 2)
+
+
+def make_mixed() -> onnx.ModelProto:
+    """Products whose weights a few large ones make coarse, of values that hardly use these: a short one, and one with more terms than samples have rows."""
+    b = Builder(9)
+    weights = b.random.standard_normal((48, 64)) / 7
+    weights[0] *= 60
+    b.node("MatMul", ["x", b.constant("w1", weights)], "short")
+    b.node("Flatten", ["short"], "flat")
+    b.node("MatMul", ["flat", b.weights("w2", 9 * 64, 24)], "y", "long")
+    return b.finish([helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 9, 48])], "y", 2)
+
+
+def draw_mixed(count: int, seed: int) -> np.ndarray:
+    """Rows that are mixes of six numbers."""
+    mix = np.random.default_rng(0).standard_normal((6, 48))
+    mix[:, 0] /= 60
+    return (np.random.default_rng(seed).standard_normal((count, 9, 6)) @ mix).astype(np.float32)
+
+
 def draw_images(count: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((count, 3, 12, 12)).astype(np.float32)
 
@@ -98,7 +129,7 @@ def draw_rows(count: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((count, 9, 48)).astype(np.float32)
 
 
-MODELS = {"images": (make_images, draw_images), "block": (make_block, draw_rows), "products": (make_products, draw_rows)}
+MODELS = {"images": (make_images, draw_images), "block": (make_block, draw_rows), "products": (make_products, draw_rows), "groups": (make_groups, draw_images), "mixed": (make_mixed, draw_mixed)}
 
 
 @pytest.fixture(scope="module")
@@ -133,14 +164,14 @@ def read_weights(path) -> dict[str, np.ndarray]:
 
 
 # What scales which model for which scheme, and by how many dB less is lost at least.
-GAINS = [("images", "cle", "int8", 6), ("block", "smoothquant", "int8", 6), ("block", "smoothquant", "int8-dynamic", 4), ("block", "awq", "int4", 1.5)]
+GAINS = [("images", "cle", "int8", 6), ("block", "smoothquant", "int8", 6), ("block", "smoothquant", "int8-dynamic", 4), ("block", "awq", "int4", 1.5), ("groups", "awq", "int4", 1.5)]
 
 
 @pytest.mark.parametrize(("model", "method", "scheme", "gain"), GAINS, ids=lambda value: str(value))
 def test_scaled_channels_lose_less_and_recipes_repeat_them(data, tmp_path, model, method, scheme, gain):
     plain, samples = data[model]
     # What factors gain alone: ranges that the outputs choose and corrected biases make up for some of it.
-    alone = ["--range", "mse", "--no-bias-correction"] if scheme == "int8" else []
+    alone = ["--range", "mse", "--rounding", "rtn", "--no-bias-correction"] if scheme == "int8" else []
     options = ["--quantize", scheme, "--calibrate", samples, *alone]
     recipe = tmp_path / "recipe.json"
     before = compress(plain, tmp_path / "unscaled.onnx", *options, "--scaling", "none")
@@ -192,7 +223,7 @@ def test_factors_go_to_norms_and_gates_or_into_a_product(data, tmp_path):
 @pytest.mark.parametrize(("model", "scheme"), [("images", "int8"), ("products", "int4")])
 def test_biases_make_up_for_means_wherever_they_are(data, tmp_path, model, scheme):
     plain, samples = data[model]
-    options = ["--quantize", scheme, "--calibrate", samples]
+    options = ["--quantize", scheme, "--rounding", {"int8": "rtn", "int4": "mse"}[scheme], "--calibrate", samples]
     before = compress(plain, tmp_path / "plain.onnx", *options, "--no-bias-correction")
     after = compress(plain, tmp_path / "corrected.onnx", *options, *([] if scheme == "int8" else ["--bias-correction"]), "--write-recipe", tmp_path / "recipe.json")
     shifts = {layer["node"]: layer["bias_shift"] for layer in json.loads((tmp_path / "recipe.json").read_text())["layers"]}
@@ -212,6 +243,26 @@ def test_biases_stay_where_outputs_would_be_further_away(data, tmp_path):
     report = compress(plain, tmp_path / "corrected.onnx", "--quantize", "int4", "--calibrate", samples, "--bias-correction", "--write-recipe", tmp_path / "recipe.json")
     assert any("no bias correction" in note for note in report["notes"])
     assert not any("bias_shift" in layer for layer in json.loads((tmp_path / "recipe.json").read_text())["layers"])
+
+
+def test_bytes_are_rounded_by_data_where_that_is_nearer(data, tmp_path):
+    plain, samples = data["mixed"]
+    recipe = tmp_path / "recipe.json"
+    near = compress(plain, tmp_path / "near.onnx", "--quantize", "int8", "--calibrate", samples, "--rounding", "rtn")
+    found = compress(plain, tmp_path / "found.onnx", "--quantize", "int8", "--calibrate", samples, "--write-recipe", recipe)
+    assert found["held_out"][0]["sqnr"] > near["held_out"][0]["sqnr"] + 1, (near["held_out"], found["held_out"])
+    content = json.loads(recipe.read_text())
+    assert {layer["node"]: layer["rounding"] for layer in content["layers"]} == {"short": "adaround", "long": "rtn"}, "the long one has more terms than the samples have rows"
+    # Without data: what moved is there.
+    compress(plain, tmp_path / "again.onnx", "--recipe", recipe)
+    assert (tmp_path / "found.onnx").read_bytes() == (tmp_path / "again.onnx").read_bytes()
+    for moves in ("AAAA", "?", "////" * 700):
+        content["layers"][0]["moves"] = moves
+        recipe.write_text(json.dumps(content))
+        expect_error(run_onager("compress", plain, "-o", tmp_path / "no.onnx", "--recipe", recipe), 4, "layer 'short': expected moves of its 3072 weights")
+    # Random numbers say nothing of what is nearer.
+    compress(plain, tmp_path / "small.onnx", "--quantize", "int8", "--calibrate", "random:5", "--write-recipe", recipe)
+    assert [layer["rounding"] for layer in json.loads(recipe.read_text())["layers"]] == ["rtn", "rtn"]
 
 
 def test_convolutions_of_bytes_are_rounded_by_data(data, tmp_path):

@@ -2,6 +2,7 @@
 #include "lib/Compress/Gptq.h"
 #include "lib/Compress/Histogram.h"
 #include "lib/Compress/LayerForms.h"
+#include "lib/Compress/Moves.h"
 #include "lib/Compress/Rounding.h"
 #include "llvm/Support/Parallel.h"
 #include "test/unit/Support.h"
@@ -194,7 +195,7 @@ Gram makeIdentity(size_t terms, size_t zeros = 0) {
 
 TEST(Gptq, InputsThatAreIndependentLeaveLittleToGain) {
   std::vector<float> weights = draw(4 * 64, 1);
-  std::vector<RoundedGroup> groups = GramRounding(makeIdentity(64), 4096).round(weights, {32, 4}, RoundingMethod::gptq);
+  std::vector<RoundedGroup> groups = GramRounding(makeIdentity(64), 4096).round(weights, nullptr, {32, 4}, RoundingMethod::gptq);
   ASSERT_EQ(groups.size(), 8u);
   for (size_t g = 0; g < groups.size(); ++g) {
     std::vector<float> own(weights.begin() + static_cast<std::ptrdiff_t>(g * 32), weights.begin() + static_cast<std::ptrdiff_t>(g * 32 + 32));
@@ -286,7 +287,7 @@ TEST(Gptq, ProductsOfInputsThatDependComeNearer) {
   std::vector<RoundedGroup> plain;
   for (size_t g = 0; g < kTerms / 32; ++g)
     plain.push_back(roundGroup(weights.data() + g * 32, 32, 4, RoundingMethod::mse));
-  std::vector<RoundedGroup> inTurn = GramRounding(gram, kRows).round(weights, {32, 4}, RoundingMethod::gptq), near = GramRounding(gram, kRows).round(weights, {32, 4}, RoundingMethod::adaround);
+  std::vector<RoundedGroup> inTurn = GramRounding(gram, kRows).round(weights, nullptr, {32, 4}, RoundingMethod::gptq), near = GramRounding(gram, kRows).round(weights, nullptr, {32, 4}, RoundingMethod::adaround);
   EXPECT_LT(measureOutputs(inTurn), 0.7 * measureOutputs(plain));
   EXPECT_LT(measureOutputs(near), 0.8 * measureOutputs(plain));
   for (size_t g = 0; g < near.size(); ++g)
@@ -298,7 +299,7 @@ TEST(Gptq, BytesLieAroundZeroInWholeRows) {
   std::vector<float> weights = draw(3 * kTerms, 7);
   weights[5] = 9;
   for (RoundingMethod method : {RoundingMethod::gptq, RoundingMethod::adaround}) {
-    std::vector<RoundedGroup> rows = GramRounding(makeIdentity(kTerms), 8 * kTerms).round(weights, {kTerms, 8, true}, method);
+    std::vector<RoundedGroup> rows = GramRounding(makeIdentity(kTerms), 8 * kTerms).round(weights, nullptr, {kTerms, 8, true}, method);
     ASSERT_EQ(rows.size(), 3u);
     for (size_t n = 0; n < rows.size(); ++n) {
       EXPECT_EQ(rows[n].zero, kByteZero);
@@ -308,6 +309,84 @@ TEST(Gptq, BytesLieAroundZeroInWholeRows) {
         EXPECT_NEAR(rows[n].scale * (static_cast<float>(rows[n].integers[k]) - kByteZero), weights[n * kTerms + k], 3 * rows[n].scale);
     }
   }
+}
+
+/// Rows of which each term is a mix of a few numbers.
+Rows drawMixedRows(size_t count, size_t terms) {
+  std::vector<float> numbers = draw(count * 8, 21), mix = draw(8 * terms, 22);
+  Rows rows{count, terms, std::vector<float>(count * terms)};
+  for (size_t r = 0; r < count; ++r)
+    for (size_t k = 0; k < terms; ++k)
+      for (size_t j = 0; j < 8; ++j)
+        rows.values[r * terms + k] += numbers[r * 8 + j] * mix[j * terms + k];
+  return rows;
+}
+
+TEST(Gptq, FewRowsRoundAsTheirGramMatrixDoes) {
+  constexpr size_t kTerms = 90, kRows = 24, kOutputs = 20;
+  Rows rows = drawMixedRows(kRows, kTerms);
+  std::vector<float> weights = draw(kOutputs * kTerms, 23);
+  for (size_t k = 0; k < weights.size(); k += 3)
+    weights[k] = 0;
+  Gram gram;
+  gram.addRows(rows.values.data(), kRows, kTerms);
+  auto measureOutputs = [&](const std::vector<RoundedGroup> &groups, const IntegerForm &form) {
+    double sum = 0;
+    for (size_t n = 0; n < kOutputs; ++n)
+      for (size_t r = 0; r < kRows; ++r) {
+        double error = 0;
+        for (size_t k = 0; k < kTerms; ++k) {
+          const RoundedGroup &group = groups[n * (kTerms / form.size) + k / form.size];
+          error += rows.values[r * kTerms + k] * (weights[n * kTerms + k] - group.scale * (static_cast<float>(group.integers[k % form.size]) - group.zero));
+        }
+        sum += error * error;
+      }
+    return sum;
+  };
+  for (const IntegerForm &form : {IntegerForm{30, 4}, IntegerForm{kTerms, 8, true}}) {
+    std::vector<RoundedGroup> byRows = RowRounding(rows).round(weights, form, RoundingMethod::adaround), byGram = GramRounding(gram, kRows).round(weights, nullptr, form, RoundingMethod::adaround);
+    double plain = measureOutputs(roundToForms(weights, kTerms, form), form), found = measureOutputs(byRows, form);
+    EXPECT_LT(found, 0.5 * plain);
+    for (size_t k = 0; k < weights.size(); k += 3)
+      for (const std::vector<RoundedGroup> &groups : {byRows, byGram})
+        EXPECT_EQ(groups[k / form.size].integers[k % form.size], groups[k / form.size].zero) << "masks stay";
+    EXPECT_NEAR(found, measureOutputs(byGram, form), 0.05 * plain) << "the same descent, by other sums";
+    // Scales move as well.
+    EXPECT_LE(measureOutputs(RowRounding(rows).round(weights, form, RoundingMethod::gptq), form), 1.1 * found);
+  }
+  EXPECT_EQ(RowRounding(Rows{0, kTerms, {}}).round(weights, {30, 4}, RoundingMethod::adaround)[0].integers, roundToForms(weights, kTerms, {30, 4})[0].integers);
+}
+
+TEST(Moves, AnyNumberOfStepsComesBack) {
+  IntegerForm form{5, 8};
+  std::vector<RoundedGroup> from(3), to;
+  for (RoundedGroup &group : from)
+    group.integers = {0, 255, 7, 8, 9};
+  to = from;
+  to[0].integers = {255, 0, 8, 7, 9};
+  to[2].integers = {0, 253, 9, 8, 9};
+  std::string text = printMoves(from, to);
+  std::vector<RoundedGroup> found = from;
+  ASSERT_TRUE(applyMoves(text, form, found));
+  for (size_t g = 0; g < found.size(); ++g)
+    EXPECT_EQ(found[g].integers, to[g].integers);
+  EXPECT_EQ(printMoves(from, from), "AAAAAA==") << "a code of 2 bits for each integer";
+}
+
+TEST(Moves, TextsOfOtherIntegersAreRefused) {
+  IntegerForm form{4, 4};
+  std::vector<RoundedGroup> from(1), to;
+  from[0].integers = {0, 15, 3, 3};
+  to = from;
+  to[0].integers = {1, 14, 3, 4};
+  std::string text = printMoves(from, to);
+  for (const char *wrong : {"", "AAAA", "AA", "?"}) {
+    std::vector<RoundedGroup> found = from;
+    EXPECT_FALSE(applyMoves(wrong, form, found)) << wrong;
+  }
+  std::vector<RoundedGroup> others(1);
+  others[0].integers = {15, 15, 3, 3};
+  EXPECT_FALSE(applyMoves(text, form, others)) << "one step above 15";
 }
 
 TEST(Gptq, LinkingLeavesParallelLoopsParallel) {
@@ -321,7 +400,7 @@ TEST(Gptq, InputsThatWereAlwaysZeroAreNoDivision) {
   std::vector<float> weights = draw(32, 4), nothing(32 * 32);
   Gram gram;
   gram.add(nothing.data(), nothing.size());
-  for (const RoundedGroup &group : GramRounding(gram, 0).round(weights, {16, 4}, RoundingMethod::gptq))
+  for (const RoundedGroup &group : GramRounding(gram, 0).round(weights, nullptr, {16, 4}, RoundingMethod::gptq))
     EXPECT_TRUE(std::isfinite(group.scale) && group.integers.size() == 16);
 }
 

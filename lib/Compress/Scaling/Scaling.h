@@ -56,7 +56,7 @@ public:
   const ScalingSite &site;
   std::vector<double> least, most, sums; ///< for each channel; of |x| the sums
   size_t counted = 0;                    ///< elements of a channel
-  std::vector<Rows> rows;                ///< what the readers multiply by, for each reader; of grouped convolutions of the first group
+  std::vector<std::vector<Rows>> rows;   ///< what the readers multiply by, for each reader and group; all products read what the first does
 };
 
 /// Chooses the factors of a site for what becomes of its readers: of eleven alphas from 0 to 1, or of `fixedAlpha` alone, that with the smallest error of the readers' products, with weights rounded and, for

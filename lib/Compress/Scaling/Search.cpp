@@ -2,6 +2,7 @@
 #include "lib/Compress/Cholesky.h"
 #include "lib/Compress/LayerForms.h"
 #include "lib/Compress/Scaling/Scaling.h"
+#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Parallel.h"
 #include <algorithm>
 #include <cmath>
@@ -32,57 +33,25 @@ void SiteSamples::add(const std::vector<int64_t> &dims, const float *values, siz
     if (k > 0 && !isConv(site.readers[k]))
       break;
     size_t step = std::max<size_t>(1, total / channels / std::max<size_t>(count, 1));
-    Rows more = unfold(site.readers[k], dims, values, 0, step);
-    rows[k].terms = more.terms;
-    rows[k].count += more.count;
-    rows[k].values.insert(rows[k].values.end(), more.values.begin(), more.values.end());
+    rows[k].resize(countGroups(site.readers[k]));
+    for (size_t g = 0; g < rows[k].size(); ++g) {
+      Rows more = unfold(site.readers[k], dims, values, g, step), &own = rows[k][g];
+      own.terms = more.terms;
+      own.count += more.count;
+      own.values.insert(own.values.end(), more.values.begin(), more.values.end());
+    }
   }
 }
 
 namespace {
 
-/// One layer that reads the value: some of its outputs, on the rows.
-class ReaderError {
-public:
-  ReaderError(const ModelGraph &model, const SiteSamples &samples, size_t reader, const LayerRecipe &form, RangeMethod range)
-      : samples(samples), rows(isConv(samples.site.readers[reader]) ? samples.rows[reader] : samples.rows[0]), form(form), range(range) {
-    constexpr size_t kMostOutputs = 128;
-    const Layer &layer = samples.site.readers[reader];
-    Rows all = readMatrix(model, layer);
-    size_t outputs = all.count / countGroups(layer), step = (outputs + kMostOutputs - 1) / kMostOutputs;
-    taps = isConv(layer) ? all.terms / static_cast<size_t>(layer.dims[1]) : 1;
-    weights.terms = all.terms;
-    for (size_t n = 0; n < outputs; n += step, ++weights.count)
-      weights.values.insert(weights.values.end(), all.values.begin() + static_cast<std::ptrdiff_t>(n * all.terms), all.values.begin() + static_cast<std::ptrdiff_t>((n + 1) * all.terms));
-    expected = multiplyAll(rows.values, weights.values);
-  }
+/// One group of a layer that reads the value: some of its outputs, on the rows.
+struct ReaderGroup {
+  const Rows &rows;
+  Rows weights;
+  size_t first = 0; ///< of the value's channels
+  std::vector<float> expected;
 
-  /// Widens each channel's range to the weights that read it.
-  void addRanges(std::vector<double> &ranges) const {
-    for (size_t k = 0; k < weights.values.size(); ++k) {
-      double &range = ranges[k % weights.terms / taps];
-      range = std::max(range, std::abs(static_cast<double>(weights.values[k])));
-    }
-  }
-
-  double getSignal() const {
-    double sum = 0;
-    for (float value : expected)
-      sum += static_cast<double>(value) * value;
-    return sum;
-  }
-
-  double measure(const std::vector<float> &factors) const {
-    std::vector<float> found = multiplyAll(roundRows(factors), roundWeights(factors));
-    double sum = 0;
-    for (size_t k = 0; k < found.size(); ++k) {
-      double gap = static_cast<double>(found[k]) - expected[k];
-      sum += gap * gap;
-    }
-    return sum;
-  }
-
-private:
   std::vector<float> multiplyAll(const std::vector<float> &x, const std::vector<float> &w) const {
     std::vector<float> products;
     products.reserve(rows.count * weights.count);
@@ -91,27 +60,88 @@ private:
         products.push_back(multiply(x.data() + r * weights.terms, w.data() + n * weights.terms, weights.terms));
     return products;
   }
+};
 
-  std::vector<float> roundRows(const std::vector<float> &factors) const {
-    std::vector<float> values = rows.values;
-    for (size_t k = 0; k < values.size(); ++k)
-      values[k] /= factors[k % rows.terms / taps];
+/// One layer that reads the value.
+class ReaderError {
+public:
+  ReaderError(const ModelGraph &model, const SiteSamples &samples, size_t reader, const LayerRecipe &form, RangeMethod range) : samples(samples), form(form), range(range) {
+    constexpr size_t kMostOutputs = 128; // of all groups together, but one of each at least
+    const Layer &layer = samples.site.readers[reader];
+    const std::vector<Rows> &rows = isConv(layer) ? samples.rows[reader] : samples.rows[0];
+    Rows all = readMatrix(model, layer);
+    size_t channels = isConv(layer) ? static_cast<size_t>(layer.dims[1]) : all.terms, outputs = all.count / rows.size();
+    size_t step = llvm::divideCeil(outputs, std::max<size_t>(1, kMostOutputs / rows.size()));
+    taps = all.terms / channels;
+    for (size_t g = 0; g < rows.size(); ++g) {
+      ReaderGroup group{rows[g], {0, all.terms, {}}, g * channels, {}};
+      for (size_t n = g * outputs; n < (g + 1) * outputs; n += step, ++group.weights.count)
+        group.weights.values.insert(group.weights.values.end(), all.values.begin() + static_cast<std::ptrdiff_t>(n * all.terms), all.values.begin() + static_cast<std::ptrdiff_t>((n + 1) * all.terms));
+      group.expected = group.multiplyAll(group.rows.values, group.weights.values);
+      groups.push_back(std::move(group));
+    }
+  }
+
+  /// Widens each channel's range to the weights that read it.
+  void addRanges(std::vector<double> &ranges) const {
+    for (const ReaderGroup &group : groups)
+      for (size_t k = 0; k < group.weights.values.size(); ++k) {
+        double &range = ranges[getChannel(group, k)];
+        range = std::max(range, std::abs(static_cast<double>(group.weights.values[k])));
+      }
+  }
+
+  double getSignal() const {
+    double sum = 0;
+    for (const ReaderGroup &group : groups)
+      for (float value : group.expected)
+        sum += static_cast<double>(value) * value;
+    return sum;
+  }
+
+  double measure(const std::vector<float> &factors) const {
+    std::vector<std::vector<float>> rounded = roundRows(factors);
+    double sum = 0;
+    for (size_t g = 0; g < groups.size(); ++g) {
+      std::vector<float> found = groups[g].multiplyAll(rounded[g], roundWeights(groups[g], factors));
+      for (size_t k = 0; k < found.size(); ++k) {
+        double gap = static_cast<double>(found[k]) - groups[g].expected[k];
+        sum += gap * gap;
+      }
+    }
+    return sum;
+  }
+
+private:
+  /// The value's channel that an element of a group's rows or weights belongs to.
+  size_t getChannel(const ReaderGroup &group, size_t element) const { return group.first + element % group.weights.terms / taps; }
+
+  /// What each group reads, divided by the factors.
+  std::vector<std::vector<float>> roundRows(const std::vector<float> &factors) const {
+    std::vector<std::vector<float>> all;
+    for (const ReaderGroup &group : groups) {
+      all.push_back(group.rows.values);
+      for (size_t k = 0; k < all.back().size(); ++k)
+        all.back()[k] /= factors[getChannel(group, k)];
+    }
     if (!hasByteInputs(form.scheme))
-      return values;
-    auto [least, most] = form.scheme == Scheme::int8 ? chooseRange(values) : findExtremes(factors);
+      return all;
+    auto [least, most] = form.scheme == Scheme::int8 ? chooseRange(all) : findExtremes(factors);
     auto step = static_cast<float>((most - least) / 255);
     if (!std::isnormal(step))
-      return values;
+      return all;
     float zero = std::nearbyint(static_cast<float>(-least) / step);
-    for (float &value : values)
-      value = (std::clamp(std::nearbyint(value / step) + zero, 0.0f, 255.0f) - zero) * step;
-    return values;
+    for (std::vector<float> &values : all)
+      for (float &value : values)
+        value = (std::clamp(std::nearbyint(value / step) + zero, 0.0f, 255.0f) - zero) * step;
+    return all;
   }
 
   /// The range that calibration would fix for the rows.
-  Range chooseRange(const std::vector<float> &values) const {
+  Range chooseRange(const std::vector<std::vector<float>> &all) const {
     Histogram histogram;
-    histogram.add(values.data(), values.size());
+    for (const std::vector<float> &values : all)
+      histogram.add(values.data(), values.size());
     return histogram.choose(range);
   }
 
@@ -125,22 +155,21 @@ private:
     return extremes;
   }
 
-  std::vector<float> roundWeights(const std::vector<float> &factors) const {
+  std::vector<float> roundWeights(const ReaderGroup &group, const std::vector<float> &factors) const {
+    const Rows &weights = group.weights;
     std::vector<float> values = weights.values;
     for (size_t k = 0; k < values.size(); ++k)
-      values[k] *= factors[k % weights.terms / taps];
+      values[k] *= factors[getChannel(group, k)];
     for (size_t n = 0; n < weights.count; ++n)
       roundRow(form, values.data() + n * weights.terms, weights.terms);
     return values;
   }
 
   const SiteSamples &samples;
-  const Rows &rows;
   const LayerRecipe &form;
   RangeMethod range;
-  Rows weights;
-  size_t taps = 1;
-  std::vector<float> expected;
+  size_t taps = 1; ///< of a channel
+  std::vector<ReaderGroup> groups;
 };
 
 std::vector<float> makeFactors(const SiteSamples &samples, const std::vector<double> &ranges, ScalingMethod method, double alpha) {

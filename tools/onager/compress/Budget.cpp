@@ -30,22 +30,22 @@ double Budget::toMetric(double loss) const {
   return threshold.isLeast ? 1 - loss : loss;
 }
 
-double Budget::measureOutput(const Tensor &found, const Tensor &expected) const {
+double Budget::measureOutput(const Tensor &found, const Tensor &expected, size_t sample) const {
   if (threshold.metric == "metric")
-    return program->measure(found, expected);
+    return program->measure(found, expected, sample);
   ErrorSums sums({}, 1, threshold.metric == "kl" || threshold.metric == "top_k");
   sums.add(found, expected);
   return getMetric(sums.finish(), threshold.metric);
 }
 
-Loss Budget::measure(const std::vector<Tensor> &found, const std::vector<Tensor> &expected) const {
+Loss Budget::measure(const std::vector<Tensor> &found, const std::vector<Tensor> &expected, size_t sample) const {
   Loss worst;
   for (size_t k = 0; k < expected.size(); ++k) {
     if (!expected[k].texts.empty() || expected[k].size() == 0)
       continue;
     Loss loss{1, 1}; // an output of another shape, as of detections by number, is lost
     if (found[k].dims == expected[k].dims) {
-      double amount = toLoss(measureOutput(found[k], expected[k]));
+      double amount = toLoss(measureOutput(found[k], expected[k], sample));
       auto width = static_cast<size_t>(expected[k].dims.empty() ? 1 : expected[k].dims.back());
       loss = {std::isnan(amount) ? HUGE_VAL : std::max(0.0, amount), expected[k].size() / width};
     }

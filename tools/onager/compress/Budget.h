@@ -24,8 +24,8 @@ public:
   explicit Budget(const std::string &text, std::shared_ptr<MetricProgram> program = nullptr);
 
   const std::string &getText() const { return threshold.text; }
-  /// What a sample's outputs lose against the plain model's. Texts count for nothing.
-  Loss measure(const std::vector<Tensor> &found, const std::vector<Tensor> &expected) const;
+  /// What a sample's outputs lose against the plain model's. Texts count for nothing. `sample` is its number among all, which a program is told.
+  Loss measure(const std::vector<Tensor> &found, const std::vector<Tensor> &expected, size_t sample) const;
   /// The loss of samples together.
   double combine(const std::vector<Loss> &losses) const;
   /// A loss that `others` further samples like these stay below in 999 of 1000 cases, since the choice among many trials takes what these samples happen to favour: by Student's distribution,
@@ -40,7 +40,7 @@ private:
   bool isMost() const { return threshold.metric == "max_abs" || threshold.metric == "max_rel"; }
   double toLoss(double metric) const;
 
-  double measureOutput(const Tensor &found, const Tensor &expected) const;
+  double measureOutput(const Tensor &found, const Tensor &expected, size_t sample) const;
 
   Threshold threshold;
   std::shared_ptr<MetricProgram> program;

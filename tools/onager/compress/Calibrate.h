@@ -32,8 +32,17 @@ using ScaleCandidates = std::map<std::string, std::vector<compress::Activation>>
 /// compiled model (Adjustable.h). `elements` is how many numbers of the values a sample has: the fewer, the more samples are looked at.
 void chooseRanges(const compress::ModelGraph &model, compress::Recipe &recipe, const ScaleCandidates &candidates, std::vector<AnsweredSample> samples, double elements, const SampleRuns &runs);
 
-/// Rounds the weights of layers with the rounding gptq by the inputs that they meet; true where there are any. Fails without data.
-bool roundByData(const compress::ModelGraph &model, compress::Recipe &recipe, const SampleRuns &runs);
+/// What rounding by data looks at.
+struct RoundingSamples {
+  std::vector<size_t> samples;
+  bool isCareful = false; ///< layers of which the samples have fewer than two rows for a term, or whose sums are very long, are rounded to the nearest instead
+};
+
+/// Rounds the weights of layers with the rounding gptq or adaround by the inputs that they meet; true where any were rounded. What a recipe has moved already stays. Fails without data.
+bool roundByData(const compress::ModelGraph &model, compress::Recipe &recipe, const SampleRuns &runs, const RoundingSamples &samples);
+
+/// Rounds layers of int8 by adaround, and with `correctsBiases` corrects biases then. False, and the recipe is as it was, where the outputs, on calibration samples that did not round, would not be nearer to the plain model's by a decibel.
+bool improveRounding(const compress::ModelGraph &model, compress::Recipe &recipe, bool correctsBiases, const SampleRuns &runs);
 
 } // namespace onager::cli
 

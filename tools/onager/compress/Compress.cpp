@@ -18,7 +18,7 @@ static void addDecisions(CLI::App &app, CompressArguments &arguments, CLI::Optio
       ->allow_extra_args(false)
       ->excludes(recipe)
       ->type_name("METRIC>=X");
-  app.add_option("--metric-program", arguments.metricProgram, "A shell command that reads lines EXPECTED.npy<tab>FOUND.npy, one output of one sample, and answers each with a number: the budget's `metric`")
+  app.add_option("--metric-program", arguments.metricProgram, "A shell command that reads lines EXPECTED.npy<tab>FOUND.npy<tab>SAMPLE, one output of one sample and its number, from 0, in the order of the data, and answers each with a number: the budget's `metric`")
       ->excludes(recipe)
       ->type_name("COMMAND");
   app.add_option("--target-bpw", arguments.targetBits, "Choose layer by layer, so that weights take so many bits on average")->check(CLI::Range(0.1, 32.0))->excludes(recipe);
@@ -27,7 +27,7 @@ static void addDecisions(CLI::App &app, CompressArguments &arguments, CLI::Optio
       ->excludes(recipe);
   app.add_flag("--even-if-slower", arguments.mayBeSlower, "Keep layers of fewer bits that are slower than plain ones")->excludes(recipe);
   app.add_option("--range", arguments.range, "Of activations: best (default), the one of mse, minmax, percentile, entropy that loses the least, value by value")->check(CLI::IsMember(compress::listRangeMethods()))->excludes(recipe);
-  app.add_option("--rounding", arguments.rounding, "Of weights: rtn (default of 8 bits), mse (default of int4, nf4, fp4), hqq (int4), gptq and adaround (of integers; need data)")
+  app.add_option("--rounding", arguments.rounding, "Of weights: rtn (default of 8 bits), mse (default of int4, nf4, fp4), hqq (int4), gptq and adaround (of integers; need data); without it int8 with samples takes adaround where that brings the outputs nearer")
       ->check(CLI::IsMember(compress::listRoundingMethods()))
       ->excludes(recipe);
   app.add_option("--group", arguments.group, "Weights that share a scale (default 32), for weights alone; of convolutions about so many")->check(CLI::IsMember({16, 32, 64, 128, 256}))->excludes(recipe);

@@ -92,9 +92,9 @@ void Compression::decide() {
   else if (!arguments.schemes.empty())
     report.recipe = plan(getScheme(arguments.schemes[0]));
   bool usesData = calibrate(model, report.recipe, runs);
-  usesData |= roundByData(model, report.recipe, runs);
+  usesData |= roundByData(model, report.recipe, runs, {runs.getCalibration()});
   usesData |= report.pruning.isAny() && runs.hasData();
-  usesData |= correctsBiases();
+  usesData |= correctsBiases() || improvesRounding();
   auto looksAtData = [&](const auto &entry) { return recipe.empty() && entry.method != compress::ScalingMethod::cle; };
   usesData |= llvm::any_of(report.scalings.done, looksAtData) || llvm::any_of(report.scalings.left, looksAtData);
   report.calibrationSamples = usesData ? runs.getCalibration().size() : 0;
@@ -127,7 +127,7 @@ void Compression::chooseSchemes() {
   for (const std::string &name : arguments.schemes) {
     Recipe planned = plan(getScheme(name));
     calibrate(model, planned, runs);
-    roundByData(model, planned, runs);
+    roundByData(model, planned, runs, {runs.getCalibration()});
     if (report.recipe.layers.empty()) {
       report.recipe = planned;
       options.resize(planned.layers.size());
@@ -171,7 +171,7 @@ std::vector<std::vector<Loss>> Compression::measureLosses(const std::vector<size
   if (!losses.empty())
     visitPairs(*before, *after, runs, chosen, what, [&](const rt::Manifest &, const std::vector<Tensor> &expected, const std::vector<Tensor> &found) {
       for (size_t k = 0; k < losses.size(); ++k)
-        losses[k].push_back(request.budgets[k].measure(found, expected));
+        losses[k].push_back(request.budgets[k].measure(found, expected, chosen[losses[k].size()]));
     });
   return losses;
 }
@@ -264,21 +264,30 @@ void Compression::keepFaster() {
   apply();
 }
 
-/// Shifts biases once it is known what becomes of each layer. They stay as they are where the model's outputs, on samples that did not shift them, would be no nearer, or a budget would not hold.
-void Compression::correct() {
-  if (!correctBiases(model, report.recipe, runs)) {
+/// Rounds by data and shifts biases once it is known what becomes of each layer, where the model's outputs, on samples that decided nothing of it, come nearer.
+void Compression::refine() {
+  bool staysWithinBudgets = !correctsBiases() || correct();
+  if (improvesRounding() && improveRounding(model, report.recipe, correctsBiases(), runs))
+    apply();
+  if (!staysWithinBudgets)
+    report.notes.push_back("no bias correction: the budget would not hold with it");
+  else if (correctsBiases() && llvm::all_of(report.recipe.layers, [](const compress::LayerRecipe &entry) { return entry.shift.empty(); }))
     report.notes.push_back("no bias correction: the outputs would be no nearer to the plain model's");
-    return;
-  }
+}
+
+/// False where biases stay as they are since a budget would not hold with others.
+bool Compression::correct() {
+  if (!correctBiases(model, report.recipe, runs))
+    return true;
   std::string bytes = compressed;
   apply();
   if (request.budgets.empty() || staysWithin())
-    return;
-  report.notes.push_back("no bias correction: the budget would not hold with it");
+    return true;
   for (compress::LayerRecipe &entry : report.recipe.layers)
     entry.shift.clear();
   compressed = std::move(bytes);
   after.reset();
+  return false;
 }
 
 void Compression::judge() {
@@ -327,8 +336,7 @@ void Compression::make(bool isJudged) {
   }
   if (mustBeFast)
     keepFaster();
-  if (correctsBiases())
-    correct();
+  refine();
   report.bytesAfter = compressed.size();
   if (llvm::any_of(report.recipe.layers, [](const compress::LayerRecipe &entry) { return compress::hasGroups(entry.scheme) && compress::isConvolution(entry.op); }))
     report.notes.push_back("weights alone of convolutions make the ONNX model smaller; compiled code holds them as f32, and is as fast as before");

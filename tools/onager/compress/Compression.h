@@ -36,8 +36,10 @@ public:
 
 private:
   bool isSearch() const { return !arguments.budgets.empty() || arguments.targetBits; }
-  /// Samples that are no more than random numbers say little of means.
-  bool correctsBiases() const { return arguments.scale.correctsBiases.value_or(!isSearch() && arguments.schemes == std::vector<std::string>{"int8"} && runs.hasData() && !runs.isRandom()); }
+  /// True where bytes alone were asked for and samples say more than random numbers would.
+  bool isBytesByData() const { return !isSearch() && arguments.schemes == std::vector<std::string>{"int8"} && runs.hasData() && !runs.isRandom(); }
+  bool improvesRounding() const { return arguments.rounding.empty() && isBytesByData(); }
+  bool correctsBiases() const { return arguments.scale.correctsBiases.value_or(isBytesByData()); }
   bool wantsSpeed() const { return request.objective == Objective::time && !arguments.targetBits; }
   void make(bool isJudged);
   void open();
@@ -51,7 +53,8 @@ private:
   void retreat();
   void fillGaps();
   void keepFaster();
-  void correct();
+  void refine();
+  bool correct();
   void judge();
   void writeRecipe() const;
   void write() const;

@@ -32,18 +32,20 @@ public:
     compress::Recipe copy = recipe;
     if (!compress::applyRecipe(rewritten, copy, error))
       throw Failure(Status::internal, error);
-    splitSamples();
-    Artifact artifact = runs.compileFor(compress::serializeShiftable(rewritten, layers, true), samples.size() * countSteps() + 2 * judges.size(), 1);
+    // Means need few samples: fewer where there are many steps, which need a run of each. Shifts must not fit a few samples alone.
+    constexpr size_t kRuns = 512;
+    split = splitSamples(runs.getCalibration(), std::clamp<size_t>(kRuns / countSteps(), 4, 64));
+    Artifact artifact = runs.compileFor(compress::serializeShiftable(rewritten, layers, true), split.makers.size() * countSteps() + 2 * split.judges.size(), 1);
     Session session(artifact.path, runs.getThreads());
     rt::Manifest manifest = readManifest(artifact.path);
     manifest.inputs.pop_back();
-    Watched watched(runs, compress::serializeShiftable(model, layers, false), samples.size() + judges.size());
+    Watched watched(runs, compress::serializeShiftable(model, layers, false), split.makers.size() + split.judges.size());
     Means plain = observe(watched);
     // What stands before a layer is corrected by then.
     for (size_t step = 0; step < countSteps(); ++step) {
       showProgress("bias correction: step " + std::to_string(step + 1) + " of " + std::to_string(countSteps()));
       std::vector<std::vector<Tensor>> found;
-      for (size_t sample : samples)
+      for (size_t sample : split.makers)
         found.push_back(runOne(session, manifest, sample));
       for (size_t k = 0; k < layers.size(); ++k)
         if (depths[k] == step)
@@ -84,17 +86,6 @@ private:
   /// Layers that none of them stands behind another are corrected together.
   size_t countSteps() const { return *std::max_element(depths.begin(), depths.end()) + 1; }
 
-  /// Means need few samples: fewer where there are many steps, which need a run of each, four at least. The others judge, a quarter at least where there are four or more: shifts must not fit a few samples alone.
-  void splitSamples() {
-    constexpr size_t kRuns = 512;
-    const std::vector<size_t> &all = runs.getCalibration();
-    size_t count = std::min(all.size() - all.size() / 4, std::clamp<size_t>(kRuns / countSteps(), 4, 64));
-    for (size_t k = 0; k < all.size(); ++k)
-      (k * count / all.size() != (k + 1) * count / all.size() ? samples : judges).push_back(all[k]);
-    if (judges.empty())
-      judges = samples;
-  }
-
   std::vector<Tensor> runOne(Session &session, const rt::Manifest &manifest, size_t sample) const {
     std::vector<Tensor> inputs = runs.load(sample, manifest);
     inputs.push_back(makeTensor(ONAGER_F32, {static_cast<int64_t>(shifts.size())}));
@@ -109,7 +100,7 @@ private:
 
   Means observe(Watched &plain) const {
     Means means;
-    for (size_t sample : samples) {
+    for (size_t sample : split.makers) {
       means.emplace_back();
       std::vector<Tensor> outputs = plain.run(sample);
       for (size_t k = countOutputs(); k < outputs.size(); ++k)
@@ -121,8 +112,8 @@ private:
   /// True where the outputs on the samples that judge are nearer to the plain model's with the shifts than without, by more than twice the standard error of that.
   bool comesNearer(Watched &plain, Session &session, const rt::Manifest &manifest) {
     std::vector<float> found = shifts, none(shifts.size());
-    double sum = 0, squares = 0, count = static_cast<double>(judges.size());
-    for (size_t sample : judges) {
+    double sum = 0, squares = 0, count = static_cast<double>(split.judges.size());
+    for (size_t sample : split.judges) {
       std::vector<Tensor> expected = plain.run(sample);
       auto measure = [&](const std::vector<float> &tried) {
         shifts = tried;
@@ -140,10 +131,10 @@ private:
   }
 
   void correct(size_t layer, const Means &plain, const std::vector<std::vector<Tensor>> &found) {
-    auto count = static_cast<double>(samples.size());
+    auto count = static_cast<double>(split.makers.size());
     for (size_t c = 0; c < static_cast<size_t>(layers[layer].channels); ++c) {
       double sum = 0, squares = 0;
-      for (size_t s = 0; s < samples.size(); ++s) {
+      for (size_t s = 0; s < split.makers.size(); ++s) {
         double change = static_cast<double>(getFloats(found[s][countOutputs() + layer])[c]) - plain[s][begins[layer] + c];
         sum += change;
         squares += change * change;
@@ -169,7 +160,7 @@ private:
   std::vector<size_t> depths; ///< of each layer, how many others stand before it, one behind the other
   std::vector<size_t> begins; ///< of each layer's channels in `shifts`
   std::vector<float> shifts;
-  std::vector<size_t> samples, judges;
+  SampleSplit split;
 };
 
 } // namespace

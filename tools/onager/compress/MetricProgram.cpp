@@ -43,11 +43,11 @@ MetricProgram::~MetricProgram() {
     waitpid(process, nullptr, 0);
 }
 
-double MetricProgram::measure(const Tensor &found, const Tensor &expected) {
+double MetricProgram::measure(const Tensor &found, const Tensor &expected, size_t sample) {
   std::string expectedPath = folder.get() + "/expected.npy", foundPath = folder.get() + "/found.npy";
   writeFile(expectedPath, formatNpy(expected));
   writeFile(foundPath, formatNpy(found));
-  bool isAsked = std::fprintf(questions, "%s\t%s\n", expectedPath.c_str(), foundPath.c_str()) > 0 && std::fflush(questions) == 0;
+  bool isAsked = std::fprintf(questions, "%s\t%s\t%zu\n", expectedPath.c_str(), foundPath.c_str(), sample) > 0 && std::fflush(questions) == 0;
   char line[128];
   if (!isAsked || !std::fgets(line, sizeof line, answers))
     throw Failure(Status::badOption, "option 'metric-program': the program ended without an answer");

@@ -45,7 +45,7 @@ void PartRuns::begin(const compress::ModelPart &next) {
     rewrite(changed);
     bytes = changed.serialize();
   }
-  artifact = runs.compile(std::move(bytes));
+  artifact = runs.compileFor(bytes, runs.getCalibration().size(), part.inputs.size());
   session.emplace(artifact->path, runs.getThreads());
   manifest = readManifest(artifact->path);
   own = manifest;

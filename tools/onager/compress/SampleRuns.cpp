@@ -64,6 +64,16 @@ Artifact SampleRuns::compileFor(const std::string &bytes, size_t count, size_t o
   return effort.isWorthIt({countOperations(manifest, inputs), manifest.launches.size()}, count) ? compile(bytes) : quick;
 }
 
+SampleSplit splitSamples(const std::vector<size_t> &all, size_t most) {
+  SampleSplit split;
+  size_t count = std::min(all.size() - all.size() / 4, most);
+  for (size_t k = 0; k < all.size(); ++k)
+    (k * count / all.size() != (k + 1) * count / all.size() ? split.makers : split.judges).push_back(all[k]);
+  if (split.judges.empty())
+    split.judges = split.makers;
+  return split;
+}
+
 void SampleRuns::run(const std::string &bytes, const std::vector<size_t> &chosen, const std::string &what, const Visit &visit) const {
   Artifact artifact = compileFor(bytes, chosen.size());
   rt::Manifest manifest = readManifest(artifact.path);

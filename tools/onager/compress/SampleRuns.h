@@ -53,6 +53,13 @@ private:
   mutable CompileEffort effort;
 };
 
+/// Samples that decide, and those that say whether what they decided is better for others, too.
+struct SampleSplit {
+  std::vector<size_t> makers, judges;
+};
+/// Lets `most` samples decide at most, evenly spread; the others judge, a quarter at least where there are four or more. Fewer do both.
+SampleSplit splitSamples(const std::vector<size_t> &all, size_t most);
+
 } // namespace onager::cli
 
 #endif

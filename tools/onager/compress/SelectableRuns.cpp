@@ -20,7 +20,7 @@ SelectableRuns::SelectableRuns(const std::string &bytes, size_t layers, const Sa
   uint64_t held = 0;
   for (size_t index : runs.getCalibration()) {
     showProgress("plain outputs: sample " + std::to_string(samples.size() + 1));
-    Sample sample{runs.load(index, own), {}};
+    Sample sample{index, runs.load(index, own), {}};
     sample.inputs.push_back(makeTensor(ONAGER_I64, {static_cast<int64_t>(layers)}));
     std::memset(sample.inputs.back().data.data(), 0, sample.inputs.back().data.size());
     session.bind(sample.inputs);
@@ -44,7 +44,7 @@ std::vector<std::vector<Loss>> SelectableRuns::measure(const std::vector<int64_t
     session.run();
     std::vector<Tensor> found = session.copyOutputs();
     for (size_t b = 0; b < budgets.size(); ++b)
-      losses[b].push_back(budgets[b].measure(found, sample.expected));
+      losses[b].push_back(budgets[b].measure(found, sample.expected, sample.index));
   }
   return losses;
 }

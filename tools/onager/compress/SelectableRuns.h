@@ -22,6 +22,7 @@ public:
 
 private:
   struct Sample {
+    size_t index = 0; ///< among all samples
     std::vector<Tensor> inputs, expected; ///< `inputs` end with the choices
   };
 
