@@ -110,3 +110,14 @@ def test_as_many_dims_are_cut_as_a_run_gives_starts(opt_level):
     session, x = open_by_list(body, opt_level), LARGE[:20].reshape(4, 5)
     for flags, wanted in [((False, False, False), x), ((True, False, False), x[1:]), ((True, False, True), x[1:, 2:])]:
         np.testing.assert_array_equal(session.run(None, {"x": x, "list": np.array([1, 3, 2]), "flags": np.array(flags)})[0], wanted)
+
+
+@pytest.mark.parametrize("opt_level", [0, 3])
+@pytest.mark.parametrize("body, sizes, wanted", [("y = Tile(x, s)", [2, 1, 4], (0, 2, 12)), ("y = Expand(x, s)", [5, 1, 1, 1], (5, 0, 2, 3)), ("y = Pad(x, s)", [0, 1, 2, 0, 0, 1], (0, 3, 6)),
+                                                 ("y = Reshape<allowzero = 1>(x, s)", [7, 0, 9], (7, 0, 9))])
+def test_results_of_no_element_have_the_shape_that_values_decide(body, sizes, wanted, opt_level):
+    import onager
+
+    model = parser.parse_model(f'<ir_version: 10, opset_import: ["" : 20]> g (float[0, 2, 3] x, int64[{len(sizes)}] s) => (float y) {{ {body} }}')
+    session = onager.InferenceSession(model.SerializeToString(), opt_level=opt_level)
+    assert session.run(None, {"x": np.zeros((0, 2, 3), np.float32), "s": np.array(sizes)})[0].shape == wanted

@@ -89,7 +89,8 @@ struct SplitPool : impl::GraphSplitPoolBase<SplitPool> {
       size_t rank = getPlaneRank(op);
       for (size_t end = op.getKernel().size(), count; end > 0; end -= count) {
         count = end == op.getKernel().size() ? rank : 1;
-        if (!llvm::all_of(llvm::seq(end - count, end), [&](size_t dim) { return isPlain(op, dim); }))
+        // A norm of one element is its magnitude.
+        if (op.getKind() == PoolKind::lp || !llvm::all_of(llvm::seq(end - count, end), [&](size_t dim) { return isPlain(op, dim); }))
           x = poolOver(b, op, x, {end - count, count});
       }
       op.replaceAllUsesWith(x);

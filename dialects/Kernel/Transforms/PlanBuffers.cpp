@@ -189,11 +189,12 @@ AffineExpr Plan::getStorage(Value value) {
   return call.getCapacity()->getResult(cast<OpResult>(value).getResultNumber()) * elementBytes;
 }
 
-/// What the program returns is written where the caller wants it. Where its size depends on values it needs a block, which the runtime can describe after
-/// the run, even if it is a view of a tensor whose size does not.
+/// What the program returns is written where the caller wants it. Where its shape depends on values, be it of no element, it needs a block, which the runtime
+/// can describe after the run, even if it is a view of a tensor whose shape does not.
 void Plan::assignReturned(Value value, int64_t output) {
   Value root = graph::lookThroughViews(value);
-  bufferOf[root] = isEntryKnown(getBytes(value)) ? create(BufferKind::output, output, getBytes(value)) : create(BufferKind::block, blocks++, getStorage(root));
+  bool isKnown = llvm::all_of(graph::getDims(value), [&](AffineExpr dim) { return isEntryKnown(dim); });
+  bufferOf[root] = isKnown ? create(BufferKind::output, output, getBytes(value)) : create(BufferKind::block, blocks++, getStorage(root));
 }
 
 void Plan::assignStorage(Value value) {
