@@ -50,3 +50,20 @@ def test_rows_do_not_depend_on_threads_or_neighbours(inner, tmp_path):
     whole = one.run(None, {"x": x, "scale": scale})[0]
     np.testing.assert_array_equal(two.run(None, {"x": x, "scale": scale})[0], whole)
     np.testing.assert_array_equal(one.run(None, {"x": x[1234:1235], "scale": scale[:1]})[0], whole[1234:1235])
+
+
+@pytest.mark.parametrize("axes", [(0, 2), (1, 3), (0, 2, 3), (0, 1, 3)])
+@pytest.mark.parametrize("op", KINDS)
+def test_dims_apart(op, axes):
+    """Axes of which some are the last and others are not, in floats and integers."""
+    import onager
+
+    for dtype in (np.float32, np.float64, np.int32):
+        x = np.random.default_rng(3).integers(-3, 4, (3, 4, 5, 20)).astype(dtype)
+        if op == "ReduceProd":
+            x = np.sign(x)
+        infos = [helper.make_tensor_value_info("x", helper.np_dtype_to_tensor_dtype(x.dtype), ["A", "B", "C", "D"])]
+        graph = helper.make_graph([helper.make_node(op, ["x", "axes"], ["y"])], "g", infos, [helper.make_empty_tensor_value_info("y")], [numpy_helper.from_array(np.array(axes), "axes")])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
+        wanted = onager.InferenceSession(model, opt_level=0).run(None, {"x": x})[0]
+        np.testing.assert_allclose(onager.InferenceSession(model, threads=2).run(None, {"x": x})[0], wanted, rtol=1e-5, atol=1e-6)

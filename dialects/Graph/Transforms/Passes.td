@@ -121,6 +121,24 @@ def GraphFlattenConv : Pass<"graph-flatten-conv", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numFlattened", "flattened", "convolutions that became products or lost dims">];
 }
 
+def GraphSplitReduce : Pass<"graph-split-reduce", "::mlir::func::FuncOp"> {
+  let summary = "Reduces over the last dims before others that lie apart from them";
+  let description = [{
+    Rows of memory are swept in whole vectors, and so are columns; a reduction over both at once, with dims that stay between them, would go element by element. Must hold: partial
+    results are as exact as elements: largest and smallest ones, floats of 32 and 64 bits, and integers but for means (rationale: theirs are rounded). Does nothing where the
+    axes are the last dims, or none of them is the last.
+
+    ```mlir
+    %1 = graph.reduce %0 {kind = #graph.reduce_kind<sum>, axes = array<i64: 0, 2>} : (tensor<2x8x4xf32>) -> tensor<1x8x1xf32>
+    // becomes
+    %2 = graph.reduce %0 {kind = #graph.reduce_kind<sum>, axes = array<i64: 2>} : (tensor<2x8x4xf32>) -> tensor<2x8x1xf32>
+    %1 = graph.reduce %2 {kind = #graph.reduce_kind<sum>, axes = array<i64: 0>} : (tensor<2x8x1xf32>) -> tensor<1x8x1xf32>
+    ```
+    May change numbers: sums and products run in another order.
+  }];
+  let statistics = [Statistic<"numSplit", "split", "reductions that became two">];
+}
+
 def GraphSplitPool : Pass<"graph-split-pool", "::mlir::func::FuncOp"> {
   let summary = "Pools over one dim after the other instead of over all at once";
   let description = [{

@@ -38,6 +38,7 @@ void addGraphStage(OpPassManager &passes, bool exact, bool int8, bool bf16) {
   // Behind scales, which are looked for behind convolutions.
   function.addPass(createGraphFlattenConv());
   function.addPass(createGraphSplitPool());
+  function.addPass(createGraphSplitReduce());
   // Behind all patterns, which then need to know one float type each; the last simplification takes the casts between operations.
   function.addPass(createGraphWidenFloats({bf16}));
   function.addPass(createGraphSimplify());
