@@ -83,6 +83,8 @@ def add_elementwise(make: Maker) -> None:
         make.add(f"Cast to {name}", make.f32(MILLION), to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
         if dtype != np.bool_:
             make.add(f"Cast from {name}", make.f32(MILLION).astype(dtype), to=TensorProto.FLOAT)
+    for op in ("Exp", "Tanh"):
+        make.add(f"{op} of double", make.f32(MILLION).astype(np.float64))
     make.add("Add of double", make.f32(MILLION).astype(np.float64), make.f32(MILLION).astype(np.float64))
     make.add("QuantizeLinear", make.f32(MILLION), np.array(0.02, np.float32), np.array(3, np.uint8), fixed=(1, 2))
     make.add("QuantizeLinear by channel", make.f32(64, 128, 128), make.f32(128, low=0.01, high=0.1), make.whole(0, 9, 128, dtype=np.uint8), fixed=(1, 2), axis=1)

@@ -1,4 +1,4 @@
-"""Math functions of f32 over all their arguments, against the C library in double precision."""
+"""Math functions of f32 over all their arguments, against the C library in double precision, and of f64 against extended precision."""
 import numpy as np
 import pytest
 from onnx import parser
@@ -22,8 +22,8 @@ def arguments():
 def run(op: str, *inputs, opset: int = 18) -> np.ndarray:
     import onager
 
-    names = [f"x{k}" for k in range(len(inputs))]
-    text = f'<ir_version: 8, opset_import: ["" : {opset}]> g ({", ".join(f"float[n] {name}" for name in names)}) => (float[n] y) {{ y = {op}({", ".join(names)}) }}'
+    names, element = [f"x{k}" for k in range(len(inputs))], "double" if inputs[0].dtype == np.float64 else "float"
+    text = f'<ir_version: 8, opset_import: ["" : {opset}]> g ({", ".join(f"{element}[n] {name}" for name in names)}) => ({element}[n] y) {{ y = {op}({", ".join(names)}) }}'
     return onager.InferenceSession(parser.parse_model(text).SerializeToString()).run(None, dict(zip(names, inputs)))[0]
 
 
@@ -35,14 +35,25 @@ def run_matrix(op: str, x: np.ndarray) -> np.ndarray:
 
 
 def assert_near(found: np.ndarray, exact: np.ndarray, units: float, inputs: tuple) -> None:
-    """Requires the nearest f32 but for some units in its last place; NaN, infinities and zeros with their signs are equal."""
+    """Requires the nearest number of its type but for some units in its last place; NaN, infinities and zeros with their signs are equal."""
     with np.errstate(over="ignore"):
-        wanted = exact.astype(np.float32)
+        wanted = exact.astype(found.dtype)
     same = (found == wanted) & ((wanted != 0) | (np.signbit(found) == np.signbit(wanted))) | (np.isnan(found) & np.isnan(wanted))
     with np.errstate(invalid="ignore", over="ignore"):
-        error = np.where(same, 0, np.abs(found - exact) / np.spacing(np.abs(wanted)).astype(np.float64))
+        error = np.where(same, 0, np.abs(found - exact) / np.spacing(np.abs(wanted)).astype(exact.dtype))
     worst = np.argmax(np.where(np.isnan(error), np.inf, error))
     assert error[worst] <= units, f"{[x[worst] for x in inputs]}: {found[worst]}, expected {exact[worst]}: {error[worst]:.3g} units in the last place"
+
+
+@pytest.mark.parametrize("op, units", [("Exp", 1.5), ("Tanh", 3)])
+def test_functions_of_one_double(op, units):
+    random = np.random.default_rng(get_seed())
+    every = random.integers(0, 1 << 64, 100_000, dtype=np.uint64).view(np.float64)
+    special = [0, -0.0, np.inf, -np.inf, np.nan, 5e-324, -5e-324, 2.3e-308, 1e-17, -1e-17, 709.78, 709.79, -708.4, -708.5, -745.13, -745.14, 1e308, 19.99, 20.01]
+    x = np.concatenate([every, random.uniform(-750, 750, 50_000), random.uniform(-25, 25, 50_000), random.uniform(-1, 1, 50_000), random.normal(size=20_000) * 1e-3, special])
+    with np.errstate(all="ignore"):
+        exact = FUNCTIONS[op](x.astype(np.longdouble))
+    assert_near(run(op, x), exact, units, (x,))
 
 
 @pytest.mark.parametrize("op", FUNCTIONS)

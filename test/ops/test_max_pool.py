@@ -59,3 +59,26 @@ def test_places(window, strides, dilations, pads, order, symbolic):
         best = max(inside, key=lambda place: x[n, c][place])
         flat = best[0] * 13 + best[1] if order == 0 else best[1] * 11 + best[0]
         assert (y[n, c, i, j], at[n, c, i, j]) == (x[n, c][best], (n * 3 + c) * 143 + flat)
+
+
+@pytest.mark.parametrize("plane, window, strides, dilations, pads", [((9, 1100), (3, 3), (1, 1), (1, 1), (1, 1, 1, 1)), ((6, 530), (3, 2), (2, 3), (1, 4), (1, 3, 2, 5)), ((1030,), (6,), (1,), (2,), (7, 7)), ((4, 5, 6), (3, 2, 2), (1, 2, 1), (1, 1, 1), (1,) * 6), ((3, 4), (5, 5), (1, 1), (1, 1), (4, 4, 4, 4))])
+@pytest.mark.parametrize("element", ["float", "double", "float16", "int8", "uint8"])
+def test_places_of_types(element, plane, window, strides, dilations, pads, tmp_path):
+    """Rows of several blocks, and numbers that have no order: against -O0, any number of threads."""
+    import onager
+
+    rng = np.random.default_rng(7)
+    kind = np.dtype({"float": "f4", "double": "f8", "float16": "f2", "int8": "i1", "uint8": "u1"}[element])
+    x = rng.integers(0, 4, (2, 3, *plane)).astype(kind)
+    if kind.kind == "f":
+        x[rng.random(x.shape) < 0.3] = -np.inf
+        x[rng.random(x.shape) < 0.02] = np.nan
+        x[0, 0] = -np.inf
+    attributes = ", ".join(f"{name} = {list(value)}" for name, value in dict(kernel_shape=window, strides=strides, dilations=dilations, pads=pads).items())
+    text = f'<ir_version: 10, opset_import: ["" : 20]> g ({element}[{", ".join(map(str, x.shape))}] x) => ({element} y, int64 at) {{ y, at = MaxPool<{attributes}>(x) }}'
+    model = parser.parse_model(text).SerializeToString()
+    wanted = onager.InferenceSession(onager.compile(model, tmp_path / "reference.so", opt_level=0)).run(None, {"x": x})
+    artifact = onager.compile(model, tmp_path / "model.so")
+    for threads in (1, 2):
+        for found, expected in zip(onager.InferenceSession(artifact, threads=threads).run(None, {"x": x}), wanted):
+            np.testing.assert_array_equal(found, expected)

@@ -73,6 +73,8 @@ WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options) {
     return getPointwiseDepthwiseWork(unit, options);
   case Hero::pool:
     return options.exact ? getMapWork(unit, options.exact) : getPoolWork(unit, options);
+  case Hero::pool_indices:
+    return options.exact ? getMapWork(unit, options.exact) : getPoolIndicesWork(unit);
   case Hero::resize:
     return options.exact ? getMapWork(unit, options.exact) : getResizeRowsWork(unit, options);
   default:

@@ -74,6 +74,8 @@ static void emitBody(UnitEmitter &e) {
     return emitPointwiseDepthwise(e);
   case Hero::pool:
     return e.options.exact ? emitMap(e) : emitPool(e);
+  case Hero::pool_indices:
+    return e.options.exact ? emitMap(e) : emitPoolIndices(e);
   case Hero::resize:
     return e.options.exact ? emitMap(e) : emitResizeRows(e);
   default:

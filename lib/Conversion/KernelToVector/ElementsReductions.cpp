@@ -63,6 +63,32 @@ Value isBetter(UnitEmitter &e, Value x, Value best, Type storage, bool largest, 
   return arith::CmpIOp::create(e.b, predicate, x, best);
 }
 
+SmallVector<Value> forPoolTaps(UnitEmitter &e, graph::MaxPoolIndicesOp pool, ArrayRef<Value> index, Index at, size_t rank, ValueRange carried,
+                               function_ref<SmallVector<Value>(ArrayRef<Value>, ValueRange)> body) {
+  size_t d = at.size() - 2;
+  if (d == rank)
+    return body(at, carried);
+  int64_t dilation = pool.getDilations()[d];
+  Value start = e.sub(e.mul(index[at.size()], e.i64(pool.getStrides()[d])), e.extent(pool.getPads().getResult(d)));
+  auto countSteps = [&](Value distance) { return e.floorDiv(e.add(e.maxSigned(distance, e.i64(0)), e.i64(dilation - 1)), e.i64(dilation)); };
+  Value first = countSteps(e.sub(e.i64(0), start)), end = countSteps(e.sub(e.extent(graph::getDims(pool.getX())[at.size()]), start));
+  return e.forLoop(first, e.minSigned(end, e.i64(pool.getKernel()[d])), 1, carried, [&](Value tap, ValueRange running) {
+    Index next(at);
+    next.push_back(e.add(start, e.mul(tap, e.i64(dilation))));
+    return forPoolTaps(e, pool, index, next, rank, running, body);
+  });
+}
+
+Value flattenPoolIndex(UnitEmitter &e, graph::MaxPoolIndicesOp pool, ArrayRef<Value> at) {
+  graph::Dims dims = graph::getDims(pool.getX());
+  if (!pool.getColumnMajor())
+    return e.linearize(at, dims);
+  Value linear = e.add(e.mul(at[0], e.extent(dims[1])), at[1]);
+  for (size_t d = dims.size(); d-- > 2;)
+    linear = e.add(e.mul(linear, e.extent(dims[d])), at[d]);
+  return linear;
+}
+
 namespace {
 
 Value emitArgReduce(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
@@ -177,49 +203,23 @@ Value emitPool(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
   return sum;
 }
 
-/// Calls `body` with the index in x of each element under a window that lies inside of x, in row-major order of its taps; `at` has the dims before `d`.
-SmallVector<Value> forTapsInside(UnitEmitter &e, graph::MaxPoolIndicesOp pool, ArrayRef<Value> index, Index at, ValueRange carried,
-                                 function_ref<SmallVector<Value>(ArrayRef<Value>, ValueRange)> body) {
-  if (at.size() == index.size())
-    return body(at, carried);
-  size_t d = at.size() - 2;
-  int64_t dilation = pool.getDilations()[d];
-  Value start = e.sub(e.mul(index[at.size()], e.i64(pool.getStrides()[d])), e.extent(pool.getPads().getResult(d)));
-  auto countSteps = [&](Value distance) { return e.floorDiv(e.add(e.maxSigned(distance, e.i64(0)), e.i64(dilation - 1)), e.i64(dilation)); };
-  Value first = countSteps(e.sub(e.i64(0), start)), end = countSteps(e.sub(e.extent(graph::getDims(pool.getX())[at.size()]), start));
-  return e.forLoop(first, e.minSigned(end, e.i64(pool.getKernel()[d])), 1, carried, [&](Value tap, ValueRange running) {
-    Index next(at);
-    next.push_back(e.add(start, e.mul(tap, e.i64(dilation))));
-    return forTapsInside(e, pool, index, next, running, body);
-  });
-}
-
 Value emitMaxPoolIndices(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
   auto pool = cast<graph::MaxPoolIndicesOp>(op);
   Type storage = storageOf(pool.getX());
-  graph::Dims dims = graph::getDims(pool.getX()), taps = kernelDims(e, pool.getKernel());
-  auto flatten = [&](ArrayRef<Value> at) {
-    if (!pool.getColumnMajor())
-      return e.linearize(at, dims);
-    Value linear = e.add(e.mul(at[0], e.extent(dims[1])), at[1]);
-    for (size_t d = dims.size(); d-- > 2;)
-      linear = e.add(e.mul(linear, e.extent(dims[d])), at[d]);
-    return linear;
-  };
   Value none[] = {getIdentity(e, ReduceKind::max, storage), e.i64(-1)};
   auto take = [&](ArrayRef<Value> from, Value inside, ValueRange best) {
     Value x = e.element(pool.getX(), from);
     Value better = arith::OrIOp::create(e.b, isBetter(e, x, best[0], storage, true, false), e.compare("slt", best[1], e.i64(0)));
     if (inside)
       better = arith::AndIOp::create(e.b, better, inside);
-    return SmallVector<Value>{arith::SelectOp::create(e.b, better, x, best[0]), arith::SelectOp::create(e.b, better, flatten(from), best[1])};
+    return SmallVector<Value>{arith::SelectOp::create(e.b, better, x, best[0]), arith::SelectOp::create(e.b, better, flattenPoolIndex(e, pool, from), best[1])};
   };
   int64_t total = ShapedType::getNumElements(pool.getKernel());
   // Loops of fewer steps become straight code, and vectors over windows.
   if (total > 4)
-    return forTapsInside(e, pool, index, {index[0], index[1]}, none, [&](ArrayRef<Value> from, ValueRange best) { return take(from, {}, best); })[1];
+    return forPoolTaps(e, pool, index, {index[0], index[1]}, pool.getKernel().size(), none, [&](ArrayRef<Value> from, ValueRange best) { return take(from, {}, best); })[1];
   return e.forLoop(e.i64(0), e.i64(total), 1, none, [&](Value linear, ValueRange best) {
-    Index tap = e.delinearize(linear, taps);
+    Index tap = e.delinearize(linear, kernelDims(e, pool.getKernel()));
     WindowTap at = getTap(e, pool.getX(), index, tap, pool.getStrides(), pool.getDilations(), pool.getPads());
     return take(at.from, at.inside, best);
   })[1];

@@ -148,7 +148,8 @@ Value UnitEmitter::math(StringRef name, Value x) {
       {"atan", create<math::AtanOp>}, {"atanh", create<math::AtanhOp>}, {"cos", create<math::CosOp>}, {"cosh", create<math::CoshOp>},
       {"erf", create<math::ErfOp>}, {"exp", create<math::ExpOp>}, {"expm1", create<math::ExpM1Op>}, {"log", create<math::LogOp>},
       {"log1p", create<math::Log1pOp>}, {"sin", create<math::SinOp>}, {"sinh", create<math::SinhOp>}, {"tan", create<math::TanOp>}, {"tanh", create<math::TanhOp>}};
-  if (auto found = expanded.find(name); found != expanded.end() && x.getType().isF32() && !options.exact)
+  bool isExpanded = x.getType().isF32() || (x.getType().isF64() && (name == "exp" || name == "tanh"));
+  if (auto found = expanded.find(name); found != expanded.end() && isExpanded && !options.exact)
     return found->second(b, x);
   int index = llvm::StringSwitch<int>(name)
                   .Case("acos", ONAGER_ACOS).Case("acosh", ONAGER_ACOSH).Case("asin", ONAGER_ASIN).Case("asinh", ONAGER_ASINH)

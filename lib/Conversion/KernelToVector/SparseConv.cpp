@@ -15,8 +15,6 @@ namespace onager {
 
 namespace {
 
-constexpr int64_t kLanes = kernel::kPanelWidth;
-
 struct SparseConvShape {
   kernel::SparseConvOp op;
   graph::Dims x, out, kernel;

@@ -1,6 +1,6 @@
-// Math functions of f32; see MathFunctions.h. Polynomials are least-maximum fits over the ranges named beside them.
+// Math functions of f32 and f64; see MathFunctions.h. Polynomials are least-maximum fits over the ranges named beside them, or series.
 //
-// All but exp are computed in f64 and rounded once. The loop vectoriser turns the arithmetic into vector code: there is no branch in it and no
+// Of f32, all but exp are computed in f64 and rounded once. The loop vectoriser turns the arithmetic into vector code: there is no branch in it and no
 // conversion between floats and 64-bit integers, for which AVX2 has no instruction. An integer n is read from the low bits of n + kMagic instead.
 #include "lib/Conversion/VectorToLLVM/MathFunctions.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -9,6 +9,7 @@
 #include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/APInt.h"
 #include "llvm/ADT/StringSwitch.h"
+#include "llvm/ADT/bit.h"
 #include <cmath>
 
 using namespace mlir;
@@ -38,6 +39,9 @@ constexpr double kLog[] = {1.999999999998622, 0.6666666692658342, 0.399999261991
 // (e^r - 1 - r) / r^2 for |r| up to ln 2, in f32.
 constexpr double kExpTail[] = {0.5000000106610903, 0.1666667388447244, 0.04166652518108756, 0.00833252633373198, 0.001389371177205652, 0.0002011006837815416,
                               2.4439793246573266e-05};
+// (e^r - 1 - r) / r^2 for |r| up to ln(2) / 2, in f64: what the series leaves out is less than 2^-57. ln 2 in two parts, the first of 32 bits.
+constexpr double kFullExpTail[] = {1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800};
+constexpr double kLn2[] = {6.93147180369123816490e-01, 1.90821492927058770002e-10};
 // First terms of series, for arguments so small that a difference would lose digits.
 constexpr double kSmall = 1.0 / 128;
 constexpr double kSinhSeries[] = {1, 1.0 / 6, 1.0 / 120}, kAsinhSeries[] = {1, -1.0 / 6, 3.0 / 40, -15.0 / 336}, kAtanhSeries[] = {1, 1.0 / 3, 1.0 / 5, 1.0 / 7};
@@ -241,14 +245,47 @@ struct WideFunctions : Arithmetic {
   }
 };
 
-enum class Function { none, exp, sin, cos, tan, asin, acos, atan, sinh, cosh, asinh, acosh, atanh, log, log1p, expm1, pow };
+/// Functions of f64 to its last places.
+struct FullFunctions : Arithmetic {
+  FullFunctions(ImplicitLocOpBuilder &b, Type type) : Arithmetic{b, type} {}
+
+  /// x = k ln 2 + r with |r| up to ln(2) / 2, for |x| less than 2^50.
+  struct Power {
+    Value k;       ///< as an integer of 64 bits
+    Value without; ///< e^r - 1
+  };
+  Power reduce(Value x) const {
+    Value shifted = multiplyAdd(x, n(M_LOG2E), n(kMagic)), k = sub(shifted, n(kMagic));
+    Value r = multiplyAdd(k, n(-kLn2[1]), multiplyAdd(k, n(-kLn2[0]), x));
+    Value exponent = arith::SubIOp::create(b, bits(shifted), integer(static_cast<int64_t>(llvm::bit_cast<uint64_t>(kMagic))));
+    return {exponent, multiplyAdd(evaluate(kFullExpTail, r), mul(r, r), r)};
+  }
+  /// 2^k where that is a normal number.
+  Value powerOfTwo(Value k) const { return fromBits(arith::ShLIOp::create(b, arith::AddIOp::create(b, k, integer(1023)), integer(52))); }
+
+  /// 2^k in two factors, since only the product may leave the normal range.
+  Value exp(Value x) const {
+    Power power = reduce(clamp(x, -746, 710));
+    Value half = arith::ShRSIOp::create(b, power.k, integer(1)), rest = arith::SubIOp::create(b, power.k, half);
+    return mul(mul(add(power.without, n(1)), powerOfTwo(half)), powerOfTwo(rest));
+  }
+  /// (e^2|x| - 1) / (e^2|x| + 1), whose numerator loses nothing to the difference; from 20 on it is 1.
+  Value tanh(Value x) const {
+    Value cut = clamp(abs(x), 0, 20);
+    Power power = reduce(add(cut, cut));
+    Value scale = powerOfTwo(power.k), less = multiplyAdd(power.without, scale, sub(scale, n(1)));
+    return copySign(div(less, add(less, n(2))), x);
+  }
+};
+
+enum class Function { none, exp, sin, cos, tan, asin, acos, atan, sinh, cosh, asinh, acosh, atanh, log, log1p, expm1, pow, tanh };
 
 Function getFunction(Operation *op) {
   return llvm::StringSwitch<Function>(op->getName().getStringRef())
       .Case("math.exp", Function::exp).Case("math.sin", Function::sin).Case("math.cos", Function::cos).Case("math.tan", Function::tan)
       .Case("math.asin", Function::asin).Case("math.acos", Function::acos).Case("math.atan", Function::atan).Case("math.sinh", Function::sinh)
       .Case("math.cosh", Function::cosh).Case("math.asinh", Function::asinh).Case("math.acosh", Function::acosh).Case("math.atanh", Function::atanh)
-      .Case("math.log", Function::log).Case("math.log1p", Function::log1p).Case("math.expm1", Function::expm1).Case("math.powf", Function::pow).Default(Function::none);
+      .Case("math.log", Function::log).Case("math.log1p", Function::log1p).Case("math.expm1", Function::expm1).Case("math.powf", Function::pow).Case("math.tanh", Function::tanh).Default(Function::none);
 }
 
 Value expandWide(const WideFunctions &w, Function function, Operation *op) {
@@ -274,9 +311,17 @@ Value expandWide(const WideFunctions &w, Function function, Operation *op) {
 
 } // namespace
 
+static bool isFull(Function function, Type element) { return element.isF64() && (function == Function::exp || function == Function::tanh); }
+
 bool isExpandable(Operation *op) {
   Function function = getFunction(op);
-  return function != Function::none && (function == Function::exp ? getElementTypeOrSelf(op->getResult(0)).isF32() : op->getResult(0).getType().isF32());
+  if (function == Function::none)
+    return false;
+  Type type = op->getResult(0).getType(), element = getElementTypeOrSelf(type);
+  if (isFull(function, element))
+    return true;
+  // Of tanh of f32 upstream has a polynomial.
+  return function != Function::tanh && element.isF32() && (function == Function::exp || type.isF32());
 }
 
 bool needsCircleTable(Operation *op) {
@@ -314,6 +359,10 @@ void provideCircleTable(ModuleOp module) {
 
 Value expandFunction(ImplicitLocOpBuilder &b, Operation *op) {
   Function function = getFunction(op);
+  if (Type type = op->getResult(0).getType(); isFull(function, getElementTypeOrSelf(type))) {
+    FullFunctions full(b, type);
+    return function == Function::exp ? full.exp(op->getOperand(0)) : full.tanh(op->getOperand(0));
+  }
   if (function == Function::exp)
     return expandExp(Arithmetic{b, op->getResult(0).getType()}, op->getOperand(0));
   return arith::TruncFOp::create(b, b.getF32Type(), expandWide(WideFunctions(b), function, op));

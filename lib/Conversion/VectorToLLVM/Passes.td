@@ -24,17 +24,18 @@ def NameNodes : Pass<"name-nodes", "::mlir::ModuleOp"> {
 }
 
 def ExpandMath : Pass<"expand-math", "::mlir::ModuleOp"> {
-  let summary = "Replaces math functions of f32 by arithmetic";
+  let summary = "Replaces math functions of f32, and some of f64, by arithmetic";
   let description = [{
     Exponentials, logarithms, pow, erf and the circular and hyperbolic functions of f32 become straight-line arithmetic, which LLVM's loop
     vectoriser turns into vector code. exp, erf and tanh take f32 and vectors of it, the others scalars, which they compute in f64. sin, cos
-    and tan of large arguments read a table that the pass adds to the module. Functions of f64, atan2 and others are left to the conversion that follows.
+    and tan of large arguments read a table that the pass adds to the module. exp and tanh of f64 and its vectors are computed in f64; its other functions,
+    atan2 and others are left to the conversion that follows.
 
     ```mlir
     %1 = math.exp %0 : f32
     // becomes multiplications and additions
     ```
-    May change numbers: tanh and erf within 5 units in the last place of the exact function, the others within 1.5.
+    May change numbers: tanh and erf of f32 within 5 units in the last place of the exact function, tanh of f64 within 3, the others within 1.5.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
 }

@@ -54,7 +54,7 @@ static SmallVector<char, 0> link(ArrayRef<ArrayRef<char>> models, ArrayRef<const
   SmallVector<SmallString<128>, 4> inputs(objects.size());
   SmallString<128> archive, output;
   // lld's number of threads would be that of all of LLVM's parallel loops from then on.
-  auto cleanup = make_scope_exit([&, strategy = parallel::strategy] {
+  scope_exit cleanup([&, strategy = parallel::strategy] {
     parallel::strategy = strategy;
     for (const auto &path : concat<SmallString<128>>(inputs, MutableArrayRef(archive), MutableArrayRef(output)))
       if (!path.empty())
