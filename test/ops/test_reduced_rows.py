@@ -67,3 +67,21 @@ def test_dims_apart(op, axes):
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
         wanted = onager.InferenceSession(model, opt_level=0).run(None, {"x": x})[0]
         np.testing.assert_allclose(onager.InferenceSession(model, threads=2).run(None, {"x": x})[0], wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("symbolic", [False, True])
+@pytest.mark.parametrize("op", KINDS)
+def test_rows_that_share_lines(op, symbolic):
+    """Reductions of differences of each row of one matrix and each of another: numbers of rows around the blocks of those that read a line once."""
+    import onager
+
+    generator = np.random.default_rng(13)
+    for rows, depth, columns in [(1, 3, 9), (2, 300, 8), (5, 7, 130), (4, 1, 300), (7, 66, 129), (0, 5, 20), (6, 0, 20)]:
+        a, b, scale = (generator.uniform(-1, 1, shape).astype(np.float32) for shape in [(2, rows, depth, 1), (1, 1, depth, columns), (2, rows, 1, columns)])
+        nodes = [helper.make_node("Sub", ["a", "b"], ["d"]), helper.make_node(op, ["d", "axes"], ["r"]), helper.make_node("Mul", ["r", "scale"], ["y"])]
+        dims = {"a": [2, "M", "K", 1], "b": [1, 1, "K", "N"], "scale": [2, "M", 1, "N"]} if symbolic else {"a": a.shape, "b": b.shape, "scale": scale.shape}
+        infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in dims.items()]
+        graph = helper.make_graph(nodes, "g", infos, [helper.make_empty_tensor_value_info("y")], [numpy_helper.from_array(np.array([2]), "axes")])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
+        found, wanted = (onager.InferenceSession(model, threads=2, opt_level=level).run(None, {"a": a, "b": b, "scale": scale})[0] for level in (3, 0))
+        np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=1e-5, err_msg=f"{op} of {rows} x {depth} x {columns}")
