@@ -43,6 +43,10 @@ std::string getNodeName(mlir::Operation *op) {
 }
 
 bool movesElements(mlir::Operation *op) {
+  if (auto scatter = mlir::dyn_cast<ScatterElementsOp>(op))
+    return scatter.getKind() == ScatterKind::none;
+  if (auto scatter = mlir::dyn_cast<ScatterNDOp>(op))
+    return scatter.getKind() == ScatterKind::none;
   return mlir::isa<ReshapeOp, TransposeOp, SliceOp, BroadcastOp, TileOp, PadOp, ConcatOp, GatherOp, GatherElementsOp, GatherNDOp, SelectOp>(op);
 }
 

@@ -4,6 +4,7 @@
 // element that equals it. Lines side by side are compared element by element with the best of each so far.
 #include "lib/Conversion/KernelToVector/Accumulate.h"
 #include "lib/Conversion/KernelToVector/Lines.h"
+#include "lib/Conversion/KernelToVector/SharedFunction.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -46,6 +47,7 @@ struct ArgReduceEmitter {
 
   Value findExtreme(ArrayRef<Value> row) {
     return e.forLoop(e.i64(0), size, 1, getIdentity(e, op.getKind(), storage), [&](Value step, ValueRange running) -> SmallVector<Value> {
+      keepForVectors(getLoop(step));
       Value x = element(row, step);
       // As intrinsics, which the vectoriser knows as reductions.
       if (isFloat() && op.getKind() == graph::ReduceKind::max)
@@ -60,6 +62,7 @@ struct ArgReduceEmitter {
   Value findPlace(ArrayRef<Value> row, bool last, function_ref<Value(Value)> matches) {
     Value init = last ? e.i64(0) : e.maxSigned(e.sub(size, e.i64(1)), e.i64(0));
     return e.forLoop(e.i64(0), size, 1, toPlace(init), [&](Value step, ValueRange found) {
+      keepForVectors(getLoop(step));
       Value here = arith::SelectOp::create(e.b, matches(element(row, step)), toPlace(step), toPlace(init));
       return SmallVector<Value>{last ? Value(arith::MaxSIOp::create(e.b, found[0], here)) : Value(arith::MinSIOp::create(e.b, found[0], here))};
     })[0];

@@ -118,19 +118,32 @@ std::pair<Value, Value> safeDivisor(UnitEmitter &e, Value a, Value c, bool isUns
   }
   return {arith::SelectOp::create(e.b, bad, one, c), isZero};
 }
+/// The quotient of integers, rounded towards 0, by a divisor of safeDivisor. Vectors have no division but of floats, whose quotient lies on the right side of every
+/// integer where their digits are twice those of the integers, or one more than a 16-bit dividend's that differs from a multiple of the divisor.
+Value divideIntegers(UnitEmitter &e, Value a, Value divisor, bool isUnsigned) {
+  unsigned width = a.getType().getIntOrFloatBitWidth();
+  if (width > 32 || e.options.exact || divisor.getDefiningOp<arith::ConstantOp>())
+    return isUnsigned ? Value(arith::DivUIOp::create(e.b, a, divisor)) : Value(arith::DivSIOp::create(e.b, a, divisor));
+  Type real = width > 16 ? Type(e.b.getF64Type()) : Type(e.b.getF32Type()), wide = e.b.getIntegerType(width > 16 ? 64 : 32);
+  auto toReal = [&](Value x) { return isUnsigned ? Value(arith::UIToFPOp::create(e.b, real, x)) : Value(arith::SIToFPOp::create(e.b, real, x)); };
+  Value quotient = arith::DivFOp::create(e.b, toReal(a), toReal(divisor));
+  if (width == 32 && !isUnsigned)
+    return arith::FPToSIOp::create(e.b, a.getType(), quotient);
+  return arith::TruncIOp::create(e.b, a.getType(), arith::FPToSIOp::create(e.b, wide, quotient).getResult());
+}
 Value emitDiv(UnitEmitter &e, Value a, Value c, Operation *op) {
   if (isFloat(a))
     return arith::DivFOp::create(e.b, a, c);
   bool isUnsigned = isUnsignedTensor(op->getOperand(0));
   auto [divisor, isZero] = safeDivisor(e, a, c, isUnsigned);
-  Value quotient = isUnsigned ? Value(arith::DivUIOp::create(e.b, a, divisor)) : Value(arith::DivSIOp::create(e.b, a, divisor));
+  Value quotient = divideIntegers(e, a, divisor, isUnsigned);
   return arith::SelectOp::create(e.b, isZero, e.constant(a.getType(), 0), quotient);
 }
 Value emitIntegerMod(UnitEmitter &e, Value a, Value c, Operation *op) {
   bool isUnsigned = isUnsignedTensor(op->getOperand(0));
   auto [divisor, isZero] = safeDivisor(e, a, c, isUnsigned);
   Value zero = e.constant(a.getType(), 0);
-  Value rest = isUnsigned ? Value(arith::RemUIOp::create(e.b, a, divisor)) : Value(arith::RemSIOp::create(e.b, a, divisor));
+  Value rest = arith::SubIOp::create(e.b, a, arith::MulIOp::create(e.b, divideIntegers(e, a, divisor, isUnsigned), divisor).getResult());
   if (!isUnsigned && !cast<graph::ModOp>(op).getFmod()) {
     Value differs = arith::CmpIOp::create(e.b, arith::CmpIPredicate::slt, arith::XOrIOp::create(e.b, rest, divisor), zero);
     Value nonzero = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ne, rest, zero);
@@ -183,11 +196,25 @@ Value powerOfIntegers(UnitEmitter &e, Value base, Value exponent) {
   Type type = base.getType();
   auto c = [&](int64_t value, Type t) { return arith::ConstantIntOp::create(e.b, t, value); };
   Value result = c(1, type), square = base;
-  for (unsigned bit = 0, bits = exponent.getType().getIntOrFloatBitWidth(); bit < bits; ++bit) {
-    Value digit = arith::AndIOp::create(e.b, arith::ShRUIOp::create(e.b, exponent, c(bit, exponent.getType())), c(1, exponent.getType()));
+  auto takeBit = [&](Value bit) {
+    Value digit = arith::AndIOp::create(e.b, arith::ShRUIOp::create(e.b, exponent, bit), c(1, exponent.getType()));
     Value isSet = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ne, digit, c(0, exponent.getType()));
     result = arith::SelectOp::create(e.b, isSet, arith::MulIOp::create(e.b, result, square), result);
     square = arith::MulIOp::create(e.b, square, square);
+  };
+  unsigned bits = exponent.getType().getIntOrFloatBitWidth();
+  // Vectors multiply 64 bits slowly: there the high bits of an exponent have a loop, which runs only where one is set.
+  unsigned straight = bits < 64 ? bits : 8;
+  for (unsigned bit = 0; bit < straight; ++bit)
+    takeBit(c(bit, exponent.getType()));
+  if (straight < bits) {
+    Value isLarge = arith::CmpIOp::create(e.b, arith::CmpIPredicate::uge, exponent, e.i64(1 << straight));
+    Value end = arith::SelectOp::create(e.b, isLarge, e.i64(bits), e.i64(straight));
+    result = e.forLoop(e.i64(straight), end, 1, {result, square}, [&](Value bit, ValueRange running) {
+      result = running[0], square = running[1];
+      takeBit(bit);
+      return SmallVector<Value>{result, square};
+    })[0];
   }
   Value isUnit = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ule, arith::AddIOp::create(e.b, base, c(1, type)), c(2, type));
   Value isZero = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, base, c(0, type));

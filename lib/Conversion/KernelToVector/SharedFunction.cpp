@@ -7,7 +7,7 @@ using namespace mlir;
 namespace onager {
 
 /// Iterations that are worth a vector, and of loops that LLVM does not unroll whole.
-static constexpr int64_t kFewestOfVector = 8, kFewestOfLoop = 32;
+static constexpr int64_t kFewestOfVector = 8, kFewestOfLoop = 48;
 
 func::FuncOp getSharedFunction(UnitEmitter &e, StringRef name, TypeRange types, function_ref<void(Block *)> build) {
   auto module = e.function->getParentOfType<ModuleOp>();
