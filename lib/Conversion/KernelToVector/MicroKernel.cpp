@@ -19,6 +19,9 @@ static constexpr int64_t kPrefetchSteps = 32, kFewestRowsToPrefetch = 4;
 /// Steps of the sum that rows of a transposed operand are prefetched ahead: each step reads another line, often one that another core wrote last.
 static constexpr int64_t kRowPrefetchSteps = 24;
 
+/// Rows that an address reaches from one pointer, by 0, 1 and 2 distances of rows: a loop that adds them up takes the ports of its multiply-adds.
+static constexpr int64_t kRowsOfPointer = 3;
+
 /// Registers of sums of a single row in one panel: as many multiply-adds as a processor has under way.
 static constexpr int64_t kRowRegisters = 8;
 
@@ -50,6 +53,7 @@ struct TileBuilder {
   Block *entry;
   TileForm form;
   Value step = {}, ahead = {}, aheadStep = {};
+  SmallVector<Value> rowGroups = {}; ///< where each kRowsOfPointer rows of a start
 
   Value c(int64_t value) { return arith::ConstantIntOp::create(b, value, 64); }
   Value at(Value base, Value offset) {
@@ -80,13 +84,23 @@ struct TileBuilder {
     if (form.isTransposed && rows >= kFewestRowsToPrefetch)
       prefetch(b, at(a, plus(arith::MulIOp::create(b, plus(k, c(kRowPrefetchSteps)), rowStride), c(rows - 1))), CacheLevel::first);
     for (int64_t i = 0; i < rows; ++i) {
-      Value offset = form.isTransposed ? plus(arith::MulIOp::create(b, k, rowStride), c(i)) : plus(times(rowStride, i), k);
-      Value scalar = LLVM::LoadOp::create(b, b.getF32Type(), at(a, offset), 4);
+      Value place = form.isTransposed ? at(a, plus(arith::MulIOp::create(b, k, rowStride), c(i))) : at(at(rowGroups[i / kRowsOfPointer], times(rowStride, i % kRowsOfPointer)), k);
+      Value scalar = LLVM::LoadOp::create(b, b.getF32Type(), place, 4);
       Value row = vector::BroadcastOp::create(b, lanes, scalar);
       for (int64_t j = 0; j < panels; ++j)
         next.push_back(vector::FMAOp::create(b, row, columns[j], sums[i * panels + j]));
     }
     return next;
+  }
+
+  /// Pointers whose distances LLVM does not know.
+  void pointAtRows() {
+    for (int64_t i = 0; i < rows; i += kRowsOfPointer) {
+      Value place = at(entry->getArgument(0), times(entry->getArgument(1), i));
+      rowGroups.push_back(LLVM::InlineAsmOp::create(b, place.getType(), ValueRange{place}, "", "=r,0", /*has_side_effects=*/false, /*is_align_stack=*/false, LLVM::TailCallKind::None,
+                                                    LLVM::AsmDialectAttr(), ArrayAttr())
+                              .getRes());
+    }
   }
 
   using Step = function_ref<SmallVector<Value>(Value k, ValueRange carried)>;
@@ -136,6 +150,8 @@ struct TileBuilder {
       ahead = entry->getArgument(next++);
       aheadStep = entry->getArgument(next++);
     }
+    if (!form.isTransposed)
+      pointAtRows();
     SmallVector<Value> sums(rows * panels);
     forTile([&](int64_t number, Value place) {
       sums[number] = form.accumulates ? LLVM::LoadOp::create(b, lanes, place, 4).getResult() : arith::ConstantOp::create(b, b.getZeroAttr(lanes)).getResult();

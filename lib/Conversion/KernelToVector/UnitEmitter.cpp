@@ -296,8 +296,9 @@ void UnitEmitter::refuseIfEmpty(AffineExpr extent, AffineExpr elements, StringRe
 void UnitEmitter::failIf(Value condition, StringRef message) {
   int32_t code = numberMessage(message);
   Value before = LLVM::LoadOp::create(b, b.getI32Type(), status);
-  Value after = arith::SelectOp::create(b, condition, arith::ConstantIntOp::create(b, code, 32), before);
-  LLVM::StoreOp::create(b, after, status);
+  Value number = arith::SelectOp::create(b, condition, arith::ConstantIntOp::create(b, code, 32), arith::ConstantIntOp::create(b, 0, 32));
+  // A maximum, which the vectoriser takes from a loop however many messages there are.
+  LLVM::StoreOp::create(b, arith::MaxSIOp::create(b, before, number), status);
 }
 
 OpElementFn lookupElement(Operation *op) {
