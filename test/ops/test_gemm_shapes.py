@@ -48,6 +48,25 @@ def test_matrices_of_a_row(columns, tmp_path):
             np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-3)
 
 
+@pytest.mark.parametrize("rows", ["M", "560", "2,560", "B,M"])
+def test_more_rows_than_a_cache_holds(rows, tmp_path):
+    """A block of rows meets all columns before the next one does."""
+    import onager
+
+    generator = np.random.default_rng(3)
+    batch = (2,) if "," in rows else ()
+    for columns in (17, 130):
+        weight = generator.standard_normal((*batch, DEPTH, columns)).astype(np.float32)
+        path = onager.compile(_model(rows, weight), tmp_path / "m.so")
+        for count in (560, 529) if "M" in rows else (560,):
+            x = generator.standard_normal((*batch, count, DEPTH)).astype(np.float32)
+            wanted = x.astype(np.float64) @ weight
+            for threads in (1, 2, 3):
+                y, z = onager.InferenceSession(path, threads=threads, recompile="off").run(None, {"x": x})
+                np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-3)
+                np.testing.assert_allclose(z, np.linspace(-1, 1, columns) - wanted, rtol=1e-5, atol=1e-3)
+
+
 @pytest.mark.parametrize("target", ["native", "x86-64-v2", "x86-64-v3"])
 @pytest.mark.parametrize("form", ["Gemm<transB = 1>(x, w)", "MatMul(x, w)", "MatMul(w, x)"])
 def test_few_rows_and_columns(form, target, tmp_path):

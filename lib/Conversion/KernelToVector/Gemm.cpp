@@ -1,7 +1,8 @@
 // Matrix products: tiles of 12 x 32 (AVX-512) computed into a small buffer on the stack, where the epilogue picks them up.
 //
-// Work items: (batch, pair of panels, block of rows), rows innermost, so that one share walks the rows of a panel pair while it is in cache. Where there
-// is a single row, a share takes several of its pairs at once: chains of many vectors hide their latency. Large weights come in one stream, panel by panel.
+// Work items: (batch, pair of panels, block of rows), rows innermost, so that one share walks the rows of a panel pair while it is in cache; where all rows
+// are more than that holds, pairs are innermost, and a block of rows stays there instead. Where there is a single row, a share takes several of its pairs at
+// once: chains of many vectors hide their latency. Large weights come in one stream, panel by panel.
 // Leading dims of the left operand join its rows where the right operand has none. Where one block holds all rows, and more than a tile has, long sums are
 // cut into runs whose part of the panels stays in the first-level cache: panels are read once then, from memory, and each tile fetches a part of the run
 // that comes next. The products of all rows lie in the buffer, or the result, meanwhile.
@@ -203,14 +204,18 @@ struct GemmEmitter {
 
   void emitItems() {
     Value rows = e.extent(shape.rows), blocks = e.extent(shape.rows.ceilDiv(kRowBlock)), pairs = e.extent(shape.columns.ceilDiv(width));
+    // As many bytes of rows as are read again for each pair without coming from further away.
+    Value byRows = e.compare("sle", e.mul(e.mul(rows, e.extent(shape.depth)), e.i64(4)), e.i64(2 * e.options.target.l2Bytes));
+    Value inner = arith::SelectOp::create(e.b, byRows, blocks, pairs), perMatrix = e.mul(blocks, pairs);
     e.forEach(e.begin, e.end, 1, [&](Value item) {
-      Value block = e.rem(item, blocks), rest = e.floorDiv(item, blocks);
-      Index batch = getBatch(e.floorDiv(rest, pairs));
+      Value number = e.rem(item, perMatrix), first = e.rem(number, inner), second = e.floorDiv(number, inner);
+      Value block = arith::SelectOp::create(e.b, byRows, first, second), pair = arith::SelectOp::create(e.b, byRows, second, first);
+      Index batch = getBatch(e.floorDiv(item, perMatrix));
       Value firstRow = e.mul(block, e.i64(kRowBlock));
       Value count = e.minSigned(e.i64(kRowBlock), e.sub(rows, firstRow));
       if (std::optional<int64_t> known = graph::getConstant(shape.rows); known && (*known <= kRowBlock || *known % kRowBlock == 0))
         count = e.i64(std::min(*known, kRowBlock));
-      emitItem(batch, getLhs(batch), getPacked(batch), e.rem(rest, pairs), firstRow, count);
+      emitItem(batch, getLhs(batch), getPacked(batch), pair, firstRow, count);
     });
   }
 
