@@ -60,7 +60,7 @@ bool ArtifactBuilder::addVariant(Level &level, const std::string &guard, OwningO
   pipeline.module = std::move(graph);
   Form form;
   std::string main = level.generic.main + "_variant" + std::to_string(level.variants.size());
-  if (!specializeGraph(pipeline, guard) || !pipeline.lower(&level.generic.recipes, level.generic.stored) || !pipeline.emitForm(main, form))
+  if (!lowerVariant(pipeline, guard, level.generic.recipes, level.generic.stored) || !pipeline.emitForm(main, form))
     return false;
   form.start = product.weightBytes;
   product.weightBytes += form.weightBytes;

@@ -5,6 +5,7 @@
 #include "dialects/Graph/IR/Shapes.h"
 #include "dialects/Graph/Transforms/Guards.h"
 #include "dialects/Graph/Transforms/Passes.h"
+#include "dialects/Kernel/IR/Kernel.h"
 #include "mlir/Bytecode/BytecodeReader.h"
 #include "mlir/Bytecode/BytecodeWriter.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -129,6 +130,25 @@ bool specializeGraph(Pipeline &pipeline, const std::string &guard) {
     return true;
   pipeline.result.status = Status::badOption;
   return false;
+}
+
+bool lowerVariant(Pipeline &pipeline, const std::string &guard, const RecipeTable &generic, ArrayRef<char> section) {
+  OwningOpRef<ModuleOp> graph = pipeline.module->clone();
+  if (!specializeGraph(pipeline, guard))
+    return false;
+  if (pipeline.lower(&generic, section))
+    return true;
+  SmallVector<ElementsAttr> missing = pipeline.takeMissing();
+  if (missing.empty())
+    return false;
+  pipeline.module = std::move(graph);
+  if (!specializeGraph(pipeline, guard))
+    return false;
+  pipeline.module->walk([&](graph::ConstantOp constant) {
+    if (llvm::is_contained(missing, constant.getValue()))
+      constant->setAttr(kernel::kGenericFormAttr, UnitAttr::get(&pipeline.context));
+  });
+  return pipeline.lower(&generic, section);
 }
 
 } // namespace onager

@@ -23,6 +23,10 @@ mlir::OwningOpRef<mlir::ModuleOp> readGenericForm(llvm::StringRef bytes, mlir::M
 /// Replaces symbols of the pipeline's module by what a guard says of them, and simplifies what follows.
 bool specializeGraph(Pipeline &pipeline, const std::string &guard);
 
+/// Makes code of the pipeline's module where symbols are what a guard says of them. `generic` and `section` are as Pipeline::lower gets them. Where weights in
+/// the forms that suit the known dims best cannot be made, those weights stay in the form that dims which nobody knows have.
+bool lowerVariant(Pipeline &pipeline, const std::string &guard, const RecipeTable &generic, llvm::ArrayRef<char> section);
+
 } // namespace onager
 
 #endif

@@ -49,6 +49,14 @@ bool Pipeline::fail(Status status, const std::string &error) {
   return false;
 }
 
+SmallVector<ElementsAttr> Pipeline::takeMissing() {
+  if (!missing.empty()) {
+    result.status = Status::ok;
+    result.error.clear();
+  }
+  return std::exchange(missing, {});
+}
+
 void Pipeline::printModule() {
   OpPrintingFlags flags;
   flags.elideLargeElementsAttrs(16).elideLargeResourceString(64).enableDebugInfo(false);
@@ -163,7 +171,8 @@ bool Pipeline::collectUnits(ArrayAttr weights, int64_t index, llvm::StringSet<> 
   if (auto value = entry.getAs<ElementsAttr>("value")) {
     if (graph::hasBytes(value))
       return true;
-    return fail(Status::refused, "the variant needs a constant in a form that the artifact does not hold");
+    missing.push_back(value);
+    return false;
   }
   needed.insert(entry.getAs<FlatSymbolRefAttr>("unit").getValue());
   return llvm::all_of(entry.getAs<DenseI64ArrayAttr>("inputs").asArrayRef(), [&](int64_t input) { return collectUnits(weights, input, needed); });
@@ -195,8 +204,13 @@ bool Pipeline::shareWeights(const RecipeTable &generic, ArrayRef<char> section, 
   }
   auto list = ArrayAttr::get(&context, weights);
   for (int64_t k : kernel::findReadWeights(module->lookupSymbol("main")))
-    if (shared[k] < 0 && !collectUnits(list, k, needed))
-      return false;
+    if (shared[k] < 0)
+      collectUnits(list, k, needed);
+  if (!missing.empty()) {
+    std::string type;
+    llvm::raw_string_ostream(type) << missing.front().getShapedType();
+    return fail(Status::refused, "the variant needs a constant, a " + type + ", in a form that the artifact does not hold");
+  }
   op->setAttr(kernel::kWeightsAttr, list);
   op->setAttr(kernel::kSharedWeightsAttr, DenseI64ArrayAttr::get(&context, shared));
   return true;

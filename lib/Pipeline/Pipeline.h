@@ -41,6 +41,8 @@ public:
   bool timeStage(const char *stage, llvm::function_ref<bool()> run);
   /// True where the caller wants the IR that leaves the stage, which the result then has, and nothing behind it.
   bool stopsAfter(llvm::StringRef stage);
+  /// Takes back the failure to find weights of a variant, and tells which constants they are made of.
+  llvm::SmallVector<mlir::ElementsAttr> takeMissing();
   bool checkPrinted();
   void printModule();
   /// Sets the target; false for unknown names.
@@ -71,12 +73,13 @@ public:
 private:
   bool formUnits(bool exact);
   bool planBuffers(const RecipeTable *generic, llvm::ArrayRef<char> section);
-  /// Marks the weights that the generic form has; collects the units that make the others.
+  /// Marks the weights that the generic form has; collects the units that make the others, and what they miss.
   bool shareWeights(const RecipeTable &generic, llvm::ArrayRef<char> section, llvm::StringSet<> &needed);
   bool collectUnits(mlir::ArrayAttr weights, int64_t index, llvm::StringSet<> &needed);
 
   PassFilter filter;
   std::unique_ptr<ConstantUnits> constants;
+  llvm::SmallVector<mlir::ElementsAttr> missing; ///< constants of which a variant's weights cannot be made
   llvm::SmallVector<RecipeKey> keys; ///< by weight index
   std::string diagnosed;   ///< the first error that MLIR reported
   bool hasPrinted = false; ///< the pass of printAfter has run

@@ -27,7 +27,7 @@ static void makeVariant(const SpecializeOptions &given, const CompileOptions &op
   product.path = options.output;
   product.emit = "so";
   product.modelName = options.name;
-  if (!specializeGraph(pipeline, given.guard) || !pipeline.lower(&recipes, weights) || !pipeline.emitForm("onager_main0", form))
+  if (!lowerVariant(pipeline, given.guard, recipes, weights) || !pipeline.emitForm("onager_main0", form))
     return;
   product.weightBytes = form.weightBytes;
   ModelDescription model;

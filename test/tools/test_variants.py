@@ -2,6 +2,7 @@
 import json
 
 import numpy as np
+import onnx
 import pytest
 
 import onager
@@ -212,3 +213,36 @@ def test_runs_may_ask_for_code_of_their_shapes(model, tmp_path, monkeypatch):
     assert outputs[0][0]["shape"] == [1, 5, 8] and all(np.allclose(one[0]["mean"], outputs[0][0]["mean"]) for one in outputs)
     assert "1 entries" in run_command(ONAGER, "cache", "list")
     expect_error(run_onager("run", path, *inputs, "--recompile", "always"), 2, "--recompile")
+
+
+def _write_convolution(path):
+    """For planes of unknown size filters are transformed (Winograd's form); for small ones the direct form would be faster."""
+    random = np.random.default_rng(4)
+    model = onnx.parser.parse_model('<ir_version: 10, opset_import: ["" : 18]> g (float[1, 96, H, W] x) => (float[1, 24, H, W] y) { y = Conv<pads = [1, 1, 1, 1]>(x, w) }')
+    model.graph.initializer.append(onnx.numpy_helper.from_array(random.standard_normal((24, 96, 3, 3)).astype(np.float32), "w"))
+    onnx.save(model, path)
+    return {f"H={size},W={size}": {"x": random.standard_normal((1, 96, size, size)).astype(np.float32)} for size in (1, 4, 10, 40)}
+
+
+def _write_product_of_bytes(path):
+    """Where the target multiplies tiles of bytes, many rows take them, and few do not."""
+    random = np.random.default_rng(4)
+    text = """<ir_version: 10, opset_import: ["" : 18]> g (float[N, 128] x) => (float[N, 64] y) <float s = {0.02}, uint8 z = {128}, int8 n = {0}>
+    { q = QuantizeLinear(x, s, z) a = DequantizeLinear(q, s, z) b = DequantizeLinear(w, s, n) m = MatMul(a, b) r = QuantizeLinear(m, s, z) y = DequantizeLinear(r, s, z) }"""
+    model = onnx.parser.parse_model(text)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(random.integers(-9, 9, (128, 64)).astype(np.int8), "w"))
+    onnx.save(model, path)
+    return {f"N={rows}": {"x": random.uniform(-1, 1, (rows, 128)).astype(np.float32)} for rows in (1, 3, 8, 30)}
+
+
+@pytest.mark.parametrize("write", [_write_convolution, _write_product_of_bytes])
+def test_weights_of_variants_can_be_made(write, tmp_path):
+    """The artifact holds weights in the form of unknown dims alone, from which no other can be made."""
+    feeds = write(tmp_path / "model.onnx")
+    path = compile_model(tmp_path / "model.onnx", tmp_path / "model.so")
+    generic = onager.InferenceSession(path, recompile="off")
+    for guard, x in feeds.items():
+        run_command(ONAGER, "respecialize", path, "-o", tmp_path / "more.so", "--variant", guard)
+        session = onager.InferenceSession(tmp_path / "more.so", recompile="off")
+        np.testing.assert_allclose(session.run(None, x)[0], generic.run(None, x)[0], rtol=1e-4, atol=1e-4)
+        assert session.stats()["hits"] == 1

@@ -28,6 +28,9 @@ inline constexpr llvm::StringLiteral kWeightsAttr = "kernel.weights";
 /// Name of the module attribute of a variant that holds, by weight index, the offset of the weight in the generic form's section, or -1 for one of its own.
 inline constexpr llvm::StringLiteral kSharedWeightsAttr = "kernel.shared_weights";
 
+/// Name of the attribute of a constant whose form must not depend on dims that only a variant knows, since the artifact has no other.
+inline constexpr llvm::StringLiteral kGenericFormAttr = "kernel.generic_form";
+
 /// Name of the attribute by which graph-mark-sparse tells of the zeros among a product's weights.
 inline constexpr llvm::StringLiteral kSparseAttr = "sparse";
 

@@ -28,10 +28,10 @@ struct Bf16Layout {
   kernel::Int8Layout vectors;
   bool hasDot, hasAmx;
 
-  /// True where a product of so many rows is worth this form.
-  bool isWorth(AffineExpr rows) const {
+  /// True where a product of so many rows with these weights is worth this form.
+  bool isWorth(AffineExpr rows, Value weights) const {
     std::optional<int64_t> known = graph::getConstant(rows);
-    return hasDot || hasAmx || (known && *known <= kFewRows);
+    return hasDot || hasAmx || (known && *known <= kFewRows && !hasGenericForm(weights));
   }
   int64_t getTile() const { return hasAmx ? kernel::kAmxRows * kernel::kTileVectors : vectors.getTile(); }
 };
@@ -46,7 +46,7 @@ struct ToBf16Gemm : OpRewritePattern<graph::MatmulOp> {
       return rewriter.notifyMatchFailure(op, "the left operand is not of bf16");
     graph::Dims rows = graph::getDims(op.getLhs());
     rows.pop_back();
-    if (!layout.isWorth(graph::getNumElements(op.getContext(), rows)))
+    if (!layout.isWorth(graph::getNumElements(op.getContext(), rows), op.getRhs()))
       return rewriter.notifyMatchFailure(op, "rows are many, and the target multiplies f32 alone");
     graph::AddOp sum = findBias(op);
     Operation *last = sum ? sum.getOperation() : op.getOperation();

@@ -49,7 +49,7 @@ bool isProduct(graph::ConvOp op) {
 /// Products that are worth tiles; those of an unknown number of rows are.
 bool isWorthAmx(ArrayRef<AffineExpr> rows, Value weights, int64_t depthDim) {
   std::optional<int64_t> known = graph::getConstant(graph::getNumElements(weights.getContext(), rows));
-  return (!known || *known >= kFewestAmxRows) && cast<RankedTensorType>(weights.getType()).getDimSize(depthDim) >= kShortestAmxSum;
+  return (!known || *known >= kFewestAmxRows || hasGenericForm(weights)) && cast<RankedTensorType>(weights.getType()).getDimSize(depthDim) >= kShortestAmxSum;
 }
 
 /// Everything that a contraction of bytes needs but its operands.

@@ -93,7 +93,7 @@ struct ToWinograd : OpRewritePattern<graph::ConvOp> {
     int64_t channels = filter.getDimSize(1) * (isVolume ? filter.getDimSize(2) : 1), outChannels = filter.getDimSize(0);
     SmallVector<int64_t> plane(out.getShape().take_back(2));
     for (int64_t &extent : plane)
-      extent = ShapedType::isDynamic(extent) ? kUnknownExtent : extent;
+      extent = ShapedType::isDynamic(extent) || (extent && hasGenericForm(op.getFilter())) ? kUnknownExtent : extent;
     if (channels == 0 || llvm::is_contained(plane, 0) || !kernel::isWinogradFaster({channels, outChannels, plane[0], plane[1], tileRows, l2Bytes}))
       return rewriter.notifyMatchFailure(op, "the direct form is faster");
     auto number = [&](int64_t value) { return rewriter.getAffineConstantExpr(value); };

@@ -180,6 +180,13 @@ bool isComputedFromConstants(Value value) {
   return isComputedFromConstants(value, 0, seen);
 }
 
+bool hasGenericForm(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (!op || op->getNumRegions())
+    return false;
+  return op->hasAttr(kernel::kGenericFormAttr) || (isComputedFromConstants(value) && llvm::any_of(op->getOperands(), hasGenericForm));
+}
+
 bool isCheap(Operation *op) {
   return isa<graph::AddOp, graph::SubOp, graph::MulOp, graph::NegOp, graph::AbsOp, graph::MinOp, graph::MaxOp, graph::ReluOp, graph::CastOp,
              graph::SelectOp, graph::EqualOp, graph::LessOp, graph::LessEqualOp, graph::AndOp, graph::OrOp, graph::NotOp, graph::ConstantOp,

@@ -30,6 +30,8 @@ bool takesProducer(mlir::Operation *op, mlir::Operation *producer);
 bool staysSmall(mlir::Operation *op);
 /// True where the value is computed at compile time: a constant, or few operations behind constants whose results stay small.
 bool isComputedFromConstants(mlir::Value value);
+/// True where a constant that the value is computed from has a form already, which dims that are known now must not change.
+bool hasGenericForm(mlir::Value value);
 /// True where the operation costs little enough to be computed more than once.
 bool isCheap(mlir::Operation *op);
 
