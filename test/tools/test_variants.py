@@ -221,7 +221,7 @@ def _write_convolution(path):
     model = onnx.parser.parse_model('<ir_version: 10, opset_import: ["" : 18]> g (float[1, 96, H, W] x) => (float[1, 24, H, W] y) { y = Conv<pads = [1, 1, 1, 1]>(x, w) }')
     model.graph.initializer.append(onnx.numpy_helper.from_array(random.standard_normal((24, 96, 3, 3)).astype(np.float32), "w"))
     onnx.save(model, path)
-    return {f"H={size},W={size}": {"x": random.standard_normal((1, 96, size, size)).astype(np.float32)} for size in (1, 4, 10, 40)}
+    return {f"H={size},W={size}": {"x": random.standard_normal((1, 96, size, size)).astype(np.float32)} for size in (2, 4, 10, 40)}
 
 
 def _write_product_of_bytes(path):
