@@ -55,6 +55,8 @@ void UnitEmitter::finish() {
   if (!refusals.empty())
     emitRefusals();
   Value code = LLVM::LoadOp::create(b, b.getI32Type(), status);
+  for (auto [number, place] : failures)
+    code = arith::MaxSIOp::create(b, code, LLVM::LoadOp::create(b, b.getI32Type(), place));
   func::ReturnOp::create(b, code);
 }
 
@@ -295,10 +297,15 @@ void UnitEmitter::refuseIfEmpty(AffineExpr extent, AffineExpr elements, StringRe
 
 void UnitEmitter::failIf(Value condition, StringRef message) {
   int32_t code = numberMessage(message);
-  Value before = LLVM::LoadOp::create(b, b.getI32Type(), status);
-  Value number = arith::SelectOp::create(b, condition, arith::ConstantIntOp::create(b, code, 32), arith::ConstantIntOp::create(b, 0, 32));
-  // A maximum, which the vectoriser takes from a loop however many messages there are.
-  LLVM::StoreOp::create(b, arith::MaxSIOp::create(b, before, number), status);
+  Value &place = failures[code];
+  if (!place) {
+    place = stackBuffer(b.getI32Type(), 1);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(entryEnd);
+    LLVM::StoreOp::create(b, arith::ConstantIntOp::create(b, 0, 32), place);
+  }
+  Value before = LLVM::LoadOp::create(b, b.getI32Type(), place);
+  LLVM::StoreOp::create(b, arith::SelectOp::create(b, condition, arith::ConstantIntOp::create(b, code, 32), before), place);
 }
 
 OpElementFn lookupElement(Operation *op) {

@@ -156,7 +156,9 @@ private:
   mlir::Operation *entryEnd = nullptr; ///< code at the function's entry goes before this
   mlir::Attribute accessGroup;         ///< of the innermost parallel loop
   mlir::Value symbols;
-  mlir::Value status; ///< i32 on the stack: 0 or the number of the message, from 1
+  mlir::Value status; ///< i32 on the stack: 0 or the number of the message of a refusal, from 1
+  /// By the number of a message of failIf: i32 on the stack, 0 or that number. One each, since the vectoriser knows what ever becomes one number alone.
+  std::map<int32_t, mlir::Value> failures;
   bool movesBits; ///< floats that are not f32 or f64 are integers of their size here
   int32_t numberMessage(llvm::StringRef message);
   void emitRefusals();
