@@ -118,8 +118,8 @@ std::pair<Value, Value> safeDivisor(UnitEmitter &e, Value a, Value c, bool isUns
   }
   return {arith::SelectOp::create(e.b, bad, one, c), isZero};
 }
-/// The quotient of integers, rounded towards 0, by a divisor of safeDivisor. Vectors have no division but of floats, whose quotient lies on the right side of every
-/// integer where their digits are twice those of the integers, or one more than a 16-bit dividend's that differs from a multiple of the divisor.
+/// The quotient of integers, rounded towards 0, by a divisor of safeDivisor. Vectors have no division but of floats. A quotient of integers of n bits that is
+/// no integer differs from the next one by 2^-n of itself or more; f32 (for up to 16 bits) and f64 (up to 32) round by less, so that they cut to the same.
 Value divideIntegers(UnitEmitter &e, Value a, Value divisor, bool isUnsigned) {
   unsigned width = a.getType().getIntOrFloatBitWidth();
   if (width > 32 || e.options.exact || divisor.getDefiningOp<arith::ConstantOp>())
