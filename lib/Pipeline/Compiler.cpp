@@ -149,7 +149,7 @@ void Compilation::writeReport() {
   if (!sparse.empty())
     report["sparse_weights"] = std::move(sparse);
   if (options.optLevel > 0)
-    report["numerics"] = "f32 sums are reassociated into vector lanes; f16 and bf16 compute in f32; math functions of f32 are polynomials" + raised;
+    report["numerics"] = "f32 sums are reassociated into vector lanes; f16 and bf16 compute in f32; math functions of f32, and exp and tanh of f64, are polynomials" + raised;
   if (!result.skipped.empty()) {
     report["optional_passes"] = static_cast<int64_t>(result.passes.size());
     report["skipped_passes"] = llvm::json::Array(result.skipped);
