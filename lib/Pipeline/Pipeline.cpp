@@ -166,16 +166,16 @@ bool Pipeline::formUnits(bool exact) {
   return isFormed;
 }
 
-bool Pipeline::collectUnits(ArrayAttr weights, int64_t index, llvm::StringSet<> &needed) {
+void Pipeline::collectUnits(ArrayAttr weights, int64_t index, llvm::StringSet<> &needed) {
   auto entry = cast<DictionaryAttr>(weights[index]);
   if (auto value = entry.getAs<ElementsAttr>("value")) {
-    if (graph::hasBytes(value))
-      return true;
-    missing.push_back(value);
-    return false;
+    if (!graph::hasBytes(value))
+      missing.push_back(value);
+    return;
   }
   needed.insert(entry.getAs<FlatSymbolRefAttr>("unit").getValue());
-  return llvm::all_of(entry.getAs<DenseI64ArrayAttr>("inputs").asArrayRef(), [&](int64_t input) { return collectUnits(weights, input, needed); });
+  for (int64_t input : entry.getAs<DenseI64ArrayAttr>("inputs").asArrayRef())
+    collectUnits(weights, input, needed);
 }
 
 /// The type of a weight, from its entry of kernel.weights.

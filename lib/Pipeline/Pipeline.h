@@ -75,7 +75,7 @@ private:
   bool planBuffers(const RecipeTable *generic, llvm::ArrayRef<char> section);
   /// Marks the weights that the generic form has; collects the units that make the others, and what they miss.
   bool shareWeights(const RecipeTable &generic, llvm::ArrayRef<char> section, llvm::StringSet<> &needed);
-  bool collectUnits(mlir::ArrayAttr weights, int64_t index, llvm::StringSet<> &needed);
+  void collectUnits(mlir::ArrayAttr weights, int64_t index, llvm::StringSet<> &needed);
 
   PassFilter filter;
   std::unique_ptr<ConstantUnits> constants;

@@ -18,6 +18,8 @@ namespace onager::kernel {
 inline constexpr int64_t kPanelWidth = 16;
 /// Most rows of dot_rows' left operand.
 inline constexpr int64_t kMostDotRows = 8;
+/// Elements of windows whose places of the largest are straight code of a map; more have the hero pool_indices.
+inline constexpr int64_t kMostStraightTaps = 4;
 /// Numbers along K that block_pack puts into four bytes of a column.
 inline constexpr int64_t getBlockStep(int64_t bits) { return bits == 8 ? 4 : 8; }
 

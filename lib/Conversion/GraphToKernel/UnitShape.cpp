@@ -91,8 +91,7 @@ kernel::Hero getHero(Operation *op, bool fuse) {
       })
       .Case<graph::PoolOp>([](graph::PoolOp pool) { return hasPoolEmitter(pool) ? Hero::pool : Hero::map; })
       .Case<graph::MaxPoolIndicesOp>([](graph::MaxPoolIndicesOp pool) {
-        // Windows of fewer elements become straight code of the map, in vectors over windows.
-        return ShapedType::getNumElements(pool.getKernel()) > 4 ? Hero::pool_indices : Hero::map;
+        return ShapedType::getNumElements(pool.getKernel()) > kernel::kMostStraightTaps ? Hero::pool_indices : Hero::map;
       })
       .Case<graph::ResizeOp>([](graph::ResizeOp resize) { return hasResizeEmitter(resize) ? Hero::resize : Hero::map; })
       .Default([](Operation *) { return Hero::map; });

@@ -216,7 +216,7 @@ Value emitMaxPoolIndices(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value
   };
   int64_t total = ShapedType::getNumElements(pool.getKernel());
   // Loops of fewer steps become straight code, and vectors over windows.
-  if (total > 4)
+  if (total > kernel::kMostStraightTaps)
     return forPoolTaps(e, pool, index, {index[0], index[1]}, pool.getKernel().size(), none, [&](ArrayRef<Value> from, ValueRange best) { return take(from, {}, best); })[1];
   return e.forLoop(e.i64(0), e.i64(total), 1, none, [&](Value linear, ValueRange best) {
     Index tap = e.delinearize(linear, kernelDims(e, pool.getKernel()));
