@@ -32,6 +32,7 @@ struct CompileOptions {
   bool winograd = true;            ///< compute 3 x 3 convolutions in Winograd's form where that is faster; see the pass convert-conv-to-winograd
   bool int8 = true;                ///< multiply the bytes of quantised models as integers; see the pass graph-raise-int8
   bool bf16 = true;                ///< round operands of products of bf16 as the model says, and multiply them as bf16; see the pass convert-contraction-to-bf16
+  bool bf16x3 = true;              ///< multiply f32 as sums of three numbers of bf16 where the processor has tiles for those; see the pass convert-matmul-to-gemm
   bool sanitize = false;           ///< check every access of the code with AddressSanitizer, whose runtime must be in the process that runs it
   bool sparse = true;              ///< leave out products with weights of 0 where that is faster; see the pass graph-mark-sparse
   std::vector<std::string> skippedPasses; ///< optional passes to leave out; see lib/Pipeline/PassFilter.h

@@ -142,6 +142,8 @@ void Compilation::writeReport() {
     raised += "; quantised convolutions and products sum bytes in 32-bit integers, whose scales and biases are one fused multiply-add of f32; other numbers are multiplied by the reciprocal of the scale of their bytes";
   if (pipeline.hasBf16)
     raised += "; products with weights of bf16 round the left operand to bf16 as the model says, and count denormal numbers as 0 where the processor multiplies bf16";
+  if (pipeline.hasBf16x3)
+    raised += "; products of many rows split numbers of f32 into three of bf16 and leave out what is below 2^-20 of a product, where denormal numbers and parts count as 0";
   if (pipeline.hasDigits)
     raised += "; up to 32 rows times weights of few bits are fixed-point numbers of three bytes below the largest of each block, off by about 2^-23 of it at most, and summed over blocks in integers";
   if (pipeline.hasCodebook)

@@ -1,6 +1,6 @@
 // Writing and reading generic forms; a variant's graph.
 //
-// form := version:u32 optLevel:u32 int8:u32 winograd:u32 bf16:u32 reserved:u32 nameBytes:u64 name bytecode     padded with zeros behind `name` to a multiple of 64
+// form := version:u32 optLevel:u32 int8:u32 winograd:u32 bf16:u32 bf16x3:u32 nameBytes:u64 name bytecode     padded with zeros behind `name` to a multiple of 64
 #include "lib/Pipeline/GenericForm.h"
 #include "dialects/Graph/IR/Shapes.h"
 #include "dialects/Graph/Transforms/Guards.h"
@@ -22,12 +22,12 @@ namespace onager {
 
 /// Constants up to this size may decide how code is made; they travel with the form.
 static constexpr size_t kMostInlineBytes = 256;
-static constexpr uint32_t kVersion = 2;
+static constexpr uint32_t kVersion = 3;
 static constexpr size_t kAlignment = 64;
 
 namespace {
 struct FormHeader {
-  uint32_t version, optLevel, int8, winograd, bf16, reserved;
+  uint32_t version, optLevel, int8, winograd, bf16, bf16x3;
   uint64_t nameBytes;
 };
 } // namespace
@@ -58,7 +58,7 @@ std::string writeGenericForm(ModuleOp graph, const CompileOptions &options) {
     removed.emplace_back(blob, std::move(*blob));
     *blob = UnmanagedAsmResourceBlob::allocateWithAlign({}, 1);
   });
-  FormHeader header{kVersion, static_cast<uint32_t>(options.optLevel), options.int8, options.winograd, options.bf16, 0, options.name.size()};
+  FormHeader header{kVersion, static_cast<uint32_t>(options.optLevel), options.int8, options.winograd, options.bf16, options.bf16x3, options.name.size()};
   std::string bytes(reinterpret_cast<const char *>(&header), sizeof header);
   bytes += options.name;
   bytes.resize(llvm::alignTo(bytes.size(), kAlignment));
@@ -82,6 +82,7 @@ static bool split(StringRef bytes, CompileOptions &options, StringRef &bytecode)
   options.int8 = header.int8;
   options.winograd = header.winograd;
   options.bf16 = header.bf16;
+  options.bf16x3 = header.bf16x3;
   options.name = bytes.substr(sizeof header, header.nameBytes).str();
   bytecode = bytes.drop_front(start);
   return true;

@@ -129,6 +129,8 @@ bool setOption(CompileOptions &options, const std::string &rawKey, const std::st
     return setFlag(options.int8, key, value, error);
   if (key == "bf16")
     return setFlag(options.bf16, key, value, error);
+  if (key == "bf16x3")
+    return setFlag(options.bf16x3, key, value, error);
   if (key == "sanitize")
     return setFlag(options.sanitize, key, value, error);
   if (key == "verify-each")

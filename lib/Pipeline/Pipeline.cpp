@@ -129,7 +129,7 @@ bool Pipeline::formUnits(bool exact) {
       passes.addNestedPass<func::FuncOp>(createConvertContractionToSparse());
       passes.addNestedPass<func::FuncOp>(createConvertBlockMatmul({options.int8 && target.hasDotProduct}));
       passes.addNestedPass<func::FuncOp>(createConvertMatmulToDotRows());
-      passes.addNestedPass<func::FuncOp>(createConvertMatmulToGemm());
+      passes.addNestedPass<func::FuncOp>(createConvertMatmulToGemm({options.bf16x3 && target.hasAmxBf16}));
     }
     if (!exact && options.winograd) {
       TargetInfo machine = makeEmitOptions(exact, target.vectorBytes).target;
@@ -156,6 +156,7 @@ bool Pipeline::formUnits(bool exact) {
   module->walk([&](Operation *op) { hasInt8 |= isa<kernel::Int8ConvOp, kernel::Int8GemmOp>(op); });
   module->walk([&](kernel::SparsePackOp) { hasSparse = true; });
   module->walk([&](kernel::Bf16GemmOp) { hasBf16 = true; });
+  hasBf16x3 |= kernel::usesBf16x3(*module);
   module->walk([&](kernel::BlockGemmOp product) {
     hasDigits |= product.getDigits();
     hasCodebook |= product.getLevels() != nullptr;

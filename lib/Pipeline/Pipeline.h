@@ -66,6 +66,7 @@ public:
   bool hasWinograd = false; ///< some convolution has that form, for the report
   bool hasInt8 = false;     ///< some contraction is of bytes, for the report
   bool hasBf16 = false;     ///< some product is of bf16, for the report
+  bool hasBf16x3 = false;   ///< some product of f32 may be one of parts of bf16, for the report
   bool hasDigits = false;   ///< some product takes f32 as fixed-point numbers, for the report
   bool hasCodebook = false; ///< some product looks levels of weights up, for the report
   bool hasSparse = false;   ///< some product leaves out weights of 0, for the report

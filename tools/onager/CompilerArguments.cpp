@@ -58,6 +58,7 @@ void CompilerArguments::addAll(CLI::App &app) {
   app.add_flag_callback("--no-sparse", [this] { pairs.emplace_back("sparse", "false"); }, "Multiply by weights of 0 like by others: matters to infinite and NaN inputs");
   app.add_flag_callback("--no-int8", [this] { pairs.emplace_back("int8", "false"); }, "Compute quantised convolutions and products in f32, as they are written");
   app.add_flag_callback("--no-bf16", [this] { pairs.emplace_back("bf16", "false"); }, "Compute products of bf16 in f32");
+  app.add_flag_callback("--no-bf16x3", [this] { pairs.emplace_back("bf16x3", "false"); }, "Multiply numbers of f32 as they are, not in three parts of bf16");
   app.add_flag_callback("--verify-each", [this] { pairs.emplace_back("verify-each", "true"); }, "Verify the IR after every pass");
 }
 

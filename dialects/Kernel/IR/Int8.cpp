@@ -38,12 +38,13 @@ bool canSlide(const Int8Window &window, const Int8Layout &layout) {
 }
 
 template <typename Op>
-static bool hasTiles(mlir::Operation *root) {
-  auto visit = [](Op op) { return op.getAmx() ? mlir::WalkResult::interrupt() : mlir::WalkResult::advance(); };
+static bool hasAny(mlir::Operation *root, bool (Op::*isSo)()) {
+  auto visit = [&](Op op) { return (op.*isSo)() ? mlir::WalkResult::interrupt() : mlir::WalkResult::advance(); };
   return root->walk(visit).wasInterrupted();
 }
 
-bool usesAmx(mlir::Operation *root) { return hasTiles<Int8GemmOp>(root); }
-bool usesAmxBf16(mlir::Operation *root) { return hasTiles<Bf16GemmOp>(root); }
+bool usesAmx(mlir::Operation *root) { return hasAny(root, &Int8GemmOp::getAmx); }
+bool usesBf16x3(mlir::Operation *root) { return hasAny(root, &GemmOp::getBf16x3); }
+bool usesAmxBf16(mlir::Operation *root) { return usesBf16x3(root) || hasAny(root, &Bf16GemmOp::getAmx); }
 
 } // namespace onager::kernel

@@ -66,13 +66,15 @@ def Kernel_PackOp : Kernel_Op<"pack", [Pure]> {
 def Kernel_GemmOp : Kernel_Op<"gemm", [Pure]> {
   let summary = "[..., M, K] x packed [..., ceil(N / 16), K, 16] -> [..., M, N]; leading dims broadcast";
   let description = [{
-    Each element of the result is one chain of fused multiply-adds over rising k in f32.
-    Checks: gemm_c1: ranks; gemm_c2: inner dims are equal.
+    Each element of the result is one chain of fused multiply-adds over rising k in f32. With `bf16x3` many rows are multiplied in tile registers instead:
+    both operands become sums of three numbers of bf16, whose products are summed in f32, without the last three, which are below 2^-20 of the whole.
+    Tiles with a number that is not finite are chains as before.
+    Checks: gemm_c1: ranks; gemm_c2: inner dims are equal; gemm_c3: bf16x3 where the right operand is one matrix.
     ```mlir
     %2 = kernel.gemm %a, %b : (tensor<4x8xf32>, tensor<1x8x16xf32>) -> tensor<4x2xf32>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$packed);
+  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$packed, UnitAttr:$bf16x3);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;

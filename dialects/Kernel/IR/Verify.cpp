@@ -53,6 +53,8 @@ LogicalResult GemmOp::verify() {
   graph::Dims lhs = graph::getDims(getLhs()), packed = graph::getDims(getPacked()), out = graph::getDims(getResult());
   if (lhs.size() < 2 || packed.size() < 3 || out.size() != std::max(lhs.size(), packed.size() - 1))
     return complain(*this, "gemm_c1") << "ranks " << lhs.size() << " and " << packed.size() << " do not give rank " << out.size();
+  if (getBf16x3() && packed.size() != 3)
+    return complain(*this, "gemm_c3") << "bf16x3 with more than one matrix in " << getPacked().getType();
   return graph::verifyDim(*this, "gemm_c2", packed[packed.size() - 2], lhs.back());
 }
 

@@ -21,6 +21,9 @@ static constexpr int64_t kFewRows = 9;
 /// Contraction length below which packing costs more than it saves.
 static constexpr int64_t kShortestSum = 4;
 
+/// Columns and terms below which splitting the operands into parts of bf16 costs more than tiles save.
+static constexpr int64_t kFewestBf16x3Columns = 32, kFewestBf16x3Terms = 64;
+
 static Type getElement(Value value) { return cast<RankedTensorType>(value.getType()).getElementType(); }
 
 /// f16, bf16 and f32: what is computed in f32.
@@ -44,11 +47,18 @@ static bool isFewTimesComputed(graph::MatmulOp op) {
   return isBelow(lhs[lhs.size() - 2], kFewRows) && getElement(op.getResult()).isF32() && !isComputedFromConstants(op.getRhs());
 }
 
+/// Whether tiles of bf16 may pay for a product with one matrix.
+static bool isWorthBf16x3(graph::MatmulOp op) {
+  graph::Dims lhs = graph::getDims(op.getLhs()), rhs = graph::getDims(op.getRhs());
+  AffineExpr rows = graph::getNumElements(op.getContext(), ArrayRef(lhs).drop_back());
+  return rhs.size() == 2 && !isBelow(rows, kernel::kFewestBf16x3Rows) && !isBelow(rhs[1], kFewestBf16x3Columns) && !isBelow(rhs[0], kFewestBf16x3Terms);
+}
+
 namespace {
 
 /// matmul(a, b) -> gemm(a, pack(b))
 struct SplitMatmul : OpRewritePattern<graph::MatmulOp> {
-  using OpRewritePattern::OpRewritePattern;
+  SplitMatmul(MLIRContext *context, bool bf16x3) : OpRewritePattern(context), bf16x3(bf16x3) {}
   LogicalResult matchAndRewrite(graph::MatmulOp op, PatternRewriter &rewriter) const override {
     graph::Dims rhs = graph::getDims(op.getRhs());
     if (!isShortFloat(getElement(op.getLhs())) || !isShortFloat(getElement(op.getRhs())) || !isShortFloat(getElement(op.getResult())))
@@ -66,10 +76,12 @@ struct SplitMatmul : OpRewritePattern<graph::MatmulOp> {
     Location loc = op.getLoc();
     Value panels = kernel::PackOp::create(rewriter, loc, graph::makeTensor(packed, f32), castTo(rewriter, loc, op.getRhs(), f32));
     Value gemm = kernel::GemmOp::create(rewriter, loc, graph::makeTensor(graph::getDims(op.getResult()), f32),
-                                        castTo(rewriter, loc, op.getLhs(), f32), panels);
+                                        castTo(rewriter, loc, op.getLhs(), f32), panels, bf16x3 && isWorthBf16x3(op) ? rewriter.getUnitAttr() : UnitAttr());
     rewriter.replaceOp(op, castTo(rewriter, loc, gemm, getElement(op.getResult())));
     return success();
   }
+
+  bool bf16x3;
 };
 
 /// conv of f16 or bf16 -> cast(conv(cast, cast))
@@ -89,9 +101,11 @@ struct WidenConv : OpRewritePattern<graph::ConvOp> {
 };
 
 struct ConvertMatmulToGemm : impl::ConvertMatmulToGemmBase<ConvertMatmulToGemm> {
+  using ConvertMatmulToGemmBase::ConvertMatmulToGemmBase;
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<SplitMatmul, WidenConv>(&getContext());
+    patterns.add<SplitMatmul>(&getContext(), bf16x3);
+    patterns.add<WidenConv>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     getOperation().walk([&](kernel::GemmOp) { ++numGemms; });

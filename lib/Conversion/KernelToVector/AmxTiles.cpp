@@ -7,6 +7,14 @@ using namespace mlir;
 
 namespace onager {
 
+void issueTile(ImplicitLocOpBuilder &b, StringRef name, ArrayRef<int64_t> registers, ValueRange operands) {
+  SmallVector<Value> all;
+  for (int64_t number : registers)
+    all.push_back(arith::ConstantIntOp::create(b, number, 8));
+  llvm::append_range(all, operands);
+  LLVM::CallIntrinsicOp::create(b, b.getStringAttr("llvm.x86." + name), all);
+}
+
 using kernel::kAmxBytes;
 using kernel::kAmxPanelTiles;
 using kernel::kAmxRows;
@@ -21,14 +29,6 @@ constexpr int64_t kConfigBytes = 64, kRowBytesAt = 16, kRowsAt = 48;
 /// Steps that weights of few rows, which stream from memory, are prefetched ahead: 32 KiB of a panel.
 constexpr int64_t kStepsAhead = 16;
 
-void issue(ImplicitLocOpBuilder &b, StringRef name, ArrayRef<int64_t> registers, ValueRange operands = {}) {
-  SmallVector<Value> all;
-  for (int64_t number : registers)
-    all.push_back(arith::ConstantIntOp::create(b, number, 8));
-  llvm::append_range(all, operands);
-  LLVM::CallIntrinsicOp::create(b, b.getStringAttr("llvm.x86." + name), all);
-}
-
 struct ProductBuilder {
   enum Argument { kX, kRowStride, kRest, kWholeSteps, kSteps, kPanels, kStart, kSums, kSumStride };
 
@@ -42,7 +42,7 @@ struct ProductBuilder {
   Value plus(Value x, Value y) { return arith::AddIOp::create(b, x, y); }
   Value times(Value x, int64_t n) { return arith::MulIOp::create(b, x, number(n)); }
   Value at(Value base, Value offset) { return LLVM::GEPOp::create(b, base.getType(), b.getI8Type(), base, ArrayRef<LLVM::GEPArg>{offset}); }
-  void load(int64_t tile, Value address, Value stride) { issue(b, "tileloadd64", {tile}, {address, stride}); }
+  void load(int64_t tile, Value address, Value stride) { issueTile(b, "tileloadd64", {tile}, {address, stride}); }
 
   /// Prefetches the tile that is kStepsAhead behind one of weights.
   void fetch(Value address) {
@@ -65,7 +65,7 @@ struct ProductBuilder {
       if (tiles == 1)
         fetch(address);
       for (int64_t row = 0; row < tiles; ++row)
-        issue(b, terms == AmxTerms::bf16 ? "tdpbf16ps" : terms == AmxTerms::i8 ? "tdpbssd" : "tdpbusd", {row * columns + column, kFirstRows + row, weights});
+        issueTile(b, terms == AmxTerms::bf16 ? "tdpbf16ps" : terms == AmxTerms::i8 ? "tdpbssd" : "tdpbusd", {row * columns + column, kFirstRows + row, weights});
     }
   }
 
@@ -84,7 +84,7 @@ struct ProductBuilder {
       advance(loop.getInductionVar(), panel, columns);
     }
     forSums([&](int64_t row, int64_t tile, Value column) {
-      issue(b, "tilestored64", {tile}, {at(arg(kSums), plus(column, times(arg(kSumStride), row * kAmxRows))), arg(kSumStride)});
+      issueTile(b, "tilestored64", {tile}, {at(arg(kSums), plus(column, times(arg(kSumStride), row * kAmxRows))), arg(kSumStride)});
     });
   }
 
@@ -156,10 +156,10 @@ void AmxTiles::configure(Value rows) {
     for (int64_t tile = 0; tile < kFirstWeights; ++tile)
       e.store(i8, partial, e.i64(kRowsAt + tile), arith::TruncIOp::create(e.b, i8, tile < 2 || tile == kFirstRows ? first : second));
   }
-  issue(e.b, "ldtilecfg", {}, rows ? partial : whole);
+  issueTile(e.b, "ldtilecfg", {}, rows ? partial : whole);
 }
 
-void AmxTiles::release() { issue(e.b, "tilerelease", {}); }
+void AmxTiles::release() { issueTile(e.b, "tilerelease", {}); }
 
 void callAmxProduct(UnitEmitter &e, AmxTerms terms, int64_t tiles, const AmxOperands &o) {
   Type ptr = LLVM::LLVMPointerType::get(e.b.getContext()), i64 = e.b.getI64Type();

@@ -12,6 +12,9 @@ namespace onager {
 /// Rows and columns of the largest product.
 inline constexpr int64_t kAmxMostRows = 2 * kernel::kAmxRows, kAmxColumns = 64;
 
+/// Emits an instruction on tile registers, by the name of LLVM's intrinsic behind `llvm.x86.`: the numbers of its registers, then other operands.
+void issueTile(mlir::ImplicitLocOpBuilder &b, llvm::StringRef name, llvm::ArrayRef<int64_t> registers, mlir::ValueRange operands = {});
+
 /// The configuration of the tile registers in one share.
 class AmxTiles {
 public:

@@ -6,6 +6,7 @@
 // Leading dims of the left operand join its rows where the right operand has none. Where one block holds all rows, and more than a tile has, long sums are
 // cut into runs whose part of the panels stays in the first-level cache: panels are read once then, from memory, and each tile fetches a part of the run
 // that comes next. The products of all rows lie in the buffer, or the result, meanwhile.
+#include "lib/Conversion/KernelToVector/Gemm.h"
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -13,23 +14,7 @@ using namespace mlir;
 
 namespace onager {
 
-namespace {
-
-using Index = UnitEmitter::Index;
-
-/// Rows of one work item: several tiles, so that a panel pair is reused from cache.
-constexpr int64_t kRowBlock = 96;
-/// Pairs of panels that a single row takes at once.
-constexpr int64_t kMostPairs = 4;
-
-struct GemmShape {
-  kernel::GemmOp op;
-  graph::Dims batch;           ///< of the result; empty where leading dims are rows
-  graph::Dims rowDims;         ///< dims whose product is the number of rows
-  AffineExpr rows, columns, depth, panels;
-};
-
-GemmShape getShape(kernel::UnitOp unit) {
+GemmShape getGemmShape(kernel::UnitOp unit) {
   GemmShape shape;
   shape.op = *unit.getBody().front().getOps<kernel::GemmOp>().begin();
   MLIRContext *context = unit.getContext();
@@ -46,6 +31,13 @@ GemmShape getShape(kernel::UnitOp unit) {
   shape.rows = graph::getNumElements(context, shape.rowDims);
   return shape;
 }
+
+namespace {
+
+using Index = UnitEmitter::Index;
+
+/// Pairs of panels that a single row takes at once.
+constexpr int64_t kMostPairs = 4;
 
 struct GemmEmitter {
   UnitEmitter &e;
@@ -143,11 +135,11 @@ struct GemmEmitter {
     int64_t tileRows = getTileRows(e.options.target);
     auto inRuns = [&] { emitRuns(batch, a, panel, firstRow, rows, column, panels, columns, ragged); };
     auto whole = [&] { emitWholeSums(batch, a, panel, firstRow, rows, column, panels, columns, ragged); };
-    if ((knownRows && (*knownRows <= tileRows || *knownRows > kRowBlock)) || (knownDepth && *knownDepth <= runLength))
+    if ((knownRows && (*knownRows <= tileRows || *knownRows > kGemmRowBlock)) || (knownDepth && *knownDepth <= runLength))
       return whole();
     if (knownRows && knownDepth)
       return inRuns();
-    Value all = e.extent(shape.rows), fits = arith::AndIOp::create(e.b, e.compare("sgt", all, e.i64(tileRows)), e.compare("sle", all, e.i64(kRowBlock)));
+    Value all = e.extent(shape.rows), fits = arith::AndIOp::create(e.b, e.compare("sgt", all, e.i64(tileRows)), e.compare("sle", all, e.i64(kGemmRowBlock)));
     Value isLong = arith::AndIOp::create(e.b, fits, e.compare("sgt", e.extent(shape.depth), e.i64(runLength)));
     e.ifElse(isLong, inRuns, whole);
   }
@@ -203,7 +195,7 @@ struct GemmEmitter {
   }
 
   void emitItems() {
-    Value rows = e.extent(shape.rows), blocks = e.extent(shape.rows.ceilDiv(kRowBlock)), pairs = e.extent(shape.columns.ceilDiv(width));
+    Value rows = e.extent(shape.rows), blocks = e.extent(shape.rows.ceilDiv(kGemmRowBlock)), pairs = e.extent(shape.columns.ceilDiv(width));
     // As many bytes of rows as are read again for each pair without coming from further away.
     Value byRows = e.compare("sle", e.mul(e.mul(rows, e.extent(shape.depth)), e.i64(4)), e.i64(2 * e.options.target.l2Bytes));
     Value inner = arith::SelectOp::create(e.b, byRows, blocks, pairs), perMatrix = e.mul(blocks, pairs);
@@ -211,19 +203,27 @@ struct GemmEmitter {
       Value number = e.rem(item, perMatrix), first = e.rem(number, inner), second = e.floorDiv(number, inner);
       Value block = arith::SelectOp::create(e.b, byRows, first, second), pair = arith::SelectOp::create(e.b, byRows, second, first);
       Index batch = getBatch(e.floorDiv(item, perMatrix));
-      Value firstRow = e.mul(block, e.i64(kRowBlock));
-      Value count = e.minSigned(e.i64(kRowBlock), e.sub(rows, firstRow));
-      if (std::optional<int64_t> known = graph::getConstant(shape.rows); known && (*known <= kRowBlock || *known % kRowBlock == 0))
-        count = e.i64(std::min(*known, kRowBlock));
+      Value firstRow = e.mul(block, e.i64(kGemmRowBlock));
+      Value count = e.minSigned(e.i64(kGemmRowBlock), e.sub(rows, firstRow));
+      if (std::optional<int64_t> known = graph::getConstant(shape.rows); known && (*known <= kGemmRowBlock || *known % kGemmRowBlock == 0))
+        count = e.i64(std::min(*known, kGemmRowBlock));
       emitItem(batch, getLhs(batch), getPacked(batch), pair, firstRow, count);
     });
   }
 
-  void emit() {
+  void emitVectors() {
     std::optional<int64_t> rows = graph::getConstant(shape.rows);
     if (rows)
       return *rows == 1 ? emitSingleRow() : emitItems();
     e.ifElse(e.compare("eq", e.extent(shape.rows), e.i64(1)), [&] { emitSingleRow(); }, [&] { emitItems(); });
+  }
+
+  void emit() {
+    if (!shape.op.getBf16x3())
+      return emitVectors();
+    if (graph::getConstant(shape.rows))
+      return emitBf16x3Gemm(e, shape);
+    e.ifElse(e.compare("sge", e.extent(shape.rows), e.i64(kernel::kFewestBf16x3Rows)), [&] { emitBf16x3Gemm(e, shape); }, [&] { emitVectors(); });
   }
 };
 
@@ -232,18 +232,18 @@ struct GemmEmitter {
 void emitGemm(UnitEmitter &e) {
   int64_t width = getTilePanels(e.options.target) * kernel::kPanelWidth;
   Operation *yield = e.unit.getBody().front().getTerminator();
-  GemmShape shape = getShape(e.unit);
+  GemmShape shape = getGemmShape(e.unit);
   bool direct = yield->getNumOperands() == 1 && yield->getOperand(0) == shape.op.getResult();
   int64_t runLength = e.options.target.l1Bytes / 2 / (width * 4);
-  GemmEmitter{e, shape, width, runLength, e.stackBuffer(e.b.getF32Type(), kRowBlock * width), direct}.emit();
+  GemmEmitter{e, shape, width, runLength, e.stackBuffer(e.b.getF32Type(), kGemmRowBlock * width), direct}.emit();
 }
 
 WorkInfo getGemmWork(kernel::UnitOp unit, const EmitOptions &options) {
   MLIRContext *context = unit.getContext();
-  GemmShape shape = getShape(unit);
+  GemmShape shape = getGemmShape(unit);
   int64_t width = getTilePanels(options.target) * kernel::kPanelWidth;
   AffineExpr batch = graph::getNumElements(context, shape.batch);
-  return {batch * shape.columns.ceilDiv(width) * shape.rows.ceilDiv(kRowBlock), batch * shape.rows * shape.columns * shape.depth, getAffineConstantExpr(0, context)};
+  return {batch * shape.columns.ceilDiv(width) * shape.rows.ceilDiv(kGemmRowBlock), batch * shape.rows * shape.columns * shape.depth, getBf16x3ScratchBytes(shape)};
 }
 
 } // namespace onager
