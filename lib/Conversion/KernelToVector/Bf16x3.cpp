@@ -106,27 +106,20 @@ struct Splitter : FunctionBuilder {
     LLVM::StoreOp::create(b, c(1), isSpecial, 8);
   }
 
-  /// Arguments: rows, stride, count, depth, operand, isSpecial.
+  /// Arguments: rows, stride, count, depth, operand, isSpecial. Rows are innermost, so that each part is written line by line.
   void buildRows() {
-    Value depth = arg(3), steps = divide(depth, kBf16x3Terms), left = rest(depth, kBf16x3Terms);
-    auto join = [&](Value x, Value y) { return joinBehind(x, y); };
-    Value marks = forEach(c(0), arg(2), zero(), [&](Value row, Value marks) {
-      Value from = floatAt(arg(0), times(row, arg(1))), to = byteAt(arg(4), plus(times(divide(row, kAmxRows), c(kTileBytes)), times(rest(row, kAmxRows), c(kAmxBytes))));
-      auto address = [&](Value step) { return byteAt(to, times(step, c(kBf16x3StepBytes))); };
-      marks = forEach(c(0), steps, marks, [&](Value step, Value marks) {
-        Value x = floatAt(from, times(step, c(kBf16x3Terms)));
-        return split(load(x), load(floatAt(x, c(kLanes))), address(step), marks, join);
+    Value depth = arg(3), steps = divide(depth, kBf16x3Terms), left = rest(depth, kBf16x3Terms), behind = arith::MaxSIOp::create(b, minus(left, c(kLanes)), c(0)), marks = zero();
+    auto splitSteps = [&](Value from, Value to, bool isRagged) {
+      marks = forEach(from, to, marks, [&](Value step, Value marks) {
+        return forEach(c(0), arg(2), marks, [&](Value row, Value marks) {
+          Value x = floatAt(arg(0), plus(times(row, arg(1)), times(step, c(kBf16x3Terms)))), y = floatAt(x, c(kLanes));
+          Value place = plus(plus(times(divide(row, kAmxRows), c(kTileBytes)), times(rest(row, kAmxRows), c(kAmxBytes))), times(step, c(kBf16x3StepBytes)));
+          return split(load(x, isRagged ? left : Value()), load(y, isRagged ? behind : Value()), byteAt(arg(4), place), marks, [&](Value x, Value y) { return joinBehind(x, y); });
+        });
       });
-      auto isRagged = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, left, c(0));
-      auto branch = scf::IfOp::create(b, floats, isRagged, true);
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointToStart(branch.thenBlock());
-      Value x = floatAt(from, times(steps, c(kBf16x3Terms))), behind = arith::MaxSIOp::create(b, minus(left, c(kLanes)), c(0));
-      scf::YieldOp::create(b, split(load(x, left), load(floatAt(x, c(kLanes)), behind), address(steps), marks, join));
-      b.setInsertionPointToStart(branch.elseBlock());
-      scf::YieldOp::create(b, marks);
-      return branch.getResult(0);
-    });
+    };
+    splitSteps(c(0), steps, false);
+    splitSteps(steps, divide(plus(depth, c(kBf16x3Terms - 1)), kBf16x3Terms), true);
     setWhereMarked(marks, arg(5));
     finish();
   }

@@ -19,11 +19,11 @@ namespace {
 using Index = UnitEmitter::Index;
 
 /// Most rows of a chunk: splitting panels is a twentieth of their work. Pairs that rows from further away are read for at once.
-constexpr int64_t kChunkRows = 384, kPairs = 4;
+constexpr int64_t kChunkRows = 384, kPairs = 12;
 /// Most steps of a block: its panels, of all pairs, take a fifth of a second-level cache of 2 MiB.
-constexpr int64_t kBlockSteps = 16;
+constexpr int64_t kBlockSteps = 4;
 constexpr int64_t kSumBytes = kBf16x3Rows * kBf16x3Columns * 4, kPanelsOfPair = kBf16x3Columns / kernel::kPanelWidth;
-/// Tiles of rows that share out what they fetch ahead: those panels whose parts are as many bytes as steps fetch.
+/// Tiles of rows that fetch the next panels between them.
 constexpr int64_t kTilesAhead = kBf16x3Terms * kBf16x3Columns * 4 / kBf16x3AheadBytes;
 
 /// Most tiles of rows of a chunk.
@@ -47,8 +47,8 @@ struct Bf16x3Gemm {
     lhs = e.getBuffer(shape.op.getLhs()), packed = e.getBuffer(shape.op.getPacked());
     int64_t most = getMostTiles(shape);
     rowParts = e.getScratch();
-    panelParts = bytes(rowParts, e.mul(steps, e.i64(most * kBf16x3StepBytes)));
-    sums = bytes(panelParts, e.i64(kPairs * kBlockSteps * kBf16x3StepBytes));
+    panelParts = bytes(rowParts, e.i64(most * kBlockSteps * kBf16x3StepBytes));
+    sums = bytes(panelParts, e.i64(kBlockSteps * kBf16x3StepBytes));
     rowsSpecial = e.stackBuffer(e.b.getI64Type(), most), panelsSpecial = e.stackBuffer(e.b.getI64Type(), kPairs);
   }
 
@@ -63,8 +63,7 @@ struct Bf16x3Gemm {
   };
 
   Value getRows(const Group &g, Value tile) { return e.minSigned(e.i64(kBf16x3Rows), e.sub(g.count, e.mul(tile, e.i64(kBf16x3Rows)))); }
-  Value getTileParts(Value tile, Value step) { return bytes(rowParts, e.mul(e.add(e.mul(tile, steps), step), e.i64(kBf16x3StepBytes))); }
-  Value getPairParts(Value pair) { return bytes(panelParts, e.mul(pair, e.i64(kBlockSteps * kBf16x3StepBytes))); }
+  Value getTileParts(Value tile) { return bytes(rowParts, e.mul(tile, e.i64(kBlockSteps * kBf16x3StepBytes))); }
   Value getSums(Value tile, Value pair) { return bytes(sums, e.mul(e.add(e.mul(tile, e.i64(kPairs)), pair), e.i64(kSumBytes))); }
   /// A pair's panels from a step on, and from one to the other: none where there is but one, which counts twice then.
   Value getPanels(Value pair, Value step) {
@@ -80,32 +79,23 @@ struct Bf16x3Gemm {
     return arith::SelectOp::create(e.b, e.compare("sgt", left, e.i64(kernel::kPanelWidth)), stride, e.i64(0));
   }
 
-  void splitRows(const Group &g) {
+  void splitRows(const Group &g, Value step, Value terms) {
     e.forEach(e.i64(0), g.tiles, 1, [&](Value tile) {
-      Value first = e.add(g.firstRow, e.mul(tile, e.i64(kBf16x3Rows))), special = flag(rowsSpecial, tile);
-      LLVM::StoreOp::create(e.b, e.i64(0), special, 8);
-      callSplitRows(e, floats(lhs, e.mul(first, depth)), depth, getRows(g, tile), depth, getTileParts(tile, e.i64(0)), special);
+      Value first = e.add(e.mul(e.add(g.firstRow, e.mul(tile, e.i64(kBf16x3Rows))), depth), e.mul(step, e.i64(kBf16x3Terms)));
+      callSplitRows(e, floats(lhs, first), depth, getRows(g, tile), terms, getTileParts(tile), flag(rowsSpecial, tile));
     });
   }
 
-  /// A block of terms: from `step` on, `count` steps. Those behind it, or the next pairs' first, are fetched meanwhile.
-  void multiplyBlock(const Group &g, Value step, Value count, Value most) {
-    e.forEach(e.i64(0), g.pairs, 1, [&](Value k) {
-      Value pair = e.add(g.firstPair, k), terms = e.minSigned(e.mul(count, e.i64(kBf16x3Terms)), e.sub(depth, e.mul(step, e.i64(kBf16x3Terms))));
-      callSplitPanels(e, getPanels(pair, step), getPanelStride(pair), terms, getPairParts(k), flag(panelsSpecial, k));
-    });
-    Value next = e.add(step, count), isLast = e.compare("sge", next, steps), isFirst = e.compare("eq", step, e.i64(0));
-    Value nextPair = arith::SelectOp::create(e.b, isLast, e.add(g.firstPair, e.i64(kPairs)), g.firstPair), nextStep = arith::SelectOp::create(e.b, isLast, e.i64(0), next);
+  /// A block of terms, of `count` steps, of one pair. The panels that are split next are fetched meanwhile, each part by one of the first tiles.
+  void multiplyBlock(const Group &g, Value pair, Value step, Value count, Value next) {
     e.forEach(e.i64(0), g.tiles, 1, [&](Value tile) {
       Value share = e.rem(tile, e.i64(kTilesAhead)), half = e.i64(kTilesAhead / kPanelsOfPair), isFull = e.compare("sgt", getRows(g, tile), e.i64(kernel::kAmxRows));
-      Value from = e.mul(e.mul(e.rem(share, half), most), e.i64(kBf16x3AheadBytes)), panel = e.mul(e.mul(e.floorDiv(share, half), depth), e.i64(kernel::kPanelWidth));
-      e.forEach(e.i64(0), g.pairs, 1, [&](Value k) {
-        Bf16x3Operands o{getTileParts(tile, step), getPairParts(k), getSums(tile, k), count, bytes(floats(getPanels(e.add(nextPair, k), nextStep), panel), from)};
-        auto multiply = [&](int64_t height) {
-          e.ifElse(isFirst, [&] { callBf16x3Product(e, height, false, o); }, [&] { callBf16x3Product(e, height, true, o); });
-        };
-        e.ifElse(isFull, [&] { multiply(2); }, [&] { multiply(1); });
-      });
+      Value from = e.mul(e.mul(e.rem(share, half), count), e.i64(kBf16x3AheadBytes)), panel = e.mul(e.mul(e.floorDiv(share, half), depth), e.i64(kernel::kPanelWidth));
+      Bf16x3Operands o{getTileParts(tile), panelParts, getSums(tile, pair), count, bytes(floats(next, panel), from)};
+      auto multiply = [&](int64_t height) {
+        e.ifElse(e.compare("eq", step, e.i64(0)), [&] { callBf16x3Product(e, height, false, o); }, [&] { callBf16x3Product(e, height, true, o); });
+      };
+      e.ifElse(isFull, [&] { multiply(2); }, [&] { multiply(1); });
     });
   }
 
@@ -137,12 +127,19 @@ struct Bf16x3Gemm {
   }
 
   void emitGroup(const Group &g) {
-    e.forEach(e.i64(0), g.pairs, 1, [&](Value k) { LLVM::StoreOp::create(e.b, e.i64(0), flag(panelsSpecial, k), 8); });
+    for (auto [flags, count] : {std::pair(rowsSpecial, g.tiles), std::pair(panelsSpecial, g.pairs)})
+      e.forEach(e.i64(0), count, 1, [&, flags = flags](Value number) { LLVM::StoreOp::create(e.b, e.i64(0), flag(flags, number), 8); });
     // Blocks have nearly the same number of steps.
     Value blocks = e.maxSigned(ceilDiv(steps, e.i64(kBlockSteps)), e.i64(1)), most = ceilDiv(steps, blocks);
     e.forEach(e.i64(0), blocks, 1, [&](Value block) {
-      Value step = e.mul(block, most);
-      multiplyBlock(g, step, e.minSigned(most, e.sub(steps, step)), most);
+      Value step = e.mul(block, most), count = e.minSigned(most, e.sub(steps, step)), end = e.add(step, count);
+      Value terms = e.sub(e.minSigned(depth, e.mul(end, e.i64(kBf16x3Terms))), e.mul(step, e.i64(kBf16x3Terms)));
+      splitRows(g, step, terms);
+      e.forEach(e.i64(0), g.pairs, 1, [&](Value k) {
+        Value pair = e.add(g.firstPair, k), isLast = e.compare("eq", e.add(k, e.i64(1)), g.pairs);
+        callSplitPanels(e, getPanels(pair, step), getPanelStride(pair), terms, panelParts, flag(panelsSpecial, k));
+        multiplyBlock(g, k, step, count, getPanels(arith::SelectOp::create(e.b, isLast, g.firstPair, e.add(pair, e.i64(1))), arith::SelectOp::create(e.b, isLast, end, step)));
+      });
     });
     storeSums(g);
   }
@@ -155,7 +152,6 @@ struct Bf16x3Gemm {
       Group g;
       g.firstRow = e.mul(chunk, e.i64(kChunkRows)), g.count = e.minSigned(e.i64(kChunkRows), e.sub(rows, g.firstRow));
       g.tiles = ceilDiv(g.count, e.i64(kBf16x3Rows));
-      splitRows(g);
       e.forEach(first, last, kPairs, [&](Value pair) {
         g.firstPair = pair, g.pairs = e.minSigned(e.i64(kPairs), e.sub(last, pair));
         emitGroup(g);
@@ -174,7 +170,7 @@ AffineExpr getBf16x3ScratchBytes(GemmShape shape) {
   if (!shape.op.getBf16x3())
     return getAffineConstantExpr(0, context);
   int64_t most = getMostTiles(shape);
-  return shape.depth.ceilDiv(kBf16x3Terms) * (most * kBf16x3StepBytes) + (kPairs * kBlockSteps * kBf16x3StepBytes + most * kPairs * kSumBytes);
+  return getAffineConstantExpr((most + 1) * kBlockSteps * kBf16x3StepBytes + most * kPairs * kSumBytes, context);
 }
 
 } // namespace onager
