@@ -19,7 +19,7 @@ namespace {
 using Index = UnitEmitter::Index;
 
 /// Most rows of a chunk: splitting panels is a twentieth of their work. Pairs that rows from further away are read for at once.
-constexpr int64_t kChunkRows = 384, kPairs = 12;
+constexpr int64_t kChunkRows = 384, kPairs = 16;
 /// Most steps of a block: its panels, of all pairs, take a fifth of a second-level cache of 2 MiB.
 constexpr int64_t kBlockSteps = 4;
 constexpr int64_t kSumBytes = kBf16x3Rows * kBf16x3Columns * 4, kPanelsOfPair = kBf16x3Columns / kernel::kPanelWidth;
