@@ -76,6 +76,15 @@ kernel.unit @gemm_c2 <gemm> {
 
 // -----
 
+kernel.unit @gemm_c3 <gemm> {
+^bb0(%a: tensor<2x64x64xf32>, %p: tensor<2x2x64x16xf32>):
+  // expected-error @below {{[gemm_c3] bf16x3 with more than one matrix in 'tensor<2x2x64x16xf32>'}}
+  %c = kernel.gemm %a, %p {bf16x3} : (tensor<2x64x64xf32>, tensor<2x2x64x16xf32>) -> tensor<2x64x32xf32>
+  kernel.yield %c : tensor<2x64x32xf32>
+}
+
+// -----
+
 kernel.unit @dot_rows_c1 <dot_rows> {
 ^bb0(%a: tensor<2x8xf32>, %b: tensor<8xf32>):
   // expected-error @below {{[dot_rows_c1] ranks 2 and 1 do not give rank 2}}

@@ -1,5 +1,6 @@
 // Products of floats up to 32 bits pack their right operand and compute in f32; others stay.
 // RUN: %opt %s --convert-matmul-to-gemm --allow-unregistered-dialect | FileCheck %s
+// RUN: %opt %s --convert-matmul-to-gemm=bf16x3 --allow-unregistered-dialect | FileCheck %s --check-prefix=PARTS
 
 // CHECK-LABEL: func.func @f32
 // CHECK: %[[P:.+]] = kernel.pack %{{.+}} : tensor<8x32xf32> -> tensor<2x8x16xf32>
@@ -59,4 +60,24 @@ func.func @few_rows(%a: tensor<8x16xf32>, %b: tensor<16x32xf32>) -> (tensor<8x32
   %0 = graph.matmul %a, %b : (tensor<8x16xf32>, tensor<16x32xf32>) -> tensor<8x32xf32>
   %1 = graph.matmul %a, %w : (tensor<8x16xf32>, tensor<16x32xf32>) -> tensor<8x32xf32>
   return %0, %1 : tensor<8x32xf32>, tensor<8x32xf32>
+}
+
+// Tiles of bf16 are for many rows, of known or unknown number, and one matrix of enough terms and columns.
+// PARTS-LABEL: func.func @f32
+// PARTS-NOT: bf16x3
+// PARTS-LABEL: func.func @parts
+// PARTS: kernel.gemm %{{.+}}, %{{.+}} {bf16x3} : (tensor<2x24x64xf32>, tensor<2x64x16xf32>) -> tensor<2x24x32xf32>
+// PARTS: kernel.gemm %{{.+}}, %{{.+}} {bf16x3} : (tensor<?x64xf32{{.+}}>, tensor<2x64x16xf32>)
+// PARTS-NOT: bf16x3
+// PARTS: return
+func.func @parts(%a: tensor<2x24x64xf32>, %n: tensor<?x64xf32, affine_map<()[s0] -> (s0, 64)>>, %few: tensor<47x64xf32>, %short: tensor<64x63xf32>, %many: tensor<2x64x64xf32>, %w: tensor<64x32xf32>,
+                 %v: tensor<63x32xf32>, %narrow: tensor<64x31xf32>, %two: tensor<2x64x32xf32>) {
+  %0 = graph.matmul %a, %w : (tensor<2x24x64xf32>, tensor<64x32xf32>) -> tensor<2x24x32xf32>
+  %1 = graph.matmul %n, %w : (tensor<?x64xf32, affine_map<()[s0] -> (s0, 64)>>, tensor<64x32xf32>) -> tensor<?x32xf32, affine_map<()[s0] -> (s0, 32)>>
+  %2 = graph.matmul %few, %w : (tensor<47x64xf32>, tensor<64x32xf32>) -> tensor<47x32xf32>
+  %3 = graph.matmul %short, %v : (tensor<64x63xf32>, tensor<63x32xf32>) -> tensor<64x32xf32>
+  %4 = graph.matmul %many, %narrow : (tensor<2x64x64xf32>, tensor<64x31xf32>) -> tensor<2x64x31xf32>
+  %5 = graph.matmul %many, %two : (tensor<2x64x64xf32>, tensor<2x64x32xf32>) -> tensor<2x64x32xf32>
+  "test.use"(%0, %1, %2, %3, %4, %5) : (tensor<2x24x32xf32>, tensor<?x32xf32, affine_map<()[s0] -> (s0, 32)>>, tensor<47x32xf32>, tensor<64x32xf32>, tensor<2x64x31xf32>, tensor<2x64x32xf32>) -> ()
+  return
 }
