@@ -30,6 +30,7 @@ llvm::ArrayRef<llvm::StringRef> getOptionalPasses() {
                                               "convert-block-matmul",
                                               "convert-matmul-to-gemm",
                                               "convert-conv-to-winograd",
+                                              "convert-conv-to-bf16x3",
                                               "convert-conv-to-packed",
                                               "kernel-collapse-dims",
                                               "kernel-fuse-depthwise",

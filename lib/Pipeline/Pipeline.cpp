@@ -135,6 +135,8 @@ bool Pipeline::formUnits(bool exact) {
       TargetInfo machine = makeEmitOptions(exact, target.vectorBytes).target;
       passes.addNestedPass<func::FuncOp>(createConvertConvToWinograd({getTileRows(machine), machine.l2Bytes}));
     }
+    if (!exact && options.bf16x3 && target.hasAmxBf16)
+      passes.addNestedPass<func::FuncOp>(createConvertConvToBf16x3());
     if (!exact)
       passes.addNestedPass<func::FuncOp>(createConvertConvToPacked());
     ConvertGraphToKernelOptions conversion;

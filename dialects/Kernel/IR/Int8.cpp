@@ -44,7 +44,9 @@ static bool hasAny(mlir::Operation *root, bool (Op::*isSo)()) {
 }
 
 bool usesAmx(mlir::Operation *root) { return hasAny(root, &Int8GemmOp::getAmx); }
-bool usesBf16x3(mlir::Operation *root) { return hasAny(root, &GemmOp::getBf16x3); }
+bool usesBf16x3(mlir::Operation *root) {
+  return hasAny(root, &GemmOp::getBf16x3) || root->walk([](Bf16x3ConvOp) { return mlir::WalkResult::interrupt(); }).wasInterrupted();
+}
 bool usesAmxBf16(mlir::Operation *root) { return usesBf16x3(root) || hasAny(root, &Bf16GemmOp::getAmx); }
 
 } // namespace onager::kernel

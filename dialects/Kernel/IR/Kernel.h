@@ -33,6 +33,8 @@ inline constexpr llvm::StringLiteral kSharedWeightsAttr = "kernel.shared_weights
 /// Name of the attribute of a constant whose form must not depend on dims that only a variant knows, since the artifact has no other.
 inline constexpr llvm::StringLiteral kGenericFormAttr = "kernel.generic_form";
 
+/// Rows of a tile pair, terms of a step and parts of a number where products of f32 are made of numbers of bf16; see Bf16x3.h.
+inline constexpr int64_t kBf16x3Rows = 32, kBf16x3Terms = 32, kBf16x3Parts = 3;
 /// Rows from which on splitting both operands of a product of f32 into parts of bf16 costs less than tiles save: measured on Sapphire Rapids.
 inline constexpr int64_t kFewestBf16x3Rows = 48;
 

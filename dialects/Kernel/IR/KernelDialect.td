@@ -33,7 +33,7 @@ def Kernel_Hero : I32EnumAttr<"Hero", "which emitter a unit takes", [
     I32EnumAttrCase<"arg_reduce", 20>, I32EnumAttrCase<"col2im", 21>, I32EnumAttrCase<"packed_conv", 22>, I32EnumAttrCase<"amx_gemm", 23>,
     I32EnumAttrCase<"pointwise_depthwise", 24>, I32EnumAttrCase<"bf16_gemm", 25>, I32EnumAttrCase<"amx_bf16_gemm", 26>,
     I32EnumAttrCase<"resize", 27>, I32EnumAttrCase<"sparse_pack", 28>, I32EnumAttrCase<"sparse_gemm", 29>, I32EnumAttrCase<"sparse_conv", 30>,
-    I32EnumAttrCase<"dot_rows", 31>, I32EnumAttrCase<"pool_indices", 32>]> {
+    I32EnumAttrCase<"dot_rows", 31>, I32EnumAttrCase<"pool_indices", 32>, I32EnumAttrCase<"bf16x3_conv", 33>]> {
   let cppNamespace = "::onager::kernel";
   let genSpecializedAttr = 0;
 }

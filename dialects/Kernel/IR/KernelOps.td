@@ -186,6 +186,41 @@ def Kernel_PackedConvOp : Kernel_Op<"packed_conv", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Kernel_Bf16x3FilterOp : Kernel_Op<"bf16x3_filter", [Pure]> {
+  let summary = "Filters [O, C, spatial...] as sums of three numbers of bf16: [ceil(O / 32), ceil(K / 32), 3, 2, 16, 32], K being channels times taps";
+  let description = [{
+    Element (t, s, p, h, r, k) is part p of the weight of output channel 32 t + 16 h + r and term 32 s + k: high, middle, low as Bf16x3.h has them; 0 behind
+    O and K, and for the lower parts of what is not finite.
+    Checks: bf16x3_filter_c1: filters of f32 become six dims of bf16; bf16x3_filter_c2: as many as there are.
+    ```mlir
+    %p = kernel.bf16x3_filter %w : tensor<64x24x1x1xf32> -> tensor<2x1x3x2x16x32xbf16>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$x);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Kernel_Bf16x3ConvOp : Kernel_Op<"bf16x3_conv", [Pure]> {
+  let summary = "x [N, C, spatial...] with filters in parts of bf16 -> [N, O, spatial'...]";
+  let description = [{
+    Pixels under the windows are split into parts like the filters, and multiplied in tile registers: see bf16x3 of gemm. `marks` [O] are NaN for filters with
+    a weight that is not finite, else 0; tiles with such a filter or pixel are chains of fused multiply-adds of f32 over rising channels, then taps.
+    Checks: bf16x3_conv_c1: ranks; bf16x3_conv_c2: numbers of channels, and one entry of every window attribute per spatial dim; bf16x3_conv_c3: parts and
+    marks for all channels and terms.
+    ```mlir
+    %y = kernel.bf16x3_conv %x, %p, %m {kernel = array<i64: 1, 1>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (0, 0)>}
+      : (tensor<1x64x56x56xf32>, tensor<2x2x3x2x16x32xbf16>, tensor<64xf32>) -> tensor<1x64x56x56xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$filter, AnyRankedTensor:$marks, DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides,
+                       DenseI64ArrayAttr:$dilations, AffineMapAttr:$pads);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
 def Kernel_SparsePackOp : Kernel_Op<"sparse_pack", [Pure]> {
   let summary = "The weights [outputs, K] that are not 0, by runs along K and outputs, for sparse_gemm and sparse_conv";
   let description = [{

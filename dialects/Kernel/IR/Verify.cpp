@@ -131,6 +131,35 @@ LogicalResult PackedConvOp::verify() {
   return success();
 }
 
+LogicalResult Bf16x3FilterOp::verify() {
+  auto x = cast<RankedTensorType>(getX().getType()), out = cast<RankedTensorType>(getType());
+  if (x.getRank() < 3 || !x.hasStaticShape() || !x.getElementType().isF32() || out.getRank() != 6 || !out.getElementType().isBF16())
+    return complain(*this, "bf16x3_filter_c1") << x << " does not become " << out;
+  int64_t terms = ShapedType::getNumElements(x.getShape().drop_front());
+  auto tiles = static_cast<int64_t>(llvm::divideCeil(x.getDimSize(0), kBf16x3Rows)), steps = static_cast<int64_t>(llvm::divideCeil(terms, kBf16x3Terms));
+  SmallVector<int64_t> expected{tiles, steps, kBf16x3Parts, 2, kAmxRows, kBf16x3Terms};
+  if (out.getShape() != ArrayRef(expected))
+    return complain(*this, "bf16x3_filter_c2") << x << " does not fill " << out;
+  return success();
+}
+
+LogicalResult Bf16x3ConvOp::verify() {
+  graph::Dims x = graph::getDims(getX()), out = graph::getDims(getResult());
+  auto filter = cast<RankedTensorType>(getFilter().getType()), marks = cast<RankedTensorType>(getMarks().getType());
+  if (x.size() < 3 || filter.getRank() != 6 || marks.getRank() != 1 || out.size() != x.size())
+    return complain(*this, "bf16x3_conv_c1") << "ranks " << x.size() << ", " << filter.getRank() << " and " << marks.getRank() << " give rank " << out.size();
+  std::optional<int64_t> channels = graph::getConstant(x[1]), outChannels = graph::getConstant(out[1]);
+  size_t rank = x.size() - 2;
+  bool hasWindow = getKernel().size() == rank && getStrides().size() == rank && getDilations().size() == rank && getPads().getNumResults() == rank;
+  if (!hasWindow || !channels || !outChannels)
+    return complain(*this, "bf16x3_conv_c2") << "expected windows over " << rank << " dims, and channels that are numbers";
+  int64_t terms = *channels * ShapedType::getNumElements(getKernel());
+  auto tiles = static_cast<int64_t>(llvm::divideCeil(*outChannels, kBf16x3Rows)), steps = static_cast<int64_t>(llvm::divideCeil(terms, kBf16x3Terms));
+  if (filter.getDimSize(0) != tiles || filter.getDimSize(1) != steps || marks.getDimSize(0) != *outChannels)
+    return complain(*this, "bf16x3_conv_c3") << filter << " and " << marks << " for " << *outChannels << " channels of " << terms << " terms";
+  return success();
+}
+
 LogicalResult SparsePackOp::verify() {
   auto x = cast<RankedTensorType>(getX().getType()), starts = cast<RankedTensorType>(getStarts().getType());
   auto indices = cast<RankedTensorType>(getIndices().getType()), values = cast<RankedTensorType>(getValues().getType());

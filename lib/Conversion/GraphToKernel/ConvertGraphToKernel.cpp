@@ -21,7 +21,7 @@ static bool isScalarConstant(Value value) {
 /// True where the unit keeps the operand's constant inside; the emitters of contractions read their operands from memory.
 static bool isInlined(Operation *op, Value operand) {
   return isScalarConstant(operand) && !isa<graph::ConvOp, graph::ConvTransposeOp, graph::MatmulOp, graph::RecurrentOp, graph::AttentionOp, kernel::GemmOp, kernel::DotRowsOp, kernel::BlockGemmOp,
-                                             kernel::WinogradConvOp, kernel::PackedConvOp, kernel::Int8ConvOp, kernel::Int8GemmOp, kernel::Bf16GemmOp, kernel::SparseGemmOp,
+                                             kernel::WinogradConvOp, kernel::PackedConvOp, kernel::Bf16x3ConvOp, kernel::Int8ConvOp, kernel::Int8GemmOp, kernel::Bf16GemmOp, kernel::SparseGemmOp,
                                              kernel::SparseConvOp>(op);
 }
 

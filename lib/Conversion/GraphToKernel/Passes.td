@@ -135,6 +135,28 @@ def ConvertConvToWinograd : Pass<"convert-conv-to-winograd", "::mlir::func::Func
   let statistics = [Statistic<"numConvs", "convs", "convolutions in this form">];
 }
 
+def ConvertConvToBf16x3 : Pass<"convert-conv-to-bf16x3", "::mlir::func::FuncOp"> {
+  let summary = "Multiplies convolutions of f32 in tiles of bf16, three numbers of which stand for one";
+  let description = [{
+    A `graph.conv` of f32 with constant filters, one group, and enough output channels, terms and pixels becomes `kernel.bf16x3_filter`, which is computed at compile
+    time, and `kernel.bf16x3_conv`; the product of the filters with 0, summed, tells which are not finite. Else it does nothing: splitting the pixels costs
+    more than tiles save. Runs behind convert-conv-to-winograd, which takes fewer products. An unknown number of pixels counts as enough.
+
+    ```mlir
+    %0 = graph.conv %x, %w {...} : (tensor<1x64x56x56xf32>, tensor<256x64x1x1xf32>) -> tensor<1x256x56x56xf32>
+    // becomes
+    %p = kernel.bf16x3_filter %w : tensor<256x64x1x1xf32> -> tensor<8x2x3x2x16x32xbf16>
+    %m = graph.mul %w, %zero : (tensor<256x64x1x1xf32>, tensor<f32>) -> tensor<256x64x1x1xf32>
+    %s = graph.reduce %m {...} : (tensor<256x64x1x1xf32>) -> tensor<256x1x1x1xf32>
+    %n = graph.reshape %s : (tensor<256x1x1x1xf32>) -> tensor<256xf32>
+    %0 = kernel.bf16x3_conv %x, %p, %n {...} : (tensor<1x64x56x56xf32>, tensor<8x2x3x2x16x32xbf16>, tensor<256xf32>) -> tensor<1x256x56x56xf32>
+    ```
+    Changes numbers (named in the compile report): see `bf16x3` of kernel.gemm. Filters take one and a half times the room.
+  }];
+  let dependentDialects = ["::onager::kernel::KernelDialect"];
+  let statistics = [Statistic<"numConvs", "convs", "convolutions in this form">];
+}
+
 def ConvertConvToPacked : Pass<"convert-conv-to-packed", "::mlir::func::FuncOp"> {
   let summary = "Puts output channels into the lanes of vectors where planes have few pixels";
   let description = [{

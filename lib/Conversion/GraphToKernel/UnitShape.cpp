@@ -75,6 +75,7 @@ kernel::Hero getHero(Operation *op, bool fuse) {
       .Case<kernel::BlockGemmOp>([](auto) { return Hero::block_gemm; })
       .Case<kernel::WinogradConvOp>([](auto) { return Hero::winograd; })
       .Case<kernel::PackedConvOp>([](auto) { return Hero::packed_conv; })
+      .Case<kernel::Bf16x3ConvOp>([](auto) { return Hero::bf16x3_conv; })
       .Case<kernel::SparsePackOp>([](auto) { return Hero::sparse_pack; })
       .Case<kernel::SparseGemmOp>([](auto) { return Hero::sparse_gemm; })
       .Case<kernel::SparseConvOp>([](auto) { return Hero::sparse_conv; })
@@ -158,7 +159,7 @@ bool staysSmall(Operation *op) {
   if (!read || !written)
     return false;
   // Four times the operands: an int8 weight that is read as f32 is worth its memory.
-  return isa<kernel::WinogradFilterOp, kernel::Int8PackOp, kernel::Bf16PackOp, kernel::BlockPackOp, kernel::SparsePackOp>(op) || *written <= std::max<int64_t>(64 << 10, 4 * *read);
+  return isa<kernel::WinogradFilterOp, kernel::Bf16x3FilterOp, kernel::Int8PackOp, kernel::Bf16PackOp, kernel::BlockPackOp, kernel::SparsePackOp>(op) || *written <= std::max<int64_t>(64 << 10, 4 * *read);
 }
 
 /// Operations between a constant and what is computed from it, at most.

@@ -51,6 +51,8 @@ WorkInfo getWork(kernel::UnitOp unit, const EmitOptions &options) {
     return getWinogradWork(unit, options);
   case Hero::packed_conv:
     return getPackedConvWork(unit, options);
+  case Hero::bf16x3_conv:
+    return getBf16x3ConvWork(unit);
   case Hero::sparse_pack:
     return getSparsePackWork(unit);
   case Hero::sparse_gemm:

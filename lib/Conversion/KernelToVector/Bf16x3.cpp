@@ -124,15 +124,15 @@ struct Splitter : FunctionBuilder {
     finish();
   }
 
-  /// Arguments: panels, stride, depth, operand, isSpecial.
+  /// Arguments: panels, stride, pitch, depth, operand, isSpecial.
   void buildPanels() {
-    Value depth = arg(2), pairs = divide(depth, 2), steps = divide(plus(depth, c(kBf16x3Terms - 1)), kBf16x3Terms), marks = zero();
+    Value depth = arg(3), pairs = divide(depth, 2), steps = divide(plus(depth, c(kBf16x3Terms - 1)), kBf16x3Terms), marks = zero();
     auto splitPairs = [&](Value from, Value to, int64_t terms) {
       marks = forEach(from, to, marks, [&](Value pair, Value marks) {
-        Value step = divide(pair, kAmxRows), address = byteAt(arg(3), plus(times(step, c(kBf16x3StepBytes)), times(rest(pair, kAmxRows), c(kAmxBytes))));
+        Value step = divide(pair, kAmxRows), address = byteAt(arg(4), plus(times(step, c(kBf16x3StepBytes)), times(rest(pair, kAmxRows), c(kAmxBytes))));
         for (int64_t panel = 0; panel < 2; ++panel) {
-          Value x = floatAt(arg(0), plus(times(arg(1), c(panel)), times(pair, c(2 * kLanes))));
-          marks = split(terms > 0 ? load(x) : zero(), terms > 1 ? load(floatAt(x, c(kLanes))) : zero(), byteAt(address, c(panel * kTileBytes)), marks,
+          Value x = floatAt(arg(0), plus(times(arg(1), c(panel)), times(pair, times(arg(2), c(2)))));
+          marks = split(terms > 0 ? load(x) : zero(), terms > 1 ? load(floatAt(x, arg(2))) : zero(), byteAt(address, c(panel * kTileBytes)), marks,
                         [&](Value x, Value y) { return joinPairs(x, y); });
         }
         return marks;
@@ -142,7 +142,32 @@ struct Splitter : FunctionBuilder {
     splitPairs(c(0), pairs, 2);
     splitPairs(pairs, begun, 1);
     splitPairs(begun, times(steps, c(kAmxRows)), 0);
-    setWhereMarked(marks, arg(4));
+    setWhereMarked(marks, arg(5));
+    finish();
+  }
+};
+
+struct Joiner : FunctionBuilder {
+  using FunctionBuilder::FunctionBuilder;
+
+  /// A part of bf16 as f32.
+  Value widen(Value address) {
+    Value bits = arith::ExtUIOp::create(b, b.getI32Type(), LLVM::LoadOp::create(b, b.getI16Type(), address, 2));
+    return arith::BitcastOp::create(b, b.getF32Type(), arith::ShLIOp::create(b, bits, arith::ConstantIntOp::create(b, 16, 32)));
+  }
+
+  /// Arguments: operand, depth, rows.
+  void build() {
+    forEach(c(0), c(kBf16x3Rows), {}, [&](Value row, Value) {
+      Value from = byteAt(arg(0), plus(times(divide(row, kAmxRows), c(kTileBytes)), times(rest(row, kAmxRows), c(kAmxBytes))));
+      forEach(c(0), arg(1), {}, [&](Value term, Value) {
+        Value place = byteAt(from, plus(times(divide(term, kBf16x3Terms), c(kBf16x3StepBytes)), times(rest(term, kBf16x3Terms), c(2))));
+        Value lower = arith::AddFOp::create(b, widen(byteAt(place, c(middle * kPartBytes))), widen(byteAt(place, c(low * kPartBytes))));
+        LLVM::StoreOp::create(b, arith::AddFOp::create(b, widen(place), lower), floatAt(arg(2), plus(times(row, arg(1)), term)), 4);
+        return Value();
+      });
+      return Value();
+    });
     finish();
   }
 };
@@ -211,10 +236,16 @@ void callSplitRows(UnitEmitter &e, Value rows, Value stride, Value count, Value 
   func::CallOp::create(e.b, callee, ValueRange{rows, stride, count, depth, operand, isSpecial});
 }
 
-void callSplitPanels(UnitEmitter &e, Value panels, Value stride, Value depth, Value operand, Value isSpecial) {
+void callSplitPanels(UnitEmitter &e, Value panels, Value stride, Value pitch, Value depth, Value operand, Value isSpecial) {
   Type ptr = LLVM::LLVMPointerType::get(e.b.getContext()), i64 = e.b.getI64Type();
-  func::FuncOp callee = getSharedFunction(e, "bf16x3_panels", {ptr, i64, i64, ptr, ptr}, [&](Block *entry) { Splitter(e, entry).buildPanels(); });
-  func::CallOp::create(e.b, callee, ValueRange{panels, stride, depth, operand, isSpecial});
+  func::FuncOp callee = getSharedFunction(e, "bf16x3_panels", {ptr, i64, i64, i64, ptr, ptr}, [&](Block *entry) { Splitter(e, entry).buildPanels(); });
+  func::CallOp::create(e.b, callee, ValueRange{panels, stride, pitch, depth, operand, isSpecial});
+}
+
+void callJoinRows(UnitEmitter &e, Value operand, Value depth, Value rows) {
+  Type ptr = LLVM::LLVMPointerType::get(e.b.getContext()), i64 = e.b.getI64Type();
+  func::FuncOp callee = getSharedFunction(e, "bf16x3_join", {ptr, i64, ptr}, [&](Block *entry) { Joiner(e, entry).build(); });
+  func::CallOp::create(e.b, callee, ValueRange{operand, depth, rows});
 }
 
 void callBf16x3Product(UnitEmitter &e, int64_t tiles, bool accumulates, const Bf16x3Operands &o) {

@@ -16,15 +16,21 @@
 
 namespace onager {
 
-/// Terms of a step, its bytes, and the rows and columns of a product.
-inline constexpr int64_t kBf16x3Terms = 32, kBf16x3StepBytes = 6144, kBf16x3Rows = 32, kBf16x3Columns = 32;
+using kernel::kBf16x3Rows;
+using kernel::kBf16x3Terms;
+/// The bytes of a step, and the columns of a product.
+inline constexpr int64_t kBf16x3StepBytes = 6144, kBf16x3Columns = 32;
+/// Most steps of a block: its panels stay in the first-level cache while all rows are multiplied with them.
+inline constexpr int64_t kBf16x3BlockSteps = 4;
 /// Bytes that a product fetches ahead in each step.
 inline constexpr int64_t kBf16x3AheadBytes = 1024;
 
 /// Splits up to 32 rows, `stride` numbers apart, of `depth` terms. Sets the i64 at `isSpecial` to 1 where one is not finite, else leaves it.
 void callSplitRows(UnitEmitter &e, mlir::Value rows, mlir::Value stride, mlir::Value count, mlir::Value depth, mlir::Value operand, mlir::Value isSpecial);
-/// Splits two panels of 16 columns, `stride` numbers apart, likewise.
-void callSplitPanels(UnitEmitter &e, mlir::Value panels, mlir::Value stride, mlir::Value depth, mlir::Value operand, mlir::Value isSpecial);
+/// Splits two panels of 16 columns, `stride` numbers apart, likewise. The columns of a term lie `pitch` numbers behind those of the one before.
+void callSplitPanels(UnitEmitter &e, mlir::Value panels, mlir::Value stride, mlir::Value pitch, mlir::Value depth, mlir::Value operand, mlir::Value isSpecial);
+/// Puts the parts of 32 rows together again, `depth` terms of each.
+void callJoinRows(UnitEmitter &e, mlir::Value operand, mlir::Value depth, mlir::Value rows);
 
 struct Bf16x3Operands {
   mlir::Value rows, panels; ///< operands, split

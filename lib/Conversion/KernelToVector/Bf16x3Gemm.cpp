@@ -20,8 +20,6 @@ using Index = UnitEmitter::Index;
 
 /// Most rows of a chunk: splitting panels is a twentieth of their work. Pairs that rows from further away are read for at once.
 constexpr int64_t kChunkRows = 384, kPairs = 16;
-/// Most steps of a block: its panels, of all pairs, take a fifth of a second-level cache of 2 MiB.
-constexpr int64_t kBlockSteps = 4;
 constexpr int64_t kSumBytes = kBf16x3Rows * kBf16x3Columns * 4, kPanelsOfPair = kBf16x3Columns / kernel::kPanelWidth;
 /// Tiles of rows that fetch the next panels between them.
 constexpr int64_t kTilesAhead = kBf16x3Terms * kBf16x3Columns * 4 / kBf16x3AheadBytes;
@@ -47,8 +45,8 @@ struct Bf16x3Gemm {
     lhs = e.getBuffer(shape.op.getLhs()), packed = e.getBuffer(shape.op.getPacked());
     int64_t most = getMostTiles(shape);
     rowParts = e.getScratch();
-    panelParts = bytes(rowParts, e.i64(most * kBlockSteps * kBf16x3StepBytes));
-    sums = bytes(panelParts, e.i64(kBlockSteps * kBf16x3StepBytes));
+    panelParts = bytes(rowParts, e.i64(most * kBf16x3BlockSteps * kBf16x3StepBytes));
+    sums = bytes(panelParts, e.i64(kBf16x3BlockSteps * kBf16x3StepBytes));
     rowsSpecial = e.stackBuffer(e.b.getI64Type(), most), panelsSpecial = e.stackBuffer(e.b.getI64Type(), kPairs);
   }
 
@@ -63,7 +61,7 @@ struct Bf16x3Gemm {
   };
 
   Value getRows(const Group &g, Value tile) { return e.minSigned(e.i64(kBf16x3Rows), e.sub(g.count, e.mul(tile, e.i64(kBf16x3Rows)))); }
-  Value getTileParts(Value tile) { return bytes(rowParts, e.mul(tile, e.i64(kBlockSteps * kBf16x3StepBytes))); }
+  Value getTileParts(Value tile) { return bytes(rowParts, e.mul(tile, e.i64(kBf16x3BlockSteps * kBf16x3StepBytes))); }
   Value getSums(Value tile, Value pair) { return bytes(sums, e.mul(e.add(e.mul(tile, e.i64(kPairs)), pair), e.i64(kSumBytes))); }
   /// A pair's panels from a step on, and from one to the other: none where there is but one, which counts twice then.
   Value getPanels(Value pair, Value step) {
@@ -130,14 +128,14 @@ struct Bf16x3Gemm {
     for (auto [flags, count] : {std::pair(rowsSpecial, g.tiles), std::pair(panelsSpecial, g.pairs)})
       e.forEach(e.i64(0), count, 1, [&, flags = flags](Value number) { LLVM::StoreOp::create(e.b, e.i64(0), flag(flags, number), 8); });
     // Blocks have nearly the same number of steps.
-    Value blocks = e.maxSigned(ceilDiv(steps, e.i64(kBlockSteps)), e.i64(1)), most = ceilDiv(steps, blocks);
+    Value blocks = e.maxSigned(ceilDiv(steps, e.i64(kBf16x3BlockSteps)), e.i64(1)), most = ceilDiv(steps, blocks);
     e.forEach(e.i64(0), blocks, 1, [&](Value block) {
       Value step = e.mul(block, most), count = e.minSigned(most, e.sub(steps, step)), end = e.add(step, count);
       Value terms = e.sub(e.minSigned(depth, e.mul(end, e.i64(kBf16x3Terms))), e.mul(step, e.i64(kBf16x3Terms)));
       splitRows(g, step, terms);
       e.forEach(e.i64(0), g.pairs, 1, [&](Value k) {
         Value pair = e.add(g.firstPair, k), isLast = e.compare("eq", e.add(k, e.i64(1)), g.pairs);
-        callSplitPanels(e, getPanels(pair, step), getPanelStride(pair), terms, panelParts, flag(panelsSpecial, k));
+        callSplitPanels(e, getPanels(pair, step), getPanelStride(pair), e.i64(kernel::kPanelWidth), terms, panelParts, flag(panelsSpecial, k));
         multiplyBlock(g, k, step, count, getPanels(arith::SelectOp::create(e.b, isLast, g.firstPair, e.add(pair, e.i64(1))), arith::SelectOp::create(e.b, isLast, end, step)));
       });
     });
@@ -170,7 +168,7 @@ AffineExpr getBf16x3ScratchBytes(GemmShape shape) {
   if (!shape.op.getBf16x3())
     return getAffineConstantExpr(0, context);
   int64_t most = getMostTiles(shape);
-  return getAffineConstantExpr((most + 1) * kBlockSteps * kBf16x3StepBytes + most * kPairs * kSumBytes, context);
+  return getAffineConstantExpr((most + 1) * kBf16x3BlockSteps * kBf16x3StepBytes + most * kPairs * kSumBytes, context);
 }
 
 } // namespace onager

@@ -52,6 +52,8 @@ static void emitBody(UnitEmitter &e) {
     return emitWinograd(e);
   case Hero::packed_conv:
     return emitPackedConv(e);
+  case Hero::bf16x3_conv:
+    return emitBf16x3Conv(e);
   case Hero::sparse_pack:
     return emitSparsePack(e);
   case Hero::sparse_gemm:

@@ -104,11 +104,32 @@ Value emitBf16Pack(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> inde
   return pack.getAmx() ? element.emitAmx(index) : element.emitGemm(index);
 }
 
+Value emitBf16x3Filter(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) {
+  Value filter = cast<kernel::Bf16x3FilterOp>(op).getX();
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(filter.getType()).getShape();
+  graph::Dims dims = graph::getDims(filter);
+  Value channel = e.add(e.mul(index[0], e.i64(kernel::kBf16x3Rows)), e.add(e.mul(index[3], e.i64(kernel::kAmxRows)), index[4]));
+  Value term = e.add(e.mul(index[1], e.i64(kernel::kBf16x3Terms)), index[5]), terms = e.i64(ShapedType::getNumElements(shape.drop_front()));
+  Index from{e.minSigned(channel, e.i64(shape[0] - 1))};
+  llvm::append_range(from, e.delinearize(e.minSigned(term, e.sub(terms, e.i64(1))), ArrayRef(dims).drop_front()));
+  Value isInside = arith::AndIOp::create(e.b, e.compare("slt", channel, e.i64(shape[0])), e.compare("slt", term, terms)), zero = e.constant(e.b.getF32Type(), 0);
+  Value rest = arith::SelectOp::create(e.b, isInside, e.element(filter, from), zero), part = zero;
+  for (int64_t number = 0; number < kernel::kBf16x3Parts; ++number) {
+    Value mask = arith::ConstantOp::create(e.b, e.b.getI32IntegerAttr(static_cast<int32_t>(0xffff0000)));
+    Value bits = arith::AndIOp::create(e.b, arith::BitcastOp::create(e.b, e.b.getI32Type(), rest), mask), upper = arith::BitcastOp::create(e.b, e.b.getF32Type(), bits);
+    part = arith::SelectOp::create(e.b, e.compare("eq", index[2], e.i64(number)), upper, part);
+    Value left = arith::SubFOp::create(e.b, rest, upper);
+    rest = arith::SelectOp::create(e.b, arith::CmpFOp::create(e.b, arith::CmpFPredicate::ORD, left, left), left, zero);
+  }
+  return part;
+}
+
 } // namespace
 
 void registerInt8(llvm::StringMap<OpElementFn> &table) {
   table["kernel.int8_pack"] = emitPack;
   table["kernel.bf16_pack"] = emitBf16Pack;
+  table["kernel.bf16x3_filter"] = emitBf16x3Filter;
 }
 
 } // namespace onager
