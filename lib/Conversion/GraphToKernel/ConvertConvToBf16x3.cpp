@@ -18,6 +18,8 @@ namespace {
 /// Output channels for which splitting pixels once costs less than tiles save, where they are read in place and where windows are gathered; terms and pixels
 /// that fill steps and tiles.
 constexpr int64_t kFewestOutChannels = 48, kFewestGatheredFor = 64, kFewestTerms = 48, kFewestPixels = 32;
+/// Pixels below which filters of more weights come from memory for too few products: parts are half as many bytes again as numbers of f32.
+constexpr int64_t kFewPixels = 128, kMostWeights = 64 << 10;
 
 bool matches(graph::ConvOp op) {
   auto filter = cast<RankedTensorType>(op.getFilter().getType()), x = cast<RankedTensorType>(op.getX().getType()), out = cast<RankedTensorType>(op.getType());
@@ -28,7 +30,8 @@ bool matches(graph::ConvOp op) {
   int64_t taps = ShapedType::getNumElements(filter.getShape().drop_front(2)), terms = filter.getDimSize(1) * taps;
   std::optional<int64_t> pixels = graph::getConstant(graph::getNumElements(op.getContext(), ArrayRef(graph::getDims(op.getResult())).drop_front(2)));
   bool isPlain = taps == 1 && x.getShape().drop_front(2) == out.getShape().drop_front(2);
-  bool hasPixels = !pixels || *pixels >= kFewestPixels || (*pixels > 0 && hasGenericForm(op.getFilter()));
+  int64_t fewest = filter.getNumElements() > kMostWeights ? kFewPixels : kFewestPixels;
+  bool hasPixels = !pixels || *pixels >= fewest || (*pixels > 0 && hasGenericForm(op.getFilter()));
   return hasPixels && filter.getDimSize(0) >= (isPlain ? kFewestOutChannels : kFewestGatheredFor) && terms >= kFewestTerms && isComputedFromConstants(op.getFilter());
 }
 

@@ -31,6 +31,17 @@ func.func @windows(%x: tensor<1x16x20x20xf32>) -> (tensor<1x64x10x10xf32>, tenso
 
 // -----
 
+// Large filters take more pixels.
+// CHECK-LABEL: func.func @large
+// CHECK-NOT: bf16x3
+func.func @large(%x: tensor<1x512x7x7xf32>) -> tensor<1x512x7x7xf32> {
+  %w = graph.constant dense<1.0> : tensor<512x512x1x1xf32> : tensor<512x512x1x1xf32>
+  %0 = graph.conv %x, %w {strides = array<i64: 1, 1>, pads = affine_map<() -> (0, 0)>, dilations = array<i64: 1, 1>, group = 1 : i64} : (tensor<1x512x7x7xf32>, tensor<512x512x1x1xf32>) -> tensor<1x512x7x7xf32>
+  return %0 : tensor<1x512x7x7xf32>
+}
+
+// -----
+
 // Few pixels, few terms, groups, and filters that a run computes.
 // CHECK-LABEL: func.func @others
 // CHECK-NOT: bf16x3
