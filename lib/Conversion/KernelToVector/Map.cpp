@@ -178,6 +178,30 @@ static void emitApart(UnitEmitter &e, ArrayRef<AffineExpr> dims, size_t apart) {
   });
 }
 
+/// Last dims of operands that may be 1 and broadcast to `width`, or be as long.
+static llvm::SmallSetVector<AffineExpr, 4> getUnsureDims(kernel::UnitOp unit, AffineExpr width) {
+  llvm::SmallSetVector<AffineExpr, 4> dims;
+  for (Operation &op : unit.getBody().front())
+    if (op.hasTrait<graph::ElementwiseOp>() && !graph::getDims(op.getResult(0)).empty() && graph::getDims(op.getResult(0)).back() == width)
+      for (Value operand : op.getOperands())
+        if (graph::Dims from = graph::getDims(operand); !from.empty() && from.back() != width && !graph::getConstant(from.back()))
+          dims.insert(from.back());
+  return dims;
+}
+
+/// Emits all rows, once more for operands none of which broadcasts along the last dim, where some may: the vectoriser then reads elements that follow one another.
+static void emitForBroadcasts(UnitEmitter &e, AffineExpr width, function_ref<void()> rows) {
+  llvm::SmallSetVector<AffineExpr, 4> dims = getUnsureDims(e.unit, width);
+  if (dims.empty() || e.options.exact)
+    return rows();
+  Value isPlain;
+  for (AffineExpr dim : dims) {
+    Value isLong = e.compare("ne", e.extent(dim), e.i64(1));
+    isPlain = isPlain ? Value(arith::AndIOp::create(e.b, isPlain, isLong)) : isLong;
+  }
+  e.ifElse(isPlain, [&] { e.withoutBroadcast(dims.getArrayRef(), rows); }, rows);
+}
+
 void emitMap(UnitEmitter &e) {
   if (Value argument = e.options.exact ? Value() : getTableArgument(e.unit))
     return emitByteTable(e, argument);
@@ -199,10 +223,12 @@ void emitMap(UnitEmitter &e) {
       return row.emitPadded(dim.pads, first, last);
     row.emit(first, last, {});
   };
-  if (dims.size() == 1)
-    return emitElements(e.begin, e.end, {}, e.i64(0));
-  Value width = e.extent(dims.back());
-  forRows(e, ArrayRef(dims).drop_back(), e.begin, e.end, [&](ArrayRef<Value> index, Value row) { emitElements(e.i64(0), width, index, e.mul(row, width)); });
+  emitForBroadcasts(e, dims.back(), [&] {
+    if (dims.size() == 1)
+      return emitElements(e.begin, e.end, {}, e.i64(0));
+    Value width = e.extent(dims.back());
+    forRows(e, ArrayRef(dims).drop_back(), e.begin, e.end, [&](ArrayRef<Value> index, Value row) { emitElements(e.i64(0), width, index, e.mul(row, width)); });
+  });
 }
 
 WorkInfo getMapWork(kernel::UnitOp unit, bool exact) {

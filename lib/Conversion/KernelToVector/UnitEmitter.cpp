@@ -212,6 +212,14 @@ UnitEmitter::Index UnitEmitter::broadcastIndex(Value operand, ArrayRef<AffineExp
   return out;
 }
 
+void UnitEmitter::withoutBroadcast(ArrayRef<AffineExpr> dims, function_ref<void()> body) {
+  llvm::DenseMap<AffineExpr, Value> before = strideCache;
+  for (AffineExpr dim : dims)
+    strideCache[dim] = i64(1);
+  body();
+  strideCache = std::move(before);
+}
+
 Value UnitEmitter::broadcastStride(AffineExpr dim) {
   Value size = extent(dim);
   OpBuilder::InsertionGuard guard(b);

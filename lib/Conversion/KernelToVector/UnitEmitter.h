@@ -81,6 +81,8 @@ public:
   mlir::Value indexElement(mlir::Value tensor, llvm::ArrayRef<mlir::Value> index);
   /// Maps an index of `result` to an index of `operand`, which broadcasts to it.
   Index broadcastIndex(mlir::Value operand, llvm::ArrayRef<mlir::AffineExpr> resultDims, llvm::ArrayRef<mlir::Value> index);
+  /// Emits `body` for extents of `dims` that are known not to be 1 while it runs: what broadcasts along any other of unknown size has a stride that is not a number.
+  void withoutBroadcast(llvm::ArrayRef<mlir::AffineExpr> dims, llvm::function_ref<void()> body);
   using ElementFn = std::function<mlir::Value(llvm::ArrayRef<mlir::Value>)>;
   /// Makes `element(tensor, i)` call `fn` from now on: where a hero keeps its result.
   void overrideElement(mlir::Value tensor, ElementFn fn);

@@ -25,6 +25,8 @@ namespace {
 constexpr int64_t kLanes = kernel::kPanelWidth, kOut = kernel::kWinogradOutputs, kIn = kernel::kWinogradInputs, kPositions = kernel::kWinogradPositions;
 /// Pixels of a row that a vector of tiles gives.
 constexpr int64_t kGroupPixels = kLanes * kOut;
+/// Tiles of a block's row in images of unknown width: fewer make more pixels that two blocks read, more leave more lanes of a last block empty.
+constexpr int64_t kUnknownColumns = 24;
 /// Positions of filters between the one that is multiplied and the one that is fetched.
 constexpr int64_t kAhead = 2;
 
@@ -59,7 +61,7 @@ void chooseBlocks(WinogradShape &s, int64_t l2Bytes) {
     return;
   }
   int64_t most = kernel::getMostWinogradTiles(s.channels, l2Bytes);
-  s.blockColumns = width ? std::min(std::max<int64_t>(llvm::divideCeil(*width, kOut), 1), most) : kLanes;
+  s.blockColumns = width ? std::min(std::max<int64_t>(llvm::divideCeil(*width, kOut), 1), most) : std::min(kUnknownColumns, most);
   s.blockRows = most / s.blockColumns;
   if (height)
     s.blockRows = std::clamp<int64_t>(llvm::divideCeil(*height, kOut), 1, s.blockRows);
