@@ -308,3 +308,51 @@ kernel.unit @sparse_conv_c2 <map> {
   %y = kernel.sparse_conv %x, %s, %i, %v {kernel = array<i64: 1, 1>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (0, 0)>} : (tensor<1x32x8x8xf32>, tensor<1x65xi32>, tensor<70xui16>, tensor<70xf32>) -> tensor<1x60x8x8xf32>
   kernel.yield %y : tensor<1x60x8x8xf32>
 }
+
+// -----
+
+kernel.unit @bf16x3_filter_c1 <map> {
+^bb0(%w: tensor<64x24x1x1xf32>):
+  // expected-error @below {{[bf16x3_filter_c1] 'tensor<64x24x1x1xf32>' does not become 'tensor<2x1x3x2x16x32xf32>'}}
+  %p = kernel.bf16x3_filter %w : tensor<64x24x1x1xf32> -> tensor<2x1x3x2x16x32xf32>
+  kernel.yield %p : tensor<2x1x3x2x16x32xf32>
+}
+
+// -----
+
+kernel.unit @bf16x3_filter_c2 <map> {
+^bb0(%w: tensor<64x24x3x3xf32>):
+  // expected-error @below {{[bf16x3_filter_c2] 'tensor<64x24x3x3xf32>' does not fill 'tensor<2x6x3x2x16x32xbf16>'}}
+  %p = kernel.bf16x3_filter %w : tensor<64x24x3x3xf32> -> tensor<2x6x3x2x16x32xbf16>
+  kernel.yield %p : tensor<2x6x3x2x16x32xbf16>
+}
+
+// -----
+
+kernel.unit @bf16x3_conv_c1 <bf16x3_conv> {
+^bb0(%x: tensor<1x64x7x7xf32>, %p: tensor<2x2x3x2x16xbf16>, %m: tensor<64xf32>):
+  // expected-error @below {{[bf16x3_conv_c1] ranks 4, 5 and 1 give rank 4}}
+  %y = kernel.bf16x3_conv %x, %p, %m {kernel = array<i64: 1, 1>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (0, 0)>}
+    : (tensor<1x64x7x7xf32>, tensor<2x2x3x2x16xbf16>, tensor<64xf32>) -> tensor<1x64x7x7xf32>
+  kernel.yield %y : tensor<1x64x7x7xf32>
+}
+
+// -----
+
+kernel.unit @bf16x3_conv_c2 <bf16x3_conv> {
+^bb0(%x: tensor<1x64x7x7xf32>, %p: tensor<2x2x3x2x16x32xbf16>, %m: tensor<64xf32>):
+  // expected-error @below {{[bf16x3_conv_c2] expected windows over 2 dims, and channels that are numbers}}
+  %y = kernel.bf16x3_conv %x, %p, %m {kernel = array<i64: 1>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (0, 0)>}
+    : (tensor<1x64x7x7xf32>, tensor<2x2x3x2x16x32xbf16>, tensor<64xf32>) -> tensor<1x64x7x7xf32>
+  kernel.yield %y : tensor<1x64x7x7xf32>
+}
+
+// -----
+
+kernel.unit @bf16x3_conv_c3 <bf16x3_conv> {
+^bb0(%x: tensor<1x64x7x7xf32>, %p: tensor<2x2x3x2x16x32xbf16>, %m: tensor<64xf32>):
+  // expected-error @below {{[bf16x3_conv_c3] 'tensor<2x2x3x2x16x32xbf16>' and 'tensor<64xf32>' for 65 channels of 64 terms}}
+  %y = kernel.bf16x3_conv %x, %p, %m {kernel = array<i64: 1, 1>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (0, 0)>}
+    : (tensor<1x64x7x7xf32>, tensor<2x2x3x2x16x32xbf16>, tensor<64xf32>) -> tensor<1x65x7x7xf32>
+  kernel.yield %y : tensor<1x65x7x7xf32>
+}

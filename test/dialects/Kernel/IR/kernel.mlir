@@ -84,4 +84,15 @@ module attributes {kernel.buffers = [#kernel.buffer<input 0, affine_map<() -> (3
     %y = kernel.bf16_gemm %x, %p, %start : (tensor<4x64xbf16>, tensor<1x32x4x16x2xbf16>, tensor<64xf32>) -> tensor<4x10xf32>
     kernel.yield %y : tensor<4x10xf32>
   }
+
+  // CHECK: kernel.unit @parts <bf16x3_conv> {
+  kernel.unit @parts <bf16x3_conv> {
+  ^bb0(%x: tensor<1x64x7x7xf32>, %w: tensor<40x64x1x1xf32>, %m: tensor<40xf32>):
+    // CHECK: kernel.bf16x3_filter %{{.+}} : tensor<40x64x1x1xf32> -> tensor<2x2x3x2x16x32xbf16>
+    %p = kernel.bf16x3_filter %w : tensor<40x64x1x1xf32> -> tensor<2x2x3x2x16x32xbf16>
+    // CHECK: kernel.bf16x3_conv %{{.+}}, %{{.+}}, %{{.+}} {dilations = array<i64: 1, 1>, kernel = array<i64: 1, 1>, pads = #{{.+}}, strides = array<i64: 1, 1>} : (tensor<1x64x7x7xf32>, tensor<2x2x3x2x16x32xbf16>, tensor<40xf32>) -> tensor<1x40x7x7xf32>
+    %y = kernel.bf16x3_conv %x, %p, %m {kernel = array<i64: 1, 1>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (0, 0)>}
+      : (tensor<1x64x7x7xf32>, tensor<2x2x3x2x16x32xbf16>, tensor<40xf32>) -> tensor<1x40x7x7xf32>
+    kernel.yield %y : tensor<1x40x7x7xf32>
+  }
 }
