@@ -92,7 +92,10 @@ static llvm::json::Object describeZeros(Operation *op, DictionaryAttr mark) {
 bool Compilation::markSparse() {
   if (!options.sparse || options.optLevel == 0)
     return true;
-  bool isMarked = pipeline.runStage("sparse", [&](OpPassManager &passes) { passes.addNestedPass<func::FuncOp>(createGraphMarkSparse({options.winograd})); });
+  // Code for several levels has the same sparse products in all of them.
+  Target target;
+  bool hasParts = options.bf16x3 && options.target != "portable" && getTarget(options.target, target) && target.hasAmxBf16;
+  bool isMarked = pipeline.runStage("sparse", [&](OpPassManager &passes) { passes.addNestedPass<func::FuncOp>(createGraphMarkSparse({options.winograd, hasParts})); });
   pipeline.module->walk([&](Operation *op) {
     if (auto mark = op->getAttrOfType<DictionaryAttr>(kernel::kSparseAttr))
       sparse.push_back(describeZeros(op, mark));

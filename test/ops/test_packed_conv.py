@@ -48,7 +48,7 @@ def _export(size: str, epilogue: str, batch: str = "N") -> bytes:
 
 
 def _compile(model: bytes, path, **options) -> tuple:
-    artifact, report = compile_with_report(model, path, **options)
+    artifact, report = compile_with_report(model, path, **{"bf16x3": False, **options})
     return artifact, [launch["hero"] for launch in report["launches"]]
 
 
@@ -73,6 +73,8 @@ def test_against_reference(size, epilogue, tmp_path):
     artifact, heroes = _compile(model, tmp_path / "model.so", winograd=False)
     assert "packed_conv" in heroes
     _hold(run_with_threads(artifact, x, (1, 2, 5)), wanted)
+    # The same convolutions in parts of bf16, where the processor has tiles for those.
+    _hold(run_with_threads(_compile(model, tmp_path / "parts.so", winograd=False, bf16x3=True)[0], x, (1, 2, 5)), wanted)
 
 
 @pytest.mark.parametrize("size", ["one_tap", "strides", "long_sum"])

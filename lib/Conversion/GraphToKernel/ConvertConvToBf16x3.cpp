@@ -13,15 +13,13 @@ namespace onager {
 #define GEN_PASS_DEF_CONVERTCONVTOBF16X3
 #include "lib/Conversion/GraphToKernel/Passes.h.inc"
 
-namespace {
-
 /// Output channels for which splitting pixels once costs less than tiles save, where they are read in place and where windows are gathered; terms and pixels
 /// that fill steps and tiles.
-constexpr int64_t kFewestOutChannels = 48, kFewestGatheredFor = 64, kFewestTerms = 48, kFewestPixels = 32;
+static constexpr int64_t kFewestOutChannels = 48, kFewestGatheredFor = 64, kFewestTerms = 48, kFewestPixels = 32;
 /// Pixels below which filters of more weights come from memory for too few products: parts are half as many bytes again as numbers of f32.
-constexpr int64_t kFewPixels = 128, kMostWeights = 64 << 10;
+static constexpr int64_t kFewPixels = 128, kMostWeights = 64 << 10;
 
-bool matches(graph::ConvOp op) {
+bool takesBf16x3(graph::ConvOp op) {
   auto filter = cast<RankedTensorType>(op.getFilter().getType()), x = cast<RankedTensorType>(op.getX().getType()), out = cast<RankedTensorType>(op.getType());
   if (!filter.getElementType().isF32() || !x.getElementType().isF32() || !filter.hasStaticShape() || x.isDynamicDim(1) || op.getGroup() != 1 || filter.getRank() < 3)
     return false;
@@ -34,6 +32,8 @@ bool matches(graph::ConvOp op) {
   bool hasPixels = !pixels || *pixels >= fewest || (*pixels > 0 && hasGenericForm(op.getFilter()));
   return hasPixels && filter.getDimSize(0) >= (isPlain ? kFewestOutChannels : kFewestGatheredFor) && terms >= kFewestTerms && isComputedFromConstants(op.getFilter());
 }
+
+namespace {
 
 /// NaN for each output channel with a weight that is not finite, else 0.
 Value makeMarks(OpBuilder &b, graph::ConvOp op) {
@@ -65,7 +65,7 @@ struct ConvertConvToBf16x3 : impl::ConvertConvToBf16x3Base<ConvertConvToBf16x3> 
   void runOnOperation() override {
     SmallVector<graph::ConvOp> convs;
     getOperation().walk([&](graph::ConvOp op) {
-      if (matches(op))
+      if (takesBf16x3(op))
         convs.push_back(op);
     });
     for (graph::ConvOp op : convs)

@@ -47,8 +47,7 @@ static bool isFewTimesComputed(graph::MatmulOp op) {
   return isBelow(lhs[lhs.size() - 2], kFewRows) && getElement(op.getResult()).isF32() && !isComputedFromConstants(op.getRhs());
 }
 
-/// Whether tiles of bf16 may pay for a product with one matrix.
-static bool isWorthBf16x3(graph::MatmulOp op) {
+bool takesBf16x3(graph::MatmulOp op) {
   graph::Dims lhs = graph::getDims(op.getLhs()), rhs = graph::getDims(op.getRhs());
   AffineExpr rows = graph::getNumElements(op.getContext(), ArrayRef(lhs).drop_back());
   return rhs.size() == 2 && !isBelow(rows, kernel::kFewestBf16x3Rows) && !isBelow(rhs[1], kFewestBf16x3Columns) && !isBelow(rhs[0], kFewestBf16x3Terms);
@@ -76,7 +75,7 @@ struct SplitMatmul : OpRewritePattern<graph::MatmulOp> {
     Location loc = op.getLoc();
     Value panels = kernel::PackOp::create(rewriter, loc, graph::makeTensor(packed, f32), castTo(rewriter, loc, op.getRhs(), f32));
     Value gemm = kernel::GemmOp::create(rewriter, loc, graph::makeTensor(graph::getDims(op.getResult()), f32),
-                                        castTo(rewriter, loc, op.getLhs(), f32), panels, bf16x3 && isWorthBf16x3(op) ? rewriter.getUnitAttr() : UnitAttr());
+                                        castTo(rewriter, loc, op.getLhs(), f32), panels, bf16x3 && takesBf16x3(op) ? rewriter.getUnitAttr() : UnitAttr());
     rewriter.replaceOp(op, castTo(rewriter, loc, gemm, getElement(op.getResult())));
     return success();
   }

@@ -32,6 +32,9 @@ bool staysSmall(mlir::Operation *op);
 bool isComputedFromConstants(mlir::Value value);
 /// True where a constant that the value is computed from has a form already, which dims that are known now must not change.
 bool hasGenericForm(mlir::Value value);
+/// True where a product, or a convolution, may be made of parts of bf16 with a gain: it has enough rows or pixels, or an unknown number, columns and terms.
+bool takesBf16x3(graph::MatmulOp op);
+bool takesBf16x3(graph::ConvOp op);
 /// True where the operation costs little enough to be computed more than once.
 bool isCheap(mlir::Operation *op);
 

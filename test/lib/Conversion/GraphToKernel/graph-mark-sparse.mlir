@@ -1,9 +1,15 @@
 // Products whose weights hold many zeros are marked: with their number, what leaving them out is expected to gain, and why they stay dense.
 // RUN: %opt %s --graph-mark-sparse | FileCheck %s
 // RUN: %opt %s --graph-mark-sparse="winograd=false" | FileCheck %s --check-prefix=DIRECT
+// RUN: %opt %s --graph-mark-sparse="bf16x3=true" | FileCheck %s --check-prefix=PARTS
 
 // CHECK-LABEL: func.func @product
-// CHECK: graph.matmul {{.+}} {sparse = {speedup = {{.+}} : f64, weights = 4096 : i64, zeros = 4096 : i64}}
+// CHECK: graph.matmul {{.+}} {sparse = {speedup = 5.12{{.*}} : f64, weights = 4096 : i64, zeros = 4096 : i64}}
+// Parts of bf16 are faster than vectors, where there are enough rows.
+// PARTS-LABEL: func.func @product
+// PARTS: speedup = 3.41
+// PARTS-LABEL: func.func @unknown
+// PARTS: expected to be 0.01 times as fast
 func.func @product(%x: tensor<64x64xf32>) -> tensor<64x64xf32> {
   %w = graph.constant dense<0.0> : tensor<64x64xf32> : tensor<64x64xf32>
   %y = graph.matmul %x, %w : (tensor<64x64xf32>, tensor<64x64xf32>) -> tensor<64x64xf32>
