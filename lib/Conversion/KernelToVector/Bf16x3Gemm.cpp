@@ -1,8 +1,9 @@
 // Matrix products of f32 whose operands are split into parts of bf16; see Bf16x3.h.
 //
-// Work: (chunk of rows, pair of panels), pairs innermost; a share takes as much of it as of the unit's work items. It splits the rows of a chunk where it
-// meets one, and then takes a few pairs at a time, whose terms are split in blocks that stay in the second-level cache:
-//   scratch := rows of a chunk [tiles][steps], panels [pairs][block's steps], sums [tiles][pairs][32][32]
+// Work: (chunk of rows, pair of panels), pairs innermost; a share takes as much of it as of the unit's work items, a group of pairs of one chunk at a time.
+// Terms are taken in blocks: rows of the chunk are split for one, then each pair's panels, which stay in the first-level cache while all rows are multiplied
+// with them; rows and sums stay in the second.
+//   scratch := rows [tiles][block's steps], panels [block's steps], sums [tiles][pairs][32][32]
 // A tile or panel with a number that is not finite is multiplied once more, in vectors, behind the last block.
 #include "lib/Conversion/KernelToVector/AmxTiles.h"
 #include "lib/Conversion/KernelToVector/Bf16x3.h"
@@ -18,7 +19,7 @@ namespace {
 
 using Index = UnitEmitter::Index;
 
-/// Most rows of a chunk: splitting panels is a twentieth of their work. Pairs that rows from further away are read for at once.
+/// Most rows of a chunk, which panels are split for at once, and pairs of a group, which rows are: both are a twentieth of the work then, or less.
 constexpr int64_t kChunkRows = 384, kPairs = 16;
 constexpr int64_t kSumBytes = kBf16x3Rows * kBf16x3Columns * 4, kPanelsOfPair = kBf16x3Columns / kernel::kPanelWidth;
 /// Tiles of rows that fetch the next panels between them.
