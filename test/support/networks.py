@@ -36,14 +36,14 @@ def write_model(name: str, is_small: bool) -> pathlib.Path:
 class Network:
     """One network: a single artifact, and ONNX Runtime's session as the reference."""
 
-    def __init__(self, name: str, is_small: bool, folder: pathlib.Path):
+    def __init__(self, name: str, is_small: bool, folder: pathlib.Path, **options):
         self.path = write_model(name, is_small)
         self.proto = onnx.load(self.path)
-        self.artifact = onager.compile(self.path, folder / f"{name}.so")
+        self.artifact = onager.compile(self.path, folder / f"{name}.so", **options)
         self.session = onager.InferenceSession(self.artifact, threads=2)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        self.reference = onnxruntime.InferenceSession(self.path, options, providers=["CPUExecutionProvider"])
+        quiet = onnxruntime.SessionOptions()
+        quiet.log_severity_level = 3
+        self.reference = onnxruntime.InferenceSession(self.path, quiet, providers=["CPUExecutionProvider"])
 
     def make_feeds(self, sizes: dict, seed: int = 0) -> dict:
         return load_script().make_feeds(self.proto, sizes, seed)
