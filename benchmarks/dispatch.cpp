@@ -1,6 +1,9 @@
 // What a run costs before and after the model's own code: 60 inputs of four dims each, bound to four symbols, and a choice between variants. The code
 // of all forms is empty. Repeated runs have equal shapes; alternating ones change a symbol each time, so that nothing is known from the run before.
+// The inputs have one shape, as the parts of a language model's past have, or a shape each in 24 of the orders of the symbols.
 #include "runtime/core/context.h"
+#include <algorithm>
+#include <array>
 #include <benchmark/benchmark.h>
 
 using namespace onager::rt;
@@ -8,21 +11,35 @@ using namespace onager::rt;
 namespace {
 
 constexpr int64_t kInputs = 60;
+constexpr size_t kSymbols = 4;
+using Order = std::array<size_t, kSymbols>;
 
 int32_t doNothing(onager_run *, int32_t) { return 0; }
 
-Manifest makeManifest() {
+/// Returns the order of the symbols in each input.
+std::vector<Order> makeOrders(bool isMixed) {
+  std::vector<Order> orders;
+  Order order = {0, 1, 2, 3};
+  for (int64_t k = 0; k < kInputs; ++k) {
+    orders.push_back(order);
+    if (isMixed)
+      std::next_permutation(order.begin(), order.end());
+  }
+  return orders;
+}
+
+Manifest makeManifest(const std::vector<Order> &orders) {
   Manifest manifest;
   manifest.name = "dispatch";
   manifest.work.tokens = {{Expr::Const, 1}};
   manifest.symbols = {"batch", "seq", "past", "width"};
-  for (int64_t k = 0; k < kInputs; ++k) {
+  for (const Order &order : orders) {
     TensorInfo info;
-    info.name = "input" + std::to_string(k);
+    info.name = "input" + std::to_string(manifest.inputs.size());
     info.dtype = ONAGER_F32;
-    for (int64_t symbol = 0; symbol < 4; ++symbol) {
+    for (size_t symbol : order) {
       Expr dim;
-      dim.tokens = {{Expr::Symbol, symbol}};
+      dim.tokens = {{Expr::Symbol, static_cast<int64_t>(symbol)}};
       info.dims.push_back(dim);
     }
     manifest.inputs.push_back(info);
@@ -41,9 +58,10 @@ void publishVariants(Session &session, const Manifest &manifest, int64_t count) 
   }
 }
 
-/// Arguments: the number of variants, and how many of them the runs take turns between.
+/// Arguments: the number of variants, how many of them the runs take turns between, and whether the inputs' shapes are mixed.
 void runDispatch(benchmark::State &state) {
-  Manifest manifest = makeManifest();
+  std::vector<Order> orders = makeOrders(state.range(2) != 0);
+  Manifest manifest = makeManifest(orders);
   std::string bytes = encode(manifest);
   onager_model model{};
   model.size = offsetof(onager_model, levels);
@@ -62,15 +80,22 @@ void runDispatch(benchmark::State &state) {
 
   Context context(session);
   // The last variants of the table are looked at last.
-  int64_t dims[] = {1, 100 + std::max<int64_t>(state.range(0) - 1, 0), 6, 5};
-  std::vector<float> data(static_cast<size_t>(dims[1] * 30));
-  std::vector<onager_tensor> inputs(kInputs, {sizeof(onager_tensor), ONAGER_F32, 4, 0, data.data(), dims, data.size() * sizeof(float)});
-  int64_t longest = dims[1], turns = state.range(1), turn = 0;
+  int64_t longest = 100 + std::max<int64_t>(state.range(0) - 1, 0), turns = state.range(1), turn = 0;
+  std::vector<float> data(static_cast<size_t>(longest * 30));
+  // For each turn, descriptors and dims of their own, so that a run alone is timed.
+  std::vector<std::array<int64_t, kSymbols>> dims;
+  for (int64_t k = 0; k < turns; ++k)
+    for (const Order &order : orders) {
+      std::array<int64_t, kSymbols> symbols = {1, longest - k, 6, 5};
+      dims.push_back({symbols[order[0]], symbols[order[1]], symbols[order[2]], symbols[order[3]]});
+    }
+  std::vector<onager_tensor> inputs;
+  for (auto &entry : dims)
+    inputs.push_back({sizeof(onager_tensor), ONAGER_F32, kSymbols, 0, data.data(), entry.data(), data.size() * sizeof(float)});
   for (auto _ : state) {
-    dims[1] = longest - turn;
-    turn = turn + 1 < turns ? turn + 1 : 0;
-    if (!context.run(inputs.data(), inputs.size(), nullptr, 0))
+    if (!context.run(&inputs[static_cast<size_t>(turn * kInputs)], kInputs, nullptr, 0))
       return state.SkipWithError("a run was refused");
+    turn = turn + 1 < turns ? turn + 1 : 0;
   }
   if (state.range(0) && session.hits.load() == 0)
     state.SkipWithError("no variant was chosen");
@@ -78,5 +103,5 @@ void runDispatch(benchmark::State &state) {
 
 } // namespace
 
-BENCHMARK(runDispatch)->ArgNames({"variants", "turns"})->Args({0, 1})->Args({1, 1})->Args({32, 1})->Args({0, 2})->Args({32, 2})->Args({32, 8});
+BENCHMARK(runDispatch)->ArgNames({"variants", "turns", "mixed"})->ArgsProduct({{0, 32}, {1, 2, 8}, {0, 1}});
 BENCHMARK_MAIN();

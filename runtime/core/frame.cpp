@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 #include <ctime>
+#include <span>
+#include <utility>
 
 namespace onager::rt {
 
@@ -140,75 +142,113 @@ static Outcome checkInput(const TensorInfo &info, const Description &description
   return {};
 }
 
+/// Returns the number of a dim's extent, a new one unless another dim has the same symbol or fixed extent.
+uint32_t Frame::flattenDim(size_t input, size_t dim) {
+  const Expr &expr = manifest.inputs[input].dims[dim];
+  auto next = static_cast<uint32_t>(extents.size());
+  int64_t value, *symbol = nullptr;
+  if (expr.isConstant(value)) {
+    auto known = static_cast<uint32_t>(std::find(extents.begin(), extents.end(), value) - extents.begin());
+    if (known == next)
+      extents.push_back(value);
+    return known;
+  }
+  if (expr.isSymbol(value)) {
+    symbol = &symbols[static_cast<size_t>(value)];
+    for (const Origin &origin : origins)
+      if (origin.symbol == symbol)
+        return origin.extent;
+  } else {
+    later.emplace_back(input, dim);
+  }
+  origins.push_back({input, dim, next, symbol});
+  extents.push_back(kUnbound);
+  return next;
+}
+
 /// The signature without its texts and expressions, for the inputs that fit, which nearly all do.
 void Frame::flattenSignature() {
-  for (const TensorInfo &info : manifest.inputs) {
+  std::vector<size_t> numbers; // of the inputs' shapes
+  for (size_t k = 0; k < manifest.inputs.size(); ++k) {
+    const TensorInfo &info = manifest.inputs[k];
     if (info.dtype == ONAGER_STRING)
-      textInputs.push_back(flatInputs.size());
-    flatInputs.push_back({static_cast<int32_t>(info.dtype), static_cast<int32_t>(info.dims.size()), onager_dtype_bytes(static_cast<int32_t>(info.dtype)), 0});
-    for (const Expr &dim : info.dims) {
-      FlatDim flat{FlatDim::kExpression, 0};
-      int64_t symbol;
-      if (dim.isConstant(flat.extent))
-        flat.symbol = FlatDim::kFixed;
-      else if (dim.isSymbol(symbol))
-        flat.symbol = static_cast<int32_t>(symbol);
-      else
-        later.emplace_back(flatInputs.size() - 1, &dim - info.dims.data());
-      flatDims.push_back(flat);
-    }
+      textInputs.push_back(k);
+    FlatShape shape{onager_dtype_bytes(static_cast<int32_t>(info.dtype)), 0, nullptr, shapeDims.size(), info.dims.size()};
+    for (size_t d = 0; d < info.dims.size(); ++d)
+      shapeDims.push_back(flattenDim(k, d));
+    auto row = [&](const FlatShape &of) { return std::span(shapeDims).subspan(of.first, of.rank); };
+    auto known = std::find_if(flatShapes.begin(), flatShapes.end(), [&](const FlatShape &other) {
+      return other.elementBytes == shape.elementBytes && std::equal(row(other).begin(), row(other).end(), row(shape).begin(), row(shape).end());
+    });
+    numbers.push_back(static_cast<size_t>(known - flatShapes.begin()));
+    if (known == flatShapes.end())
+      flatShapes.push_back(shape);
+    else
+      shapeDims.resize(shape.first);
   }
-  boundDims.resize(flatDims.size());
+  shapeExtents.resize(shapeDims.size());
+  for (FlatShape &shape : flatShapes)
+    shape.dims = shapeExtents.data() + shape.first;
+  for (size_t k = 0; k < manifest.inputs.size(); ++k)
+    flatInputs.push_back({static_cast<int32_t>(manifest.inputs[k].dtype), static_cast<int32_t>(manifest.inputs[k].dims.size()), &flatShapes[numbers[k]]});
   for (size_t k = 0; k < symbols.size(); ++k)
-    if (std::none_of(flatDims.begin(), flatDims.end(), [&](const FlatDim &dim) { return dim.symbol == static_cast<int32_t>(k); }))
+    if (std::none_of(origins.begin(), origins.end(), [&](const Origin &origin) { return origin.symbol == &symbols[k]; }))
       unbound.push_back(k);
 }
 
-bool Frame::bindAgain(const onager_tensor *inputs) {
-  const int64_t *extent = boundDims.data();
-  const void **pointer = inputPointers.data();
-  for (const FlatInput &flat : flatInputs) {
-    const onager_tensor &tensor = *inputs++;
-    if (tensor.dtype != flat.dtype || tensor.rank != flat.rank || tensor.bytes < flat.bytes || (flat.bytes && !tensor.data))
+/// Takes the extents from the dims that tell them, and gives symbols theirs; false where there is no such dim, or it is negative.
+bool Frame::findExtents(const onager_tensor *inputs, bool &isNew) {
+  int64_t difference = 0, signs = 0;
+  for (const Origin &origin : origins) {
+    const onager_tensor &tensor = inputs[origin.input];
+    if (tensor.rank != flatInputs[origin.input].rank)
       return false;
-    int64_t difference = 0;
-    for (const int64_t *dim = tensor.dims, *end = dim + flat.rank; dim != end;)
-      difference |= *dim++ ^ *extent++;
-    if (difference)
-      return false;
-    *pointer++ = flat.bytes ? tensor.data : nothing;
+    int64_t extent = tensor.dims[origin.dim];
+    difference |= extent ^ extents[origin.extent];
+    signs |= extent;
+    extents[origin.extent] = extent;
+    if (origin.symbol)
+      *origin.symbol = extent;
   }
-  return true;
+  isNew = difference != 0;
+  return signs >= 0;
+}
+
+/// Writes the inputs' shapes at the present extents and counts their bytes; false where there are too many.
+bool Frame::measureShapes() {
+  bool overflows = false;
+  for (FlatShape &shape : flatShapes) {
+    uint64_t bytes = shape.elementBytes;
+    for (size_t d = 0; d < shape.rank; ++d) {
+      shape.dims[d] = extents[shapeDims[shape.first + d]];
+      overflows |= __builtin_mul_overflow(bytes, static_cast<uint64_t>(shape.dims[d]), &bytes);
+    }
+    shape.bytes = bytes;
+  }
+  return !overflows;
 }
 
 /// Binds symbols as bindSlowly does; false where something does not fit, whatever that is.
 bool Frame::bindQuickly(const onager_tensor *inputs, Data data) {
-  const FlatDim *dim = flatDims.data();
-  int64_t *values = symbols.data(), *bound = boundDims.data();
+  bool isNew = true, wasBound = std::exchange(isBound, false);
+  if (!findExtents(inputs, isNew))
+    return false;
+  repeats = wasBound && !isNew && data == Data::needed && manifest.values.empty();
+  if (!repeats && !measureShapes())
+    return false;
   const void **pointer = inputPointers.data();
-  for (FlatInput &flat : flatInputs) {
+  for (const FlatInput &flat : flatInputs) {
     const onager_tensor &tensor = *inputs++;
     if (tensor.dtype != flat.dtype || tensor.rank != flat.rank)
       return false;
-    uint64_t bytes = flat.elementBytes;
-    for (int32_t d = 0; d < flat.rank; ++d, ++dim) {
-      int64_t extent = tensor.dims[d], expected = dim->extent;
-      if (dim->symbol >= 0) {
-        expected = values[dim->symbol];
-        if (expected == kUnbound)
-          values[dim->symbol] = expected = extent;
-      } else if (dim->symbol == FlatDim::kExpression) {
-        expected = extent;
-      }
-      if (extent != expected || extent < 0 || __builtin_mul_overflow(bytes, static_cast<uint64_t>(extent), &bytes))
+    const FlatShape &shape = *flat.shape;
+    for (int32_t d = 0; d < flat.rank; ++d)
+      if (tensor.dims[d] != shape.dims[d])
         return false;
-      *bound++ = extent;
-    }
-    flat.bytes = bytes;
-    if (data == Data::needed && (tensor.bytes < bytes || (bytes && !tensor.data)))
+    if (data == Data::needed && (tensor.bytes < shape.bytes || (shape.bytes && !tensor.data)))
       return false;
     // What an empty input's address points to is read where positions are clamped.
-    *pointer++ = tensor.data && bytes ? tensor.data : nothing;
+    *pointer++ = tensor.data && shape.bytes ? tensor.data : nothing;
   }
   return true;
 }
@@ -232,22 +272,16 @@ Outcome Frame::bindSlowly(const onager_tensor *inputs, Data data) {
 Outcome Frame::bindInputs(const onager_tensor *inputs, size_t count, Data data) {
   if (count != manifest.inputs.size())
     return failure(ONAGER_BAD_ARGUMENT, "expected " + std::to_string(manifest.inputs.size()) + " inputs, found " + std::to_string(count));
-  repeats = isBound && data == Data::needed && manifest.values.empty() && bindAgain(inputs);
-  if (repeats) {
-    for (size_t symbol : unbound)
-      symbols[symbol] = 0;
-    return derive();
-  }
-  isBound = false;
-  std::fill(symbols.begin(), symbols.end(), kUnbound);
+  repeats = false;
   if (!bindQuickly(inputs, data))
     return bindSlowly(inputs, data);
   for (size_t symbol : unbound)
     symbols[symbol] = 0;
   if (!manifest.values.empty())
     bindValues(inputs);
-  if (Outcome outcome = checkLater(inputs); !outcome)
-    return outcome;
+  if (!repeats)
+    if (Outcome outcome = checkLater(inputs); !outcome)
+      return outcome;
   Outcome outcome = derive();
   isBound = static_cast<bool>(outcome);
   return outcome;
@@ -317,7 +351,7 @@ static int64_t readElement(const void *data, uint64_t dtype, uint64_t index) {
 void Frame::bindValues(const onager_tensor *inputs) {
   for (const ValueInfo &value : manifest.values) {
     const onager_tensor &tensor = inputs[value.input];
-    uint64_t end = (value.element + 1) * flatInputs[value.input].elementBytes;
+    uint64_t end = (value.element + 1) * flatInputs[value.input].shape->elementBytes;
     symbols[value.symbol] = tensor.data && tensor.bytes >= end ? readElement(tensor.data, manifest.inputs[value.input].dtype, value.element) : kUnknownValue;
   }
 }

@@ -74,8 +74,9 @@ private:
   Outcome writeTexts(size_t index, const int64_t *numbers, void *given);
 
   void flattenSignature();
-  /// Binds inputs of the shapes that were bound last; false where anything differs.
-  bool bindAgain(const onager_tensor *inputs);
+  uint32_t flattenDim(size_t input, size_t dim);
+  bool findExtents(const onager_tensor *inputs, bool &isNew);
+  bool measureShapes();
   bool bindQuickly(const onager_tensor *inputs, Data data);
   Outcome bindSlowly(const onager_tensor *inputs, Data data);
   Outcome bindDim(const TensorInfo &info, size_t dim, int64_t extent);
@@ -108,23 +109,31 @@ private:
   onager_host host{};
   Barrier barrier;
   std::vector<int64_t> symbols, plannedSymbols;
+  /// What inputs of equal shapes and element types share, at the extents that were bound last.
+  struct FlatShape {
+    uint64_t elementBytes, bytes; ///< of an element and of an input
+    int64_t *dims;                ///< in shapeExtents
+    size_t first, rank;           ///< of shapeDims
+  };
   struct FlatInput {
     int32_t dtype, rank;
-    uint64_t elementBytes;
-    uint64_t bytes; ///< that it must have, at the shape that was bound last
+    const FlatShape *shape;
   };
-  /// A dim of an input: its symbol, or that it has an extent or is an expression.
-  struct FlatDim {
-    static constexpr int32_t kFixed = -1, kExpression = -2;
-    int32_t symbol;
-    int64_t extent; ///< of kFixed
+  /// The dim that tells an extent: the first that has a symbol, and each that is an expression, which has no symbol here.
+  struct Origin {
+    size_t input, dim;
+    uint32_t extent;
+    int64_t *symbol;
   };
   std::vector<FlatInput> flatInputs;
-  std::vector<FlatDim> flatDims; ///< of all inputs, in a row
+  std::vector<FlatShape> flatShapes;
+  std::vector<Origin> origins;
+  std::vector<int64_t> extents;      ///< of the inputs' distinct dims, that were bound last or are fixed
+  std::vector<uint32_t> shapeDims;   ///< of all flatShapes in a row: the numbers of their extents
+  std::vector<int64_t> shapeExtents; ///< the same row with the extents themselves
   std::vector<size_t> textInputs; ///< that have strings
-  std::vector<int64_t> boundDims; ///< the extents of flatDims that were bound last
   std::vector<size_t> unbound;    ///< symbols that no input has: they are 0 until the run gives them a value
-  bool isBound = false, repeats = false; ///< boundDims and the symbols are those of inputs that fit; bindAgain has found the same
+  bool isBound = false, repeats = false; ///< `extents` and the symbols are those of inputs that fit; the inputs that were bound last have the same
   std::vector<std::pair<size_t, size_t>> later; ///< (input, dim) pairs whose expression is checked once all symbols are bound
   std::vector<int64_t> offsets;
   std::vector<uint64_t> capacities; ///< bytes each slot was planned for

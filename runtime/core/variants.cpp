@@ -5,17 +5,33 @@
 namespace onager::rt {
 
 VariantTable::VariantTable(std::vector<std::shared_ptr<Variant>> ordered) : variants(std::move(ordered)) {
+  std::vector<Atom> all;
+  for (const std::shared_ptr<Variant> &variant : variants)
+    all.insert(all.end(), variant->guard().begin(), variant->guard().end());
+  auto countUses = [&](const Atom &atom) { return std::count(all.begin(), all.end(), atom); };
   for (const std::shared_ptr<Variant> &variant : variants) {
-    atoms.insert(atoms.end(), variant->guard().begin(), variant->guard().end());
-    ends.push_back(atoms.size());
+    Guard guard = variant->guard();
+    // What few guards demand tells variants apart: it comes first, and most searches look at no more.
+    auto rarest = std::min_element(guard.begin(), guard.end(), [&](const Atom &a, const Atom &b) { return countUses(a) < countUses(b); });
+    if (rarest != guard.end())
+      std::iter_swap(guard.begin(), rarest);
+    Entry entry{0, 0, UINT64_MAX, atoms.size(), atoms.size() + guard.size()};
+    if (!guard.empty() && (guard[0].kind == Atom::Equal || guard[0].kind == Atom::Range)) {
+      entry.symbol = guard[0].symbol;
+      entry.least = guard[0].a;
+      entry.span = guard[0].kind == Atom::Equal ? 0 : static_cast<uint64_t>(guard[0].b) - static_cast<uint64_t>(guard[0].a);
+    }
+    entries.push_back(entry);
+    atoms.insert(atoms.end(), guard.begin(), guard.end());
   }
 }
 
 Variant *VariantTable::find(const int64_t *symbols) const {
-  size_t begin = 0;
-  for (size_t k = 0; k < ends.size(); begin = ends[k++])
-    if (holds(std::span(atoms).subspan(begin, ends[k] - begin), symbols))
-      return variants[k].get();
+  for (const Entry &entry : entries) {
+    bool isWithin = static_cast<uint64_t>(symbols[entry.symbol]) - static_cast<uint64_t>(entry.least) <= entry.span;
+    if (isWithin && holds(std::span(atoms).subspan(entry.first, entry.end - entry.first), symbols))
+      return variants[static_cast<size_t>(&entry - entries.data())].get();
+  }
   return nullptr;
 }
 
@@ -28,9 +44,11 @@ std::shared_ptr<const VariantTable> VariantSet::get() const {
 void VariantSet::replace(std::vector<std::shared_ptr<Variant>> variants) {
   // Runs go on counting meanwhile: an order needs numbers that stay.
   std::vector<std::pair<uint64_t, std::shared_ptr<Variant>>> counted;
-  for (std::shared_ptr<Variant> &variant : variants)
-    counted.emplace_back(variant->hits.load(), std::move(variant));
-  std::stable_sort(counted.begin(), counted.end(), [](const auto &a, const auto &b) { return a.first > b.first; });
+  for (std::shared_ptr<Variant> &variant : variants) {
+    uint64_t hits = variant->hits.load();
+    auto place = std::find_if(counted.begin(), counted.end(), [&](const auto &other) { return other.first < hits; });
+    counted.emplace(place, hits, std::move(variant));
+  }
   // Each goes before the first that it implies; what comes before that stays there, so that the order of hits is kept where guards do not say more.
   std::vector<std::shared_ptr<Variant>> ordered;
   for (auto &[hits, variant] : counted) {

@@ -32,8 +32,15 @@ struct VariantTable {
   const std::vector<std::shared_ptr<Variant>> variants;
 
 private:
-  std::vector<Atom> atoms;  ///< of all guards in a row, so that a search walks through memory once
-  std::vector<size_t> ends; ///< where each variant's atoms end
+  /// What the first condition of a guard demands of a symbol, and where the others lie.
+  struct Entry {
+    uint64_t symbol;
+    int64_t least;
+    uint64_t span; ///< from the least value to the most
+    size_t first, end;
+  };
+  std::vector<Entry> entries;
+  std::vector<Atom> atoms; ///< of all guards in a row, so that a search walks through memory once
 };
 
 /// The variants of one model. Thread-safe.

@@ -10,4 +10,4 @@ def test_every_case_is_measured():
     result = subprocess.run([program, "--benchmark_min_time=0.001", "--benchmark_format=json"], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     cases = json.loads(result.stdout)["benchmarks"]
-    assert len(cases) == 6 and not any(case.get("error_occurred") for case in cases), cases
+    assert len(cases) == 12 and not any(case.get("error_occurred") for case in cases), cases

@@ -1,12 +1,14 @@
 // Tables of variants: their order, publication, eviction, readers beside writers; counting of shapes.
 #include "runtime/core/variants.h"
 #include "runtime/recompile/shapes.h"
+#include "test/unit/LinkedModel.h"
 #include "test/unit/Support.h"
-#include "runtime/core/context.h"
 #include <gtest/gtest.h>
 #include <thread>
 
 using namespace onager::rt;
+using onager::test::LinkedModel;
+using onager::test::runForm;
 
 namespace {
 
@@ -130,46 +132,6 @@ TEST(VariantSet, ReadersAndWritersAtOnce) {
 }
 
 namespace {
-
-/// Writes a number and, where it should, the only symbol.
-template <int number> int32_t runForm(onager_run *run, int32_t) {
-  auto *out = static_cast<int64_t *>(run->outputs[0]);
-  out[0] = number;
-  out[1] = run->symbols[0];
-  return 0;
-}
-
-/// A session over a model that is linked into the program.
-struct LinkedModel {
-  /// Opens what `manifest` says by now.
-  void open() {
-    bytes = encode(manifest);
-    model.size = offsetof(onager_model, levels);
-    model.abi = ONAGER_ABI_VERSION;
-    model.manifest = reinterpret_cast<const uint8_t *>(bytes.data());
-    model.manifest_bytes = bytes.size();
-    if (!model.main)
-      model.main = runForm<0>;
-    model.weights = "";
-    options.size = sizeof options;
-    options.threads = 1;
-    EXPECT_TRUE(bool(session.model->openLinked(&model, nullptr, nullptr)));
-    EXPECT_TRUE(bool(session.finish({})));
-  }
-  std::shared_ptr<Variant> makeVariant(Guard guard) const {
-    auto variant = std::make_shared<Variant>();
-    variant->code.manifest = manifest;
-    variant->code.manifest.guard = std::move(guard);
-    variant->code.main = runForm<1>;
-    variant->owner = std::make_shared<Model>();
-    return variant;
-  }
-  Manifest manifest;
-  std::string bytes;
-  onager_model model{};
-  onager_options options{};
-  Session session{options, nullptr, 1};
-};
 
 /// A linked model of one input [n] and one output [2].
 struct Linked : LinkedModel {
