@@ -67,11 +67,16 @@ inline bool holds(std::span<const Atom> guard, const int64_t *symbols) {
   return true;
 }
 
-/// Sorts the atoms and leaves out those that others imply; false and a reason where no values can fulfil the guard.
+/// Sorts the atoms, rounds bounds to divisors and leaves out atoms that others imply, or that every input fulfils; of symbols that differ by a constant all are
+/// told by the first. False and a reason where no values can fulfil the guard. REQUIRES: `names` has the name of each symbol.
 bool simplify(Guard &guard, const std::vector<std::string> &names, std::string &error);
 
-/// True where `right` holds whenever `left` does. May miss what follows by way of several symbols. REQUIRES: both were simplified.
+/// True where `right` holds whenever `left` does. May miss what follows from extents not being negative.
 bool implies(const Guard &left, const Guard &right);
+
+/// Adds to what a guard says of its symbols what `limits`, which always hold, say of them, and leaves out symbols of which the limits say all; of a guard that
+/// the limits imply nothing is left. False and a reason where both exclude each other. REQUIRES: both were simplified.
+bool clip(Guard &guard, const Guard &limits, const std::vector<std::string> &names, std::string &error);
 
 /// Writes the text form. Without `names` symbols are written as `#` and their number, which is read wherever names may hold commas and the like.
 std::string print(const Guard &guard, const std::vector<std::string> &names);
