@@ -307,9 +307,14 @@ Outcome Frame::checkLimits() const {
     for (const TensorInfo &info : manifest.inputs)
       for (size_t d = 0; d < info.dims.size(); ++d) {
         int64_t symbol;
-        if (info.dims[d].isSymbol(symbol) && static_cast<uint64_t>(symbol) == atom.symbol)
-          return failure(ONAGER_BAD_ARGUMENT, "input '" + info.name + "': dim " + std::to_string(d) + " (" + info.dims[d].print(manifest.symbols) + "): expected " +
-                                                  rt::print(Guard{atom}, manifest.symbols) + ", found " + std::to_string(symbols[atom.symbol]));
+        if (!info.dims[d].isSymbol(symbol) || static_cast<uint64_t>(symbol) != atom.symbol)
+          continue;
+        Guard whole;
+        for (const Atom &other : manifest.guard)
+          if (other.symbol == atom.symbol)
+            whole.push_back(other);
+        return failure(ONAGER_BAD_ARGUMENT, "input '" + info.name + "': dim " + std::to_string(d) + " (" + info.dims[d].print(manifest.symbols) + "): expected " +
+                                                rt::print(whole, manifest.symbols) + ", found " + std::to_string(symbols[atom.symbol]));
       }
   }
   return {};

@@ -24,6 +24,13 @@ static int64_t roundUp(int64_t extent) {
   return (extent + step - 1) / step * step;
 }
 
+/// Lowers symbols to the most that a guard lets them be: no run goes beyond.
+static void capSymbols(const Guard &guard, std::vector<int64_t> &symbols) {
+  for (const Atom &atom : guard)
+    if (atom.kind == Atom::Equal || atom.kind == Atom::Range)
+      symbols[atom.symbol] = std::min(symbols[atom.symbol], atom.kind == Atom::Equal ? atom.a : atom.b);
+}
+
 bool Frame::measureSlots(const int64_t *values, std::vector<uint64_t> &bytes) const {
   for (size_t k = 0; k < manifest.slots.size(); ++k) {
     bool bad = false;
@@ -42,6 +49,8 @@ void Frame::measureBucket(std::vector<uint64_t> &bytes) {
   plannedSymbols.resize(symbols.size());
   for (size_t k = 0; k < symbols.size(); ++k)
     plannedSymbols[k] = roundUp(symbols[k]);
+  capSymbols(session.model->generic.manifest.guard, plannedSymbols);
+  capSymbols(manifest.guard, plannedSymbols);
   bool bad = false;
   for (const Derived &derived : manifest.derived)
     plannedSymbols[derived.symbol] = derived.expr.evaluate(plannedSymbols.data(), bad);

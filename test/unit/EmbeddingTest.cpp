@@ -318,6 +318,30 @@ TEST(Embedding, MemoryIsKnownBeforehand) {
   EXPECT_NE(std::string(onager_last_error()).find("expected 300, found 299"), std::string::npos);
 }
 
+TEST(Embedding, MemoryIsNoMoreThanLimitsAllow) {
+  std::string text = makeModel("(float[N,300] x) => (float[N,4] best, int64[N,4] places) <int64[1] k = {4}>", "a = Tanh(x)\nb = Softmax<axis=-1>(a)\nbest, places = TopK<axis=-1>(b, k)");
+  auto query = [&text](const std::vector<std::string> &dims) {
+    static int count = 0;
+    onager::CompileOptions options;
+    options.bytes = text;
+    options.output = getFolder() + "/limited" + std::to_string(count++) + ".so";
+    options.dims = dims;
+    onager::CompileResult result = onager::compile(options);
+    EXPECT_EQ(result.status, onager::Status::ok) << result.error;
+    Embedded embedded(options.output, makeOptions());
+    int64_t extents[] = {100, 300};
+    onager_tensor input{sizeof(onager_tensor), ONAGER_F32, 2, 0, nullptr, extents, 0};
+    uint64_t bytes = 0;
+    EXPECT_EQ(onager_context_query_memory(embedded.context, &input, 1, &bytes), ONAGER_OK) << onager_last_error();
+    return bytes;
+  };
+  uint64_t fixed = query({"N=100"}), free = query({});
+  EXPECT_GT(free, fixed) << "shapes that are a little larger have room";
+  EXPECT_EQ(query({"N=1:100"}), fixed);
+  EXPECT_GT(query({"N=1:102"}), fixed);
+  EXPECT_LT(query({"N=1:102"}), free);
+}
+
 TEST(Embedding, LogTellsWhatWasOpened) {
   std::vector<std::string> lines;
   onager_options options = makeOptions();
