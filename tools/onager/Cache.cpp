@@ -1,11 +1,11 @@
 // onager cache: what lies in the cache of variants, whether it is whole, and making it smaller.
 #include "runtime/cache/variantcache.h"
+#include "Choice.h"
 #include "Cli.h"
 #include "Files.h"
 #include "Profile.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringRef.h"
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <memory>
 #include <sys/stat.h>
@@ -138,7 +138,7 @@ Command addCache(CLI::App &app) {
                  "list: group, key, size, time since the last use and what decided each variant; prune: remove those that were not used for the longest time, down to "
                  "--max-bytes; verify: read all, status 1 where some are damaged")
       ->required()
-      ->check(CLI::IsMember({"list", "prune", "verify"}))
+      ->transform(oneOf({"list", "prune", "verify"}))
       ->type_name("list|prune|verify");
   app.add_option("--dir", arguments->folder, "The folder; otherwise ONAGER_CACHE_DIR/variants, XDG_CACHE_HOME/onager/variants or ~/.cache/onager/variants")->type_name("DIR");
   CLI::Option *limit = app.add_option("--max-bytes", arguments->maxBytes, "What prune leaves at most, 0: nothing")->type_name("N")->check(CLI::Range(int64_t{0}, INT64_MAX))->capture_default_str();

@@ -1,5 +1,6 @@
 // Opening, binding, running.
 #include "Session.h"
+#include "Choice.h"
 #include "Cli.h"
 #include <CLI/CLI.hpp>
 #include <map>
@@ -49,6 +50,7 @@ void addRecompile(CLI::App &app, int &mode) {
   std::map<std::string, int> modes{{"off", ONAGER_RECOMPILE_OFF}, {"lazy", ONAGER_RECOMPILE_LAZY}, {"eager", ONAGER_RECOMPILE_EAGER}, {"frozen", ONAGER_RECOMPILE_FROZEN}};
   app.add_option("--recompile", mode, "off (default): the code of the artifact; lazy, eager: code for the inputs' shapes, made first; frozen: what the cache has")
       ->transform(CLI::CheckedTransformer(modes, CLI::ignore_case).description(""))
+      ->transform(oneOf({"off", "lazy", "eager", "frozen"}).description("")) // before the one above
       ->type_name("MODE");
 }
 

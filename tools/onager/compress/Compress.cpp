@@ -1,6 +1,6 @@
 // onager compress: a model with fewer bits, as ONNX or compiled, and what that costs in accuracy.
 #include "Compression.h"
-#include <CLI/CLI.hpp>
+#include "tools/onager/Choice.h"
 #include <memory>
 
 namespace onager::cli {
@@ -8,7 +8,7 @@ namespace onager::cli {
 /// Options that a recipe leaves no room for.
 static void addDecisions(CLI::App &app, CompressArguments &arguments, CLI::Option *recipe) {
   auto addSchemes = [&](const std::string &name, const std::string &what, const std::vector<std::string> &known) {
-    app.add_option(name, arguments.schemes, what)->delimiter(',')->allow_extra_args(false)->check(CLI::IsMember(known))->excludes(recipe)->type_name("SCHEME,...");
+    app.add_option(name, arguments.schemes, what)->delimiter(',')->allow_extra_args(false)->transform(oneOf(known))->excludes(recipe)->type_name("SCHEME,...");
   };
   addSchemes("--quantize", "int8: weights and activations; int8-dynamic: the same in products, without data; int8-weights, int4: weights alone, in groups; nf4, fp4: the same in products",
              {"int8", "int8-dynamic", "int8-weights", "int4", "nf4", "fp4"});
@@ -23,14 +23,14 @@ static void addDecisions(CLI::App &app, CompressArguments &arguments, CLI::Optio
       ->type_name("COMMAND");
   app.add_option("--target-bpw", arguments.targetBits, "Choose layer by layer, so that weights take so many bits on average")->check(CLI::Range(0.1, 32.0))->excludes(recipe);
   app.add_option("--minimize", arguments.objective, "What a budget makes small: time (default), or bytes (default where weights alone are quantised)")
-      ->check(CLI::IsMember({"time", "bytes"}))
+      ->transform(oneOf({"time", "bytes"}))
       ->excludes(recipe);
   app.add_flag("--even-if-slower", arguments.mayBeSlower, "Keep layers of fewer bits that are slower than plain ones")->excludes(recipe);
-  app.add_option("--range", arguments.range, "Of activations: best (default), the one of mse, minmax, percentile, entropy that loses the least, value by value")->check(CLI::IsMember(compress::listRangeMethods()))->excludes(recipe);
+  app.add_option("--range", arguments.range, "Of activations: best (default), the one of mse, minmax, percentile, entropy that loses the least, value by value")->transform(oneOf(compress::listRangeMethods()))->excludes(recipe);
   app.add_option("--rounding", arguments.rounding, "Of weights: rtn (default of 8 bits), mse (default of int4, nf4, fp4), hqq (int4), gptq and adaround (of integers; need data); without it int8 with samples takes adaround where that brings the outputs nearer")
-      ->check(CLI::IsMember(compress::listRoundingMethods()))
+      ->transform(oneOf(compress::listRoundingMethods()))
       ->excludes(recipe);
-  app.add_option("--group", arguments.group, "Weights that share a scale (default 32), for weights alone; of convolutions about so many")->check(CLI::IsMember({16, 32, 64, 128, 256}))->excludes(recipe);
+  app.add_option("--group", arguments.group, "Weights that share a scale (default 32), for weights alone; of convolutions about so many")->transform(oneOf({"16", "32", "64", "128", "256"}))->excludes(recipe);
   app.add_option("--keep", arguments.kept, "A node that stays as it is; may be repeated")->allow_extra_args(false)->excludes(recipe)->type_name("NODE");
 }
 

@@ -1,8 +1,8 @@
 // Options, scores and the order of the steps of pruning.
 #include "Prune.h"
 #include "lib/Compress/Prune/Refit.h"
+#include "tools/onager/Choice.h"
 #include "llvm/ADT/StringRef.h"
-#include <CLI/CLI.hpp>
 
 namespace onager::cli {
 
@@ -19,17 +19,17 @@ void PruneArguments::addOptions(CLI::App &app, CLI::Option *recipe) {
       ->excludes(recipe)
       ->type_name("WHAT=SHARE");
   app.add_option("--prune-by", criterion, "What channels are compared by: magnitude (default without data), activation (default with data), loss")
-      ->check(CLI::IsMember({"magnitude", "activation", "loss"}))
+      ->transform(oneOf({"magnitude", "activation", "loss"}))
       ->excludes(recipe);
-  app.add_option("--prune-scope", scope, "Shares are of each layer (default), or of the whole model")->check(CLI::IsMember({"layer", "model"}))->excludes(recipe);
+  app.add_option("--prune-scope", scope, "Shares are of each layer (default), or of the whole model")->transform(oneOf({"layer", "model"}))->excludes(recipe);
   app.add_option("--prune-floor", floor, "The share of each layer that stays at least (default 0.125)")->check(CLI::Range(0.0, 1.0))->excludes(recipe);
   app.add_option("--prune-rotation", rotation, "The basis that hidden finds: shared by all blocks (default), or each norm's own, with a product between two")
-      ->check(CLI::IsMember({"shared", "each"}))
+      ->transform(oneOf({"shared", "each"}))
       ->excludes(recipe);
   app.add_flag("--no-refit", isPlain, "Do not fit what is left to the plain model")->excludes(recipe);
   app.add_option("--mask", mask, "Weights that become 0: N:M, of which N in M stay, or the share that goes")->excludes(recipe)->type_name("PATTERN");
   app.add_option("--mask-by", maskMethod, "magnitude (default without data), wanda, sparsegpt (default with data)")
-      ->check(CLI::IsMember({"magnitude", "wanda", "sparsegpt"}))
+      ->transform(oneOf({"magnitude", "wanda", "sparsegpt"}))
       ->excludes(recipe);
 }
 

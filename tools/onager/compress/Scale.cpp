@@ -1,8 +1,8 @@
 // Options, samples of what layers read, and what is told of factors.
 #include "Scale.h"
 #include "Watched.h"
+#include "tools/onager/Choice.h"
 #include "llvm/Support/FormatVariadic.h"
-#include <CLI/CLI.hpp>
 
 namespace json = llvm::json;
 
@@ -22,7 +22,7 @@ void ScaleArguments::addOptions(CLI::App &app, CLI::Option *recipe) {
   app.add_option("--scaling", methods, "Move factors of channels between neighbours before rounding: cle (by weights), depthwise (the default of int8), smoothquant (products of int8, int8-dynamic), awq (weights alone); all but cle need data; in this order; none")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::IsMember(listNames()))
+      ->transform(oneOf(listNames()))
       ->excludes(recipe)
       ->type_name("METHOD,...");
   app.add_option("--scaling-alpha", alpha, "The strength of smoothquant and awq, from 0 to 1, instead of the best for each value")->check(CLI::Range(0.0, 1.0))->excludes(recipe);
