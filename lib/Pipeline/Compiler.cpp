@@ -70,7 +70,7 @@ bool Compilation::simplifyGraph() {
 
 bool Compilation::findDecidingInputs() {
   // Behind the limits of dims, with which less depends on values. Artifacts that can have no variant read no values.
-  if (options.variants.empty() && (!options.recompile || options.optLevel == 0 || options.sanitize || filtersPasses(options)))
+  if (options.variants.empty() && options.likely.empty() && (!options.recompile || options.optLevel == 0 || options.sanitize || filtersPasses(options)))
     return true;
   return pipeline.runStage("inputs", [](OpPassManager &passes) { passes.addNestedPass<func::FuncOp>(graph::createGraphFindDecidingInputs()); });
 }

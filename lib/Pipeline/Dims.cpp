@@ -41,23 +41,58 @@ static bool isBatch(StringRef name) {
   return lower == "n" || lower == "b" || lower == "bs" || StringRef(lower).contains("batch");
 }
 
-bool listVariants(Pipeline &pipeline, std::vector<std::string> &guards) {
-  for (const std::string &text : pipeline.options.variants) {
-    if (text != "auto") {
-      guards.push_back(text);
-      continue;
-    }
-    guards.insert(guards.end(), pipeline.options.likely.begin(), pipeline.options.likely.end());
-    std::string batches;
-    for (const std::string &name : graph::getSymbolNames(getMain(pipeline)))
-      if (pipeline.options.likely.empty() && isBatch(name))
-        batches += (batches.empty() ? "" : ",") + name + "=1";
-    if (!batches.empty())
-      guards.push_back(batches);
-  }
-  rt::Guard guard;
+/// Returns the guard that batches are of one, as far as the limits allow it.
+static rt::Guard guessBatch(const std::vector<std::string> &names, const rt::Guard &limits) {
+  rt::Guard guess;
+  std::string ignored;
+  for (const auto &[symbol, name] : llvm::enumerate(names))
+    if (rt::Guard one{{rt::Atom::Equal, symbol, 1, 0}}; isBatch(name) && rt::clip(one, limits, names, ignored))
+      guess.insert(guess.end(), one.begin(), one.end());
+  return guess;
+}
+
+/// Reads guards that an option gives. Those that hold for all runs are empty.
+static bool readGuards(Pipeline &pipeline, const char *option, const std::vector<std::string> &texts, const rt::Guard &limits, SmallVectorImpl<rt::Guard> &guards) {
   std::string error;
-  return llvm::all_of(guards, [&](const std::string &text) { return graph::readGuard(getMain(pipeline), text, guard, error) || refuse(pipeline, "variant", text, error); });
+  return llvm::all_of(texts, [&](const std::string &text) {
+    bool isRead = graph::readGuard(getMain(pipeline), text, guards.emplace_back(), error) && rt::clip(guards.back(), limits, graph::getSymbolNames(getMain(pipeline)), error);
+    return isRead || refuse(pipeline, option, text, error);
+  });
+}
+
+/// Writes a guard with names where these can be read back.
+static std::string printGuard(const rt::Guard &guard, const std::vector<std::string> &names) {
+  rt::Guard back;
+  std::string text = rt::print(guard, names), error;
+  return rt::parseGuard(text, names, back, error) && back == guard ? text : rt::print(guard, {});
+}
+
+bool listVariants(Pipeline &pipeline, std::vector<std::string> &guards) {
+  const CompileOptions &options = pipeline.options;
+  std::vector<std::string> names = graph::getSymbolNames(getMain(pipeline));
+  rt::Guard limits;
+  std::string ignored;
+  if (!options.dims.empty())
+    rt::parseGuard(llvm::join(options.dims, ","), names, limits, ignored); // limitSymbols has read them without an error
+  SmallVector<rt::Guard> hints, wanted;
+  if (!readGuards(pipeline, "likely", options.likely, limits, hints))
+    return false;
+  for (const std::string &text : options.variants) {
+    if (text == "auto") {
+      wanted.append(hints);
+      if (hints.empty())
+        wanted.push_back(guessBatch(names, limits));
+    } else if (!readGuards(pipeline, "variant", {text}, limits, wanted)) {
+      return false;
+    } else if (wanted.back().empty()) {
+      return refuse(pipeline, "variant", text, "every run fulfils it" + (limits.empty() ? "" : ", within the limits " + rt::print(limits, names)));
+    }
+  }
+  llvm::erase_if(wanted, [](const rt::Guard &guard) { return guard.empty(); });
+  for (const rt::Guard &guard : wanted)
+    if (std::string text = printGuard(guard, names); !llvm::is_contained(guards, text))
+      guards.push_back(text);
+  return true;
 }
 
 } // namespace onager

@@ -10,8 +10,8 @@ namespace onager {
 /// kept as what inputs must fulfil.
 bool limitSymbols(Pipeline &pipeline);
 
-/// Returns the guards of the variants that the options ask for: those that they name and, with `auto`, what is likely: the hints, else that batches are of one.
-/// False where one does not fit the model.
+/// Returns the guards of the variants that the options ask for, each once and within the limits: those that they name and, with `auto`, what is likely: the hints,
+/// else that batches are of one. False where one, or a hint, does not fit the model or its limits, or where one that is named holds for every run.
 bool listVariants(Pipeline &pipeline, std::vector<std::string> &guards);
 
 } // namespace onager

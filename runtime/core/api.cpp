@@ -208,7 +208,7 @@ onager_status onager_session_export(const onager_session *session, const char *p
   // Those of the artifact are kept without being asked for.
   for (const std::shared_ptr<Variant> &variant : session->variants->get()->variants)
     if (variant->owner)
-      guards.push_back(print(variant->guard(), session->model->generic.manifest.symbols));
+      guards.push_back(print(variant->guard(), {})); // names may hold commas
   return report(exportArtifact(compiler, *session->model, guards, path));
 }
 

@@ -46,8 +46,8 @@ void CompilerArguments::addAll(CLI::App &app) {
   addValue(app, pairs, "--name", "name", "NAME", "Prefix of the symbols of an object or library, and name of its header");
   addValue(app, pairs, "--weights", "weights", "WHERE", "inside (default): with the code; separate: in FILE.weights");
   addValue(app, pairs, "--variant,--variants", "variant", "GUARD", "Also make code for certain shapes, as batch=1,seq=128 or seq=16:512:16, or auto for what is likely; may be repeated");
-  addValue(app, pairs, "--dim", "dim", "NAME=MIN:MAX[:DIVISOR]", "What is known of a symbol of the inputs' shapes, or its VALUE; may be repeated");
-  addValue(app, pairs, "--likely", "likely", "GUARD", "Shapes that are expected, for --variants=auto; may be repeated");
+  addValue(app, pairs, "--dim", "dim", "NAME=MIN:MAX[:DIVISOR]", "What is known of a symbol of the inputs' shapes, or its VALUE: runs refuse others, and variants keep to it; may be repeated");
+  addValue(app, pairs, "--likely", "likely", "GUARD", "Shapes that are expected, of which --variants=auto makes variants; alone it makes none; may be repeated");
   app.add_flag_callback("--no-recompile", [this] { pairs.emplace_back("recompile", "false"); }, "Leave out what code for certain shapes is made of while the model runs");
   addValue(app, pairs, "--save-temps", "save-temps", "DIR", "Save the IR that leaves each stage, LLVM IR and the object file in a folder");
   addValue(app, pairs, "--expose", "expose", "all|K,K", "Return values inside the model as outputs as well, by position in program order");

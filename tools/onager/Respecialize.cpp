@@ -29,11 +29,30 @@ static std::vector<std::string> listCached(const ArtifactDescription &artifact, 
   if (rt::Outcome outcome = cache.open(place, rt::VariantCache::kDefaultBytes, /*write=*/false); !outcome)
     throw Failure(Status::badFile, outcome.message);
   std::vector<std::string> guards;
-  for (const ArtifactDescription::Level &level : artifact.levels)
-    for (const rt::VariantCache::Entry &entry : cache.findAll(rt::describeModel(view(artifact.form), view(level.recipes))))
-      if (std::string guard = rt::readGuardLine(entry.preimage); !guard.empty() && std::find(guards.begin(), guards.end(), guard) == guards.end())
+  for (const ArtifactDescription::Level &level : artifact.levels) {
+    rt::ModelIdentity model = rt::describeModel(view(artifact.form), view(level.recipes));
+    for (const rt::Preimage &preimage : cache.listPreimages(model.group))
+      if (std::string guard = rt::readGuardLine(preimage); !guard.empty() && preimage.find(model.lines) != std::string::npos && std::find(guards.begin(), guards.end(), guard) == guards.end())
         guards.push_back(guard);
+  }
   return guards;
+}
+
+/// Adds guards that are not `known` yet, within the limits of the generic form. One that is asked for must tell some runs from others.
+static void addGuards(const std::vector<std::string> &texts, const rt::Manifest &generic, bool isAsked, std::vector<rt::Guard> &known, std::vector<std::string> &guards) {
+  for (const std::string &text : texts) {
+    rt::Guard read, guard;
+    std::string error;
+    bool isRead = rt::parseGuard(text, generic.symbols, read, error) && rt::clip(guard = read, generic.guard, generic.symbols, error);
+    if (isRead && guard.empty())
+      error = "every run fulfils it" + (generic.guard.empty() ? "" : ", within the limits " + rt::print(generic.guard, generic.symbols));
+    if (isAsked && !error.empty())
+      throw Failure(Status::badOption, "option '--variant': '" + text + "': " + error);
+    if (!error.empty() || std::find(known.begin(), known.end(), guard) != known.end())
+      continue;
+    guards.push_back(guard == read ? text : rt::print(guard, {}));
+    known.push_back(std::move(guard));
+  }
 }
 
 static Status runRespecialize(const RespecializeArguments &arguments) {
@@ -50,27 +69,17 @@ static Status runRespecialize(const RespecializeArguments &arguments) {
       throw Failure(Status::badFile, "'" + arguments.artifact + "' has its weights in another file; compile the model again");
     options.levels.push_back({view(level.recipes), view(level.weights)});
   }
+  std::vector<std::string> former, cached;
   if (!arguments.isWithoutFormer)
     for (const rt::Manifest &variant : artifact.levels[0].variants)
-      options.guards.push_back(rt::print(variant.guard, {}));
-  options.guards.insert(options.guards.end(), arguments.variants.begin(), arguments.variants.end());
+      former.push_back(rt::print(variant.guard, {}));
   if (arguments.isFromCache)
-    for (const std::string &guard : listCached(artifact, arguments.cache))
-      options.guards.push_back(guard);
-  // Guards may come twice, as text and from the cache.
+    cached = listCached(artifact, arguments.cache);
+  const rt::Manifest &generic = artifact.levels[0].generic;
   std::vector<rt::Guard> known;
-  std::vector<std::string> distinct;
-  for (const std::string &text : options.guards) {
-    rt::Guard guard;
-    std::string error;
-    if (!rt::parseGuard(text, artifact.levels[0].generic.symbols, guard, error))
-      throw Failure(Status::badOption, "option '--variant': '" + text + "': " + error);
-    if (std::find(known.begin(), known.end(), guard) != known.end())
-      continue;
-    known.push_back(guard);
-    distinct.push_back(text);
-  }
-  options.guards = std::move(distinct);
+  addGuards(former, generic, /*isAsked=*/false, known, options.guards);
+  addGuards(arguments.variants, generic, /*isAsked=*/true, known, options.guards);
+  addGuards(cached, generic, /*isAsked=*/false, known, options.guards);
   showProgress("compiling " + std::to_string(options.guards.size()) + " variants");
   CompileResult result = respecialize(options);
   if (result.status != Status::ok)
