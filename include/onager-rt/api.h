@@ -239,6 +239,8 @@ ONAGER_API void onager_context_cancel(onager_context *context);
 ONAGER_API onager_status onager_context_set_deadline(onager_context *context, double seconds);
 /* Keeps, with `on`, to the variants that are there now: runs on equal shapes give equal bits from here on. */
 ONAGER_API onager_status onager_context_pin(onager_context *context, int32_t on);
+/* Keeps to the variants that a pinned context of the same model keeps to: equal shapes give equal bits in both. May run at the same time as `pinned` does. */
+ONAGER_API onager_status onager_context_pin_like(onager_context *context, const onager_context *pinned);
 /* Tells how many bytes a run on inputs of these types and shapes needs, outputs of the context's own included; `data` is not looked at. Values
  * whose size depends on other values come on top. */
 ONAGER_API onager_status onager_context_query_memory(onager_context *context, const onager_tensor *inputs, size_t count, uint64_t *bytes);

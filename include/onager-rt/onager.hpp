@@ -206,6 +206,8 @@ public:
   void setDeadline(double seconds) { check(onager_context_set_deadline(get(), seconds)); }
   /// Keeps, with `on`, to the variants that are there now.
   void pin(bool on) { check(onager_context_pin(get(), on)); }
+  /// Keeps to the variants that a pinned context of the same model keeps to.
+  void pinLike(const Context &pinned) { check(onager_context_pin_like(get(), pinned.get())); }
   /// Returns the bytes that a run on inputs of these types and shapes needs; their data is not looked at.
   std::uint64_t queryMemory(const std::vector<Tensor> &inputs) {
     std::vector<onager_tensor> views = viewAll(inputs);

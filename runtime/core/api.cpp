@@ -269,6 +269,12 @@ onager_status onager_context_pin(onager_context *context, int32_t on) {
   return ONAGER_OK;
 }
 
+onager_status onager_context_pin_like(onager_context *context, const onager_context *pinned) {
+  if (!context || !pinned)
+    return badArgument("context or pinned is NULL");
+  return report(context->pinLike(*pinned));
+}
+
 onager_status onager_context_query_memory(onager_context *context, const onager_tensor *inputs, size_t count, uint64_t *bytes) {
   if (!bytes)
     return badArgument("bytes is NULL");

@@ -11,8 +11,13 @@ Context::Context(Session &session)
 }
 
 void Context::refresh() {
-  seen = session.variants->generation();
-  table = session.variants->get();
+  uint64_t generation = session.variants->generation();
+  adopt(session.variants->get(), generation);
+}
+
+void Context::adopt(std::shared_ptr<const VariantTable> given, uint64_t generation) {
+  seen = generation;
+  table = std::move(given);
   isChosen = false;
   auto isGone = [&](const VariantFrame &entry) { return std::find(table->variants.begin(), table->variants.end(), entry.variant) == table->variants.end(); };
   for (const VariantFrame &entry : frames)
@@ -25,6 +30,15 @@ void Context::pin(bool on) {
   isPinned = on;
   if (seen != session.variants->generation())
     refresh();
+}
+
+Outcome Context::pinLike(const Context &other) {
+  if (!other.isPinned || other.session.variants != session.variants)
+    return failure(ONAGER_BAD_ARGUMENT, "the context to be like is not pinned, or runs another model");
+  isPinned = true;
+  if (table != other.table)
+    adopt(other.table, other.seen);
+  return {};
 }
 
 Outcome Context::bind(const onager_tensor *inputs, size_t count, Frame::Data data) {

@@ -15,6 +15,8 @@ public:
   Outcome run(const onager_tensor *inputs, size_t count, onager_tensor *outputs, size_t outputCount);
   /// Keeps to the variants that are there now, so that equal shapes give equal bits from here on; false: takes new ones again.
   void pin(bool on);
+  /// Keeps to the variants that `other` keeps to; fails where that one is not pinned, or of another model.
+  Outcome pinLike(const Context &other);
   uint64_t memory() const { return work.bytes(); }
   /// May be called by any thread.
   void cancel() { work.isCancelled.store(true); }
@@ -32,8 +34,10 @@ private:
     std::shared_ptr<Variant> variant;
     std::unique_ptr<Frame> frame;
   };
-  /// Takes the present table of variants and gives up frames of those that are gone.
+  /// Takes the present table of variants.
   void refresh();
+  /// Takes a table of variants and gives up frames of those that are not in it.
+  void adopt(std::shared_ptr<const VariantTable> given, uint64_t generation);
   /// Binds the generic frame's inputs, which every choice is made by.
   Outcome bind(const onager_tensor *inputs, size_t count, Frame::Data data);
   /// Returns the variant for the symbols that the generic frame has bound, or null.
