@@ -22,9 +22,10 @@ def operators() -> list[int]:
 class Session:
     """A loaded artifact. Thread-safe; the GIL is released while it is opened and while it runs."""
 
-    def __init__(self, path: str, data: bytes, threads: int, recompile: str = "", compiler_library: str | None = None) -> None:
+    def __init__(self, path: str, data: bytes, threads: int, recompile: str = "", compiler_library: str | None = None, check: bool = False, max_variants: int = 0, max_bytes: int = 0,
+                 max_seconds: float = 0.0, compiler: str | None = None, cache: str | None = None, event: Callable[[str, str, str, float], object] | None = None) -> None:
         """Opens `data`, or the file at `path` where it is empty; `threads` of a run, 0 for as many as the process may use; `recompile` off, lazy, eager, frozen or ""; `compiler_library`
-        compiles in this process, None by a child.
+        compiles in this process, None by a child. The others are fields of onager_recompilation; `event` is called with kind, guard, message and seconds.
 
         Raises RuntimeError for a file that is no artifact or damaged, or a processor that lacks a feature.
         """
@@ -41,11 +42,14 @@ class Session:
         Raises ValueError for a wrong name, type or shape, TypeError for what is no array, RuntimeError where the run fails.
         """
 
-    def warm_up(self, feeds: dict[str, ArrayLike], wait: bool) -> None:
-        """Has a variant made for the shapes of these arrays; with `wait`, returns when it runs. Raises RuntimeError or ValueError where there will be none."""
+    def warm_up(self, feeds: dict[str, ArrayLike], shapes: dict[str, list[int]], wait: bool) -> None:
+        """Has a variant made for the shapes of these arrays, or these shapes; with `wait`, returns when it runs. Raises RuntimeError or ValueError where there will be none."""
 
     def freeze(self) -> None:
         """Neither makes nor gives up variants from here on."""
+
+    def pin(self, on: bool) -> None:
+        """Makes runs keep to the variants of the moment, or to those that are there when they begin."""
 
     def export(self, path: str) -> None:
         """Writes an artifact that has the session's variants of the moment. Raises RuntimeError or ValueError where that cannot be."""

@@ -1,7 +1,9 @@
 """Sessions shaped like ONNX Runtime's."""
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -34,20 +36,53 @@ class NodeArg:
         return f"NodeArg(name={self.name!r}, type={self.type!r}, shape={self.shape})"
 
 
+class VariantEvent(NamedTuple):
+    """What happened to a variant, code for certain shapes: `kind` is compiled, loaded (from the cache), failed or evicted."""
+
+    kind: str
+    guard: str
+    """What the variant is for, as batch=1,seq=128."""
+    message: str
+    """Why it failed or went; empty otherwise."""
+    seconds: float
+    """That making or loading it took."""
+
+
 class InferenceSession:
     """A compiled model ready to run. Thread-safe.
 
-    `model` is the path or the bytes of an artifact; an ONNX model is compiled first. `threads` is how many a run may use (all
-    cores that the process may use by default). `recompile` says what happens to shapes that are met often: off, lazy, eager or frozen; by default
-    what the variable ONAGER_RECOMPILE says, else lazy. `compiler_library` names the compiler's shared library, which then compiles in this process rather than in a
-    child; "" stands for the one beside the runtime.
+    `model` is the path or the bytes of an artifact; an ONNX model is compiled first, with `options` of onager.compile. `threads` is how many a run may use (all
+    cores that the process may use by default).
+
+    The others say how code for certain shapes, a variant, is made while the model runs; None is the default:
+
+    - `recompile`: what happens to shapes that are met often: off, lazy, eager or frozen; by default what the variable ONAGER_RECOMPILE says, else lazy.
+    - `check_variants`: a new variant must give what the general code gives on inputs that are drawn for it, before it runs.
+    - `max_variants`, `max_variant_bytes`: how many are kept beside those of the artifact, and how many bytes they may take; 8 and 256 MiB.
+    - `max_compile_seconds`: that all compilations may take together; 600.
+    - `compiler`: path of the program `onager`; by default ONAGER_COMPILER, beside the runtime, PATH.
+    - `compiler_library`: the compiler's shared library, which then compiles in this process rather than in a child; "" stands for the one beside the runtime.
+    - `cache`: folder of variants of earlier sessions; by default the user's; "": none.
+    - `on_variant`: called with a VariantEvent for each variant that comes, fails or goes, mostly by a thread of the session's own. It must not wait for the session; what it
+      raises goes to sys.unraisablehook.
     """
 
-    def __init__(self, model: Model, threads: int | None = None, recompile: str | None = None, compiler_library: str | None = None, **options: object):
+    def __init__(self, model: Model, threads: int | None = None, recompile: str | None = None, compiler_library: str | None = None, *, check_variants: bool = False,
+                 max_variants: int | None = None, max_variant_bytes: int | None = None, max_compile_seconds: float | None = None, compiler: str | os.PathLike | None = None,
+                 cache: str | os.PathLike | None = None, on_variant: Callable[[VariantEvent], object] | None = None, **options: object):
+        settings = {
+            "check": _read_flag("check_variants", check_variants),
+            "max_variants": _read_limit("max_variants", max_variants, Integral, (1 << 31) - 1),
+            "max_bytes": _read_limit("max_variant_bytes", max_variant_bytes, Integral, (1 << 63) - 1),
+            "max_seconds": float(_read_limit("max_compile_seconds", max_compile_seconds, Real, 1e9)),
+            "compiler": _read_path("compiler", compiler),
+            "cache": _read_path("cache", cache),
+            "event": _wrap_listener(on_variant),
+        }
         path, data = split_model(model)
         if not _is_artifact(path, data):
             path, data = compile(data or path, **options), b""
-        self._session = _runtime.Session(path, data, threads or 0, recompile or "", compiler_library)
+        self._session = _runtime.Session(path, data, threads or 0, recompile or "", compiler_library, **settings)
         self._inputs, self._outputs = group(self._session.describe(True)), group(self._session.describe(False))
         # Without a layer of Python between where all are tensors: small models run for microseconds.
         if not any(value.form for value in self._inputs + self._outputs):
@@ -87,21 +122,48 @@ class InferenceSession:
                 tensors.update(split(value, rest.pop(value.name), DTYPES))
         return {**rest, **tensors}
 
-    def warm_up(self, feeds: dict[str, ArrayLike], wait: bool = True) -> None:
-        """Gets ready for inputs of these shapes, and these values where an input's values decide shapes or branches: has code made for them, if the session does so, and runs once, so that memory is there and threads are started.
+    def warm_up(self, feeds: dict[str, ArrayLike] | None = None, wait: bool = True, *, shapes: dict[str, Sequence[int]] | None = None) -> None:
+        """Gets ready for inputs of these shapes, and these values where an input's values decide shapes or branches: has code made for them, if the session does so.
 
+        Inputs come by `feeds`, or by `shapes` alone ({"x": (1, 128)}), each in one of them; those whose shape is fixed may be left out where there are shapes. With feeds for all, the
+        model also runs once, so that memory is there and threads are started.
         Without `wait` the code is made while other runs go on. Where none can be made a warning says why.
         """
+        if feeds is None and shapes is None:
+            raise ValueError("warm_up: expected feeds or shapes")
+        shapes, whole = self._read_shapes(shapes or {}, feeds or {}), shapes is None
         if self.stats()["mode"] in ("lazy", "eager"):
             try:
-                self._session.warm_up(self._split(feeds), wait)
+                self._session.warm_up(self._split(feeds or {}), shapes, wait)
             except RuntimeError as error:
                 warnings.warn(str(error), RuntimeWarning, stacklevel=2)
-        self.run(None, feeds)
+        if whole:
+            self.run(None, feeds)
+
+    def _read_shapes(self, shapes: dict[str, Sequence[int]], feeds: dict[str, ArrayLike]) -> dict[str, list[int]]:
+        """Checks shapes, whatever the session does about them."""
+        forms = {value.name: value.form for value in self._inputs}
+        for name, shape in shapes.items():
+            if name not in forms:
+                raise ValueError(f"'{name}' is not an input")
+            if name in feeds:
+                raise ValueError(f"input '{name}': expected a feed or a shape, found both")
+            if forms[name]:
+                raise ValueError(f"input '{name}': a {forms[name].split('(')[0]} has no shape; give it in feeds")
+            if not isinstance(shape, Sequence) or not all(isinstance(extent, Integral) and not isinstance(extent, bool) and extent >= 0 for extent in shape):
+                raise TypeError(f"input '{name}': expected a shape, a sequence of whole numbers from 0 on, found {shape!r}")
+        return {name: [int(extent) for extent in shape] for name, shape in shapes.items()}
 
     def freeze(self) -> None:
         """Keeps to the code that is there now: equal inputs give equal bits from here on."""
         self._session.freeze()
+
+    def pin(self, on: bool = True) -> None:
+        """Makes later runs of this session keep to the code of the moment, whatever else is made meanwhile: equal inputs give equal bits, on all threads, until pin(False).
+
+        Unlike freeze it can be taken back, and variants go on being made and kept for sessions to come. Runs that have begun are not affected.
+        """
+        self._session.pin(_read_flag("pin", on))
 
     def export(self, path: str | os.PathLike) -> None:
         """Writes an artifact that also has the code which this session had made for certain shapes; sessions of it begin with that code.
@@ -125,3 +187,33 @@ def _is_artifact(path: str, data: bytes) -> bool:
         return data[:4] == b"\x7fELF"
     with open(path, "rb") as file:
         return file.read(4) == b"\x7fELF"
+
+
+def _read_flag(name: str, given: object) -> bool:
+    if not isinstance(given, (bool, np.bool_)):
+        raise TypeError(f"{name}: expected True or False, found {given!r}")
+    return bool(given)
+
+
+def _read_limit(name: str, given: object, kind: type, most: float) -> Real:
+    """Returns a limit, 0 for None."""
+    if given is None:
+        return 0
+    if isinstance(given, bool) or not isinstance(given, kind):
+        raise TypeError(f"{name}: expected a {'whole number' if kind is Integral else 'number'}, found {given!r}")
+    if not 0 < given <= most:
+        raise ValueError(f"{name}: expected a number above 0, up to {most:g}, found {given!r}")
+    return given
+
+
+def _read_path(name: str, given: object) -> str | None:
+    try:
+        return None if given is None else os.fsdecode(given)
+    except TypeError:
+        raise TypeError(f"{name}: expected a path, found {given!r}") from None
+
+
+def _wrap_listener(listener: object) -> Callable[[str, str, str, float], None] | None:
+    if listener is not None and not callable(listener):
+        raise TypeError(f"on_variant: expected a function, found {listener!r}")
+    return None if listener is None else lambda *event: listener(VariantEvent(*event))
