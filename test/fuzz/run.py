@@ -3,7 +3,8 @@
 
 Usage: test/fuzz/run.py [--seed N] [--count N] [--minutes M] [--no-shrink]
 
-Each graph is compiled once, at -O1 for a level of processors that its seed draws; every sixteenth at -O0 and at -O3.
+Each graph is compiled once, at -O1 for a level of processors that its seed draws; every sixteenth at -O0 and at -O3. Three of eight are run by a variant for their
+shapes, two that come with the artifact and one that the session has made.
 Graph N of a run has the seed N of the start plus its number, so that one graph is repeated by --seed S --count 1. Counts of each verdict and the
 next seed are kept in graphs.json in the folder ONAGER_FUZZ_DIR (build/fuzz), and a run without a seed goes on there. Run it by the Python of build/venv.
 """
