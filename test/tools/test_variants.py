@@ -215,6 +215,41 @@ def test_runs_may_ask_for_code_of_their_shapes(model, tmp_path, monkeypatch):
     expect_error(run_onager("run", path, *inputs, "--recompile", "always"), 2, "--recompile")
 
 
+@pytest.mark.parametrize("command, more", [("run", []), ("bench", ["--seconds", "0.05"])])
+def test_the_environment_chooses_the_mode_where_no_option_does(model, tmp_path, monkeypatch, command, more):
+    monkeypatch.setenv("ONAGER_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("ONAGER_RECOMPILE", raising=False)
+    inputs = [command, compile_model(model, tmp_path / "model.so"), "--input", "random", "--dim", "batch=1", "--dim", "seq=5", *more]
+
+    def read_stats(*options):
+        return json.loads(run_command(ONAGER, *inputs, "--json", *options)).get("recompilation")
+
+    assert read_stats() is None and "recompilation" not in run_command(ONAGER, *inputs)
+    stats = read_stats("--recompile", "lazy", "--check-variants")
+    assert stats["mode"] == "lazy" and stats["compiled"] == 1 and stats["hits"] >= 1 and stats["misses"] == 0 and stats["compile_seconds"] > 0
+    monkeypatch.setenv("ONAGER_RECOMPILE", "frozen")
+    assert read_stats()["loaded"] == 1 and read_stats("--recompile", "off") is None and read_stats("--recompile", "eager")["mode"] == "eager"
+    assert "\nrecompilation frozen: " in run_command(ONAGER, *inputs) and "1 loaded, 0 failed" in run_command(ONAGER, *inputs)
+    monkeypatch.setenv("ONAGER_RECOMPILE", "")
+    assert read_stats() is None
+    monkeypatch.setenv("ONAGER_RECOMPILE", "maybe")
+    expect_error(run_onager(*inputs), 2, "ONAGER_RECOMPILE: expected off, lazy, eager or frozen, found 'maybe'")
+    assert read_stats("--recompile", "off") is None
+
+
+def test_a_variant_that_fails_is_a_failure_where_an_option_asks_for_it(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("ONAGER_COMPILER", "/nowhere")
+    monkeypatch.setenv("ONAGER_CACHE_DIR", str(tmp_path / "cache"))
+    inputs = ["run", compile_model(model, tmp_path / "model.so"), "--input", "random", "--dim", "batch=1", "--dim", "seq=5"]
+    assert run_onager(*inputs, "--recompile", "lazy").returncode == 4
+    monkeypatch.setenv("ONAGER_RECOMPILE", "lazy")
+    found = run_onager(*inputs)
+    assert found.returncode == 0 and found.stderr.startswith("onager: warning: no compiler was found") and "recompilation lazy: 0 runs of variants, 1 of the generic form" in found.stdout
+    # An artifact that variants cannot be made of runs as it is.
+    bare = run_onager("run", compile_model(model, tmp_path / "bare.so", "--no-recompile"), *inputs[2:])
+    assert bare.returncode == 0 and "recompilation" not in bare.stdout and not bare.stderr
+
+
 def _write_convolution(path):
     """For planes of unknown size filters are transformed (Winograd's form); for small ones the direct form would be faster."""
     random = np.random.default_rng(4)

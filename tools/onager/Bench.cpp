@@ -16,9 +16,10 @@ namespace {
 
 struct BenchArguments {
   std::string model, profile;
-  int threads = 0, mode = ONAGER_RECOMPILE_OFF;
+  int threads = 0;
   double seconds = 3;
   bool isJson = false;
+  Recompilation recompilation;
   CompilerArguments compiler;
   InputArguments inputs;
 };
@@ -56,11 +57,13 @@ static void printResult(const Session &session, const Times &times, const std::v
                  static_cast<double>(onager_context_memory(session.getContext())) / (1 << 20));
   printFormatted("peaks of this machine: %.2f GFLOP/s, %.2f GB/s\n", peaks.flops * 1e-9, peaks.bytes * 1e-9);
   print(formatTable(launches, peaks));
+  if (std::optional<onager_stats> stats = session.getStats())
+    print(formatStats(*stats));
 }
 
 static json::Value describe(const Session &session, const Times &times, const std::vector<LaunchTimes> &launches, const Peaks &peaks) {
   double median = times.getQuantile(0.5);
-  return json::Object{{"threads", session.getThreads()},
+  json::Object object{{"threads", session.getThreads()},
                       {"runs", static_cast<int64_t>(times.sorted.size())},
                       {"min_ms", times.sorted[0] * 1e3},
                       {"median_ms", median * 1e3},
@@ -71,13 +74,17 @@ static json::Value describe(const Session &session, const Times &times, const st
                       {"peak_gbytes_per_second", peaks.bytes * 1e-9},
                       {"memory_bytes", static_cast<int64_t>(onager_context_memory(session.getContext()))},
                       {"launches", describeLaunches(launches, peaks)}};
+  if (std::optional<onager_stats> stats = session.getStats())
+    object["recompilation"] = describeStats(*stats);
+  return object;
 }
 
 static Status runBench(const BenchArguments &arguments) {
+  arguments.recompilation.checkEnvironment();
   ModelSource source = openSource(arguments.model);
   Artifact artifact = provideArtifact(source, arguments.compiler);
   std::vector<Tensor> inputs = arguments.inputs.collect(readManifest(artifact.path));
-  Session session(artifact.path, arguments.threads, arguments.mode);
+  Session session(artifact.path, arguments.threads, arguments.recompilation);
   session.bind(inputs);
   session.warmUp();
   showProgress("measuring " + source.shown);
@@ -103,7 +110,7 @@ Command addBench(CLI::App &app) {
   app.add_option("--profile", arguments->profile, "Write when each launch of one run ran, as a trace for chrome://tracing")->type_name("TRACE.json");
   arguments->inputs.addFiles(app, /*needed=*/false);
   arguments->inputs.addRandom(app);
-  addRecompile(app, arguments->mode);
+  arguments->recompilation.addTo(app);
   arguments->compiler.addCommon(app);
   return [arguments] { return runBench(*arguments); };
 }

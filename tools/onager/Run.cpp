@@ -16,8 +16,9 @@ namespace {
 
 struct RunArguments {
   std::string model, outputFolder, profile;
-  int threads = 0, mode = ONAGER_RECOMPILE_OFF;
+  int threads = 0;
   bool isJson = false;
+  Recompilation recompilation;
   CompilerArguments compiler;
   InputArguments inputs;
 };
@@ -126,10 +127,26 @@ static void printOutput(const Output &output) {
   print(output.tensor.size() > output.head.size() ? " ...\n" : "\n");
 }
 
+static void printAll(const std::vector<Output> &outputs, const std::optional<onager_stats> &stats, bool isJson) {
+  if (!isJson) {
+    for (const Output &output : outputs)
+      printOutput(output);
+    return print(stats ? formatStats(*stats) : "");
+  }
+  json::Array list;
+  for (const Output &output : outputs)
+    list.push_back(describe(output));
+  json::Object object{{"outputs", std::move(list)}};
+  if (stats)
+    object["recompilation"] = describeStats(*stats);
+  print(formatJson(std::move(object)));
+}
+
 static Status runRun(const RunArguments &arguments) {
+  arguments.recompilation.checkEnvironment();
   Artifact artifact = provideArtifact(openSource(arguments.model), arguments.compiler);
   std::vector<Tensor> inputs = arguments.inputs.collect(readManifest(artifact.path));
-  Session session(artifact.path, arguments.threads, arguments.mode);
+  Session session(artifact.path, arguments.threads, arguments.recompilation);
   session.bind(inputs);
   session.warmUp();
   std::vector<LaunchTimes> launches;
@@ -142,14 +159,7 @@ static Status runRun(const RunArguments &arguments) {
     writeOutputs(arguments.outputFolder, outputs);
   if (!arguments.profile.empty())
     writeFile(arguments.profile, formatTrace(launches));
-  json::Array list;
-  for (const Output &output : outputs)
-    if (arguments.isJson)
-      list.push_back(describe(output));
-    else
-      printOutput(output);
-  if (arguments.isJson)
-    print(formatJson(json::Object{{"outputs", std::move(list)}}));
+  printAll(outputs, session.getStats(), arguments.isJson);
   return Status::ok;
 }
 
@@ -162,7 +172,7 @@ Command addRun(CLI::App &app) {
   app.add_option("--threads", arguments->threads, "Threads of the run; 0: as many as the process may use")->check(CLI::Range(0, 1024));
   app.add_flag("--json", arguments->isJson, "Print JSON");
   app.add_option("--profile", arguments->profile, "Write when each launch ran, as a trace for chrome://tracing")->type_name("TRACE.json");
-  addRecompile(app, arguments->mode);
+  arguments->recompilation.addTo(app);
   arguments->compiler.addCommon(app);
   return [arguments] { return runRun(*arguments); };
 }

@@ -3,6 +3,8 @@
 #include "Choice.h"
 #include "Cli.h"
 #include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <cstring>
 #include <map>
 
 namespace onager::cli {
@@ -13,20 +15,48 @@ void checkCall(onager_status status) {
   throw Failure(status == ONAGER_OUT_OF_MEMORY ? Status::internal : Status::badFile, onager_last_error());
 }
 
-Session::Session(const std::string &path, int threads, int mode) : mode(mode) {
-  onager_recompilation recompilation{};
-  recompilation.size = sizeof recompilation;
-  recompilation.mode = mode;
+static constexpr const char *kVariable = "ONAGER_RECOMPILE";
+static const char *const kModes[] = {"", "off", "lazy", "eager", "frozen"};
+
+/// The mode that the environment names, off without one, or -1.
+static int readEnvironment() {
+  const char *word = std::getenv(kVariable);
+  if (!word || !*word)
+    return ONAGER_RECOMPILE_OFF;
+  for (int mode = ONAGER_RECOMPILE_OFF; mode <= ONAGER_RECOMPILE_FROZEN; ++mode)
+    if (!std::strcmp(word, kModes[mode]))
+      return mode;
+  return -1;
+}
+
+void Recompilation::checkEnvironment() const {
+  if (mode == ONAGER_RECOMPILE_DEFAULT && readEnvironment() < 0)
+    throw Failure(Status::badOption, std::string(kVariable) + ": expected off, lazy, eager or frozen, found '" + std::getenv(kVariable) + "'");
+}
+
+Session::Session(const std::string &path, int threads, Recompilation asked) : recompilation(asked) {
+  asked.checkEnvironment();
+  onager_recompilation settings{};
+  settings.size = sizeof settings;
+  settings.mode = asked.mode == ONAGER_RECOMPILE_DEFAULT ? readEnvironment() : asked.mode;
+  settings.check = asked.isChecked;
   onager_options options{};
   options.size = sizeof options;
   options.threads = threads;
-  options.recompilation = &recompilation;
+  options.recompilation = &settings;
   checkCall(onager_session_open(path.c_str(), &options, &session));
   onager_status status = onager_context_create(session, &context);
   if (status != ONAGER_OK)
     onager_session_close(session);
   checkCall(status);
   outputs.resize(onager_session_outputs(session));
+}
+
+static onager_stats readStats(const onager_session *session) {
+  onager_stats stats{};
+  stats.size = sizeof stats;
+  checkCall(onager_session_stats(session, &stats));
+  return stats;
 }
 
 Session::~Session() {
@@ -41,17 +71,48 @@ void Session::bind(std::vector<Tensor> &tensors) {
 }
 
 void Session::warmUp() {
-  if (mode == ONAGER_RECOMPILE_LAZY || mode == ONAGER_RECOMPILE_EAGER)
-    checkCall(onager_session_warm_up(session, inputs.data(), inputs.size(), /*wait=*/1));
+  bool isAsked = recompilation.mode != ONAGER_RECOMPILE_DEFAULT;
+  int mode = isAsked ? recompilation.mode : readStats(session).mode;
+  if (mode != ONAGER_RECOMPILE_LAZY && mode != ONAGER_RECOMPILE_EAGER)
+    return;
+  onager_status status = onager_session_warm_up(session, inputs.data(), inputs.size(), /*wait=*/1);
+  if (isAsked || status == ONAGER_BAD_ARGUMENT)
+    return checkCall(status);
+  if (status)
+    std::fprintf(stderr, "onager: warning: %s\n", onager_last_error());
 }
 
-void addRecompile(CLI::App &app, int &mode) {
-  mode = ONAGER_RECOMPILE_OFF;
+std::optional<onager_stats> Session::getStats() const {
+  onager_stats stats = readStats(session);
+  return stats.mode == ONAGER_RECOMPILE_OFF ? std::nullopt : std::optional(stats);
+}
+
+std::string formatStats(const onager_stats &stats) {
+  char line[400];
+  auto number = [](uint64_t count) { return static_cast<unsigned long long>(count); };
+  std::snprintf(line, sizeof line, "recompilation %s: %llu runs of variants, %llu of the generic form; %llu compiled in %.2f s, %llu loaded, %llu failed, %llu evicted; %llu variants, %.1f KiB\n",
+                kModes[stats.mode], number(stats.hits), number(stats.misses), number(stats.compiled), stats.compile_seconds, number(stats.loaded), number(stats.failed),
+                number(stats.evicted), number(stats.variants), static_cast<double>(stats.variant_bytes) / 1024);
+  return line;
+}
+
+llvm::json::Value describeStats(const onager_stats &stats) {
+  llvm::json::Object object{{"mode", kModes[stats.mode]}, {"compile_seconds", stats.compile_seconds}};
+  const std::pair<const char *, uint64_t> counts[] = {{"hits", stats.hits}, {"misses", stats.misses}, {"compiled", stats.compiled}, {"loaded", stats.loaded},
+                                                      {"failed", stats.failed}, {"evicted", stats.evicted}, {"variants", stats.variants}, {"variant_bytes", stats.variant_bytes}};
+  for (const auto &[name, count] : counts)
+    object[name] = static_cast<int64_t>(count);
+  return object;
+}
+
+void Recompilation::addTo(CLI::App &app) {
+  mode = ONAGER_RECOMPILE_DEFAULT;
   std::map<std::string, int> modes{{"off", ONAGER_RECOMPILE_OFF}, {"lazy", ONAGER_RECOMPILE_LAZY}, {"eager", ONAGER_RECOMPILE_EAGER}, {"frozen", ONAGER_RECOMPILE_FROZEN}};
-  app.add_option("--recompile", mode, "off (default): the code of the artifact; lazy, eager: code for the inputs' shapes, made first; frozen: what the cache has")
+  app.add_option("--recompile", mode, "off: the code of the artifact; lazy, eager: code for the inputs' shapes, made first; frozen: what the cache has. By default what ONAGER_RECOMPILE says, else off")
       ->transform(CLI::CheckedTransformer(modes, CLI::ignore_case).description(""))
       ->transform(oneOf({"off", "lazy", "eager", "frozen"}).description("")) // before the one above
       ->type_name("MODE");
+  app.add_flag("--check-variants", isChecked, "Run no new variant that gives other results than the generic form on inputs that are drawn for it");
 }
 
 void Session::run() {
