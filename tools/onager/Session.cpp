@@ -2,7 +2,6 @@
 #include "Session.h"
 #include "Choice.h"
 #include "Cli.h"
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <cstring>
 #include <map>
