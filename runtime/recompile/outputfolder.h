@@ -2,6 +2,7 @@
 #ifndef ONAGER_RUNTIME_RECOMPILE_OUTPUTFOLDER_H
 #define ONAGER_RUNTIME_RECOMPILE_OUTPUTFOLDER_H
 
+#include "runtime/core/descriptor.h"
 #include "runtime/core/model.h"
 #include <string>
 
@@ -10,7 +11,8 @@ namespace onager::rt {
 /// Reads a file from its beginning, up to `most` bytes.
 std::string readAll(int fd, size_t most);
 
-/// A folder of the user's own, gone with the object. In memory where that can be had: a full disk stops no compilation then.
+/// A folder of the user's own, gone with the object and all that lies in it. In memory where that can be had: a full disk stops no compilation then. Its lock is held as
+/// long as it is in use; those that ended processes have left behind are removed by the next who makes one.
 class OutputFolder {
 public:
   OutputFolder() = default;
@@ -22,6 +24,10 @@ public:
   /// Reads that file; fails where there is none.
   Outcome read(std::string &payload) const;
   std::string path;
+
+private:
+  bool makeIn(const std::string &place);
+  Descriptor lock; ///< of the folder
 };
 
 } // namespace onager::rt
