@@ -7,8 +7,8 @@
 
 namespace onager::rt {
 
-/// Differences beyond this share of an output's largest magnitude are no matter of rounding.
-static constexpr double kTolerance = 1e-3;
+/// Differences beyond this share of an output's largest magnitude are no matter of rounding: of f32 and f64, and of floats of 16 bits.
+static constexpr double kTolerance = 1e-3, kHalfTolerance = 1e-2;
 /// Symbols that the guard does not fix have this value, where it lies in their range.
 static constexpr int64_t kUsualExtent = 4;
 
@@ -97,33 +97,94 @@ struct Trial {
   Outcome outcome;
 };
 
-/// Reads an element of a float as a number.
-double readFloat(const onager_tensor &tensor, uint64_t index) {
-  if (tensor.dtype == ONAGER_F64)
-    return static_cast<const double *>(tensor.data)[index];
-  return static_cast<const float *>(tensor.data)[index];
+template <typename T> T readAt(const void *data, uint64_t index) {
+  T value;
+  std::memcpy(&value, static_cast<const char *>(data) + index * sizeof value, sizeof value);
+  return value;
+}
+
+/// The number that a float of 16 bits stands for, given the bits of its mantissa.
+double readHalf(uint16_t bits, int mantissa) {
+  int exponent = (bits & 0x7fff) >> mantissa, most = 0x7fff >> mantissa, bias = most >> 1, fraction = bits & ((1 << mantissa) - 1);
+  double size = exponent == most ? (fraction ? NAN : HUGE_VAL) : std::ldexp(fraction + (exponent ? 1 << mantissa : 0), std::max(exponent, 1) - bias - mantissa);
+  return bits & 0x8000 ? -size : size;
+}
+
+/// Reads an element whose last bit is a matter of rounding as a number.
+double readNumber(const onager_tensor &tensor, uint64_t index) {
+  switch (tensor.dtype) {
+  case ONAGER_F64:
+    return readAt<double>(tensor.data, index);
+  case ONAGER_F32:
+    return static_cast<double>(readAt<float>(tensor.data, index));
+  case ONAGER_F16:
+    return readHalf(readAt<uint16_t>(tensor.data, index), 10);
+  case ONAGER_BF16:
+    return readHalf(readAt<uint16_t>(tensor.data, index), 7);
+  case ONAGER_U8:
+    return readAt<uint8_t>(tensor.data, index);
+  default:
+    return readAt<int8_t>(tensor.data, index);
+  }
+}
+
+/// How elements of a type are compared.
+enum class Kind { ignored, exact, quantized, number };
+Kind findKind(int32_t dtype) {
+  switch (dtype) {
+  case ONAGER_F32:
+  case ONAGER_F64:
+  case ONAGER_F16:
+  case ONAGER_BF16:
+    return Kind::number;
+  case ONAGER_U8:
+  case ONAGER_I8:
+    return Kind::quantized;
+  case ONAGER_BOOL:
+  case ONAGER_U16:
+  case ONAGER_I16:
+  case ONAGER_U32:
+  case ONAGER_I32:
+  case ONAGER_U64:
+  case ONAGER_I64:
+    return Kind::exact;
+  default:
+    return Kind::ignored;
+  }
+}
+
+/// Says what is wrong with the numbers of an output, or "".
+std::string compareNumbers(const onager_tensor &a, const onager_tensor &b, uint64_t count) {
+  double largest = 0, difference = 0;
+  for (uint64_t k = 0; k < count; ++k) {
+    double x = readNumber(a, k), y = readNumber(b, k);
+    if (!std::isfinite(x) || !std::isfinite(y)) {
+      if (x != y && !(std::isnan(x) && std::isnan(y)))
+        return "is " + std::to_string(y) + " where it should be " + std::to_string(x);
+      continue;
+    }
+    largest = std::max(largest, std::fabs(x));
+    difference = std::max(difference, std::fabs(x - y));
+  }
+  double tolerance = a.dtype == ONAGER_F16 || a.dtype == ONAGER_BF16 ? kHalfTolerance : kTolerance;
+  double allowed = findKind(a.dtype) == Kind::quantized ? 1 : tolerance * largest;
+  return difference <= allowed ? "" : "by " + std::to_string(difference) + ", its largest magnitude being " + std::to_string(largest);
 }
 
 Outcome compare(const TensorInfo &info, const onager_tensor &a, const onager_tensor &b) {
   auto fail = [&](const std::string &what) { return failure(ONAGER_RUN_FAILED, "the variant differs from the generic form: output '" + info.name + "' " + what); };
   if (a.rank != b.rank || std::memcmp(a.dims, b.dims, sizeof(int64_t) * static_cast<size_t>(a.rank)) != 0)
     return fail("has another shape");
-  if (a.dtype != ONAGER_F32 && a.dtype != ONAGER_F64)
-    return {};
+  Kind kind = findKind(a.dtype);
   uint64_t count = 1;
   for (int32_t k = 0; k < a.rank; ++k)
     count *= static_cast<uint64_t>(a.dims[k]);
-  double largest = 0, difference = 0;
-  for (uint64_t k = 0; k < count; ++k) {
-    double x = readFloat(a, k), y = readFloat(b, k);
-    if (std::isfinite(x) != std::isfinite(y))
-      return fail("is finite in one of them only");
-    if (std::isfinite(x)) {
-      largest = std::max(largest, std::fabs(x));
-      difference = std::max(difference, std::fabs(x - y));
-    }
-  }
-  return difference <= kTolerance * largest ? Outcome() : fail("by " + std::to_string(difference) + ", its largest magnitude being " + std::to_string(largest));
+  if (kind == Kind::ignored || count == 0)
+    return {};
+  if (kind == Kind::exact)
+    return std::memcmp(a.data, b.data, count * onager_dtype_bytes(a.dtype)) == 0 ? Outcome() : fail("has other values");
+  std::string what = compareNumbers(a, b, count);
+  return what.empty() ? Outcome() : fail(what);
 }
 
 } // namespace
