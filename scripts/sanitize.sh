@@ -4,7 +4,7 @@
 #
 #   lit          all text tests
 #   GoogleTest   all unit tests
-#   threads      variants that come and go under running contexts, with ThreadSanitizer
+#   threads      variants that come and go under running contexts, sessions that have them made, with ThreadSanitizer
 #   models       damaged models, files and inputs; every k-th node test of the ONNX suite; all through the command line
 #
 # SAMPLE=k takes every k-th node test (16). LLVM's library and compiled models are not instrumented; test/conformance/test_sanitized.py is for those.
@@ -44,7 +44,7 @@ kind GoogleTest "$build/bin/onager-unit-tests" --gtest_brief=1
 kind zones env ASAN_OPTIONS="$ASAN_OPTIONS:allow_user_poisoning=1" "$build/bin/onager-unit-tests" --gtest_filter='Sanitizer.*'
 threads() {
   local binary=$build/bin/onager-thread-tests
-  clang++-22 -std=c++20 -O1 -g -fsanitize=thread -I. -Iinclude test/unit/VariantSetTest.cpp test/unit/Interpose.cpp \
+  clang++-22 -std=c++20 -O1 -g -fsanitize=thread -I. -Iinclude test/unit/VariantSetTest.cpp test/unit/RecompileRaceTest.cpp test/unit/Interpose.cpp \
     runtime/core/*.cpp runtime/cache/*.cpp runtime/recompile/*.cpp -lgtest -lgtest_main -lpthread -ldl -o "$binary" && "$binary" --gtest_brief=1
 }
 kind threads threads

@@ -93,7 +93,7 @@ typedef enum onager_recompile {
 /* Something that happened to a variant. */
 typedef enum onager_event_kind {
   ONAGER_EVENT_COMPILED = 1, /* it was made, and runs from now on */
-  ONAGER_EVENT_LOADED = 2,   /* it came from the cache */
+  ONAGER_EVENT_LOADED = 2,   /* it came from the cache, when the session was opened or later, where another process had made it */
   ONAGER_EVENT_FAILED = 3,   /* it could not be made; its shapes stay with the generic form */
   ONAGER_EVENT_EVICTED = 4   /* it made room for others, or was no faster */
 } onager_event_kind;
@@ -205,7 +205,8 @@ ONAGER_API void onager_session_close(onager_session *session);
  * or branches (docs/recompilation.md), and the variant is then for these values. Nothing is to be done for a model whose shapes are fixed and where no
  * values decide. Fails where the session makes no variants, or this one cannot be made. */
 ONAGER_API onager_status onager_session_warm_up(onager_session *session, const onager_tensor *inputs, size_t count, int32_t wait);
-/* No variant comes or goes from here on. */
+/* No variant comes or goes for this session from here on, whatever sessions on the same model do. What is compiled at the time is not taken, and who waits for it is
+ * told so. Runs that have begun end with the variants that they took. */
 ONAGER_API onager_status onager_session_freeze(onager_session *session);
 /* Writes an artifact to `path` that has the session's variants of the moment, which the compiler makes again for it: seconds for each. An existing file is replaced when
  * all went well, else stays. Fails without a compiler, and for artifacts without what variants are made of or whose weights are elsewhere. May be called by any thread. */

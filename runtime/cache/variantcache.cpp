@@ -1,6 +1,7 @@
 // Opening the folder, finding and storing entries.
 #include "runtime/cache/variantcache.h"
 #include "runtime/cache/sha256.h"
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -10,6 +11,7 @@
 #include <initializer_list>
 #include <string_view>
 #include <sys/random.h>
+#include <tuple>
 #include <unistd.h>
 
 namespace onager::rt {
@@ -55,39 +57,41 @@ Outcome VariantCache::open(const std::string &folder, uint64_t limit, bool write
   return {};
 }
 
-EntryFault VariantCache::load(int folder, const std::string &group, const std::string &key, Preimage &preimage, std::string &payload) const {
+EntryFault VariantCache::load(int folder, const std::string &group, const std::string &key, Preimage &preimage, std::string *payload) const {
   std::string name = key + kEntrySuffix;
   // A pipe of this name must not be waited for.
   Descriptor file(openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!file)
     return {"cannot be opened", false};
-  EntryFault fault = readEntry(file.get(), group, key, preimage, &payload);
+  EntryFault fault = readEntry(file.get(), group, key, preimage, payload);
   if (writable && fault.isDamaged && leadsTo(folder, name, file.get()))
     unlinkat(folder, name.c_str(), 0);
-  else if (writable && !fault)
+  else if (writable && !fault && payload)
     futimens(file.get(), nullptr);
   return fault;
 }
 
-std::vector<VariantCache::Entry> VariantCache::findAll(const std::string &group) const {
-  std::vector<Entry> entries;
+std::vector<Preimage> VariantCache::listPreimages(const std::string &group) const {
+  std::vector<Preimage> preimages;
+  std::vector<timespec> uses;
   Descriptor folder = isGroupName(group) ? openFolder(root.get(), group) : Descriptor();
-  if (!folder)
-    return entries;
-  for (const std::string &name : listNames(folder.get())) {
-    Entry entry;
-    if (!isEntryName(name) || load(folder.get(), group, name.substr(0, kKeyDigits), entry.preimage, entry.payload))
+  for (const std::string &name : folder ? listNames(folder.get()) : std::vector<std::string>()) {
+    Preimage preimage;
+    struct stat info;
+    if (!isEntryName(name) || fstatat(folder.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) || load(folder.get(), group, name.substr(0, kKeyDigits), preimage, nullptr))
       continue;
-    entry.path = path + "/" + group + "/" + name;
-    entries.push_back(std::move(entry));
+    auto isOlder = [&](const timespec &use) { return std::tie(use.tv_sec, use.tv_nsec) < std::tie(info.st_mtim.tv_sec, info.st_mtim.tv_nsec); };
+    auto place = std::find_if(uses.begin(), uses.end(), isOlder);
+    preimages.insert(preimages.begin() + (place - uses.begin()), std::move(preimage));
+    uses.insert(place, info.st_mtim);
   }
-  return entries;
+  return preimages;
 }
 
 bool VariantCache::find(const std::string &group, const Preimage &preimage, std::string &payload) const {
   Preimage found;
   Descriptor folder = isGroupName(group) ? openFolder(root.get(), group) : Descriptor();
-  return folder && !load(folder.get(), group, hashSha256(preimage), found, payload) && found == preimage;
+  return folder && !load(folder.get(), group, hashSha256(preimage), found, &payload) && found == preimage;
 }
 
 namespace {

@@ -2,8 +2,9 @@
 //
 //   VariantCache cache;
 //   if (cache.open(VariantCache::findFolder(), VariantCache::kDefaultBytes))
-//     for (VariantCache::Entry &entry : cache.findAll(group))        // at the start of a session
-//       ...
+//     for (const Preimage &preimage : cache.listPreimages(group))    // at the start of a session
+//       if (cache.find(group, preimage, code))
+//         ...
 //   if (VariantCache::Lock lock = cache.lock(group, preimage, 60))   // on the thread that compiles
 //     if (!cache.find(group, preimage, code))                        // another process may have been first
 //       cache.store(group, preimage, code.data(), code.size());      // after compiling
@@ -49,15 +50,10 @@ public:
   bool isWritable() const { return writable; }
   const std::string &getFolder() const { return path; }
 
-  struct Entry {
-    Preimage preimage;
-    std::string payload;
-    std::string path;
-  };
-  /// Returns all whole entries of a group, by key. Damaged ones are removed and count as missing; so do, but stay, those that cannot be read or that another
-  /// user owns or may write to. One failed system call where the group has no folder.
-  std::vector<Entry> findAll(const std::string &group) const;
-  /// Finds an entry, under the same conditions; `payload` is unspecified where there is none.
+  /// Returns the preimages of a group's entries, those that were used last first. It is no use of them, and reads no code. Damaged entries are removed and count as
+  /// missing; so do, but stay, those that cannot be read or that another user owns or may write to. One failed system call where the group has no folder.
+  std::vector<Preimage> listPreimages(const std::string &group) const;
+  /// Finds an entry, under the same conditions, and notes its use; `payload` is unspecified where there is none.
   bool find(const std::string &group, const Preimage &preimage, std::string &payload) const;
 
   /// Stores an entry, in the place of an older one of its key, and prunes the folder to the limit. The entry appears complete or, on any failure, not at all;
@@ -112,7 +108,7 @@ public:
 
 private:
   Pruned prune(uint64_t limit, const std::string &spared) const;
-  EntryFault load(int folder, const std::string &group, const std::string &key, Preimage &preimage, std::string &payload) const;
+  EntryFault load(int folder, const std::string &group, const std::string &key, Preimage &preimage, std::string *payload) const;
 
   Descriptor root;
   std::string path;

@@ -193,8 +193,7 @@ onager_status onager_session_warm_up(onager_session *session, const onager_tenso
 onager_status onager_session_freeze(onager_session *session) {
   if (!session)
     return badArgument("session is NULL");
-  if (session->recompiler)
-    session->recompiler->freeze();
+  session->freeze();
   return ONAGER_OK;
 }
 
@@ -206,7 +205,8 @@ onager_status onager_session_export(const onager_session *session, const char *p
     return report(outcome);
   std::vector<std::string> guards;
   // Those of the artifact are kept without being asked for.
-  for (const std::shared_ptr<Variant> &variant : session->variants->get()->variants)
+  std::shared_ptr<const VariantTable> table = session->getTable();
+  for (const std::shared_ptr<Variant> &variant : table->variants)
     if (variant->owner)
       guards.push_back(print(variant->guard(), {})); // names may hold commas
   return report(exportArtifact(compiler, *session->model, guards, path));
@@ -217,11 +217,12 @@ onager_status onager_session_stats(const onager_session *session, onager_stats *
     return badArgument("session or stats is NULL, or the stats' size field is not set");
   *stats = {};
   stats->size = sizeof *stats;
-  stats->mode = ONAGER_RECOMPILE_OFF;
+  stats->mode = session->isFrozen() ? ONAGER_RECOMPILE_FROZEN : ONAGER_RECOMPILE_OFF;
   stats->hits = session->hits.load();
   stats->misses = session->misses.load();
-  stats->variants = session->variants->get()->variants.size();
-  session->variants->count(stats->variant_bytes);
+  std::shared_ptr<const VariantTable> table = session->getTable();
+  stats->variants = table->variants.size();
+  table->count(stats->variant_bytes);
   if (session->recompiler)
     session->recompiler->fill(*stats);
   return ONAGER_OK;

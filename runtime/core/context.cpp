@@ -11,8 +11,8 @@ Context::Context(Session &session)
 }
 
 void Context::refresh() {
-  uint64_t generation = session.variants->generation();
-  adopt(session.variants->get(), generation);
+  uint64_t generation = session.generation();
+  adopt(session.getTable(), generation);
 }
 
 void Context::adopt(std::shared_ptr<const VariantTable> given, uint64_t generation) {
@@ -28,7 +28,7 @@ void Context::adopt(std::shared_ptr<const VariantTable> given, uint64_t generati
 
 void Context::pin(bool on) {
   isPinned = on;
-  if (seen != session.variants->generation())
+  if (seen != session.generation())
     refresh();
 }
 
@@ -48,7 +48,7 @@ Outcome Context::bind(const onager_tensor *inputs, size_t count, Frame::Data dat
 }
 
 Variant *Context::findVariant() {
-  if (!isPinned && seen != session.variants->generation())
+  if (!isPinned && seen != session.generation())
     refresh();
   return isChosen ? chosen : table->find(generic.getSymbols());
 }

@@ -70,6 +70,16 @@ void Session::share(const Session &other) {
 
 Session::~Session() = default;
 
+void Session::freeze() {
+  if (recompiler)
+    recompiler->freeze();
+  std::lock_guard<std::mutex> guard(freezing);
+  if (isFrozen())
+    return;
+  frozenTable = variants->get();
+  frozen.store(true, std::memory_order_release);
+}
+
 Outcome Session::finish(RecompileSettings settings) {
   describe();
   // The first session of a model publishes what came with it.
@@ -81,10 +91,13 @@ Outcome Session::finish(RecompileSettings settings) {
   model->variants.clear();
   if (Outcome outcome = findOperators(); !outcome)
     return outcome;
+  bool isFixed = settings.mode == ONAGER_RECOMPILE_FROZEN;
   if (model->form && settings.mode != ONAGER_RECOMPILE_OFF) {
     recompiler = std::make_unique<Recompiler>(*this, std::move(settings));
     recompiler->load();
   }
+  if (isFixed)
+    freeze();
   return {};
 }
 

@@ -29,6 +29,13 @@ public:
   Outcome finish(RecompileSettings settings);
   /// Takes the model and its variants of another session.
   void share(const Session &other);
+  /// Keeps to the variants of the moment, whatever comes to the model or goes, and makes no more. May be called by any thread.
+  void freeze();
+  bool isFrozen() const { return frozen.load(std::memory_order_acquire); }
+  /// Changes with what getTable returns; whoever reads both reads this first.
+  uint64_t generation() const { return isFrozen() ? kFrozenGeneration : variants->generation(); }
+  /// The variants that runs take.
+  std::shared_ptr<const VariantTable> getTable() const { return isFrozen() ? frozenTable : variants->get(); }
   /// How many threads a run may have.
   int threads() const { return threadCount; }
   /// Gives a line to the caller's log.
@@ -45,8 +52,12 @@ public:
   std::atomic<uint64_t> hits{0}, misses{0};            ///< runs of variants, and of the generic form
 
 private:
+  static constexpr uint64_t kFrozenGeneration = 0; ///< none of a VariantSet's
   void describe();
   Outcome findOperators();
+  std::atomic<bool> frozen{false};
+  std::mutex freezing;
+  std::shared_ptr<const VariantTable> frozenTable; ///< does not change once `frozen` is set
   int threadCount;
   void (*logLine)(void *user, int32_t level, const char *line) = nullptr;
   void *logUser = nullptr;

@@ -98,11 +98,10 @@ bool VariantSet::evict(Guard &evicted) {
   return true;
 }
 
-size_t VariantSet::count(uint64_t &bytes) const {
-  std::shared_ptr<const VariantTable> present = get();
+size_t VariantTable::count(uint64_t &bytes) const {
   size_t number = 0;
   bytes = 0;
-  for (const std::shared_ptr<Variant> &variant : present->variants)
+  for (const std::shared_ptr<Variant> &variant : variants)
     if (variant->owner) {
       ++number;
       bytes += variant->bytes;

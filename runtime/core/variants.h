@@ -28,6 +28,8 @@ struct VariantTable {
   explicit VariantTable(std::vector<std::shared_ptr<Variant>> variants);
   /// Returns the first variant whose guard holds, or null.
   Variant *find(const int64_t *symbols) const;
+  /// Variants that do not come from the artifact, and the bytes that they take.
+  size_t count(uint64_t &bytes) const;
 
   const std::vector<std::shared_ptr<Variant>> variants;
 
@@ -55,8 +57,8 @@ public:
   bool remove(const Variant &variant);
   /// Takes out the variant with the fewest hits of late, if it is not one of the artifact's; returns its guard, or false.
   bool evict(Guard &guard);
-  /// Variants that do not come from the artifact, and the bytes that they take.
-  size_t count(uint64_t &bytes) const;
+  /// Of the present table.
+  size_t count(uint64_t &bytes) const { return get()->count(bytes); }
 
 private:
   void replace(std::vector<std::shared_ptr<Variant>> variants);

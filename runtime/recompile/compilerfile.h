@@ -14,11 +14,12 @@ std::string findCompiler(const char *named);
 Outcome requireCompiler(const char *named, std::string &path);
 
 /// Returns the path of the compiler's shared library: `named`, or, if that is "", libonager-specialize.so.0 beside this library or in a folder `lib` beside its
-/// folder; the bare name, for the loader to look, where it lies in neither.
+/// folder. A name without folder is looked for on LD_LIBRARY_PATH and in the system's folders; one that is in none of them stays as it is, for the loader to
+/// look.
 std::string findCompilerLibrary(const std::string &named);
 
-/// What tells compilers apart: size and time of the program or library, and of LLVM's and MLIR's shared libraries that the loader would give it. "" where
-/// there is no such file.
+/// What tells compilers apart: size, time and the linker's name for the build of the program or library, and of LLVM's and MLIR's shared libraries that the
+/// loader would give it. "" where there is no such file: nothing is known of the compiler then, and the cache is not for it.
 std::string describeCompiler(const std::string &path);
 
 } // namespace onager::rt

@@ -1,7 +1,9 @@
-// preimage := "abi=" N "\nform=" group "\nprocessor=" hex "\ncompiler=" text "\nguard=" guard "\n"
+// preimage := "abi=" N "\n" model "processor=" hex "\ncompiler=" text "\nguard=" guard "\n"
+// model    := "form=" hex "\nrecipes=" hex "\n"       SHA-256 of each
 #include "runtime/recompile/identity.h"
 #include "onager-rt/abi.h"
-#include "runtime/core/manifest.h"
+#include "runtime/cache/folder.h"
+#include "runtime/cache/sha256.h"
 #include <cstdio>
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -15,8 +17,7 @@ static std::string toHex(uint64_t value) {
   return text;
 }
 
-/// What the processor tells of itself: model and features.
-static std::string describeProcessor() {
+std::string describeProcessor() {
   std::string text;
 #if defined(__x86_64__)
   for (unsigned leaf : {1u, 7u}) {
@@ -29,14 +30,19 @@ static std::string describeProcessor() {
   return text;
 }
 
-std::string describeModel(std::string_view form, std::string_view recipes) { return toHex(hashBytes(form.data(), form.size())) + toHex(hashBytes(recipes.data(), recipes.size())); }
+ModelIdentity describeModel(std::string_view form, std::string_view recipes) {
+  std::string lines = "form=" + hashSha256(form) + "\nrecipes=" + hashSha256(recipes) + "\n";
+  return {lines, hashSha256(lines).substr(0, kGroupDigits)};
+}
 
-std::string describeSurroundings(const std::string &group) { return "abi=" + std::to_string(ONAGER_ABI_VERSION) + "\nform=" + group + "\nprocessor=" + describeProcessor() + "\n"; }
+std::string describeSurroundings(const ModelIdentity &model, const std::string &processor) {
+  return "abi=" + std::to_string(ONAGER_ABI_VERSION) + "\n" + model.lines + "processor=" + processor + "\n";
+}
 
 std::string makeCompilerLine(const std::string &compiler) { return "\ncompiler=" + compiler + "\n"; }
 
-std::string makePreimage(const std::string &group, const std::string &compiler, const std::string &guard) {
-  return describeSurroundings(group) + "compiler=" + compiler + "\nguard=" + guard + "\n";
+std::string makePreimage(const std::string &surroundings, const std::string &compiler, const std::string &guard) {
+  return surroundings + "compiler=" + compiler + "\nguard=" + guard + "\n";
 }
 
 std::string readGuardLine(const std::string &preimage) {

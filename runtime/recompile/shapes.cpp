@@ -20,7 +20,7 @@ bool ShapeCounter::makeShape(const int64_t *all, bool isAsked) {
 }
 
 bool ShapeCounter::isAt(size_t place, const Shape &shape) const {
-  return entries[place].runs && std::equal(shape.begin(), shape.end(), values.begin() + static_cast<std::ptrdiff_t>(place * numbers.size()));
+  return entries[place].state != State::free && std::equal(shape.begin(), shape.end(), values.begin() + static_cast<std::ptrdiff_t>(place * numbers.size()));
 }
 
 /// The place of a shape: where it is, else a free one, else the one that was met least.
@@ -33,10 +33,24 @@ size_t ShapeCounter::findPlace(const Shape &shape) const {
     size_t place = (hash + probe) % kEntries;
     if (isAt(place, shape))
       return place;
-    if (entries[place].runs < entries[best].runs)
+    if (entries[place].weight() < entries[best].weight())
       best = place;
   }
   return best;
+}
+
+Shape ShapeCounter::getShapeAt(size_t place) const {
+  auto begin = values.begin() + static_cast<std::ptrdiff_t>(place * numbers.size());
+  return {begin, begin + static_cast<std::ptrdiff_t>(numbers.size())};
+}
+
+ShapeCounter::Entry &ShapeCounter::claim(const Shape &shape) {
+  size_t place = findPlace(shape);
+  if (!isAt(place, shape)) {
+    entries[place] = {};
+    std::copy(shape.begin(), shape.end(), values.begin() + static_cast<std::ptrdiff_t>(place * numbers.size()));
+  }
+  return entries[place];
 }
 
 ShapeCounter::Entry *ShapeCounter::find() {
@@ -45,48 +59,73 @@ ShapeCounter::Entry *ShapeCounter::find() {
   if (isAt(place, present))
     return &entry;
   // A shape that comes again wears down the one that has its place.
-  if (entry.runs > 1 && entry.state == State::counted) {
-    --entry.runs;
+  if (entry.weight() > 1 && entry.state == State::counted) {
+    --(entry.runs ? entry.runs : entry.needed);
     return nullptr;
   }
-  if (entry.runs && entry.state == State::wanted)
+  if (entry.state == State::wanted)
     return nullptr;
-  entry = {};
-  std::copy(present.begin(), present.end(), values.begin() + static_cast<std::ptrdiff_t>(place * numbers.size()));
+  claim(present).state = State::counted;
   return &entry;
 }
 
+namespace {
+
+/// Has the table to itself; runs that count meanwhile are not counted.
+class Busy {
+public:
+  explicit Busy(std::atomic<bool> &flag) : flag(flag) {
+    while (flag.exchange(true, std::memory_order_acquire))
+      sched_yield();
+  }
+  Busy(const Busy &) = delete;
+  ~Busy() { flag.store(false, std::memory_order_release); }
+
+private:
+  std::atomic<bool> &flag;
+};
+
+} // namespace
+
 Shape ShapeCounter::getShape(const int64_t *all) {
-  while (isBusy.exchange(true, std::memory_order_acquire))
-    sched_yield();
-  Shape shape = makeShape(all, /*isAsked=*/true) ? present : Shape();
-  isBusy.store(false, std::memory_order_release);
-  return shape;
+  Busy busy(isBusy);
+  return makeShape(all, /*isAsked=*/true) ? present : Shape();
 }
 
 bool ShapeCounter::take(Shape &shape, double &secondsPerRun) {
-  while (isBusy.exchange(true, std::memory_order_acquire))
-    sched_yield();
+  Busy busy(isBusy);
   size_t best = kEntries;
   for (size_t k = 0; k < kEntries; ++k)
-    if (entries[k].runs && entries[k].state == State::wanted && (best == kEntries || entries[k].seconds > entries[best].seconds))
+    if (entries[k].state == State::wanted && (best == kEntries || entries[k].seconds > entries[best].seconds))
       best = k;
-  if (best != kEntries) {
-    entries[best].state = State::done;
-    secondsPerRun = entries[best].seconds / static_cast<double>(entries[best].runs);
-    shape.assign(values.begin() + static_cast<std::ptrdiff_t>(best * numbers.size()), values.begin() + static_cast<std::ptrdiff_t>((best + 1) * numbers.size()));
-  }
-  isBusy.store(false, std::memory_order_release);
-  return best != kEntries;
+  if (best == kEntries)
+    return false;
+  Entry &entry = entries[best];
+  entry.state = State::done;
+  secondsPerRun = entry.runs ? entry.seconds / static_cast<double>(entry.runs) : 0;
+  shape = getShapeAt(best);
+  return true;
 }
 
-void ShapeCounter::set(const Shape &shape, State state) {
-  while (isBusy.exchange(true, std::memory_order_acquire))
-    sched_yield();
-  size_t place = findPlace(shape);
-  entries[place] = {state == State::counted ? uint64_t(0) : uint64_t(1), 0, state};
-  std::copy(shape.begin(), shape.end(), values.begin() + static_cast<std::ptrdiff_t>(place * numbers.size()));
-  isBusy.store(false, std::memory_order_release);
+void ShapeCounter::want(const Shape &shape) {
+  Busy busy(isBusy);
+  claim(shape).state = State::wanted;
+}
+
+void ShapeCounter::demote(const Shape &shape, uint64_t runs) {
+  Busy busy(isBusy);
+  Entry &entry = claim(shape);
+  uint64_t doubled = std::min(2 * entry.needed, uint64_t(1) << 62);
+  entry = {State::counted, 0, std::max(runs, doubled), 0};
+}
+
+Shape ShapeCounter::findMostMet() {
+  Busy busy(isBusy);
+  size_t best = kEntries;
+  for (size_t k = 0; k < kEntries; ++k)
+    if ((entries[k].state == State::counted || entries[k].state == State::wanted) && (best == kEntries || entries[k].runs > entries[best].runs))
+      best = k;
+  return best == kEntries ? Shape() : getShapeAt(best);
 }
 
 } // namespace onager::rt

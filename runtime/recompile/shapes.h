@@ -16,8 +16,6 @@ using Shape = std::vector<int64_t>;
 /// threads meet, one of them is not counted.
 class ShapeCounter {
 public:
-  enum class State { counted, wanted, done };
-
   /// `filters` say which values of inputs make shapes of their own.
   explicit ShapeCounter(std::vector<uint64_t> symbols, std::vector<ValueFilter> filters = {});
   const std::vector<uint64_t> &symbols() const { return numbers; }
@@ -31,7 +29,7 @@ public:
     if (entry && entry->state == State::counted) {
       ++entry->runs;
       entry->seconds += seconds;
-      isWanted = isHot(entry->runs, entry->seconds);
+      isWanted = entry->runs >= entry->needed && isHot(entry->runs, entry->seconds);
       if (isWanted)
         entry->state = State::wanted;
     }
@@ -43,21 +41,32 @@ public:
   bool take(Shape &shape, double &secondsPerRun);
   /// Returns the shape of the values of all symbols, for which a variant is asked; empty where there is nothing that a guard could say of it.
   Shape getShape(const int64_t *values);
-  /// A shape that is done is not counted any more; others are, from 0 on.
-  void set(const Shape &shape, State state);
+  /// Makes a shape wanted, whatever was counted.
+  void want(const Shape &shape);
+  /// Counts a shape anew whose variant has made room for others. It is wanted again after `runs` runs at the earliest, and after twice as many as the time before:
+  /// shapes that take turns come back ever more seldom.
+  void demote(const Shape &shape, uint64_t runs);
+  /// Returns the shape without a variant that was met most; empty where there is none.
+  Shape findMostMet();
 
 private:
+  enum class State { free, counted, wanted, done };
   struct Entry {
-    uint64_t runs = 0; ///< 0: free
+    State state = State::free;
+    uint64_t runs = 0, needed = 0; ///< needed: before it may be hot
     double seconds = 0;
-    State state = State::counted;
+    /// What others must outweigh to take its place.
+    uint64_t weight() const { return runs + needed; }
   };
   /// Fills `present`; false where all of it is unknown. REQUIRES: isBusy is the caller's, as for all of the following.
   bool makeShape(const int64_t *values, bool isAsked);
   /// Finds or makes the entry of `present`; null where more frequent shapes have all places.
   Entry *find();
+  /// Finds the entry of a shape, or gives it the place of another.
+  Entry &claim(const Shape &shape);
   size_t findPlace(const Shape &shape) const;
   bool isAt(size_t place, const Shape &shape) const;
+  Shape getShapeAt(size_t place) const;
 
   std::vector<uint64_t> numbers; ///< of the symbols that make a shape
   std::vector<ValueFilter> filters;

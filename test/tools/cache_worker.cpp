@@ -55,9 +55,12 @@ static int storeForever(const VariantCache &cache, uint64_t seed) {
 
 static int check(const VariantCache &cache) {
   bool isRight = true;
-  for (const VariantCache::Entry &entry : cache.findAll(kGroup)) {
-    isRight &= entry.payload == makePayload(entry.preimage);
-    std::puts(entry.preimage.c_str());
+  std::string payload;
+  for (const Preimage &preimage : cache.listPreimages(kGroup)) {
+    if (!cache.find(kGroup, preimage, payload))
+      continue;
+    isRight &= payload == makePayload(preimage);
+    std::puts(preimage.c_str());
   }
   return isRight ? 0 : 1;
 }

@@ -122,11 +122,8 @@ TEST_F(Cache, WhatWasStoredIsFound) {
   VariantCache again;
   open(again);
   EXPECT_EQ(find(again, kPreimage), payload);
-  std::vector<VariantCache::Entry> all = again.findAll(kGroup);
-  ASSERT_EQ(all.size(), 1u);
-  EXPECT_EQ(all[0].preimage, kPreimage);
-  EXPECT_EQ(all[0].payload, payload);
-  EXPECT_EQ(all[0].path, getPath(kPreimage));
+  EXPECT_EQ(again.listPreimages(kGroup), std::vector<rt::Preimage>{kPreimage});
+  EXPECT_TRUE(fs::exists(getPath(kPreimage)));
   EXPECT_EQ(countFiles(), 1u) << "something else was left";
   EXPECT_EQ(fs::status(getPath(kPreimage)).permissions() & ~fs::perms::owner_all, fs::perms::none);
 }
@@ -136,12 +133,12 @@ TEST_F(Cache, OtherPreimagesAndGroupsAreMisses) {
   for (const std::string &other : {kPreimage + "x", kPreimage.substr(0, kPreimage.size() - 1), std::string(), "B" + kPreimage.substr(1)})
     EXPECT_EQ(find(other), "absent") << other;
   EXPECT_EQ(find(kPreimage, kOther), "absent");
-  EXPECT_TRUE(cache.findAll(kOther).empty());
+  EXPECT_TRUE(cache.listPreimages(kOther).empty());
   expectStored(kPreimage, "other code", kOther);
   expectStored(kPreimage + "device=1\n", "third code");
   EXPECT_EQ(find(kPreimage), "code");
   EXPECT_EQ(find(kPreimage, kOther), "other code");
-  EXPECT_EQ(cache.findAll(kGroup).size(), 2u);
+  EXPECT_EQ(cache.listPreimages(kGroup).size(), 2u);
 }
 
 TEST_F(Cache, EmptyPreimagesAndPayloadsAreEntries) {
@@ -149,7 +146,7 @@ TEST_F(Cache, EmptyPreimagesAndPayloadsAreEntries) {
   expectStored("a=b", "");
   EXPECT_EQ(find(""), "");
   EXPECT_EQ(find("a=b"), "");
-  EXPECT_EQ(cache.findAll(kGroup).size(), 2u);
+  EXPECT_EQ(cache.listPreimages(kGroup).size(), 2u);
 }
 
 TEST_F(Cache, StoringAgainReplaces) {
@@ -172,7 +169,7 @@ TEST_F(Cache, NamesThatAreNoGroupsAreRefused) {
 TEST_F(Cache, NotOpenFindsNothing) {
   VariantCache closed;
   EXPECT_EQ(find(closed, kPreimage), "absent");
-  EXPECT_TRUE(closed.findAll(kGroup).empty() && closed.list(true).empty());
+  EXPECT_TRUE(closed.listPreimages(kGroup).empty() && closed.list(true).empty());
   EXPECT_FALSE(store(closed, kPreimage, "code"));
   EXPECT_FALSE(closed.lock(kGroup, kPreimage, 0));
   EXPECT_EQ(closed.prune(0).removed, 0u);
@@ -203,7 +200,7 @@ TEST_F(Cache, EveryTruncationIsAMissAndRemoved) {
     EXPECT_EQ(find(kPreimage), "absent") << size;
     EXPECT_FALSE(fs::exists(path)) << size;
     writeFile(path, bytes.substr(0, size));
-    EXPECT_TRUE(cache.findAll(kGroup).empty()) << size;
+    EXPECT_TRUE(cache.listPreimages(kGroup).empty()) << size;
     EXPECT_FALSE(fs::exists(path)) << size;
   }
   writeFile(path, bytes + "x");
@@ -255,7 +252,7 @@ TEST_F(Cache, OtherFilesAreLeftAlone) {
   std::vector<std::string> others = {folder + "/model.so", group + "notes.txt", group + std::string(64, 'g') + ".variant", group + std::string(63, 'a') + ".variant"};
   for (const std::string &path : others)
     writeFile(path, "mine");
-  EXPECT_EQ(cache.findAll(kGroup).size(), 1u);
+  EXPECT_EQ(cache.listPreimages(kGroup).size(), 1u);
   EXPECT_EQ(cache.list(true).size(), 1u);
   EXPECT_EQ(cache.prune(0).removed, 1u);
   for (const std::string &path : others)
@@ -274,7 +271,7 @@ TEST_F(Cache, FoldersThatOthersMayWriteToAreRefused) {
     expectStored(kPreimage, "code");
     fs::permissions(folder + "/" + kGroup, fs::perms::owner_all | shared);
     EXPECT_EQ(find(kPreimage), "absent");
-    EXPECT_TRUE(cache.findAll(kGroup).empty());
+    EXPECT_TRUE(cache.listPreimages(kGroup).empty());
     EXPECT_FALSE(store(cache, kPreimage, "code"));
     fs::permissions(folder + "/" + kGroup, fs::perms::owner_all);
     EXPECT_EQ(find(kPreimage), "code");
@@ -286,7 +283,7 @@ TEST_F(Cache, FilesThatOthersMayWriteToAreMissesAndStay) {
   for (fs::perms shared : {fs::perms::group_write, fs::perms::others_write}) {
     fs::permissions(getPath(kPreimage), fs::perms::owner_read | shared);
     EXPECT_EQ(find(kPreimage), "absent");
-    EXPECT_TRUE(cache.findAll(kGroup).empty());
+    EXPECT_TRUE(cache.listPreimages(kGroup).empty());
   }
   fs::permissions(getPath(kPreimage), fs::perms::owner_read | fs::perms::others_read);
   EXPECT_EQ(find(kPreimage), "code");
@@ -300,7 +297,7 @@ TEST_F(Cache, WhatAnotherUserOwnsIsAMiss) {
   for (const std::string &given : {path, group}) {
     ASSERT_EQ(chown(given.c_str(), kUser, kUser), 0);
     EXPECT_EQ(find(kPreimage), "absent") << given;
-    EXPECT_TRUE(cache.findAll(kGroup).empty());
+    EXPECT_TRUE(cache.listPreimages(kGroup).empty());
     ASSERT_EQ(chown(given.c_str(), 0, 0), 0);
     EXPECT_EQ(find(kPreimage), "code");
   }
@@ -377,7 +374,7 @@ TEST_F(Cache, ReadOnlyFoldersWorkForReading) {
   auto holds = [&](bool write) {
     VariantCache reader;
     return reader.open(folder, kPlenty, write) && !reader.isWritable() && find(reader, kPreimage) == "code" && find(reader, "bad") == "absent" &&
-           reader.findAll(kGroup).size() == 1 && !store(reader, kPreimage, "new") && !reader.lock(kGroup, kPreimage, 0) && !reader.lock(kGroup, kPreimage, 0).isBusy() &&
+           reader.listPreimages(kGroup).size() == 1 && !store(reader, kPreimage, "new") && !reader.lock(kGroup, kPreimage, 0) && !reader.lock(kGroup, kPreimage, 0).isBusy() &&
            reader.prune(0).removed == 0;
   };
   EXPECT_TRUE(holds(false));
@@ -437,13 +434,17 @@ TEST_F(Cache, WhatWasNotUsedForLongestGoesFirst) {
   EXPECT_TRUE(fs::is_empty(folder)) << "empty groups stay";
 }
 
-TEST_F(Cache, FindAllIsAUse) {
-  expectStored("a", "1"), expectStored("b", "1", kOther);
-  setAge(getPath("a"), 100), setAge(getPath("b", kOther), 50);
-  EXPECT_EQ(cache.findAll(kGroup).size(), 1u);
-  cache.list(true); // is none
-  EXPECT_EQ(cache.prune(sizeof(rt::EntryHeader) + 2).removed, 1u);
-  EXPECT_EQ(find("a"), "1");
+TEST_F(Cache, ListingIsNoUseAndTellsTheLastUsedFirst) {
+  for (const char *name : {"a", "b", "c", "d"})
+    expectStored(name, "1");
+  setAge(getPath("a"), 100), setAge(getPath("b"), 50), setAge(getPath("c"), 400), setAge(getPath("d"), 200);
+  for (int turn = 0; turn < 2; ++turn)
+    EXPECT_EQ(cache.listPreimages(kGroup), (std::vector<rt::Preimage>{"b", "a", "d", "c"}));
+  cache.list(true); // is none either
+  EXPECT_EQ(find("c"), "1");
+  EXPECT_EQ(cache.listPreimages(kGroup), (std::vector<rt::Preimage>{"c", "b", "a", "d"}));
+  EXPECT_EQ(cache.prune(2 * (sizeof(rt::EntryHeader) + 2)).removed, 2u);
+  EXPECT_EQ(cache.listPreimages(kGroup), (std::vector<rt::Preimage>{"c", "b"}));
 }
 
 TEST_F(Cache, StoringKeepsTheLimit) {
@@ -483,7 +484,7 @@ TEST_F(Cache, StaleFilesGoWithPruning) {
   cache.prune(kPlenty);
   EXPECT_FALSE(fs::exists(temporary) || fs::exists(lock));
   EXPECT_TRUE(fs::exists(held)) << "is in use";
-  EXPECT_EQ(cache.findAll(kGroup).size(), 1u);
+  EXPECT_EQ(cache.listPreimages(kGroup).size(), 1u);
   EXPECT_EQ(cache.prune(0).removed, 2u);
   EXPECT_FALSE(fs::exists(later));
 }
@@ -520,7 +521,7 @@ TEST_F(Cache, FullDiskLeavesWhatWasThere) {
     bool holds = full.open(disk, kPlenty) && store(full, kPreimage, std::string(20000, 'x'));
     rt::Outcome outcome = store(full, kPreimage, std::string(200000, 'y'));
     holds &= !outcome && outcome.message.find("No space left") != std::string::npos && find(full, kPreimage) == std::string(20000, 'x');
-    holds &= !store(full, "other", std::string(100000, 'y')) && full.findAll(kGroup).size() == 1 && store(full, "other", "small");
+    holds &= !store(full, "other", std::string(100000, 'y')) && full.listPreimages(kGroup).size() == 1 && store(full, "other", "small");
     _exit(holds ? 0 : 1);
   }
   waitpid(child, &status, 0);
@@ -649,8 +650,8 @@ TEST_F(Cache, ThreadsShareACache) {
         std::string preimage = "k=" + std::to_string(key), found;
         wrong += !store(cache, preimage, makePayload(key));
         wrong += cache.find(kGroup, preimage, found) && found != makePayload(key);
-        for (const VariantCache::Entry &entry : cache.findAll(kGroup))
-          wrong += entry.payload != makePayload(entry.preimage.back() - '0');
+        for (const rt::Preimage &listed : cache.listPreimages(kGroup))
+          wrong += cache.find(kGroup, listed, found) && found != makePayload(listed.back() - '0');
         if (k == 0 && turn % 3 == 0)
           cache.prune(0);
       }
@@ -660,7 +661,7 @@ TEST_F(Cache, ThreadsShareACache) {
   EXPECT_EQ(wrong, 0);
   for (int key = 0; key < 5; ++key)
     expectStored("k=" + std::to_string(key), makePayload(key));
-  EXPECT_EQ(cache.findAll(kGroup).size(), 5u);
+  EXPECT_EQ(cache.listPreimages(kGroup).size(), 5u);
   EXPECT_EQ(countFiles(), 5u) << "temporary files were left";
 }
 

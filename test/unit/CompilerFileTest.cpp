@@ -6,6 +6,7 @@
 
 using namespace onager::test;
 using onager::rt::describeCompiler;
+using onager::rt::findCompilerLibrary;
 
 TEST(CompilerFile, ProgramsHaveTheLibrariesThatGenerateCode) {
   std::string self = std::filesystem::read_symlink("/proc/self/exe"), text = describeCompiler(self);
@@ -27,6 +28,50 @@ TEST(CompilerFile, AnotherLibraryIsAnotherCompiler) {
   unsetenv("LD_LIBRARY_PATH");
   EXPECT_NE(before, after);
   EXPECT_NE(after.find("," + library + ":5-"), std::string::npos) << after;
+}
+
+TEST(CompilerFile, BuildsOfOneSizeAndTimeAreToldApart) {
+  std::string path = getFolder() + "/program", whole = readFile(std::filesystem::read_symlink("/proc/self/exe")).substr(0, 4096);
+  auto time = std::filesystem::file_time_type::clock::now();
+  auto describe = [&](const std::string &bytes) {
+    writeFile(path, bytes);
+    std::filesystem::last_write_time(path, time);
+    return describeCompiler(path);
+  };
+  std::string text = describe(whole), id = text.substr(text.rfind('-') + 1);
+  ASSERT_GE(id.size(), 16u) << "the linker gave the program a name for its build: " << text;
+  std::string bytes;
+  for (size_t k = 0; k < id.size(); k += 2)
+    bytes += static_cast<char>(std::stoi(id.substr(k, 2), nullptr, 16));
+  size_t place = whole.find(bytes);
+  ASSERT_NE(place, std::string::npos);
+  whole[place + 3] = static_cast<char>(whole[place + 3] ^ 1);
+  std::string other = describe(whole);
+  EXPECT_NE(other, text);
+  EXPECT_EQ(other.size(), text.size());
+}
+
+TEST(CompilerFile, TheCompilersAndItsLibrarysBuildsHaveNames) {
+  std::string self = std::filesystem::read_symlink("/proc/self/exe"), folder = self.substr(0, self.rfind('/'));
+  for (const std::string &path : {folder + "/onager", findCompilerLibrary("")}) {
+    std::string text = describeCompiler(path);
+    size_t end = text.find(','), dash = text.rfind('-', end);
+    EXPECT_GE(end - dash, 17u) << path << ": " << text;
+    EXPECT_EQ(text.find_first_not_of("0123456789abcdef", dash + 1), end) << text;
+  }
+}
+
+TEST(CompilerFile, LibrariesWithoutFolderAreLookedFor) {
+  std::string folder = getFolder() + "/named";
+  std::filesystem::create_directories(folder);
+  writeFile(folder + "/libcompiler.so.9", "x");
+  EXPECT_EQ(findCompilerLibrary("libcompiler.so.9"), "libcompiler.so.9") << "it is nowhere";
+  EXPECT_EQ(describeCompiler("libcompiler.so.9"), "");
+  setenv("LD_LIBRARY_PATH", ("/nowhere:" + folder).c_str(), 1);
+  EXPECT_EQ(findCompilerLibrary("libcompiler.so.9"), folder + "/libcompiler.so.9");
+  unsetenv("LD_LIBRARY_PATH");
+  EXPECT_EQ(findCompilerLibrary("libm.so.6")[0], '/') << "the system's folders count";
+  EXPECT_EQ(findCompilerLibrary("/nowhere/lib.so"), "/nowhere/lib.so");
 }
 
 TEST(CompilerFile, FilesThatAreNoProgramsAreDescribedByThemselves) {

@@ -1,109 +1,12 @@
-// Sessions that have variants made, through the C API: events, limits, the check of new variants, the cache's folder.
-#include "onager/Specialize.h"
-#include "runtime/core/model.h"
-#include "test/unit/Support.h"
-#include <algorithm>
+// Sessions that have variants made, through the C API: events, limits, the end of all change.
+#include "test/unit/SpecialSession.h"
 #include <filesystem>
+#include <future>
 #include <gtest/gtest.h>
-#include <mutex>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 using namespace onager::test;
-
-namespace {
-
-/// What a session told of its variants.
-struct Events {
-  std::mutex lock;
-  std::vector<std::string> lines;
-  static void add(void *user, const onager_event *event) {
-    static const char *const kinds[] = {"", "compiled", "loaded", "failed", "evicted"};
-    auto &events = *static_cast<Events *>(user);
-    std::lock_guard<std::mutex> guard(events.lock);
-    events.lines.push_back(std::string(kinds[event->kind]) + " " + event->guard + (*event->message ? std::string(": ") + event->message : ""));
-  }
-};
-
-/// A session over a model [n, 4] -> [n, 4].
-struct Special {
-  explicit Special(const std::string &path, onager_recompilation recompilation = {}) {
-    recompilation.size = sizeof recompilation;
-    recompilation.event = Events::add;
-    recompilation.event_user = &events;
-    onager_options options{};
-    options.size = sizeof options;
-    options.threads = 1;
-    options.recompilation = &recompilation;
-    EXPECT_EQ(onager_session_open(path.c_str(), &options, &session), ONAGER_OK) << onager_last_error();
-    EXPECT_EQ(onager_context_create(session, &context), ONAGER_OK);
-  }
-  Special(const Special &) = delete;
-  ~Special() {
-    onager_context_destroy(context);
-    onager_session_close(session);
-  }
-  onager_status warmUp(int64_t n, bool wait = true) {
-    Tensor x({n, 4});
-    onager_tensor input = x.view();
-    input.data = nullptr; // nothing decides but shapes
-    return onager_session_warm_up(session, &input, 1, wait);
-  }
-  float run(int64_t n) {
-    Tensor x({n, 4}, 1), y({n, 4});
-    onager_tensor input = x.view(), output = y.view();
-    EXPECT_EQ(onager_context_run(context, &input, 1, &output, 1), ONAGER_OK) << onager_last_error();
-    return y.data.empty() ? 0 : y.data.back();
-  }
-  onager_stats stats() const {
-    onager_stats stats{};
-    stats.size = sizeof stats;
-    EXPECT_EQ(onager_session_stats(session, &stats), ONAGER_OK);
-    return stats;
-  }
-  Events events;
-  onager_session *session = nullptr;
-  onager_context *context = nullptr;
-};
-
-std::string compileScale(float factor) {
-  return compileModel(makeModel("(float[n,4] x) => (float[n,4] y)", "f = Constant<value_float = " + std::to_string(factor) + ">()\ny = Mul(x, f)"));
-}
-
-onager_recompilation makeSettings(onager_recompile mode) {
-  onager_recompilation settings{};
-  settings.mode = mode;
-  settings.cache = "";
-  return settings;
-}
-
-/// A program that stands for the compiler: it gives everybody the same variant.
-std::string writeCompiler(const std::string &variant) {
-  std::string path = getFolder() + "/compiler";
-  writeFile(path, "#!/bin/sh\nwhile [ \"$1\" != -o ]; do shift; done\nexec cp " + variant + " \"$2\"\n");
-  chmod(path.c_str(), 0755);
-  return path;
-}
-
-/// Makes a variant of an artifact for a guard.
-std::string makeVariant(const std::string &artifact, const std::string &guard, const std::string &name) {
-  onager::rt::Model model;
-  EXPECT_TRUE(bool(model.openFile(artifact.c_str(), nullptr)));
-  onager::SpecializeOptions options;
-  options.generic = {model.form, model.formBytes};
-  options.recipes = {model.recipes, model.recipeBytes};
-  options.weights = {model.generic.weights, model.weightRoom()};
-  options.guard = guard;
-  options.output = getFolder() + "/" + name;
-  options.verifyEach = true;
-  onager::CompileResult result = onager::specialize(options);
-  EXPECT_EQ(result.status, onager::Status::ok) << result.error;
-  return options.output;
-}
-
-} // namespace
 
 TEST(Recompile, WarmingUpMakesAVariantAndTells) {
   Special special(compileScale(2), makeSettings(ONAGER_RECOMPILE_LAZY));
@@ -170,29 +73,6 @@ TEST(Recompile, VariantsMayBeTooLarge) {
   EXPECT_EQ(special.run(4), 3);
 }
 
-TEST(Recompile, ACheckedVariantThatAgreesRuns) {
-  onager_recompilation settings = makeSettings(ONAGER_RECOMPILE_LAZY);
-  settings.check = 1;
-  Special special(compileModel(makeModel("(float[n,4] x) => (float[n,4] y)", "t = Transpose(x)\ns = MatMul(x, t)\np = Softmax(s)\ny = MatMul(p, x)")), settings);
-  ASSERT_EQ(special.warmUp(7), ONAGER_OK) << onager_last_error();
-  EXPECT_FLOAT_EQ(special.run(7), 1);
-  EXPECT_EQ(special.stats().hits, 1u);
-}
-
-TEST(Recompile, ACheckedVariantThatDiffersDoesNot) {
-  std::string compiler = writeCompiler(makeVariant(compileScale(5), "n=4", "wrong.so"));
-  for (bool isChecked : {true, false}) {
-    onager_recompilation settings = makeSettings(ONAGER_RECOMPILE_LAZY);
-    settings.check = isChecked;
-    settings.compiler = compiler.c_str();
-    Special special(compileScale(2), settings);
-    EXPECT_EQ(special.warmUp(4) == ONAGER_OK, !isChecked);
-    EXPECT_EQ(special.run(4), isChecked ? 2 : 5) << "without the check it would run";
-    ASSERT_EQ(special.events.lines.size(), 1u);
-    EXPECT_EQ(special.events.lines[0].find("differs from the generic form: output 'y' by") != std::string::npos, isChecked) << special.events.lines[0];
-  }
-}
-
 TEST(Recompile, AVariantOfAnotherModelIsRefused) {
   std::string other = compileModel(makeModel("(float[n,4] x) => (float[n,4] z)", "z = Relu(x)"));
   std::string compiler = writeCompiler(makeVariant(other, "n=4", "other.so"));
@@ -202,41 +82,6 @@ TEST(Recompile, AVariantOfAnotherModelIsRefused) {
   EXPECT_NE(special.warmUp(4), ONAGER_OK);
   EXPECT_NE(std::string(onager_last_error()).find("none of this model"), std::string::npos) << onager_last_error();
   EXPECT_EQ(special.run(4), 2);
-}
-
-TEST(Recompile, ASlowVariantLeavesTheSessionAndTheCache) {
-  // Without weights: a variant would look for them in the session's model.
-  std::string slow = compileModel(makeModel("(float[n,4] x) => (float[n,4] y)", "axis = Constant<value_ints = [2]>()\nshape = Constant<value_ints = [1, 1, 65536]>()\n"
-                                            "column = Unsqueeze(x, axis)\nmany = Expand(column, shape)\nmean = ReduceMean(many, axis)\nz = Squeeze(mean, axis)\ny = Add(z, x)"));
-  std::string compiler = writeCompiler(makeVariant(slow, "n=4", "slow.so")), folder = getFolder() + "/slow";
-  onager_recompilation settings = makeSettings(ONAGER_RECOMPILE_EAGER);
-  settings.compiler = compiler.c_str();
-  settings.cache = folder.c_str();
-  std::string path = compileScale(2);
-  auto countEntries = [&] {
-    long count = 0;
-    for (const auto &entry : std::filesystem::recursive_directory_iterator(folder))
-      count += entry.path().extension() == ".variant";
-    return count;
-  };
-  auto waitFor = [](auto isDone) {
-    for (int k = 0; k < 5000 && !isDone(); ++k)
-      usleep(2000);
-    return isDone();
-  };
-  {
-    Special special(path, settings);
-    EXPECT_EQ(special.run(4), 2);
-    ASSERT_TRUE(waitFor([&] { return special.stats().compiled == 1; })) << "eager: the first run is enough";
-    EXPECT_EQ(countEntries(), 1);
-    for (int k = 0; k < 40; ++k)
-      EXPECT_EQ(special.run(4), 2);
-    EXPECT_EQ(special.stats().variants, 0u);
-    EXPECT_EQ(special.events.lines, (std::vector<std::string>{"compiled n=4", "evicted n=4: it was slower than the generic form"}));
-    EXPECT_TRUE(waitFor([&] { return countEntries() == 0; }));
-    EXPECT_EQ(special.stats().compiled, 1u) << "it is not made again";
-  }
-  EXPECT_TRUE(Special(path, settings).events.lines.empty()) << "the next session starts without it";
 }
 
 TEST(Recompile, VariantsMayBeMadeInThisProcess) {
@@ -306,22 +151,6 @@ TEST(Recompile, AnotherForkedChildJustEnds) {
   EXPECT_EQ(status, 0);
 }
 
-TEST(Recompile, TheCacheLiesWhereItIsAskedFor) {
-  std::string folder = getFolder() + "/variants";
-  onager_recompilation settings = makeSettings(ONAGER_RECOMPILE_LAZY);
-  settings.cache = folder.c_str();
-  std::string path = compileScale(7);
-  {
-    Special special(path, settings);
-    ASSERT_EQ(special.warmUp(4), ONAGER_OK) << onager_last_error();
-  }
-  Special again(path, settings);
-  EXPECT_EQ(again.events.lines, std::vector<std::string>{"loaded n=4"});
-  EXPECT_EQ(again.run(4), 7);
-  EXPECT_EQ(again.stats().hits, 1u);
-  std::filesystem::remove_all(folder);
-}
-
 TEST(Recompile, WhatASessionHadMadeCanBeExported) {
   Special special(compileScale(2), makeSettings(ONAGER_RECOMPILE_LAZY));
   ASSERT_EQ(special.warmUp(5), ONAGER_OK) << onager_last_error();
@@ -380,4 +209,51 @@ TEST(Recompile, SettingsThatMakeNoSenseAreRefused) {
   settings.mode = ONAGER_RECOMPILE_LAZY;
   settings.max_variants = -1;
   refuse(settings, "a limit is negative");
+}
+
+TEST(Recompile, WhatIsCompiledWhenASessionIsFrozenIsNotTaken) {
+  std::string artifact = compileScale(2), started = getFolder() + "/started";
+  std::string compiler = writeCompiler(makeVariant(artifact, "n=4", "late.so"), "echo >> " + started + "; sleep 1");
+  onager_recompilation settings = makeSettings(ONAGER_RECOMPILE_LAZY);
+  settings.compiler = compiler.c_str();
+  Special special(artifact, settings);
+  ASSERT_EQ(special.warmUp(4, /*wait=*/false), ONAGER_OK);
+  ASSERT_TRUE(waitFor([&] { return !readFile(started).empty(); }));
+  auto queued = std::async(std::launch::async, [&] { return special.warmUp(5) ? std::string(onager_last_error()) : ""; });
+  usleep(50000);
+  ASSERT_EQ(onager_session_freeze(special.session), ONAGER_OK);
+  EXPECT_EQ(queued.get(), "the session is frozen");
+  sleep(2);
+  EXPECT_EQ(special.stats().variants, 0u);
+  EXPECT_EQ(special.stats().compiled + special.stats().failed, 0u);
+  EXPECT_EQ(special.run(4), 2);
+  EXPECT_EQ(special.stats().misses, 1u);
+  EXPECT_TRUE(special.events.read().empty());
+}
+
+TEST(Recompile, AFrozenSessionSeesNothingOfOthersOnItsModel) {
+  Special frozen(compileScale(2), makeSettings(ONAGER_RECOMPILE_LAZY));
+  ASSERT_EQ(frozen.warmUp(5), ONAGER_OK) << onager_last_error();
+  onager_recompilation settings = makeSettings(ONAGER_RECOMPILE_LAZY);
+  settings.size = sizeof settings;
+  settings.max_variants = 1;
+  onager_options options{};
+  options.size = sizeof options;
+  options.threads = 1;
+  options.recompilation = &settings;
+  onager_session *sibling = nullptr;
+  ASSERT_EQ(onager_session_share(frozen.session, &options, &sibling), ONAGER_OK);
+  ASSERT_EQ(onager_session_freeze(frozen.session), ONAGER_OK);
+  onager_stats before = frozen.stats();
+  Tensor x({6, 4});
+  onager_tensor input = x.view();
+  ASSERT_EQ(onager_session_warm_up(sibling, &input, 1, 1), ONAGER_OK) << onager_last_error();
+  EXPECT_EQ(frozen.run(5), 2);
+  EXPECT_EQ(frozen.run(6), 2);
+  onager_stats after = frozen.stats();
+  EXPECT_EQ(after.hits, 1u) << "the variant that the other session evicted is still there";
+  EXPECT_EQ(after.misses, 1u) << "the one that it made is not";
+  EXPECT_EQ(after.variants, before.variants);
+  EXPECT_EQ(after.variant_bytes, before.variant_bytes);
+  onager_session_close(sibling);
 }

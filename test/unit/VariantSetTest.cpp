@@ -181,6 +181,64 @@ TEST(VariantRuns, TakeWhatIsPublishedAndDropWhatIsGone) {
   EXPECT_EQ(linked.session.misses.load(), 4u);
 }
 
+TEST(VariantRuns, OfAFrozenSessionSeeNoChange) {
+  Linked linked;
+  Session sibling(linked.options, nullptr, 1);
+  sibling.share(linked.session);
+  EXPECT_TRUE(bool(sibling.finish({})));
+  Context before(linked.session), other(sibling);
+  sibling.variants->publish(linked.makeVariant(3));
+  EXPECT_EQ(runOn(before, 3), 1);
+  linked.session.freeze();
+  linked.session.freeze();
+  EXPECT_TRUE(linked.session.isFrozen() && !sibling.isFrozen());
+  Context after(linked.session);
+  Guard evicted;
+  ASSERT_TRUE(sibling.variants->evict(evicted));
+  sibling.variants->publish(linked.makeVariant(4));
+  for (Context *context : {&before, &after}) {
+    EXPECT_EQ(runOn(*context, 3), 1);
+    EXPECT_EQ(runOn(*context, 4), 0);
+    context->pin(true);
+    EXPECT_EQ(runOn(*context, 3), 1);
+  }
+  EXPECT_EQ(runOn(other, 3), 0);
+  EXPECT_EQ(runOn(other, 4), 1);
+}
+
+TEST(VariantRuns, GoOnWhileASessionIsFrozen) {
+  Linked linked;
+  std::atomic<bool> isDone{false}, isFrozen{false};
+  std::atomic<int> changes{0};
+  std::vector<std::thread> runners;
+  for (int t = 0; t < 3; ++t)
+    runners.emplace_back([&] {
+      Context context(linked.session);
+      int64_t form = -1;
+      while (!isDone.load()) {
+        bool isFixed = isFrozen.load();
+        int64_t ran = runOn(context, 3);
+        changes += isFixed && form >= 0 && form != ran;
+        form = isFixed ? ran : -1;
+      }
+    });
+  Guard evicted;
+  for (int round = 0; round < 4000; ++round) {
+    if (round % 2)
+      linked.session.variants->publish(linked.makeVariant(3));
+    else
+      linked.session.variants->evict(evicted);
+    if (round == 1000) {
+      linked.session.freeze();
+      isFrozen.store(true);
+    }
+  }
+  isDone.store(true);
+  for (std::thread &runner : runners)
+    runner.join();
+  EXPECT_EQ(changes.load(), 0);
+}
+
 TEST(VariantRuns, GoOnWhileVariantsComeAndGo) {
   Linked linked;
   std::atomic<bool> isDone{false};
@@ -261,6 +319,58 @@ TEST(ShapeCounter, FrequentShapesOutliveRareOnes) {
     }
   }
   EXPECT_TRUE(isWanted);
+}
+
+TEST(ShapeCounter, ShapesWhoseVariantsGaveWayReturnEverLater) {
+  ShapeCounter counter({0});
+  auto always = [](uint64_t, double) { return true; };
+  int64_t symbol = 7;
+  Shape shape{7};
+  double seconds;
+  EXPECT_TRUE(counter.count(&symbol, 0.5, always));
+  uint64_t expected[] = {16, 32, 64, 200, 400};
+  for (uint64_t runs : expected) {
+    ASSERT_TRUE(counter.take(shape, seconds));
+    EXPECT_DOUBLE_EQ(seconds, 0.5);
+    counter.demote({7}, runs == 200 ? 200 : 16);
+    EXPECT_EQ(counter.findMostMet(), Shape{7});
+    for (uint64_t run = 1; run < runs; ++run)
+      EXPECT_FALSE(counter.count(&symbol, 0.5, always)) << run << " of " << runs;
+    EXPECT_TRUE(counter.count(&symbol, 0.5, always)) << runs;
+  }
+  counter.demote({8}, 16);
+  counter.want({8});
+  ASSERT_TRUE(counter.take(shape, seconds));
+  ASSERT_TRUE(counter.take(shape, seconds));
+  EXPECT_EQ(shape, Shape{8}) << "what is asked for need not wait";
+  EXPECT_EQ(seconds, 0);
+  EXPECT_TRUE(counter.findMostMet().empty());
+}
+
+TEST(ShapeCounter, ThirteenShapesOnEightPlacesSettle) {
+  constexpr int64_t kShapes = 13, kPlaces = 8, kRuns = 200000;
+  ShapeCounter counter({0});
+  VariantSet set;
+  int evictions = 0;
+  for (int64_t run = 0; run < kRuns; ++run) {
+    int64_t extent = run % kShapes;
+    if (Variant *variant = set.get()->find(&extent)) {
+      variant->hits.fetch_add(1);
+      continue;
+    }
+    Shape shape;
+    double seconds;
+    if (!counter.count(&extent, 1e-6, [](uint64_t, double) { return true; }) || !counter.take(shape, seconds))
+      continue;
+    Guard gone;
+    uint64_t bytes = 0;
+    if (set.count(bytes) >= kPlaces && set.evict(gone)) {
+      ++evictions;
+      counter.demote({gone[0].a}, 16);
+    }
+    set.publish(make("batch=" + std::to_string(extent)));
+  }
+  EXPECT_LE(evictions, kShapes * 12) << "once at first, then after 16, 32, 64, ... runs";
 }
 
 namespace {
