@@ -45,6 +45,9 @@ typedef struct onager_view {
   int32_t dtype; /* enum onager_dtype of api.h; the numbers are those of ONNX's TensorProto.DataType */
 } onager_view;
 
+/* The code of a launch: computes items [begin, end). Returns 0 or a status for the run. Its arguments are the compiler's. */
+typedef int32_t (*onager_unit)(onager_run *run, void **arguments, int64_t begin, int64_t end);
+
 /* What the runtime lends to compiled code. */
 typedef struct onager_host {
   uint32_t size;
@@ -69,6 +72,9 @@ typedef struct onager_host {
    * status is set. `infer` gives the extents that the manifest calls found. */
   int32_t (*infer)(onager_run *run, int64_t node, const onager_view *in, int64_t *extents);
   int32_t (*call)(onager_run *run, int64_t node, const onager_view *in, const onager_view *out);
+  /* Runs the unit of a launch that is executed once in a run on this thread's share of `items`, and on parts of others' shares that are late. Shares are cut
+   * between groups of `grain` items, at least 1. Every thread of the gang calls it, with arguments of its own. Returns what a unit returned that was not 0. */
+  int32_t (*share)(onager_run *run, int32_t thread, int64_t launch, int64_t items, int64_t grain, onager_unit unit, void **arguments);
 } onager_host;
 
 /* One run, shared by its gang. Filled by the runtime before the gang starts. */

@@ -61,7 +61,7 @@ uint64_t Workspace::bytes() const {
 }
 
 Frame::Frame(Session &session, const Code &code, Workspace &work) : session(session), code(code), manifest(code.manifest), work(work) {
-  host = {sizeof host, ONAGER_ABI_VERSION, kHostMath, kHostMath2, waitAtBarrier, growBlock, allocate, release, intern, findText, changeCase, print, parse, inferCustom, callCustom};
+  host = {sizeof host, ONAGER_ABI_VERSION, kHostMath, kHostMath2, waitAtBarrier, growBlock, allocate, release, intern, findText, changeCase, print, parse, inferCustom, callCustom, shareLaunch};
   symbols.resize(manifest.symbols.size() + 1);
   offsets.resize(manifest.slots.size());
   sizes.resize(manifest.slots.size());
@@ -72,6 +72,7 @@ Frame::Frame(Session &session, const Code &code, Workspace &work) : session(sess
   outputPointers.resize(manifest.outputs.size() + 1);
   outputDims.resize(manifest.outputs.size());
   outputBytes.resize(manifest.outputs.size());
+  takenShares.resize(session.threads() > 1 ? manifest.launches.size() * static_cast<size_t>(session.threads()) : 0);
   for (size_t k = 0; k < manifest.outputs.size(); ++k)
     outputDims[k].resize(manifest.outputs[k].dims.size());
   state.size = sizeof(onager_run);
@@ -541,6 +542,8 @@ void Frame::execute() {
     run->frame->code.main(run, thread);
   };
   state.threads = chooseThreads();
+  if (state.threads > 1)
+    std::fill(takenShares.begin(), takenShares.end(), 0);
   if (session.pool && state.threads > 1) {
     Gang gang(*session.pool, state.threads);
     if (gang.lacksThreads())

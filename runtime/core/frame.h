@@ -67,6 +67,7 @@ private:
   static int64_t print(onager_run *run, int32_t dtype, const void *value);
   static int32_t parse(onager_run *run, int64_t number, int32_t dtype, void *value);
   static int32_t inferCustom(onager_run *run, int64_t node, const onager_view *in, int64_t *extents);
+  static int32_t shareLaunch(onager_run *run, int32_t thread, int64_t launch, int64_t items, int64_t grain, onager_unit unit, void **arguments);
   static int32_t callCustom(onager_run *run, int64_t node, const onager_view *in, const onager_view *out);
   /// Begins the table of texts and gives the code the numbers of the inputs' strings.
   Outcome internInputs(const onager_tensor *inputs);
@@ -149,6 +150,7 @@ private:
   std::vector<std::vector<int64_t>> outputDims;
   std::vector<uint64_t> outputBytes;
   std::vector<uint64_t> profile;
+  std::vector<int64_t> takenShares; ///< by launch and thread, see SharedItems
   int64_t deadline = 0; ///< of the run in progress, in nanoseconds of the monotonic clock; 0: none
   alignas(64) char nothing[64] = {}; ///< stands for empty inputs and outputs
 };

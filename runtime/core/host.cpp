@@ -1,5 +1,6 @@
 // What compiled code calls while it runs: barriers, memory, texts.
 #include "runtime/core/frame.h"
+#include "runtime/core/shares.h"
 #include <cstring>
 
 namespace onager::rt {
@@ -7,6 +8,11 @@ namespace onager::rt {
 void Frame::waitAtBarrier(onager_run *run, int32_t) {
   Frame &frame = *static_cast<HostRun *>(run)->frame;
   frame.barrier.wait(checkTime, &frame);
+}
+
+int32_t Frame::shareLaunch(onager_run *run, int32_t thread, int64_t launch, int64_t items, int64_t grain, onager_unit unit, void **arguments) {
+  Frame &frame = *static_cast<HostRun *>(run)->frame;
+  return runShares({items, grain, run->threads, &frame.takenShares[static_cast<size_t>(launch * run->threads)]}, run, thread, unit, arguments);
 }
 
 int32_t Frame::growBlock(onager_run *run, int32_t block, int64_t bytes) {

@@ -102,6 +102,8 @@ struct AnnotateWork : impl::KernelAnnotateWorkBase<AnnotateWork> {
       unit->setAttr("items", graph::makeExprs(&getContext(), work.items));
       unit->setAttr("operations", graph::makeExprs(&getContext(), work.operations));
       unit->setAttr("scratch", graph::makeExprs(&getContext(), work.scratchBytes));
+      if (work.grain && !graph::isConstant(work.grain, 1))
+        unit->setAttr("grain", graph::makeExprs(&getContext(), work.grain));
     }
   }
 };

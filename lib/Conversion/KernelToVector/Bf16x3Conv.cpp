@@ -219,7 +219,7 @@ WorkInfo getBf16x3ConvWork(kernel::UnitOp unit) {
   Bf16x3ConvShape s = getShape(unit);
   MLIRContext *context = unit.getContext();
   AffineExpr gathered = getAffineConstantExpr(getGatherFloats(getWindow(s), s.tiles * kBf16x3Columns) * 4 + s.getBytes(), context);
-  return {s.x[0] * s.getRuns() * s.channelTiles, graph::getNumElements(context, s.out) * s.depth, gathered};
+  return {s.x[0] * s.getRuns() * s.channelTiles, graph::getNumElements(context, s.out) * s.depth, gathered, getAffineConstantExpr(s.channelTiles, context)};
 }
 
 } // namespace onager

@@ -164,6 +164,8 @@ struct Bf16x3Gemm {
 
 void emitBf16x3Gemm(UnitEmitter &e, GemmShape shape) { Bf16x3Gemm(e, shape).emit(); }
 
+int64_t getBf16x3Grain() { return kPairs * (kChunkRows / kGemmRowBlock); }
+
 AffineExpr getBf16x3ScratchBytes(GemmShape shape) {
   MLIRContext *context = shape.rows.getContext();
   if (!shape.op.getBf16x3())

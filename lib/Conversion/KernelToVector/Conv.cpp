@@ -292,7 +292,8 @@ WorkInfo getConvWork(kernel::UnitOp unit, const EmitOptions &options) {
   ConvShape s = getShape(unit, options.target);
   MLIRContext *context = unit.getContext();
   AffineExpr items = s.x[0] * (static_cast<int64_t>(s.op.getGroup()) * s.blocks) * s.pixels.ceilDiv(s.width).ceilDiv(s.tiles);
-  return {items, graph::getNumElements(context, s.out) * s.depth, (s.getPanelFloats() + s.getCopiedFloats(getTileRows(options.target)) + getGatherFloats(getWindow(s), s.tiles * s.width)) * 4};
+  return {items, graph::getNumElements(context, s.out) * s.depth, (s.getPanelFloats() + s.getCopiedFloats(getTileRows(options.target)) + getGatherFloats(getWindow(s), s.tiles * s.width)) * 4,
+          getAffineConstantExpr(s.blocks, context)};
 }
 
 } // namespace onager

@@ -11,6 +11,9 @@ using namespace mlir;
 
 namespace onager {
 
+/// Scalar operations of a launch below which its threads end at about the same time anyway.
+static constexpr int64_t kFewestSharedOperations = 1'000'000;
+
 static Type pointer(MLIRContext *context) { return LLVM::LLVMPointerType::get(context); }
 
 DriverEmitter::DriverEmitter(ModuleOp module, func::FuncOp program, unsigned vectorBytes, SmallVectorImpl<std::string> &errors)
@@ -228,12 +231,55 @@ void DriverEmitter::emitLaunch(kernel::LaunchOp op) {
   auto unit = module.lookupSymbol<func::FuncOp>(op.getUnit());
   Value items = evaluate(unit->getAttrOfType<AffineMapAttr>("items").getValue().getResult(0));
   items = ifHealthy(items);
+  stamp(op, 0);
+  reportStatus(runUnit(op, unit, items));
+  stamp(op, 1);
+}
+
+Value DriverEmitter::runOwnShare(func::FuncOp unit, Value items) {
   Value begin = arith::DivUIOp::create(b, arith::MulIOp::create(b, items, thread), threads);
   Value next = arith::AddIOp::create(b, thread, c(1));
   Value end = arith::DivUIOp::create(b, arith::MulIOp::create(b, items, next), threads);
-  stamp(op, 0);
-  reportStatus(func::CallOp::create(b, unit, ValueRange{runPointer, arguments, begin, end}).getResult(0));
-  stamp(op, 1);
+  return func::CallOp::create(b, unit, ValueRange{runPointer, arguments, begin, end}).getResult(0);
+}
+
+Value DriverEmitter::runShares(kernel::LaunchOp op, func::FuncOp unit, Value items) {
+  Type ptr = pointer(b.getContext()), i32 = b.getI32Type(), i64 = b.getI64Type();
+  Value code = func::ConstantOp::create(b, unit.getFunctionType(), unit.getSymName());
+  Value address = UnrealizedConversionCastOp::create(b, ptr, code).getResult(0), index = arith::TruncIOp::create(b, i32, thread);
+  auto grain = unit->getAttrOfType<AffineMapAttr>("grain");
+  Value together = grain ? evaluate(grain.getValue().getResult(0)) : c(1);
+  auto type = LLVM::LLVMFunctionType::get(i32, {ptr, i32, i64, i64, i64, ptr, ptr});
+  return LLVM::CallOp::create(b, type, ValueRange{share, runPointer, index, c(op->getAttrOfType<IntegerAttr>("ordinal").getInt()), items, together, address, arguments}).getResult();
+}
+
+Value DriverEmitter::runUnit(kernel::LaunchOp op, func::FuncOp unit, Value items) {
+  auto operations = unit->getAttrOfType<AffineMapAttr>("operations");
+  std::optional<int64_t> known = operations ? graph::getConstant(operations.getValue().getResult(0)) : 0;
+  // The counts of parts that were taken serve one execution in a run.
+  if (op->getParentOp() != program || (known && *known < kFewestSharedOperations))
+    return runOwnShare(unit, items);
+  Value isShared = LLVM::ICmpOp::create(b, LLVM::ICmpPredicate::ne, share, LLVM::ZeroOp::create(b, share.getType()));
+  auto branch = scf::IfOp::create(b, b.getI32Type(), isShared, true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.thenBlock());
+  scf::YieldOp::create(b, runShares(op, unit, items));
+  b.setInsertionPointToStart(branch.elseBlock());
+  scf::YieldOp::create(b, runOwnShare(unit, items));
+  return branch.getResult(0);
+}
+
+Value DriverEmitter::findShareFunction() {
+  Type ptr = pointer(b.getContext()), i32 = b.getI32Type();
+  Value hasFunction = arith::CmpIOp::create(b, arith::CmpIPredicate::ugt, field(host, offsetof(onager_host, size), i32), arith::ConstantIntOp::create(b, offsetof(onager_host, share), 32));
+  Value isGang = arith::CmpIOp::create(b, arith::CmpIPredicate::sgt, threads, c(1));
+  auto branch = scf::IfOp::create(b, ptr, arith::AndIOp::create(b, hasFunction, isGang), true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.thenBlock());
+  scf::YieldOp::create(b, field(host, offsetof(onager_host, share), ptr));
+  b.setInsertionPointToStart(branch.elseBlock());
+  scf::YieldOp::create(b, LLVM::ZeroOp::create(b, ptr).getResult());
+  return branch.getResult(0);
 }
 
 void DriverEmitter::emitBind(graph::BindOp op) {
@@ -344,6 +390,7 @@ LogicalResult DriverEmitter::run() {
   arguments = stackBuffer(8 * (mostArguments + 2));
   Value shared = field(runPointer, offsetof(onager_run, symbols), ptr);
   LLVM::MemcpyOp::create(b, symbols, shared, c(8 * symbolCount), false);
+  share = findShareFunction();
   emitBlock(program.getBody().front());
   onFirstThread([&] { LLVM::MemcpyOp::create(b, shared, symbols, c(8 * symbolCount), false); });
   func::ReturnOp::create(b, field(runPointer, offsetof(onager_run, status), i32));

@@ -58,6 +58,12 @@ private:
   void emitBlock(mlir::Block &block);
   void emitOp(mlir::Operation *op);
   void emitLaunch(kernel::LaunchOp op);
+  mlir::Value runUnit(kernel::LaunchOp op, mlir::func::FuncOp unit, mlir::Value items);
+  /// The call of a unit on this thread's share of its items; of the runtime's function that shares them out as threads become free.
+  mlir::Value runOwnShare(mlir::func::FuncOp unit, mlir::Value items);
+  mlir::Value runShares(kernel::LaunchOp op, mlir::func::FuncOp unit, mlir::Value items);
+  /// The runtime's function that shares items out, or null where there is one thread or the runtime has none.
+  mlir::Value findShareFunction();
   void emitBind(graph::BindOp op);
   void emitDefine(graph::DefineOp op);
   void emitCall(graph::CallOp op);
@@ -81,7 +87,7 @@ private:
   llvm::ArrayRef<mlir::Attribute> buffers;
   llvm::SmallVector<int64_t> weightOffsets;
   llvm::SmallVector<bool> isOwnWeight; ///< by weight index: of a variant, not of its generic form
-  mlir::Value runPointer, thread, threads, symbols, arguments, host;
+  mlir::Value runPointer, thread, threads, symbols, arguments, host, share;
   mlir::Block *entry = nullptr;
   int64_t launches = 0;
 };

@@ -243,7 +243,8 @@ WorkInfo getGemmWork(kernel::UnitOp unit, const EmitOptions &options) {
   GemmShape shape = getGemmShape(unit);
   int64_t width = getTilePanels(options.target) * kernel::kPanelWidth;
   AffineExpr batch = graph::getNumElements(context, shape.batch);
-  return {batch * shape.columns.ceilDiv(width) * shape.rows.ceilDiv(kGemmRowBlock), batch * shape.rows * shape.columns * shape.depth, getBf16x3ScratchBytes(shape)};
+  return {batch * shape.columns.ceilDiv(width) * shape.rows.ceilDiv(kGemmRowBlock), batch * shape.rows * shape.columns * shape.depth, getBf16x3ScratchBytes(shape),
+          getAffineConstantExpr(shape.op.getBf16x3() ? getBf16x3Grain() : 1, context)};
 }
 
 } // namespace onager

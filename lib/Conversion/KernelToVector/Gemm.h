@@ -22,6 +22,8 @@ GemmShape getGemmShape(kernel::UnitOp unit);
 void emitBf16x3Gemm(UnitEmitter &e, GemmShape shape);
 /// Bytes of scratch that it takes for each thread; 0 for a product in vectors.
 mlir::AffineExpr getBf16x3ScratchBytes(GemmShape shape);
+/// Items whose rows are split together.
+int64_t getBf16x3Grain();
 
 } // namespace onager
 

@@ -214,7 +214,8 @@ WorkInfo getPackedConvWork(kernel::UnitOp unit, const EmitOptions &options) {
   PackedConvShape s = getShape(unit, options.target);
   MLIRContext *context = unit.getContext();
   int64_t floats = getFloats(s) + (s.isPlain ? 0 : getGatherFloats(getWindow(s), s.pixels));
-  return {s.images.ceilDiv(s.group) * s.getBlockGroups(), graph::getNumElements(context, s.out) * s.getDepth(), getAffineConstantExpr(floats * 4, context)};
+  return {s.images.ceilDiv(s.group) * s.getBlockGroups(), graph::getNumElements(context, s.out) * s.getDepth(), getAffineConstantExpr(floats * 4, context),
+          getAffineConstantExpr(s.gathersOnce ? s.getBlockGroups() : 1, context)};
 }
 
 } // namespace onager

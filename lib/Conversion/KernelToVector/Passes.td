@@ -8,7 +8,7 @@ def KernelAnnotateWork : Pass<"kernel-annotate-work", "::mlir::ModuleOp"> {
   let summary = "States how much work each unit has and how it is shared";
   let description = [{
     Puts on each `kernel.unit` the number of its work items (`items`), its scalar operations (`operations`) and the bytes of scratch that
-    one thread needs (`scratch`), as expressions of symbols. The plan and the driver read them.
+    one thread needs (`scratch`), as expressions of symbols; where several items prepare something together, how many (`grain`). The plan and the driver read them.
 
     ```mlir
     kernel.unit @unit0 #kernel.hero<map> { ... }

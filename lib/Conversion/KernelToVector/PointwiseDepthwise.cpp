@@ -230,7 +230,7 @@ WorkInfo getPointwiseDepthwiseWork(kernel::UnitOp unit, const EmitOptions &optio
   MLIRContext *context = unit.getContext();
   AffineExpr operations = graph::getNumElements(context, s.out) * s.sweep.windows.getTaps() + s.x[0] * s.x[2] * s.x[3] * (s.depth * s.channels);
   AffineExpr floats = s.getPanelFloats() + s.getPlaneFloats() + s.sweep.getPaddingFloats() + s.sweep.columns * s.sweep.getBlockRows();
-  return {s.x[0] * s.bands * s.blocks, operations, floats * 4};
+  return {s.x[0] * s.bands * s.blocks, operations, floats * 4, getAffineConstantExpr(s.blocks, context)};
 }
 
 } // namespace onager

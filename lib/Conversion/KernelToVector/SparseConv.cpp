@@ -82,7 +82,8 @@ void emitSparseConv(UnitEmitter &e) { SparseConvEmitter(e, getShape(e.unit)).emi
 WorkInfo getSparseConvWork(kernel::UnitOp unit, const EmitOptions &options) {
   SparseConvShape s = getShape(unit);
   int64_t pixels = getSparseRows(options.target), floats = getFloats(s, pixels) + getGatherFloats(getWindow(s), pixels);
-  return {s.x[0] * s.pixels.ceilDiv(pixels) * s.weights.getBlocks(), s.x[0] * s.pixels * s.weights.getProducts(), getAffineConstantExpr(floats * 4, unit.getContext())};
+  return {s.x[0] * s.pixels.ceilDiv(pixels) * s.weights.getBlocks(), s.x[0] * s.pixels * s.weights.getProducts(), getAffineConstantExpr(floats * 4, unit.getContext()),
+          getAffineConstantExpr(s.weights.getBlocks(), unit.getContext())};
 }
 
 } // namespace onager

@@ -90,7 +90,8 @@ void emitSparseGemm(UnitEmitter &e) { SparseGemmEmitter(e, getShape(e.unit)).emi
 WorkInfo getSparseGemmWork(kernel::UnitOp unit, const EmitOptions &options) {
   SparseGemmShape s = getShape(unit);
   int64_t rows = getSparseRows(options.target), floats = s.weights.depth * rows + 2 * kSparseOutputs * rows;
-  return {s.rows.ceilDiv(rows) * s.weights.getBlocks(), s.rows * s.weights.getProducts(), getAffineConstantExpr(floats * 4, unit.getContext())};
+  return {s.rows.ceilDiv(rows) * s.weights.getBlocks(), s.rows * s.weights.getProducts(), getAffineConstantExpr(floats * 4, unit.getContext()),
+          getAffineConstantExpr(s.weights.getBlocks(), unit.getContext())};
 }
 
 } // namespace onager

@@ -233,6 +233,7 @@ struct WorkInfo {
   mlir::AffineExpr items;
   mlir::AffineExpr operations; ///< of the whole unit
   mlir::AffineExpr scratchBytes; ///< per thread; constant 0 where none
+  mlir::AffineExpr grain = {};   ///< items that prepare something together, which a share that begins between them prepares again; null: 1
 };
 /// `items`, or 0 where each of them has no element: such a tensor may have any number of them.
 mlir::AffineExpr whereAny(mlir::AffineExpr items, mlir::AffineExpr elements);

@@ -202,7 +202,7 @@ void emitWindowConv(UnitEmitter &e) { WindowEmitter(e, getShape(e.unit, e.option
 WorkInfo getWindowConvWork(kernel::UnitOp unit, const EmitOptions &options) {
   WindowShape s = getShape(unit, options.target);
   AffineExpr operations = graph::getNumElements(unit.getContext(), s.out) * s.getDepth();
-  return {s.x[0] * s.groups * s.bands * s.blocks, operations, s.pitch * (s.channels * 4)};
+  return {s.x[0] * s.groups * s.bands * s.blocks, operations, s.pitch * (s.channels * 4), getAffineConstantExpr(s.blocks, unit.getContext())};
 }
 
 } // namespace onager

@@ -326,7 +326,7 @@ WorkInfo getWinogradWork(kernel::UnitOp unit, const EmitOptions &options) {
   int64_t floats = s.getTransformedFloats() + s.getPlaneFloats() + s.getStripFloats() + s.getProductFloats() + s.getValueFloats() + kGroupPixels;
   // The products of the direct form: what callers count as the work of a convolution.
   AffineExpr operations = graph::getNumElements(context, s.out) * (s.channels * 9);
-  return {s.images * (s.rowBlocks * s.columnBlocks * s.getRowTiles()), operations, getAffineConstantExpr(floats * 4, context)};
+  return {s.images * (s.rowBlocks * s.columnBlocks * s.getRowTiles()), operations, getAffineConstantExpr(floats * 4, context), getAffineConstantExpr(s.getRowTiles(), context)};
 }
 
 } // namespace onager

@@ -96,6 +96,10 @@ private:
         if (StringAttr fresh = renamed.lookup(callee.getAttr()))
           call.setCalleeAttr(FlatSymbolRefAttr::get(fresh));
     });
+    module.walk([&](LLVM::AddressOfOp address) {
+      if (StringAttr fresh = renamed.lookup(address.getGlobalNameAttr().getAttr()))
+        address.setGlobalNameAttr(FlatSymbolRefAttr::get(fresh));
+    });
   }
 
   static std::string joinNodes(Location loc) {

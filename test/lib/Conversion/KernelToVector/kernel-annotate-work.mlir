@@ -35,3 +35,11 @@ kernel.unit @several <gemm> {
   %0 = kernel.gemm %a, %p : (tensor<5x8xf32>, tensor<8x8x16xf32>) -> tensor<5x128xf32>
   kernel.yield %0 : tensor<5x128xf32>
 }
+
+// Blocks of output channels read pixels that are gathered once: shares are cut between them.
+// CHECK: kernel.unit @blocks <conv> attributes {grain = #[[FOUR]], items
+kernel.unit @blocks <conv> {
+^bb0(%x: tensor<1x64x8x8xf32>, %w: tensor<384x64x3x3xf32>):
+  %0 = graph.conv %x, %w {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (1, 1)>, group = 1 : i64} : (tensor<1x64x8x8xf32>, tensor<384x64x3x3xf32>) -> tensor<1x384x8x8xf32>
+  kernel.yield %0 : tensor<1x384x8x8xf32>
+}

@@ -25,6 +25,8 @@ llvm.func @onager_main() {
   llvm.call @unit0() : () -> () loc("conv 2")
   // CHECK: llvm.call @onnx_add__relu() : () -> () loc(#[[THIRD:.+]])
   llvm.call @unit1() : () -> () loc(fused["add", "relu"])
+  // CHECK: llvm.mlir.addressof @onnx_add__relu
+  %0 = llvm.mlir.addressof @unit1 : !llvm.ptr
   llvm.return
 }
 
