@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from onnx import numpy_helper, parser
 
+from support.machine import skip_without_level
+
 # window, strides, dilations, pads (before, then after) by rank of the planes
 WINDOWS = {
     "strided": ((3, 3), (2, 2), (1, 1), (1, 1, 1, 1)),
@@ -69,6 +71,7 @@ def _hold(session, window: str, spatial, filters: np.ndarray) -> None:
 def test_symbolic_rows(window, target, tmp_path):
     import onager
 
+    skip_without_level(target)
     filters, rank = _make_filters(window, 7), len(WINDOWS[window][0])
     path = tmp_path / "model.so"
     onager.compile(_make_model(window, [f"s{d}" for d in range(rank)], filters), path, target=target)

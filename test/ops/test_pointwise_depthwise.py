@@ -4,6 +4,7 @@ import pytest
 from onnx import numpy_helper, parser
 
 from support.convolutions import check_batches, compile_with_report, run_with_threads
+from support.machine import skip_without_level
 
 # input channels, channels, plane, window, strides, dilations, pads (before, then after); the planes in between have more than 1 MB
 SIZES = {
@@ -49,6 +50,7 @@ def _export(size: str, between: str, behind: str, symbolic: bool = False) -> byt
 
 
 def _compile(model: bytes, path) -> str:
+    skip_without_level("x86-64-v4")
     artifact, report = compile_with_report(model, path, target="x86-64-v4")
     assert [launch["hero"] for launch in report["launches"]] == ["pointwise_depthwise"]
     return artifact

@@ -4,7 +4,7 @@
 // Windows are summed where the plane lies (WindowSweep.h), into a block of rows in scratch, from which the epilogue takes them; one that has a form of whole
 // vectors (LaneEpilogue.h) takes them from the registers.
 //   scratch := line of padding, block of result rows
-// Other steps and registers: the input plane is copied into scratch with its padding (Plane.h); a plane has one band.
+// Other steps and shorter registers: the input plane is copied into scratch with its padding (Plane.h); a plane has one band.
 //   scratch := padded plane, slack, block of result rows
 #include "lib/Conversion/KernelToVector/LaneEpilogue.h"
 #include "lib/Conversion/KernelToVector/Plane.h"

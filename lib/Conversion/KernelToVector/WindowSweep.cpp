@@ -25,7 +25,7 @@ static constexpr int64_t kFewestHalvedRows = 4;
 /// Groups that are unrolled, so that lines outside of the plane are known.
 static constexpr int64_t kUnrolledGroups = 2;
 
-bool canSweep(const Windows &windows, const TargetInfo &target) { return target.vectorBytes / 4 == kLanes && windows.strides[1] <= 2; }
+bool canSweep(const Windows &windows, const TargetInfo &target) { return target.vectorBytes >= 32 && windows.strides[1] <= 2; }
 
 int64_t SweepShape::getBands() const {
   std::optional<int64_t> height = graph::getConstant(rows), width = graph::getConstant(columns);

@@ -32,7 +32,7 @@ struct SweepShape {
   mlir::AffineExpr getPaddingFloats() const { return inColumns; }
 };
 
-/// True where windows can be read without a padded copy of the plane: vectors that fill a register, steps of one or two columns.
+/// True where windows can be read without a padded copy of the plane: a vector of lanes has one or two registers, steps are of one or two columns.
 bool canSweep(const Windows &windows, const TargetInfo &target);
 
 class WindowSweep {
