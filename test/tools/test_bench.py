@@ -37,6 +37,16 @@ def test_bench_compares_launches_with_peaks(artifact):
     assert "peaks of this machine: " in table and "GB/s" in table and "product" in table
 
 
+def test_the_table_has_the_slowest_launches_or_all(tmp_path):
+    steps = "\n".join(f"v{k + 1} = Softmax <axis = {k % 2}> (v{k})" for k in range(32))
+    (tmp_path / "deep.onnx").write_text(f'<ir_version: 10, opset_import: ["" : 20]> g (float[8, 16] v0) => (float[8, 16] v32) {{ {steps} }}')
+    tables = [
+        subprocess.run([ONAGER, "bench", tmp_path / "deep.onnx", "--seconds", "0.05", *options], capture_output=True, text=True, check=True, timeout=120).stdout for options in ([], ["--per-kernel"])
+    ]
+    assert "launches more" in tables[0] and tables[0].count(" softmax ") <= 30
+    assert "launches more" not in tables[1] and tables[1].count("%") > tables[0].count("%")
+
+
 def test_trace_has_a_row_for_each_thread(artifact, tmp_path):
     subprocess.run([ONAGER, "run", artifact, "--input", "random", "--dim", "N=512", "--threads", "2", "--profile", tmp_path / "trace.json"], check=True,
                    capture_output=True, timeout=120)

@@ -18,11 +18,14 @@ struct BenchArguments {
   std::string model, profile;
   int threads = 0;
   double seconds = 3;
-  bool isJson = false;
+  bool isJson = false, isPerKernel = false;
   Recompilation recompilation;
   CompilerArguments compiler;
   InputArguments inputs;
 };
+
+/// Launches in the table where not all are asked for.
+constexpr size_t kMostLaunches = 30;
 
 /// Sorted times of runs, in seconds.
 struct Times {
@@ -50,13 +53,13 @@ static Times measure(Session &session, double seconds, size_t fewest) {
   return times;
 }
 
-static void printResult(const Session &session, const Times &times, const std::vector<LaunchTimes> &launches, const Peaks &peaks) {
+static void printResult(const Session &session, const Times &times, const std::vector<LaunchTimes> &launches, const Peaks &peaks, size_t most) {
   double median = times.getQuantile(0.5);
   printFormatted("%zu runs with %d threads: min %.3f ms, median %.3f ms, p99 %.3f ms, %.2f GFLOP/s, %.2f GB/s, %.1f MiB of memory beside weights\n", times.sorted.size(),
                  session.getThreads(), times.sorted[0] * 1e3, median * 1e3, times.getQuantile(0.99) * 1e3, sumFlops(launches) / median * 1e-9, sumBytes(launches) / median * 1e-9,
                  static_cast<double>(onager_context_memory(session.getContext())) / (1 << 20));
   printFormatted("peaks of this machine: %.2f GFLOP/s, %.2f GB/s\n", peaks.flops * 1e-9, peaks.bytes * 1e-9);
-  print(formatTable(launches, peaks));
+  print(formatTable(launches, peaks, most));
   if (std::optional<onager_stats> stats = session.getStats())
     print(formatStats(*stats));
 }
@@ -97,7 +100,7 @@ static Status runBench(const BenchArguments &arguments) {
   if (arguments.isJson)
     print(formatJson(describe(session, times, launches, peaks)));
   else
-    printResult(session, times, launches, peaks);
+    printResult(session, times, launches, peaks, arguments.isPerKernel ? launches.size() : kMostLaunches);
   return Status::ok;
 }
 
@@ -106,7 +109,8 @@ Command addBench(CLI::App &app) {
   app.add_option("model", arguments->model, "A compiled model, or an ONNX model that is compiled first")->required()->type_name("M.so|M.onnx");
   app.add_option("--threads", arguments->threads, "Threads of a run; 0: as many as the process may use")->check(CLI::Range(0, 1024));
   app.add_option("--seconds", arguments->seconds, "Time to measure for (default 3), after a quarter of it to warm up")->check(CLI::Range(0.0, 86400.0));
-  app.add_flag("--json", arguments->isJson, "Print JSON");
+  app.add_flag("--json", arguments->isJson, "Print JSON, with all launches");
+  app.add_flag("--per-kernel", arguments->isPerKernel, "List all launches by their time, not the slowest 30 alone: rates, and how near they come to the machine's peaks");
   app.add_option("--profile", arguments->profile, "Write when each launch of one run ran, as a trace for chrome://tracing")->type_name("TRACE.json");
   arguments->inputs.addFiles(app, /*needed=*/false);
   arguments->inputs.addRandom(app);

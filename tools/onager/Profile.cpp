@@ -91,22 +91,22 @@ static double getPeakShare(const LaunchTimes &launch, const Peaks &peaks) {
 }
 static double getShare(const LaunchTimes &launch, double total) { return total > 0 ? launch.seconds / total : 0; }
 
-std::string formatTable(const std::vector<LaunchTimes> &launches, const Peaks &peaks) {
-  constexpr size_t kMostRows = 30, kNodesWidth = 80;
+std::string formatTable(const std::vector<LaunchTimes> &launches, const Peaks &peaks, size_t most) {
+  constexpr size_t kNodesWidth = 80;
   double total = sumSeconds(launches);
   std::vector<const LaunchTimes *> order;
   for (const LaunchTimes &launch : launches)
     order.push_back(&launch);
   std::sort(order.begin(), order.end(), [](const LaunchTimes *a, const LaunchTimes *b) { return std::make_pair(-a->seconds, a) < std::make_pair(-b->seconds, b); });
   std::string text = "      ms   share  GFLOP/s     GB/s    peak  hero          nodes\n";
-  for (const LaunchTimes *launch : llvm::ArrayRef(order).take_front(kMostRows)) {
+  for (const LaunchTimes *launch : llvm::ArrayRef(order).take_front(most)) {
     std::string nodes = launch->nodes.size() > kNodesWidth ? launch->nodes.substr(0, kNodesWidth - 3) + "..." : launch->nodes;
     text += llvm::formatv("{0,8:f3}  {1,5:f1}%  {2,7:f2}  {3,7:f2}  {4,5:f1}%  {5,-12}  {6}\n", launch->seconds * 1e3, getShare(*launch, total) * 100,
                           getRate(*launch, launch->flops), getRate(*launch, launch->bytes), getPeakShare(*launch, peaks) * 100, launch->hero, nodes)
                 .str();
   }
-  if (order.size() > kMostRows)
-    text += "and " + std::to_string(order.size() - kMostRows) + " launches more\n";
+  if (order.size() > most)
+    text += "and " + std::to_string(order.size() - most) + " launches more: --per-kernel tells all\n";
   return text;
 }
 

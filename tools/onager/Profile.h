@@ -29,8 +29,8 @@ std::vector<LaunchTimes> profileLaunches(Session &session, int mostRuns, double 
 double sumFlops(const std::vector<LaunchTimes> &launches);
 double sumBytes(const std::vector<LaunchTimes> &launches);
 
-/// Returns a table of the slowest launches: time, share, rates, the nearer of the two to its peak, hero, nodes.
-std::string formatTable(const std::vector<LaunchTimes> &launches, const Peaks &peaks);
+/// Returns a table of the slowest launches, at most so many: time, share, rates, the nearer of the two to its peak, hero, nodes.
+std::string formatTable(const std::vector<LaunchTimes> &launches, const Peaks &peaks, size_t most);
 
 /// Returns the launches in order.
 llvm::json::Array describeLaunches(const std::vector<LaunchTimes> &launches, const Peaks &peaks);
