@@ -117,7 +117,12 @@ def test_blocks_as_onnx_runtime_reads_them(kind, random):
     """ONNX Runtime takes type 2 for type 1, against its description."""
     blob, _ = _pack_matrix(np.zeros((64, 24)), kind, random)
     x = random.standard_normal((5, 64)).astype(np.float32)
-    compare_node("MatMulFpQ4", [x, blob, np.array([64, 24])], fixed=(1, 2), blk_quant_type=kind)
+    try:
+        compare_node("MatMulFpQ4", [x, blob, np.array([64, 24])], fixed=(1, 2), blk_quant_type=kind)
+    except Exception as error:  # ONNX Runtime's Fail
+        if "not yet supported on this hardware platform" not in str(error):
+            raise
+        pytest.skip("ONNX Runtime has no such kernel for this processor")
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -123,7 +123,7 @@ TEST(RecompileLimits, CompilationsTakeOnlySoLong) {
   settings.compiler = compiler.c_str();
   Scale scale(settings);
   EXPECT_NE(scale.refuseWarmUp(1).find("it took more than 0.5"), std::string::npos) << onager_last_error();
-  EXPECT_NE(scale.refuseWarmUp(2).find("compilations have taken 0.5"), std::string::npos) << onager_last_error();
+  EXPECT_NE(scale.refuseWarmUp(2).find("compilations have taken "), std::string::npos) << onager_last_error();
   EXPECT_EQ(onager::test::readFile(calls), "call\n");
   EXPECT_TRUE(scale.runs(1) && scale.runs(2));
   EXPECT_EQ(scale.session.stats().failed, 2u);
