@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from support.places import ONAGER
+from support.single import run_reference
 
 
 def run_onager(*arguments, input: bytes = b"", seconds: float = 60, **options) -> subprocess.CompletedProcess:
@@ -42,3 +43,8 @@ def expect_error(found: subprocess.CompletedProcess, status: int, *parts: str) -
     assert lines and all(line.startswith("onager: error: ") for line in lines), found.stderr
     for part in parts:
         assert part in found.stderr, found.stderr
+
+
+def run_onnxruntime(model: Path, x: np.ndarray) -> np.ndarray:
+    """Returns the first result of ONNX Runtime for the input `x`, without saturation in products of bytes."""
+    return run_reference(str(model), {"x": x})[0]

@@ -3,13 +3,12 @@ import json
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import onager
 from support.places import ONAGER
-from support.tool import expect_error, run_command, run_onager, save_samples
+from support.tool import expect_error, run_command, run_onager, run_onnxruntime, save_samples
 
 
 def make_network(opset: int = 17, seed: int = 0) -> onnx.ModelProto:
@@ -62,10 +61,6 @@ def compress(model, output, *options):
     """Compresses a model; networks as small as these would stay plain for their time."""
     force = [] if "--recipe" in options or "--budget" in options else ["--even-if-slower"]
     return json.loads(run_command(ONAGER, "compress", model, "-o", output, "--threads", 1, "--json", *force, *options))
-
-
-def run_onnxruntime(model, x: np.ndarray) -> np.ndarray:
-    return onnxruntime.InferenceSession(str(model)).run(None, {"x": x})[0]
 
 
 def measure_sqnr(found: np.ndarray, expected: np.ndarray) -> float:

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import onager
 from support.places import ONAGER
-from support.tool import compress, expect_error, run_command, run_onager, save_samples
+from support.tool import compress, expect_error, run_command, run_onager, run_onnxruntime, save_samples
 
 
 def make_network(opset: int = 17) -> onnx.ModelProto:
@@ -52,10 +52,6 @@ def network(tmp_path_factory):
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory):
     return save_samples(tmp_path_factory.mktemp("samples"), draw, 4)
-
-
-def run_onnxruntime(model, x: np.ndarray) -> np.ndarray:
-    return onnxruntime.InferenceSession(str(model)).run(None, {"x": x})[0]
 
 
 def measure_sqnr(found: np.ndarray, expected: np.ndarray) -> float:

@@ -3,13 +3,12 @@ import json
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import onager
 from support.places import ONAGER, SHARED
-from support.tool import expect_error, run_command, run_onager
+from support.tool import expect_error, run_command, run_onager, run_onnxruntime
 
 
 class Builder:
@@ -149,10 +148,6 @@ def data(tmp_path_factory):
 def compress(model, output, *options):
     force = [] if "--recipe" in options else ["--even-if-slower"]
     return json.loads(run_command(ONAGER, "compress", model, "-o", output, "--threads", 1, "--json", *force, *options))
-
-
-def run_onnxruntime(model, x: np.ndarray) -> np.ndarray:
-    return onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
 
 
 def measure_sqnr(found: np.ndarray, expected: np.ndarray) -> float:

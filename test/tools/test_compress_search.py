@@ -8,13 +8,13 @@ import subprocess
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from PIL import Image
 from onnx import TensorProto, helper, numpy_helper
 
 import onager
 from support.places import ONAGER
+from support.single import run_reference
 from support.tool import compress, expect_error, run_command, run_onager
 
 WIDTH, LAYERS = 64, 6
@@ -84,7 +84,7 @@ def test_tables_are_read_in_groups(language, tmp_path, scheme):
     assert report["bytes_after"] < (0.4 if scheme == "int8-weights" else 0.25) * report["bytes_before"]
     x = {"ids": draw_ids(100)}
     plain, found = (onager.InferenceSession(path).run(None, x)[0] for path in (language, tmp_path / "small.onnx"))
-    other = onnxruntime.InferenceSession(str(tmp_path / "small.onnx")).run(None, x)[0]
+    other = run_reference(str(tmp_path / "small.onnx"), x)[0]
     assert np.allclose(found, other, rtol=1e-3, atol=1e-3 * np.abs(plain).max())
     assert compute_divergence(found, plain) < (1e-3 if scheme == "int8-weights" else 0.3)
 
@@ -95,7 +95,7 @@ def test_narrow_floats_round_operands_alone(language, tmp_path, scheme, steps):
     assert [layer["scheme"] for layer in report["layers"]] == [scheme] * (LAYERS + 2)
     x = {"ids": draw_ids(100)}
     plain, found = (onager.InferenceSession(path).run(None, x)[0] for path in (language, tmp_path / "small.onnx"))
-    other = onnxruntime.InferenceSession(str(tmp_path / "small.onnx")).run(None, x)[0]
+    other = run_reference(str(tmp_path / "small.onnx"), x)[0]
     assert np.abs(found - plain).max() < 4 * steps * np.abs(plain).max()
     assert np.abs(found - plain).max() > 0.01 * steps * np.abs(plain).max(), "operands are rounded"
     assert np.allclose(found, other, rtol=0, atol=2 * steps * np.abs(plain).max())
@@ -251,7 +251,7 @@ def test_heads_that_are_tables_are_layers(tmp_path, options, most, least):
     assert report["bytes_after"] < most * report["bytes_before"], "the table of f32 is gone"
     x = {"ids": np.random.default_rng(1).integers(0, 120, (2, 30))}
     plain, found = (onager.InferenceSession(path).run(None, x)[0] for path in (tmp_path / "tied.onnx", tmp_path / "small.onnx"))
-    other = onnxruntime.InferenceSession(str(tmp_path / "small.onnx")).run(None, x)[0]
+    other = run_reference(str(tmp_path / "small.onnx"), x)[0]
     sqnr = 10 * np.log10((plain**2).sum() / ((found - plain) ** 2).sum())
     assert sqnr > least
     assert np.abs(found - other).max() < 0.02 * np.abs(plain).max()
