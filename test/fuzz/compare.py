@@ -3,7 +3,6 @@
 A form is options of a compilation. The quick ones have the passes of -O3 and the code generation that takes the least time. With `variant` a form also has
 code for the shapes that it is run on: made with the artifact, for a guard that holds for them ("ahead SEED"), or by the session ("session").
 """
-import functools
 import os
 import random
 import tempfile
@@ -11,6 +10,8 @@ import warnings
 
 import numpy as np
 import onnx
+
+from support.machine import has_level
 
 TARGETS = ("x86-64-v2", "x86-64-v3", "x86-64-v4", "native")
 FULL = ({"opt_level": 0}, {})  # the reference form, and what users get
@@ -47,16 +48,10 @@ def run_reference(data: bytes, feeds: dict) -> list:
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"]).run(None, feeds)
 
 
-@functools.cache
-def _has_avx512() -> bool:
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        return "avx512f" in file.read().split()
-
-
 def draw_forms(seed: int) -> tuple[dict, ...]:
     """Returns the forms in which the graph of a seed is compared: a quick one, three of eight with a variant, or the reference form and -O3 for every sixteenth seed."""
     target = {"target": random.Random(f"target of {seed}").choice(TARGETS)}
-    if target["target"] == "x86-64-v4" and not _has_avx512():
+    if not has_level(target["target"]):
         target = {"target": "native"}
     if seed % FULL_EVERY == 0:
         return {"opt_level": 0}, target
