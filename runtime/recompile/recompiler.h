@@ -93,6 +93,8 @@ private:
   bool removeSlow(Variant &variant);
   /// Tells of such variants, and takes them out of the cache, so that no later session starts with them.
   void discardSlow();
+  /// Opens the cache for writing where it is not, or says once why that fails.
+  void openCache();
   /// Gets the code of a variant from the cache, with `isFound`, or the compiler.
   Outcome compile(const std::string &guard, bool isBackground, std::string &payload, bool &isFound);
   Outcome runCompiler(const std::string &guard, const ProcessOptions &options, std::string &payload);
@@ -111,6 +113,7 @@ private:
   std::string compiler, cacheFolder; ///< compiler: the program or, in this process, the library
   std::string group, surroundings;   ///< of the cache's entries, see identify()
   VariantCache cache;
+  bool isCacheRefused = false; ///< it could not be opened, and that was said
   ShapeCounter shapes;
   std::atomic<bool> counting{false}, isFrozen{false}, isStopping{false}, isFull{false}; ///< isFull: the limits were reached, and it was said
   std::atomic<uint64_t> compiled{0}, loaded{0}, failed{0}, evicted{0};

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <sched.h>
 #include <unistd.h>
+#include <utility>
 
 namespace onager::rt {
 
@@ -207,6 +208,13 @@ Outcome Recompiler::findCompiler() {
   return outcome;
 }
 
+void Recompiler::openCache() {
+  if (cacheFolder.empty() || cache.isWritable())
+    return;
+  if (Outcome outcome = cache.open(cacheFolder, VariantCache::kDefaultBytes); !outcome && !std::exchange(isCacheRefused, true))
+    session.log(ONAGER_LOG_WARNING, "%s: variants last as long as the session", outcome.message.c_str());
+}
+
 Outcome Recompiler::compile(const std::string &guard, bool isBackground, std::string &payload, bool &isFound) {
   if (Outcome outcome = findCompiler(); !outcome)
     return outcome;
@@ -220,8 +228,7 @@ Outcome Recompiler::compile(const std::string &guard, bool isBackground, std::st
   // Code of a compiler that cannot be told from others is not for the cache.
   if (described.empty())
     return runCompiler(guard, options, payload);
-  if (!cacheFolder.empty() && !cache.isWritable())
-    cache.open(cacheFolder, VariantCache::kDefaultBytes);
+  openCache();
   identify();
   std::string preimage = makePreimage(surroundings, described, guard);
   VariantCache::Lock held;

@@ -149,11 +149,12 @@ TEST(RecompileLimits, VariantsTakeOnlySoManyBytesTogether) {
     EXPECT_TRUE(scale.runs(n));
 }
 
-TEST(RecompileLimits, ACacheBelowAFileIsGoneWithout) {
+TEST(RecompileLimits, ACacheBelowAFileIsGoneWithoutAndSaid) {
   std::string file = getFolder() + "/no-folder";
   onager::test::writeFile(file, "x");
   Scale scale(makeSettings(ONAGER_RECOMPILE_LAZY, (file + "/variants").c_str()));
   EXPECT_TRUE(worksWithout(scale));
+  EXPECT_TRUE(scale.logged("/no-folder/variants cannot be opened: Not a directory: variants last as long as the session"));
 }
 
 TEST(RecompileLimits, AFullDiskIsGoneWithoutAndSaid) {
