@@ -7,9 +7,9 @@ COLUMNS = [1, 17, 33, 64, 96, 200, 224, 520, 600]  # the weights of the last are
 DEPTH = 997  # so that some are work enough for threads
 
 
-def _model(rows: str, weight: np.ndarray) -> bytes:
+def _model(rows: str, weight: np.ndarray, depth: int = DEPTH) -> bytes:
     """A product with a bias, which leaves tiles, beside one without."""
-    model = parser.parse_model(f'<ir_version: 10, opset_import: ["" : 20]> g (float[{rows},{DEPTH}] x) => (float y, float z) {{ y = MatMul(x, w) t = MatMul(x, v) z = Add(t, bias) }}')
+    model = parser.parse_model(f'<ir_version: 10, opset_import: ["" : 20]> g (float[{rows},{depth}] x) => (float y, float z) {{ y = MatMul(x, w) t = MatMul(x, v) z = Add(t, bias) }}')
     bias = np.linspace(-1, 1, weight.shape[-1], dtype=np.float32)
     model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in {"w": weight, "v": -weight, "bias": bias}.items())
     return model.SerializeToString()
@@ -101,3 +101,22 @@ def test_few_rows_of_a_batch(tmp_path):
     wanted = np.einsum("hid,nhd->hin", q.astype(np.float64), k)
     np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-4)
     np.testing.assert_allclose(z, np.einsum("id,nhd->hin", q[0].astype(np.float64), k), rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("rows", ["M", "8", "9", "40", "97", "700"])
+@pytest.mark.parametrize("depth", [1024, 3072])
+def test_rows_that_are_pages_apart(rows, depth, tmp_path):
+    """Rows are copied by each share of the work, all of them or block by block."""
+    import onager
+
+    generator = np.random.default_rng(depth)
+    for columns in (128, 150):
+        weight = generator.standard_normal((depth, columns)).astype(np.float32)
+        path = onager.compile(_model(rows, weight, depth), tmp_path / "m.so")
+        for count in (1, 7, 12, 96, 193) if rows == "M" else (int(rows),):
+            x = generator.standard_normal((count, depth)).astype(np.float32)
+            wanted = x.astype(np.float64) @ weight
+            for threads in (1, 2, 3):
+                y, z = onager.InferenceSession(path, threads=threads, recompile="off").run(None, {"x": x})
+                np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-3)
+                np.testing.assert_allclose(z, np.linspace(-1, 1, columns) - wanted, rtol=1e-5, atol=1e-3)

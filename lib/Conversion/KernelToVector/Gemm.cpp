@@ -6,6 +6,8 @@
 // Leading dims of the left operand join its rows where the right operand has none. Where one block holds all rows, and more than a tile has, long sums are
 // cut into runs whose part of the panels stays in the first-level cache: panels are read once then, from memory, and each tile fetches a part of the run
 // that comes next. The products of all rows lie in the buffer, or the result, meanwhile.
+// Where rows are whole pages apart, all rows of a tile would share one set of the first-level cache, which has fewer ways: rows are copied before.
+//   scratch := [row of a block, or of all where these stay in the cache][depth + 16]
 #include "lib/Conversion/KernelToVector/Gemm.h"
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -39,6 +41,25 @@ using Index = UnitEmitter::Index;
 /// Pairs of panels that a single row takes at once.
 constexpr int64_t kMostPairs = 4;
 
+/// Bytes after which addresses fall into the same set of a first-level cache, its ways, columns of a product whose rows are worth a copy, and what it adds to the distance of rows.
+constexpr int64_t kSetBytes = 4096, kWays = 8, kFewestSpreadColumns = 128, kSpread = kernel::kPanelWidth;
+
+/// Whether the rows are copied so that they fall into different sets.
+bool spreadsRows(GemmShape shape, const TargetInfo &target) {
+  std::optional<int64_t> rows = graph::getConstant(shape.rows), depth = graph::getConstant(shape.depth), columns = graph::getConstant(shape.columns);
+  return getTileRows(target) > kWays && shape.batch.empty() && !shape.op.getBf16x3() && depth && *depth && *depth * 4 % kSetBytes == 0 && columns && *columns >= kFewestSpreadColumns &&
+         (!rows || *rows > kWays);
+}
+
+/// Whether all rows stay in the second-level cache, or not much further away, while pairs are taken.
+bool keepsAllRows(int64_t rows, int64_t depth, const TargetInfo &target) { return rows * depth * 4 <= 2 * target.l2Bytes; }
+
+/// Rows that are copied at once.
+int64_t getSpreadRows(GemmShape shape, const TargetInfo &target) {
+  std::optional<int64_t> rows = graph::getConstant(shape.rows);
+  return !rows ? kGemmRowBlock : keepsAllRows(*rows, *graph::getConstant(shape.depth), target) ? *rows : std::min(*rows, kGemmRowBlock);
+}
+
 struct GemmEmitter {
   UnitEmitter &e;
   GemmShape shape;
@@ -46,6 +67,7 @@ struct GemmEmitter {
   int64_t runLength; ///< of sums whose panels stay in the first-level cache
   Value tile;
   bool direct;   ///< nothing follows the product: tiles go straight to the result
+  Value rowPitch; ///< from one row of the left operand to the next
 
   Value offsetOf(Value tensor, ArrayRef<Value> batch, size_t matrixDims) {
     graph::Dims dims = graph::getDims(tensor);
@@ -80,7 +102,7 @@ struct GemmEmitter {
   void emitTile(ArrayRef<Value> batch, Value a, Value panel, Value row, Value column, int64_t rows, int64_t panels, Value columns, bool ragged, bool isOneStream = false) {
     Type f32 = e.b.getF32Type();
     Value depth = e.extent(shape.depth), stride = e.extent(shape.columns);
-    TileOperands t{e.address(f32, a, e.mul(row, depth)), depth, panel, e.mul(depth, e.i64(kernel::kPanelWidth)), tile, e.i64(width), depth};
+    TileOperands t{e.address(f32, a, e.mul(row, rowPitch)), rowPitch, panel, e.mul(depth, e.i64(kernel::kPanelWidth)), tile, e.i64(width), depth};
     t.isOneStream = isOneStream;
     if (direct && !ragged) {
       t.c = e.address(f32, e.getResultBuffer(0), e.linearize(indexOf(batch, row, column), graph::getDims(shape.op.getResult())));
@@ -114,7 +136,7 @@ struct GemmEmitter {
       Value count = e.minSigned(e.i64(runLength), e.sub(depth, k)), end = e.add(k, count);
       Value next = e.address(f32, panel, arith::SelectOp::create(e.b, e.compare("slt", end, depth), e.mul(end, lanes), behind));
       forRowTiles(e, getTileRows(e.options.target), rows, [&](Value row, int64_t size) {
-        TileOperands t{e.address(f32, a, e.add(e.mul(e.add(firstRow, row), depth), k)), depth, e.address(f32, panel, e.mul(k, lanes)), e.mul(depth, lanes),
+        TileOperands t{e.address(f32, a, e.add(e.mul(e.add(firstRow, row), rowPitch), k)), rowPitch, e.address(f32, panel, e.mul(k, lanes)), e.mul(depth, lanes),
                        e.address(f32, c, e.mul(row, pitch)), pitch, count};
         t.accumulates = t.looksAtPanels = true;
         t.ahead = e.address(f32, next, e.mul(e.floorDiv(row, tileRows), e.mul(count, step)));
@@ -194,10 +216,41 @@ struct GemmEmitter {
     });
   }
 
+  /// Copies rows to the scratch memory, a little further apart than they were.
+  void spreadRows(Value from, Value count) {
+    auto lanes = VectorType::get({kernel::kPanelWidth}, e.b.getF32Type());
+    Type f32 = e.b.getF32Type();
+    Value depth = e.extent(shape.depth);
+    e.forEach(e.i64(0), count, 1, [&](Value row) {
+      Value source = e.address(f32, from, e.mul(row, depth)), target = e.address(f32, e.getScratch(), e.mul(row, rowPitch));
+      e.forEach(e.i64(0), depth, kernel::kPanelWidth, [&](Value k) {
+        LLVM::StoreOp::create(e.b, LLVM::LoadOp::create(e.b, lanes, e.address(f32, source, k), 4), e.address(f32, target, k), 4);
+      });
+    });
+  }
+
+  /// The left operand of an item whose rows are spread; copies those that no item of this call did before.
+  Value getSpread(Value item, Value number, Value block, Value pairs) {
+    Value first = e.i64(0), count = e.extent(shape.rows), isNew = e.compare("eq", item, e.begin);
+    if (std::optional<int64_t> rows = graph::getConstant(shape.rows); !rows || getSpreadRows(shape, e.options.target) < *rows) {
+      first = e.mul(block, e.i64(kGemmRowBlock));
+      count = e.minSigned(e.i64(kGemmRowBlock), e.sub(count, first));
+      isNew = arith::OrIOp::create(e.b, isNew, e.compare("eq", e.rem(number, pairs), e.i64(0)));
+    }
+    e.ifThen(isNew, [&] { spreadRows(e.address(e.b.getF32Type(), getLhs({}), e.mul(first, e.extent(shape.depth))), count); });
+    return e.address(e.b.getF32Type(), e.getScratch(), e.sub(e.i64(0), e.mul(first, rowPitch)));
+  }
+
   void emitItems() {
+    bool isSpread = spreadsRows(shape, e.options.target);
+    if (isSpread)
+      rowPitch = e.add(rowPitch, e.i64(kSpread));
     Value rows = e.extent(shape.rows), blocks = e.extent(shape.rows.ceilDiv(kGemmRowBlock)), pairs = e.extent(shape.columns.ceilDiv(width));
+    std::optional<int64_t> known = graph::getConstant(shape.rows);
     // As many bytes of rows as are read again for each pair without coming from further away.
     Value byRows = e.compare("sle", e.mul(e.mul(rows, e.extent(shape.depth)), e.i64(4)), e.i64(2 * e.options.target.l2Bytes));
+    if (isSpread)
+      byRows = arith::ConstantIntOp::create(e.b, known && keepsAllRows(*known, *graph::getConstant(shape.depth), e.options.target), 1);
     Value inner = arith::SelectOp::create(e.b, byRows, blocks, pairs), perMatrix = e.mul(blocks, pairs);
     e.forEach(e.begin, e.end, 1, [&](Value item) {
       Value number = e.rem(item, perMatrix), first = e.rem(number, inner), second = e.floorDiv(number, inner);
@@ -205,9 +258,9 @@ struct GemmEmitter {
       Index batch = getBatch(e.floorDiv(item, perMatrix));
       Value firstRow = e.mul(block, e.i64(kGemmRowBlock));
       Value count = e.minSigned(e.i64(kGemmRowBlock), e.sub(rows, firstRow));
-      if (std::optional<int64_t> known = graph::getConstant(shape.rows); known && (*known <= kGemmRowBlock || *known % kGemmRowBlock == 0))
+      if (known && (*known <= kGemmRowBlock || *known % kGemmRowBlock == 0))
         count = e.i64(std::min(*known, kGemmRowBlock));
-      emitItem(batch, getLhs(batch), getPacked(batch), pair, firstRow, count);
+      emitItem(batch, isSpread ? getSpread(item, number, block, pairs) : getLhs(batch), getPacked(batch), pair, firstRow, count);
     });
   }
 
@@ -235,15 +288,17 @@ void emitGemm(UnitEmitter &e) {
   GemmShape shape = getGemmShape(e.unit);
   bool direct = yield->getNumOperands() == 1 && yield->getOperand(0) == shape.op.getResult();
   int64_t runLength = e.options.target.l1Bytes / 2 / (width * 4);
-  GemmEmitter{e, shape, width, runLength, e.stackBuffer(e.b.getF32Type(), kGemmRowBlock * width), direct}.emit();
+  GemmEmitter{e, shape, width, runLength, e.stackBuffer(e.b.getF32Type(), kGemmRowBlock * width), direct, e.extent(shape.depth)}.emit();
 }
 
 WorkInfo getGemmWork(kernel::UnitOp unit, const EmitOptions &options) {
   MLIRContext *context = unit.getContext();
   GemmShape shape = getGemmShape(unit);
   int64_t width = getTilePanels(options.target) * kernel::kPanelWidth;
-  AffineExpr batch = graph::getNumElements(context, shape.batch);
-  return {batch * shape.columns.ceilDiv(width) * shape.rows.ceilDiv(kGemmRowBlock), batch * shape.rows * shape.columns * shape.depth, getBf16x3ScratchBytes(shape),
+  AffineExpr batch = graph::getNumElements(context, shape.batch), scratch = getBf16x3ScratchBytes(shape);
+  if (spreadsRows(shape, options.target))
+    scratch = getAffineConstantExpr(getSpreadRows(shape, options.target) * (*graph::getConstant(shape.depth) + kSpread) * 4, context);
+  return {batch * shape.columns.ceilDiv(width) * shape.rows.ceilDiv(kGemmRowBlock), batch * shape.rows * shape.columns * shape.depth, scratch,
           getAffineConstantExpr(shape.op.getBf16x3() ? getBf16x3Grain() : 1, context)};
 }
 
