@@ -24,11 +24,12 @@ public:
   /// Takes the units that only constant launches use out of a planned module and compiles them for this machine. `vectorBytes` is what their
   /// work was counted for: that of the artifact's target. `needed`: the only units that will be run; null for all.
   bool compile(mlir::ModuleOp module, unsigned vectorBytes, int optLevel, const llvm::StringSet<> *needed, std::string &error);
+  /// Computes a weight; `bytes` lie in `storage` or in the constant that the weight is. REQUIRES: compile succeeded.
+  bool compute(mlir::ArrayAttr weights, int64_t index, llvm::SmallVectorImpl<char> &storage, llvm::ArrayRef<char> &bytes, std::string &error);
   /// Streams the stored weights in order of their offsets. REQUIRES: compile succeeded and the driver laid out the weights.
   bool stream(mlir::ArrayAttr weights, llvm::ArrayRef<int64_t> offsets, llvm::function_ref<bool(llvm::ArrayRef<char>)> sink, std::string &error);
 
 private:
-  bool compute(mlir::ArrayAttr weights, int64_t index, llvm::SmallVectorImpl<char> &storage, llvm::ArrayRef<char> &bytes, std::string &error);
   std::unique_ptr<llvm::orc::LLJIT> jit;
   mlir::OwningOpRef<mlir::ModuleOp> units;
   llvm::StringMap<int64_t> items, scratchBytes;

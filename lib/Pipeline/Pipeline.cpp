@@ -24,6 +24,9 @@ using namespace mlir;
 
 namespace onager {
 
+/// Smaller weights of variants are not looked for in others: a page is mapped for them in any case.
+static constexpr uint64_t kFewestPartBytes = 4096;
+
 static std::atomic<const char *> latestStage{"start"};
 
 void enterStage(const char *stage) { latestStage.store(stage); }
@@ -187,6 +190,12 @@ static RankedTensorType getWeightType(DictionaryAttr entry) {
   return cast<RankedTensorType>(value ? Type(value.getShapedType()) : entry.getAs<TypeAttr>("type").getValue());
 }
 
+/// Returns the bytes of a weight.
+static uint64_t countBytes(DictionaryAttr entry) {
+  RankedTensorType type = getWeightType(entry);
+  return static_cast<uint64_t>(type.getNumElements()) * graph::getElementBytes(type.getElementType());
+}
+
 /// An entry for a weight that lies in a section.
 static DictionaryAttr makeStored(DictionaryAttr entry, ArrayRef<char> bytes) {
   Builder b(entry.getContext());
@@ -219,6 +228,43 @@ bool Pipeline::shareWeights(const RecipeTable &generic, ArrayRef<char> section, 
   return true;
 }
 
+/// Returns where in `whole` a weight could lie whose bytes are there.
+static std::optional<uint64_t> findWithin(ArrayRef<char> whole, ArrayRef<char> part) {
+  for (size_t offset = 0; offset + part.size() <= whole.size(); offset += ONAGER_ALIGNMENT)
+    if (whole.slice(offset, part.size()) == part)
+      return offset;
+  return std::nullopt;
+}
+
+bool Pipeline::shareParts(const RecipeTable &generic, std::string &error) {
+  Operation *op = module->getOperation();
+  auto weights = op->getAttrOfType<ArrayAttr>(kernel::kWeightsAttr);
+  SmallVector<int64_t> shared(op->getAttrOfType<DenseI64ArrayAttr>(kernel::kSharedWeightsAttr).asArrayRef());
+  for (int64_t k : kernel::findReadWeights(module->lookupSymbol("main"))) {
+    auto entry = cast<DictionaryAttr>(weights[k]);
+    auto inputs = entry.getAs<DenseI64ArrayAttr>("inputs");
+    if (shared[k] >= 0 || !inputs || countBytes(entry) < kFewestPartBytes)
+      continue;
+    SmallVector<char> storage, wholeStorage;
+    ArrayRef<char> part, whole;
+    if (!constants->compute(weights, k, storage, part, error))
+      return false;
+    for (int64_t input : inputs.asArrayRef()) {
+      auto place = generic.find(keys[input]);
+      if (!place)
+        continue;
+      if (!constants->compute(weights, input, wholeStorage, whole, error))
+        return false;
+      if (auto offset = findWithin(whole, part)) {
+        shared[k] = static_cast<int64_t>(place->offset + *offset);
+        break;
+      }
+    }
+  }
+  op->setAttr(kernel::kSharedWeightsAttr, DenseI64ArrayAttr::get(&context, shared));
+  return true;
+}
+
 bool Pipeline::planBuffers(const RecipeTable *generic, ArrayRef<char> section) {
   bool isPlanned = runStage("plan", [](OpPassManager &passes) {
     passes.addPass(kernel::createKernelPlanBuffers());
@@ -234,7 +280,9 @@ bool Pipeline::planBuffers(const RecipeTable *generic, ArrayRef<char> section) {
   std::string error;
   constants = std::make_unique<ConstantUnits>();
   bool isCompiled = timeStage("constants", [&] { return constants->compile(*module, target.vectorBytes, options.optLevel, generic ? &needed : nullptr, error); });
-  return isCompiled || fail(Status::internal, error);
+  if (!isCompiled)
+    return fail(Status::internal, error);
+  return !generic || shareParts(*generic, error) || fail(Status::refused, error);
 }
 
 /// Each stage ends with a pass that checks its exit contract.
@@ -258,12 +306,6 @@ bool Pipeline::lower(const RecipeTable *generic, ArrayRef<char> section) {
     passes.addPass(createVerifyLLVM());
   });
   return lowered && !stopsAfter("llvm");
-}
-
-/// Returns the bytes of a weight.
-static uint64_t countBytes(DictionaryAttr entry) {
-  RankedTensorType type = getWeightType(entry);
-  return static_cast<uint64_t>(type.getNumElements()) * graph::getElementBytes(type.getElementType());
 }
 
 bool Pipeline::emitForm(const std::string &main, Form &form) {

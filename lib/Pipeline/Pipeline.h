@@ -76,6 +76,8 @@ private:
   bool planBuffers(const RecipeTable *generic, llvm::ArrayRef<char> section);
   /// Marks the weights that the generic form has; collects the units that make the others, and what they miss.
   bool shareWeights(const RecipeTable &generic, llvm::ArrayRef<char> section, llvm::StringSet<> &needed);
+  /// Marks those of the others whose bytes are a part of a weight that the generic form has, such as the rows of a table of positions that a length leaves.
+  bool shareParts(const RecipeTable &generic, std::string &error);
   void collectUnits(mlir::ArrayAttr weights, int64_t index, llvm::StringSet<> &needed);
 
   PassFilter filter;

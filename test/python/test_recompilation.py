@@ -254,6 +254,34 @@ def test_variants_come_with_the_artifact(tmp_path):
         assert session.stats()["hits"] == hits, (batch, seq)
 
 
+@pytest.mark.parametrize("nodes, width, isShared", [("p = Slice(table, start, length, zero)", 32, True), ("ids = Slice(numbers, start, length, zero)\np = Gather(table, ids)", 32, True),
+                                                    ("p = Slice(table, one, length, zero)", 24, False)])
+def test_rows_of_a_table_are_read_where_the_generic_form_has_them(tmp_path, nodes, width, isShared):
+    """Rows that lie otherwise aligned than weights do are the variant's own."""
+    values = np.random.default_rng(1).uniform(-1, 1, (256, width)).astype(np.float32)
+    start = 16 if isShared else 1
+    model = make_text(f"(float[batch, seq, {width}] x) => (float[batch, seq, {width}] y)", f"""
+table = Constant<value = float[256, {width}] {{{", ".join(str(value) for value in values.ravel())}}}>()
+numbers = Constant<value = int64[256] {{{", ".join(map(str, range(256)))}}}>()
+zero = Constant<value = int64[1] {{0}}>()
+one = Constant<value = int64[1] {{1}}>()
+start = Constant<value = int64[1] {{16}}>()
+shape = Shape<start = 1, end = 2>(x)
+length = Add(shape, {"start" if isShared else "one"})
+{nodes}
+y = Add(x, p)""")
+    report = []
+    path = onager.compile(model, tmp_path / "table.so", variant="batch=1,seq=128", report=report)
+    own, = [entry["weight_bytes"] for entry in json.loads(report[0])["variants"]]
+    assert (own == 0) == isShared, own
+    session = onager.InferenceSession(path)
+    for batch, seq in [(1, 128), (2, 128), (1, 200)]:
+        x = np.random.default_rng(2).uniform(-1, 1, (batch, seq, width)).astype(np.float32)
+        session.warm_up({"x": x})
+        assert np.array_equal(session.run(None, {"x": x})[0], x + values[start : start + seq]), (batch, seq)
+    assert session.stats()["misses"] == 0 and session.stats()["variants"] == 3
+
+
 def test_a_variant_that_names_no_symbol_is_refused(tmp_path):
     with pytest.raises(onager.CompileError, match="unknown symbol 'width'") as error:
         onager.compile(make_model(), tmp_path / "model.so", variant="width=3")
