@@ -127,6 +127,13 @@ def test_weights_of_few_bits(bits, inner, block, zero, bias, random):
     compare_node("MatMulNBits", inputs, fixed=(1, 2, 3, 5), K=inner, N=columns, bits=bits, block_size=block, rtol=1e-3, atol=1e-3)
 
 
+def test_weights_of_few_bits_of_rows_that_are_pages_apart(random):
+    """Each tile of many rows is copied before panels of f32 are multiplied."""
+    inner, columns, block = 1024, 40, 32
+    inputs = [_normal(random, 45, inner), random.integers(0, 256, (columns, inner // block, block // 2)).astype(np.uint8), _normal(random, columns, inner // block) * 0.1]
+    compare_node("MatMulNBits", inputs, fixed=(1, 2), K=inner, N=columns, bits=4, block_size=block, rtol=1e-3, atol=1e-2)
+
+
 def test_weights_in_groups(random):
     inner, columns, block = 64, 5, 16
     groups = random.permutation(np.arange(inner) // block).astype(np.int32)

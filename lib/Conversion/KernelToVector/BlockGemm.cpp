@@ -57,9 +57,10 @@ int64_t getGroup(const BlockShape &s, const TargetInfo &target) { return s.hasDi
 
 int64_t getFewRows(const BlockShape &s) { return s.hasDigits ? kFewDigitRows : kFewWidenedRows; }
 
-/// Bytes of the parts of scratch: panels of f32, rows filled up to whole blocks, and what few rows become.
+/// Bytes of the parts of scratch: panels of f32; then copies of a tile's rows or, of few rows, these filled up to whole blocks and what they become.
 int64_t getPanelBytes(const BlockShape &s, const TargetInfo &target) { return getTilePanels(target) * s.getPaddedDepth() * kLanes * 4; }
 int64_t getCopyBytes(const BlockShape &s) { return s.hasWholeBlocks() ? 0 : getFewRows(s) * s.getPaddedDepth() * 4; }
+int64_t getTileBytes(const BlockShape &s, const TargetInfo &target) { return hasAliasedRows(s.depth, target) ? getTileRows(target) * (s.depth + kApart) * 4 : 0; }
 int64_t getRowBytes(const BlockShape &s) { return s.hasDigits ? BlockDigits::getScratchBytes(s, getFewRows(s)) : getFewRows(s) * s.blocks * 4; }
 
 struct BlockGemmEmitter {
@@ -212,7 +213,13 @@ struct BlockGemmEmitter {
         chosen.push_back(choose(e.add(panel, e.i64(p))));
       makePanels(chosen);
       forRowTiles(e, getTileRows(e.options.target), few.count, [&](Value row, int64_t rows) {
-        callMicroKernel(e, rows, width, {e.address(f32, x, e.mul(row, depth)), depth, panels, panelFloats, tile, e.i64(width * kLanes), depth});
+        Value first = e.address(f32, x, e.mul(row, depth)), pitch = depth;
+        if (hasAliasedRows(s.depth, e.options.target)) {
+          Value copy = getByteAddress(e, panels, e.i64(getPanelBytes(s, e.options.target)));
+          copyRowsApart(e, copy, first, e.i64(rows), depth);
+          first = copy, pitch = e.i64(s.depth + kApart);
+        }
+        callMicroKernel(e, rows, width, {first, pitch, panels, panelFloats, tile, e.i64(width * kLanes), depth});
         storeRows(row, rows, panel, width);
       });
     });
@@ -249,7 +256,7 @@ void emitBlockGemm(UnitEmitter &e) {
 WorkInfo getBlockGemmWork(kernel::UnitOp unit, const EmitOptions &options) {
   BlockShape s = getShape(unit);
   MLIRContext *context = unit.getContext();
-  int64_t scratch = getPanelBytes(s, options.target) + getCopyBytes(s) + getRowBytes(s);
+  int64_t scratch = getPanelBytes(s, options.target) + std::max(getTileBytes(s, options.target), getCopyBytes(s) + getRowBytes(s));
   auto groups = static_cast<int64_t>(llvm::divideCeil(s.panels, getGroup(s, options.target)));
   return {getAffineConstantExpr(groups, context), s.rows * s.columns * s.depth, getAffineConstantExpr(scratch, context)};
 }

@@ -23,9 +23,6 @@ namespace {
 using Index = UnitEmitter::Index;
 constexpr int64_t kLanes = kernel::kPanelWidth;
 
-/// Rows this far apart share few sets of a cache of 4 KiB a way; copies of them are `kApart` floats further apart than they are long.
-constexpr int64_t kAliasedBytes = 4096, kApart = kLanes;
-
 struct ConvShape {
   graph::ConvOp op;
   graph::Dims x, filter, out, spatial;
@@ -96,7 +93,7 @@ ConvShape getShape(kernel::UnitOp unit, const TargetInfo &target) {
   s.channels = s.filter[1];
   s.outChannels = getAffineConstantExpr(*graph::getConstant(s.filter[0]) / static_cast<int64_t>(s.op.getGroup()), context);
   s.width = getTilePanels(target) * kLanes;
-  s.hasAliasedRows = *graph::getConstant(s.depth) * 4 % kAliasedBytes == 0;
+  s.hasAliasedRows = hasAliasedRows(*graph::getConstant(s.depth), target);
   chooseReading(s, target);
   splitChannels(s, getTileRows(target));
   return s;
@@ -174,14 +171,10 @@ struct ConvEmitter {
     storePixels(e, s.op.getResult(), {image, channel}, pixel, e.i64(rows), columns, tile, s.width, asOne);
   }
 
-  /// Copies rows of the filter into scratch, `kApart` floats apart.
+  /// Copies rows of the filter into scratch.
   Value copyRows(Value filter, int64_t rows) {
-    Type f32 = e.b.getF32Type();
-    Value depth = e.extent(s.depth), target = e.address(f32, scratch, e.extent(s.getPanelFloats()));
-    e.forEach(e.i64(0), e.i64(rows), 1, [&](Value row) {
-      Value from = e.mul(row, depth), to = e.mul(row, e.add(depth, e.i64(kApart)));
-      e.forEachParallel(e.i64(0), depth, [&](Value k) { e.store(f32, target, e.add(to, k), e.load(f32, filter, e.add(from, k))); });
-    });
+    Value target = e.address(e.b.getF32Type(), scratch, e.extent(s.getPanelFloats()));
+    copyRowsApart(e, target, filter, e.i64(rows), e.extent(s.depth));
     return target;
   }
 

@@ -6,8 +6,8 @@
 // Leading dims of the left operand join its rows where the right operand has none. Where one block holds all rows, and more than a tile has, long sums are
 // cut into runs whose part of the panels stays in the first-level cache: panels are read once then, from memory, and each tile fetches a part of the run
 // that comes next. The products of all rows lie in the buffer, or the result, meanwhile.
-// Where rows are whole pages apart, all rows of a tile would share one set of the first-level cache, which has fewer ways: rows are copied before.
-//   scratch := [row of a block, or of all where these stay in the cache][depth + 16]
+// Rows that share sets of the first-level cache are copied before:
+//   scratch := [row of a block, or of all where these stay in the cache][depth + kApart]
 #include "lib/Conversion/KernelToVector/Gemm.h"
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -41,21 +41,20 @@ using Index = UnitEmitter::Index;
 /// Pairs of panels that a single row takes at once.
 constexpr int64_t kMostPairs = 4;
 
-/// Bytes after which addresses fall into the same set of a first-level cache, its ways, columns of a product whose rows are worth a copy, and what it adds to the distance of rows.
-constexpr int64_t kSetBytes = 4096, kWays = 8, kFewestSpreadColumns = 128, kSpread = kernel::kPanelWidth;
+/// Rows and columns of a product from which on copies of rows that share a set of the cache are worth it.
+constexpr int64_t kFewestCopiedRows = 9, kFewestCopiedFor = 128;
 
-/// Whether the rows are copied so that they fall into different sets.
-bool spreadsRows(GemmShape shape, const TargetInfo &target) {
+/// Whether rows are copied before they are read.
+bool copiesRows(GemmShape shape, const TargetInfo &target) {
   std::optional<int64_t> rows = graph::getConstant(shape.rows), depth = graph::getConstant(shape.depth), columns = graph::getConstant(shape.columns);
-  return getTileRows(target) > kWays && shape.batch.empty() && !shape.op.getBf16x3() && depth && *depth && *depth * 4 % kSetBytes == 0 && columns && *columns >= kFewestSpreadColumns &&
-         (!rows || *rows > kWays);
+  return shape.batch.empty() && !shape.op.getBf16x3() && depth && hasAliasedRows(*depth, target) && columns && *columns >= kFewestCopiedFor && (!rows || *rows >= kFewestCopiedRows);
 }
 
 /// Whether all rows stay in the second-level cache, or not much further away, while pairs are taken.
 bool keepsAllRows(int64_t rows, int64_t depth, const TargetInfo &target) { return rows * depth * 4 <= 2 * target.l2Bytes; }
 
 /// Rows that are copied at once.
-int64_t getSpreadRows(GemmShape shape, const TargetInfo &target) {
+int64_t getCopiedRows(GemmShape shape, const TargetInfo &target) {
   std::optional<int64_t> rows = graph::getConstant(shape.rows);
   return !rows ? kGemmRowBlock : keepsAllRows(*rows, *graph::getConstant(shape.depth), target) ? *rows : std::min(*rows, kGemmRowBlock);
 }
@@ -216,40 +215,27 @@ struct GemmEmitter {
     });
   }
 
-  /// Copies rows to the scratch memory, a little further apart than they were.
-  void spreadRows(Value from, Value count) {
-    auto lanes = VectorType::get({kernel::kPanelWidth}, e.b.getF32Type());
-    Type f32 = e.b.getF32Type();
-    Value depth = e.extent(shape.depth);
-    e.forEach(e.i64(0), count, 1, [&](Value row) {
-      Value source = e.address(f32, from, e.mul(row, depth)), target = e.address(f32, e.getScratch(), e.mul(row, rowPitch));
-      e.forEach(e.i64(0), depth, kernel::kPanelWidth, [&](Value k) {
-        LLVM::StoreOp::create(e.b, LLVM::LoadOp::create(e.b, lanes, e.address(f32, source, k), 4), e.address(f32, target, k), 4);
-      });
-    });
-  }
-
-  /// The left operand of an item whose rows are spread; copies those that no item of this call did before.
-  Value getSpread(Value item, Value number, Value block, Value pairs) {
+  /// The left operand of an item, in scratch memory; copies what no item of this call did before.
+  Value getCopy(Value item, Value number, Value block, Value pairs) {
     Value first = e.i64(0), count = e.extent(shape.rows), isNew = e.compare("eq", item, e.begin);
-    if (std::optional<int64_t> rows = graph::getConstant(shape.rows); !rows || getSpreadRows(shape, e.options.target) < *rows) {
+    if (std::optional<int64_t> rows = graph::getConstant(shape.rows); !rows || getCopiedRows(shape, e.options.target) < *rows) {
       first = e.mul(block, e.i64(kGemmRowBlock));
       count = e.minSigned(e.i64(kGemmRowBlock), e.sub(count, first));
       isNew = arith::OrIOp::create(e.b, isNew, e.compare("eq", e.rem(number, pairs), e.i64(0)));
     }
-    e.ifThen(isNew, [&] { spreadRows(e.address(e.b.getF32Type(), getLhs({}), e.mul(first, e.extent(shape.depth))), count); });
+    e.ifThen(isNew, [&] { copyRowsApart(e, e.getScratch(), e.address(e.b.getF32Type(), getLhs({}), e.mul(first, e.extent(shape.depth))), count, e.extent(shape.depth)); });
     return e.address(e.b.getF32Type(), e.getScratch(), e.sub(e.i64(0), e.mul(first, rowPitch)));
   }
 
   void emitItems() {
-    bool isSpread = spreadsRows(shape, e.options.target);
-    if (isSpread)
-      rowPitch = e.add(rowPitch, e.i64(kSpread));
+    bool isCopied = copiesRows(shape, e.options.target);
+    if (isCopied)
+      rowPitch = e.add(rowPitch, e.i64(kApart));
     Value rows = e.extent(shape.rows), blocks = e.extent(shape.rows.ceilDiv(kGemmRowBlock)), pairs = e.extent(shape.columns.ceilDiv(width));
     std::optional<int64_t> known = graph::getConstant(shape.rows);
     // As many bytes of rows as are read again for each pair without coming from further away.
     Value byRows = e.compare("sle", e.mul(e.mul(rows, e.extent(shape.depth)), e.i64(4)), e.i64(2 * e.options.target.l2Bytes));
-    if (isSpread)
+    if (isCopied)
       byRows = arith::ConstantIntOp::create(e.b, known && keepsAllRows(*known, *graph::getConstant(shape.depth), e.options.target), 1);
     Value inner = arith::SelectOp::create(e.b, byRows, blocks, pairs), perMatrix = e.mul(blocks, pairs);
     e.forEach(e.begin, e.end, 1, [&](Value item) {
@@ -260,7 +246,7 @@ struct GemmEmitter {
       Value count = e.minSigned(e.i64(kGemmRowBlock), e.sub(rows, firstRow));
       if (known && (*known <= kGemmRowBlock || *known % kGemmRowBlock == 0))
         count = e.i64(std::min(*known, kGemmRowBlock));
-      emitItem(batch, isSpread ? getSpread(item, number, block, pairs) : getLhs(batch), getPacked(batch), pair, firstRow, count);
+      emitItem(batch, isCopied ? getCopy(item, number, block, pairs) : getLhs(batch), getPacked(batch), pair, firstRow, count);
     });
   }
 
@@ -296,8 +282,8 @@ WorkInfo getGemmWork(kernel::UnitOp unit, const EmitOptions &options) {
   GemmShape shape = getGemmShape(unit);
   int64_t width = getTilePanels(options.target) * kernel::kPanelWidth;
   AffineExpr batch = graph::getNumElements(context, shape.batch), scratch = getBf16x3ScratchBytes(shape);
-  if (spreadsRows(shape, options.target))
-    scratch = getAffineConstantExpr(getSpreadRows(shape, options.target) * (*graph::getConstant(shape.depth) + kSpread) * 4, context);
+  if (copiesRows(shape, options.target))
+    scratch = getAffineConstantExpr(getCopiedRows(shape, options.target) * (*graph::getConstant(shape.depth) + kApart) * 4, context);
   return {batch * shape.columns.ceilDiv(width) * shape.rows.ceilDiv(kGemmRowBlock), batch * shape.rows * shape.columns * shape.depth, scratch,
           getAffineConstantExpr(shape.op.getBf16x3() ? getBf16x3Grain() : 1, context)};
 }

@@ -28,6 +28,9 @@ static constexpr int64_t kRowRegisters = 8;
 /// Multiply-adds of vectors, one a cycle, that take as long as memory to answer; tiles ahead at most.
 static constexpr int64_t kFewestAhead = 1024, kMostTilesAhead = 8;
 
+/// Ways of a first-level cache.
+static constexpr int64_t kWays = 8;
+
 int64_t getTileRows(const TargetInfo &target) { return target.vectorBytes >= 64 ? 12 : 6; }
 int64_t getTilePanels(const TargetInfo &target) { return target.vectorBytes >= 64 ? 2 : 1; }
 
@@ -217,6 +220,16 @@ void storeTile(UnitEmitter &e, Value result, Value tile, int64_t width, Value ro
       storeResults(e, index, e.add(linear, j));
       e.clearOverrides();
     });
+  });
+}
+
+bool hasAliasedRows(int64_t length, const TargetInfo &target) { return length && length * 4 % kAliasedBytes == 0 && getTileRows(target) > kWays; }
+
+void copyRowsApart(UnitEmitter &e, Value to, Value from, Value count, Value length) {
+  Type f32 = e.b.getF32Type();
+  e.forEach(e.i64(0), count, 1, [&](Value row) {
+    Value source = e.mul(row, length), target = e.mul(row, e.add(length, e.i64(kApart)));
+    e.forEachParallel(e.i64(0), length, [&](Value k) { e.store(f32, to, e.add(target, k), e.load(f32, from, e.add(source, k))); });
   });
 }
 

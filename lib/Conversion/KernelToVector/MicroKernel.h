@@ -51,6 +51,13 @@ void callWindowKernel(UnitEmitter &e, int64_t rows, int64_t panels, const Window
 /// the first column of row i.
 void storeTile(UnitEmitter &e, mlir::Value result, mlir::Value tile, int64_t width, mlir::Value rows, mlir::Value columns,
                llvm::function_ref<UnitEmitter::Index(mlir::Value i)> indexOf);
+/// Rows this far apart share few sets of a cache of 4 KiB a way, which has fewer ways than the largest tiles have rows; copies of them are `kApart` floats
+/// further apart than they are long.
+inline constexpr int64_t kAliasedBytes = 4096, kApart = kernel::kPanelWidth;
+/// True where rows of so many floats are copied before tiles read them.
+bool hasAliasedRows(int64_t length, const TargetInfo &target);
+/// Copies rows, `kApart` floats apart.
+void copyRowsApart(UnitEmitter &e, mlir::Value to, mlir::Value from, mlir::Value count, mlir::Value length);
 /// Emits the tiles of `rows` rows (dynamic): full ones of `most` rows, up to 16, then the rest by halves, or, where their number is known, in one or two; `tile` gets the first row and the (static) size.
 void forRowTiles(UnitEmitter &e, int64_t most, mlir::Value rows, llvm::function_ref<void(mlir::Value first, int64_t size)> tile);
 

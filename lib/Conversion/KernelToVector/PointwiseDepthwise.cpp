@@ -19,8 +19,6 @@ namespace onager {
 namespace {
 
 constexpr int64_t kLanes = kernel::kPanelWidth;
-/// Planes start this many floats further apart than they are long: not in the same sets of the first-level cache.
-constexpr int64_t kApart = kLanes;
 /// Tiles of channels for which pixels are not worth gathering, and input channels that are.
 constexpr int64_t kMostDirectTiles = 2, kFewestGathered = 9;
 /// Panels that are gathered together: their rows of all channels stay in the first-level cache.

@@ -17,8 +17,6 @@ namespace onager {
 namespace {
 
 constexpr int64_t kLanes = kernel::kPanelWidth;
-/// Planes start this many floats further apart than a multiple of a tile: not in the same sets of the first-level cache.
-constexpr int64_t kApart = kLanes;
 /// Padding between rows of unknown length that is not too much, in floats; of known length it is a third. A line alone is long: samples in time.
 constexpr int64_t kMostUnknownPadding = 4, kMostUnknownLinePadding = 32;
 /// Output channels that are worth copying a band once more, where shares meet in it.
