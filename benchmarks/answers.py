@@ -3,14 +3,24 @@ import argparse
 import json
 import pathlib
 import platform
+import re
 import sys
 from collections.abc import Callable, Iterable
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def put_between(path: pathlib.Path, name: str, text: str) -> None:
+    """Replaces what a page has between the lines `<!-- name -->` and `<!-- end of name -->`."""
+    markers = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.S)
+    old = path.read_text(encoding="utf-8")
+    if not markers.search(old):
+        raise SystemExit(f"{path.name} has no markers for {name}")
+    path.write_text(markers.sub(lambda match: match.group(1) + text + match.group(2), old), encoding="utf-8")
+
+
+def add_options(parser: argparse.ArgumentParser, page: str) -> None:
     parser.add_argument("--output", type=pathlib.Path, help="write what was measured as JSON")
     parser.add_argument("--table", type=pathlib.Path, help="print the table of an earlier result, without measuring")
-    parser.add_argument("--write-docs", action="store_true", help="put the table into docs/compression.md")
+    parser.add_argument("--write-docs", action="store_true", help=f"put the table into {page}")
 
 
 def answer(arguments: argparse.Namespace, measure: Callable[[], dict], make_table: Callable[[dict], str], write_docs: Callable[[dict], None]) -> None:

@@ -156,7 +156,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--folds", type=int, default=10, choices=range(1, 11), metavar="N", help="how many of the ten folds (default: all)")
     parser.add_argument("--only", nargs="+", default=list(VARIANTS), choices=list(VARIANTS), metavar="VARIANT", help=f"of {', '.join(VARIANTS)}")
-    add_options(parser)
+    add_options(parser, "docs/compression.md")
     arguments = parser.parse_args()
     answer(arguments, lambda: measure(arguments.folds, arguments.only), make_table, write_docs)
     return 0

@@ -1,11 +1,9 @@
 """Turns the counts of digits.py into Markdown."""
 import math
-import re
 import statistics
 
+from answers import put_between
 from places import ROOT
-
-MARKERS = re.compile(r"(<!-- digits -->\n).*?(<!-- end of digits -->)", re.S)
 
 
 def add_counts(results: dict, name: str) -> dict[str, int]:
@@ -49,6 +47,6 @@ def make_table(results: dict) -> str:
 
 def write_docs(results: dict) -> None:
     """Replaces the table in docs/compression.md."""
-    page, machine = ROOT / "docs" / "compression.md", results["machine"]
+    machine = results["machine"]
     caption = f"\n{machine['processor']}, one thread, {machine['date']}; the time is that of 64 digits, over the plain network's, a median of {len(results['folds'])} folds.\n"
-    page.write_text(MARKERS.sub(lambda match: match.group(1) + make_table(results) + caption + match.group(2), page.read_text(encoding="utf-8")), encoding="utf-8")
+    put_between(ROOT / "docs" / "compression.md", "digits", make_table(results) + caption)

@@ -161,7 +161,7 @@ def main() -> int:
     known = [name for name in QUANTIZERS if name != "nncf" or importlib.util.find_spec("nncf")]
     parser.add_argument("--quantizers", nargs="+", default=known, choices=known, help=f"of {', '.join(known)}")
     parser.add_argument("--samples", type=int, default=32, help="pictures to calibrate with; half as many judge")
-    add_options(parser)
+    add_options(parser, "docs/compression.md")
     arguments = parser.parse_args()
     answer(arguments, lambda: measure(arguments.words, arguments.quantizers, arguments.samples), make_table, write_docs)
     return 0

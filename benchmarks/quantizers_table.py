@@ -1,9 +1,6 @@
 """Turns what quantizers.py measured into Markdown."""
-import re
-
+from answers import put_between
 from places import ROOT
-
-MARKERS = re.compile(r"(<!-- quantizers -->\n).*?(<!-- end of quantizers -->)", re.S)
 
 
 def show_error(entry: dict | None) -> str:
@@ -28,7 +25,7 @@ def make_table(results: dict) -> str:
 
 def write_docs(results: dict) -> None:
     """Replaces the table in docs/compression.md."""
-    page, machine = ROOT / "docs" / "compression.md", results["machine"]
+    machine = results["machine"]
     versions = ", ".join(f"{title} {machine[key]}" for key, title in (("onnxruntime", "ONNX Runtime"), ("nncf", "NNCF")) if key in machine)
     caption = f"\n{machine['processor']}, one thread, {machine['date']}; {versions}; {results['calibration']} pictures calibrate, {results['test']} others judge.\n"
-    page.write_text(MARKERS.sub(lambda match: match.group(1) + make_table(results) + caption + match.group(2), page.read_text(encoding="utf-8")), encoding="utf-8")
+    put_between(ROOT / "docs" / "compression.md", "quantizers", make_table(results) + caption)

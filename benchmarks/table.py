@@ -1,11 +1,10 @@
 """Turns the numbers of compare.py into Markdown."""
 import math
-import re
 
+from answers import put_between
 from places import ROOT
 
 PEERS = ("onnxruntime", "openvino")
-MARKERS = re.compile(r"(<!-- speed -->\n).*?(<!-- end of speed -->)", re.S)
 
 
 def geomean(values: list[float]) -> float:
@@ -95,8 +94,4 @@ def make_tables(results: dict) -> str:
 
 def write_readme(text: str) -> None:
     """Puts the tables between the markers of README.md."""
-    path = ROOT / "README.md"
-    old = path.read_text(encoding="utf-8")
-    if not MARKERS.search(old):
-        raise SystemExit("README.md has no markers for the table")
-    path.write_text(MARKERS.sub(lambda match: match.group(1) + text + match.group(2), old), encoding="utf-8")
+    put_between(ROOT / "README.md", "speed", text)
