@@ -2,9 +2,8 @@
 
 Usage: profiles.py [WORD ...] [--seconds 1] [--output RESULT.json] [--table RESULT.json] [--write-docs]
 
-Models are compiled for the shapes that are measured. The floor is the multiply-adds of products and convolutions at the measured peak of f32, or the file's
-weights at the measured rate of reading, whichever takes longer; the former holds for direct f32 alone: Winograd's form has fewer, bytes are faster. --write-docs
-puts the table into docs/performance.md.
+Models are compiled as compare.py has them, symbols for symbolic dims. The floor is the multiply-adds of products and convolutions at the measured peak of f32. It holds for direct f32 alone: Winograd's form
+has fewer, bytes are faster. --write-docs puts the table into docs/performance.md.
 """
 import argparse
 import json
@@ -39,9 +38,9 @@ def add_up(launches: list[dict]) -> dict[str, dict]:
 def measure_case(case: Case, seconds: float) -> dict:
     artifact = WORK / "profiles" / "model.so"
     artifact.parent.mkdir(parents=True, exist_ok=True)
-    onager.compile(case.model, artifact, shapes={name: value.shape for name, value in case.feeds.items()})
+    onager.compile(case.model, artifact)
     found = run_bench(artifact, case.save_feeds(), seconds)
-    return {"name": case.name, "seconds": found["median_ms"] / 1e3, "flops": case.flops, "file_bytes": artifact.stat().st_size, "kinds": add_up(found["launches"]),
+    return {"name": case.name, "seconds": found["median_ms"] / 1e3, "flops": case.flops, "kinds": add_up(found["launches"]),
             "peak_flops": found["peak_gflops"] * 1e9, "peak_bytes": found["peak_gbytes_per_second"] * 1e9}
 
 
@@ -57,7 +56,7 @@ def show_kind(name: str, kind: dict, total: float, peak_flops: float, peak_bytes
 
 
 def make_row(case: dict, peak_flops: float, peak_bytes: float) -> str:
-    floor = max((case["flops"] or 0) / peak_flops, case["file_bytes"] / peak_bytes if case["file_bytes"] > 64e6 else 0)
+    floor = (case["flops"] or 0) / peak_flops
     total = sum(kind["seconds"] for kind in case["kinds"].values())
     named = [show_kind(name, kind, total, peak_flops, peak_bytes) for name, kind in case["kinds"].items() if kind["seconds"] >= LEAST_SHARE * total][:MOST_KINDS]
     shown, share = (f"{floor * 1e3:.3g}", f"{floor / case['seconds']:.0%}") if floor else ("–", "–")

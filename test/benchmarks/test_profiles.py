@@ -13,7 +13,7 @@ def make_launch(hero: str, milliseconds: float, flops: int, size: int) -> dict:
 
 
 def make_case(**changed) -> dict:
-    return {"name": "a", "seconds": 0.01, "flops": 10 ** 9, "file_bytes": 1000, "peak_flops": 2e11, "peak_bytes": 1e10, "kinds": {}} | changed
+    return {"name": "a", "seconds": 0.01, "flops": 10 ** 9, "peak_flops": 2e11, "peak_bytes": 1e10, "kinds": {}} | changed
 
 
 def test_kinds_are_added_up_and_the_longest_comes_first(scripts):
@@ -30,10 +30,9 @@ def test_a_kind_is_held_against_the_peak_that_is_nearer(scripts):
     assert show("map", {"seconds": 0.001, "flops": 10 ** 6, "bytes": 10 ** 8}, 0.01, 2e11, 1e10) == "map 10% (0% of products)"
 
 
-def test_the_floor_is_that_of_products_or_of_weights_beyond_the_caches(scripts):
+def test_the_floor_is_that_of_products_where_they_are_counted(scripts):
     make_row = scripts("profiles").make_row
     assert make_row(make_case(), 2e11, 1e10).startswith("| a | 10 | 5 | 50% | ")
-    assert make_row(make_case(file_bytes=80 * 10 ** 6), 2e11, 1e10).startswith("| a | 10 | 8 | 80% | ")
     assert make_row(make_case(flops=None), 2e11, 1e10).startswith("| a | 10 | – | – | ")
 
 
