@@ -22,8 +22,8 @@ from table import geomean
 BENCHMARK = BUILD / "bin" / "onager-onednn-benchmark"
 
 
-def time_ours(artifact: pathlib.Path, seconds: float) -> dict:
-    command = [str(BUILD / "bin" / "onager"), "bench", str(artifact), "--threads", "1", "--seconds", str(seconds), "--json"]
+def time_ours(artifact: pathlib.Path, seconds: float, *options: str) -> dict:
+    command = [str(BUILD / "bin" / "onager"), "bench", str(artifact), "--threads", "1", "--seconds", str(seconds), "--json", *options]
     return json.loads(subprocess.run(["taskset", "-c", "0", *command], check=True, capture_output=True).stdout)
 
 

@@ -6,22 +6,16 @@ Models are compiled as compare.py has them, symbols for symbolic dims. The floor
 has fewer, bytes are faster. --write-docs puts the table into docs/performance.md.
 """
 import argparse
-import json
-import subprocess
 
 import onager
 
 from answers import add_options, answer, put_between, read_processor
 from cases import Case, list_cases
-from places import BUILD, ROOT, WORK
+from kernels import time_ours
+from places import ROOT, WORK
 
 # Kinds of kernels that a row names, at most, and the share of the time from which on one is named.
 MOST_KINDS, LEAST_SHARE = 4, 0.04
-
-
-def run_bench(artifact, feeds, seconds: float) -> dict:
-    command = [BUILD / "bin" / "onager", "bench", artifact, "--input", feeds, "--threads", "1", "--seconds", seconds, "--recompile", "off", "--per-kernel", "--json"]
-    return json.loads(subprocess.run(["taskset", "-c", "0", *map(str, command)], check=True, capture_output=True).stdout)
 
 
 def add_up(launches: list[dict]) -> dict[str, dict]:
@@ -39,7 +33,7 @@ def measure_case(case: Case, seconds: float) -> dict:
     artifact = WORK / "profiles" / "model.so"
     artifact.parent.mkdir(parents=True, exist_ok=True)
     onager.compile(case.model, artifact)
-    found = run_bench(artifact, case.save_feeds(), seconds)
+    found = time_ours(artifact, seconds, "--input", str(case.save_feeds()), "--recompile", "off", "--per-kernel")
     return {"name": case.name, "seconds": found["median_ms"] / 1e3, "flops": case.flops, "kinds": add_up(found["launches"]),
             "peak_flops": found["peak_gflops"] * 1e9, "peak_bytes": found["peak_gbytes_per_second"] * 1e9}
 
