@@ -19,8 +19,16 @@ static constexpr int64_t kLongestChunk = 128;
 static constexpr int64_t kChunkWords = 4, kScaleWord = 3;
 /// Steps that are written out at a time.
 static constexpr int64_t kMostSteps = 8;
-/// Bytes of weights and blocks of their numbers that are prefetched ahead: panels cross the pages of a file soon, where the processor stops.
-static constexpr int64_t kPrefetchBytes = 2048, kPrefetchBlocks = 16;
+/// How far ahead weights are prefetched: panels cross the pages of a file soon, where the processor stops.
+struct Ahead {
+  int64_t bytes;
+  CacheLevel level;
+};
+/// Weights of 8 bits wait for memory more than for products: their lines go to the first-level cache at once. Those of fewer bits wait for both: the
+/// second-level cache holds more requests, and what it takes to answer hides behind products.
+static Ahead getAhead(const BlockShape &s) { return s.bits == 8 ? Ahead{4096, CacheLevel::first} : Ahead{8192, CacheLevel::second}; }
+/// Blocks whose scales and zero points are prefetched ahead.
+static constexpr int64_t kPrefetchBlocks = 16;
 
 // The bits of f32.
 static constexpr int64_t kMantissaBits = 23, kBias = 127, kMagnitude = 0x7fffffff, kInfinity = 0x7f800000;
@@ -151,7 +159,8 @@ void BlockDigits::advance(const Tile &tile, Value number, Value step, Values &su
   Value inChunk = e.mul(e.floorDiv(step, e.i64(stepBytes)), e.i64(s.getStepNumbers())), at = e.mul(number, e.i64(chunk / s.getStepNumbers() * stepBytes));
   Value place = getByteAddress(e, getByteAddress(e, tile.begin, at), step);
   // Panels follow each other: behind a panel's end comes the next one.
-  weights.prefetch(getByteAddress(e, place, e.i64(kPrefetchBytes)));
+  Ahead ahead = getAhead(s);
+  weights.prefetch(getByteAddress(e, place, e.i64(ahead.bytes)), ahead.level);
   for (auto [quad, bytes] : llvm::enumerate(weights.split(weights.loadStep(place))))
     for (auto [i, row] : llvm::enumerate(tile.rows))
       for (int64_t digit = 0; digit < kDigits; ++digit) {

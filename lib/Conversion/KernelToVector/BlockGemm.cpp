@@ -109,7 +109,7 @@ struct BlockGemmEmitter {
   /// A step's numbers, widened; `step` counts from the panel's first.
   SmallVector<Value, 8> widen(Value panel, Value step) {
     Value at = getByteAddress(e, weights.getPanel(panel), e.mul(step, e.i64(kLanes * kernel::kQuad)));
-    weights.prefetch(getByteAddress(e, at, e.i64(kPrefetchBytes)));
+    weights.prefetch(getByteAddress(e, at, e.i64(kPrefetchBytes)), CacheLevel::first);
     return weights.widen(weights.loadStep(at));
   }
 

@@ -29,7 +29,7 @@ bool BlockPanels::hasByteZeros() const { return s.zeros && getStored(s.zeros).is
 
 Value BlockPanels::splat(Value scalar) { return vector::BroadcastOp::create(e.b, VectorType::get({kPanelWidth}, scalar.getType()), scalar); }
 
-void BlockPanels::prefetch(Value address) { onager::prefetch(e.b, address, CacheLevel::first); }
+void BlockPanels::prefetch(Value address, CacheLevel level) { onager::prefetch(e.b, address, level); }
 
 Value BlockPanels::getPanel(Value panel) { return e.address(e.b.getI8Type(), packed, e.mul(panel, e.i64(getPanelBytes()))); }
 
@@ -96,8 +96,8 @@ Value BlockPanels::loadZeros(Value panel, Value block) {
 }
 
 void BlockPanels::prefetchNumbers(Value panel, Value ahead) {
-  prefetch(getNumbers(s.scales, scales, panel, ahead));
-  prefetch(getNumbers(s.zeros, zeros, panel, ahead));
+  prefetch(getNumbers(s.scales, scales, panel, ahead), CacheLevel::first);
+  prefetch(getNumbers(s.zeros, zeros, panel, ahead), CacheLevel::first);
 }
 
 } // namespace onager

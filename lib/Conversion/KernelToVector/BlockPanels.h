@@ -61,7 +61,7 @@ public:
 
   mlir::Value splat(mlir::Value scalar);
   /// Asks for the line at an address, as it is read once.
-  void prefetch(mlir::Value address);
+  void prefetch(mlir::Value address, CacheLevel level);
 
   mlir::VectorType floats, words, bytes;
 
