@@ -32,6 +32,7 @@ llvm::ArrayRef<llvm::StringRef> getOptionalPasses() {
                                               "convert-conv-to-winograd",
                                               "convert-conv-to-bf16x3",
                                               "convert-conv-to-packed",
+                                              "graph-mark-past",
                                               "kernel-collapse-dims",
                                               "kernel-fuse-depthwise",
                                               "kernel-deduplicate-units"};

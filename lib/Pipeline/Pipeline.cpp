@@ -142,6 +142,8 @@ bool Pipeline::formUnits(bool exact) {
       passes.addNestedPass<func::FuncOp>(createConvertConvToBf16x3());
     if (!exact)
       passes.addNestedPass<func::FuncOp>(createConvertConvToPacked());
+    if (!exact)
+      passes.addNestedPass<func::FuncOp>(createGraphMarkPast({makeEmitOptions(exact, target.vectorBytes).target.l3Bytes}));
     ConvertGraphToKernelOptions conversion;
     conversion.fuse = !exact && fuses;
     passes.addPass(createConvertGraphToKernel(conversion));

@@ -236,10 +236,11 @@ def Graph_SliceOp : Graph_MoveOp<"slice", "element i of the result is x[starts +
 def Graph_ConcatOp : Graph_PureOp<"concat"> {
   let summary = "operands one behind the other along `axis`";
   let description = [{
+    With `nontemporal` nothing reads the result soon: the first operand is copied past the caches.
     Checks: concat_c1: an operand at least; concat_c2: the axis is a dim; concat_c3: operands have the result's rank and
     element type.
   }];
-  let arguments = (ins Variadic<AnyRankedTensor>:$inputs, I64Attr:$axis);
+  let arguments = (ins Variadic<AnyRankedTensor>:$inputs, I64Attr:$axis, UnitAttr:$nontemporal);
   let results = (outs AnyRankedTensor:$result);
   let hasVerifier = 1;
 }
@@ -491,16 +492,19 @@ def Graph_AttentionOp : Graph_PureOp<"attention", [AttrSizedOperandSegments]> {
   let description = [{
     Scores [..., S, T] pass `masks` in order: one of f32 is added, one of i1 replaces the scores where it is false by its entry of `fills`
     (entries of the others are ignored). Rows where `zeroed` [..., S, 1] holds have the weights 0 instead of the softmax of their scores, and
-    so have, where `zero_nan` is set, rows whose softmax is not a number. Rows over no key are 0.
+    so have, where `zero_nan` is set, rows whose softmax is not a number. Rows over no key are 0. `past_k` and `past_v` hold the first rows of
+    k and v once more: reading them there is as good.
     Checks: attention_c1: ranks; attention_c2: extents of q, k, v and the result fit; attention_c3: elements of f32; attention_c4: masks of f32
-    or i1 that broadcast to the scores, with one fill each; attention_c5: `zeroed` is of i1 and has one element per row at most.
+    or i1 that broadcast to the scores, with one fill each; attention_c5: `zeroed` is of i1 and has one element per row at most; attention_c6: `past_k`
+    and `past_v` are both there or not, and have the types of k and v but for one number of rows.
     ```mlir
-    %1 = graph.attention %q, %k, %v, %mask {scale = 0.125 : f64, fills = array<f64: 0.0>, operandSegmentSizes = array<i32: 1, 1, 1, 1, 0>}
+    %1 = graph.attention %q, %k, %v, %mask {scale = 0.125 : f64, fills = array<f64: 0.0>, operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0, 0>}
       : (tensor<2x8x64xf32>, tensor<2x9x64xf32>, tensor<2x9x64xf32>, tensor<8x9xf32>) -> tensor<2x8x64xf32>
     ```
   }];
   let arguments = (ins AnyRankedTensor:$q, AnyRankedTensor:$k, AnyRankedTensor:$v, Variadic<AnyRankedTensor>:$masks,
-                       Optional<AnyRankedTensor>:$zeroed, F64Attr:$scale, DenseF64ArrayAttr:$fills, UnitAttr:$zero_nan);
+                       Optional<AnyRankedTensor>:$zeroed, Optional<AnyRankedTensor>:$past_k, Optional<AnyRankedTensor>:$past_v, F64Attr:$scale,
+                       DenseF64ArrayAttr:$fills, UnitAttr:$zero_nan);
   let results = (outs AnyRankedTensor:$result);
   let hasVerifier = 1;
 }

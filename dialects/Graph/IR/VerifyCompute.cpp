@@ -194,6 +194,15 @@ static LogicalResult verifyProducts(AttentionOp op) {
                  failed(verifyDim(op, "attention_c2", dim(op.getResult(), 1), dim(op.getV(), 1))));
 }
 
+/// Checks that the past of keys or values differs from them in the number of rows alone.
+static LogicalResult verifyPast(AttentionOp op, Value past, Value all, AffineExpr rows) {
+  Dims dims = getDims(all);
+  dims[dims.size() - 2] = rows;
+  if (getElement(past) != getElement(all) || getDims(past) != dims)
+    return complain(op, "attention_c6") << "a past of type " << past.getType() << " for " << all.getType() << ", expected the same but for the rows";
+  return success();
+}
+
 /// True where a tensor broadcasts to `target`, as far as numbers say.
 static bool fitsInto(Value tensor, ArrayRef<AffineExpr> target) {
   Dims dims = getDims(tensor);
@@ -220,6 +229,13 @@ LogicalResult AttentionOp::verify() {
   scores.back() = getAffineConstantExpr(1, getContext());
   if (Value rows = getZeroed(); rows && (!fitsInto(rows, scores) || !getElement(rows).isInteger(1)))
     return complain(*this, "attention_c5") << "zeroed rows of type " << rows.getType() << ", expected i1 with one element per row at most";
+  if (static_cast<bool>(getPastK()) != static_cast<bool>(getPastV()))
+    return complain(*this, "attention_c6") << "a past of keys or values alone, expected both";
+  if (!getPastK())
+    return success();
+  AffineExpr past = getRank(getPastK()) < 2 ? AffineExpr() : getDims(getPastK())[getRank(getPastK()) - 2];
+  if (failed(verifyPast(*this, getPastK(), getK(), past)) || failed(verifyPast(*this, getPastV(), getV(), past)))
+    return failure();
   return success();
 }
 

@@ -190,7 +190,7 @@ struct RaiseAttention : OpRewritePattern<MatmulOp> {
     Dims out = getDims(op.getResult());
     if (std::optional<Dims> grouped = group(rewriter, loc, parts, out))
       out = *grouped;
-    Value y = AttentionOp::create(rewriter, loc, makeTensor(out, rewriter.getF32Type()), parts.q, parts.k, parts.v, parts.masks, parts.zeroed,
+    Value y = AttentionOp::create(rewriter, loc, makeTensor(out, rewriter.getF32Type()), parts.q, parts.k, parts.v, parts.masks, parts.zeroed, Value(), Value(),
                                   rewriter.getF64FloatAttr(scores.scale), rewriter.getDenseF64ArrayAttr(fills),
                                   weights.zeroNaN ? rewriter.getUnitAttr() : UnitAttr());
     rewriter.replaceOp(op, reshape(rewriter, loc, y, getDims(op.getResult())));

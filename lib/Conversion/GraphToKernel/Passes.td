@@ -69,6 +69,28 @@ def ConvertBlockMatmul : Pass<"convert-block-matmul", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numProducts", "products", "products in this form">];
 }
 
+def GraphMarkPast : Pass<"graph-mark-past", "::mlir::func::FuncOp"> {
+  let summary = "Lets attention read caches of keys and values where the past holds them";
+  let description = [{
+    A `graph.attention` whose keys and values are arguments with new rows behind them gets the arguments as `past_k` and `past_v` (rationale: a step of a decoder
+    copies both caches; they are in the processor's cache where they were read from, while the copies are on their way to memory). Where the model's
+    weights alone do not fit the last-level cache, of `l3-bytes`, such concatenations that are results of the function become `nontemporal` (rationale:
+    nothing of a copy is left there until the next step; a line that is written past the caches is not read from memory first).
+
+    ```mlir
+    %k = graph.concat %past, %now {axis = 1 : i64} : (tensor<2x8x64xf32>, tensor<2x1x64xf32>) -> tensor<2x9x64xf32>
+    %y = graph.attention %q, %k, %v {...} : (...)
+    // becomes
+    %k = graph.concat %past, %now {axis = 1 : i64, nontemporal} : (tensor<2x8x64xf32>, tensor<2x1x64xf32>) -> tensor<2x9x64xf32>
+    %y = graph.attention %q, %k, %v, %past, %past_v {...} : (...)
+    ```
+    Does nothing where keys or values are transposed, cast or computed behind the concatenation, and where their pasts have different numbers of rows.
+    May change numbers: few queries meet the rows of the past and new ones in blocks of their own.
+  }];
+  let options = [Option<"l3Bytes", "l3-bytes", "int64_t", /*default=*/"32 << 20", "Size of the last-level cache">];
+  let statistics = [Statistic<"numMarked", "marked", "attentions that know their past">];
+}
+
 def GraphMarkSparse : Pass<"graph-mark-sparse", "::mlir::func::FuncOp"> {
   let summary = "Finds the products whose weights hold so many zeros that leaving them out is faster";
   let description = [{

@@ -13,7 +13,8 @@
 // A row without finite scores keeps top = -infinity; exponents are then taken from 0, so total stays 0 and the quotient is NaN, as a softmax over
 // such a row is. NaN scores reach total by their powers.
 //
-// With few queries (decoding) or few keys packing would cost more than the products: keys are read once, as dot products, and values in place.
+// With few queries (decoding) or few keys packing would cost more than the products: keys are read once, as dot products, and values in place. What a
+// cache held before is read there, where the copy of it that behind a concatenation is written past the caches, or has left them.
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
 #include "lib/Conversion/KernelToVector/Powers.h"
 #include "lib/Conversion/KernelToVector/StridedRows.h"
@@ -86,6 +87,7 @@ struct AttentionEmitter {
   AttentionShape shape;
   Value parts[partCount];
   StridedRows q, k, v;
+  std::optional<StridedRows> pastK, pastV;
   Value depth, width, paddedWidth;
   VectorType lanes;
 
@@ -96,6 +98,10 @@ struct AttentionEmitter {
     for (auto [number, size] : llvm::enumerate(getParts(shape))) {
       parts[number] = e.address(e.b.getF32Type(), e.getScratch(), place);
       place = e.add(place, e.extent(size));
+    }
+    if (shape.op.getPastK()) {
+      pastK.emplace(e, shape.op.getPastK());
+      pastV.emplace(e, shape.op.getPastV());
     }
   }
 
@@ -147,18 +153,18 @@ struct AttentionEmitter {
   }
 
   /// scores = q k^T by dot products.
-  void multiplyStreamed(Value queries, Value queryStride, Value key, Value first, Value rows, Value count) {
+  void multiplyStreamed(Value queries, Value queryStride, StridedRows &keys, Value key, Value first, Value rows, Value count) {
     Value whole = e.mul(e.floorDiv(depth, e.i64(kLanes)), e.i64(kLanes));
     e.forEach(e.i64(0), rows, 1, [&](Value row) {
       Value query = at(queries, e.mul(row, queryStride));
       e.forEach(e.i64(0), count, 1, [&](Value j) {
-        Value from = e.add(key, e.mul(e.add(first, j), k.rowStride));
+        Value from = e.add(key, e.mul(e.add(first, j), keys.rowStride));
         Value sums = e.forLoop(e.i64(0), whole, kLanes, splat(number(0)), [&](Value d, ValueRange sum) {
-          Value x = loadVector(e, e.b.getF32Type(), at(query, d)), y = loadVector(e, k.stored, k.address(e.add(from, d)));
+          Value x = loadVector(e, e.b.getF32Type(), at(query, d)), y = loadVector(e, keys.stored, keys.address(e.add(from, d)));
           return SmallVector<Value>{vector::FMAOp::create(e.b, x, y, sum[0])};
         })[0];
         Value score = e.forLoop(whole, depth, 1, sumOf(sums), [&](Value d, ValueRange sum) {
-          return SmallVector<Value>{add(sum[0], mul(e.load(e.b.getF32Type(), query, d), k.load(e.add(from, d))))};
+          return SmallVector<Value>{add(sum[0], mul(e.load(e.b.getF32Type(), query, d), keys.load(e.add(from, d))))};
         })[0];
         put(scoresPart, e.add(e.mul(row, e.i64(shape.keyBlock)), j), score);
       });
@@ -267,15 +273,15 @@ struct AttentionEmitter {
   static constexpr int64_t kStreamedPanels = 4;
 
   /// tile = scores v, with values read in place. Must hold: `canStreamValues`.
-  void weighStreamed(Value value, Value first, Value rows, Value count) {
+  void weighStreamed(StridedRows &values, Value value, Value first, Value rows, Value count) {
     int64_t all = *graph::getConstant(shape.width) / kLanes;
-    Value from = e.add(value, e.mul(first, v.rowStride));
+    Value from = e.add(value, e.mul(first, values.rowStride));
     e.forEach(e.i64(0), rows, 1, [&](Value row) {
       for (int64_t panel = 0; panel < all; panel += kStreamedPanels) {
         Value column = e.i64(panel * kLanes);
         callMicroKernel(e, 1, std::min(kStreamedPanels, all - panel),
-                        {at(parts[scoresPart], e.mul(row, e.i64(shape.keyBlock))), e.i64(0), v.address(e.add(from, column)), e.i64(kLanes),
-                         at(parts[tilePart], e.add(e.mul(row, paddedWidth), column)), e.i64(0), count, v.rowStride});
+                        {at(parts[scoresPart], e.mul(row, e.i64(shape.keyBlock))), e.i64(0), values.address(e.add(from, column)), e.i64(kLanes),
+                         at(parts[tilePart], e.add(e.mul(row, paddedWidth), column)), e.i64(0), count, values.rowStride});
       }
     });
   }
@@ -286,27 +292,60 @@ struct AttentionEmitter {
     return v.stored.isF32() && known && *known % kLanes == 0;
   }
 
-  void emitKeys(ArrayRef<Value> batch, Value firstRow, Value rows, Value queries, Value queryStride, bool isStreamed) {
-    Value key = k.offset(batch, shape.batch), value = v.offset(batch, shape.batch), keys = e.extent(shape.keys);
-    e.forEach(e.i64(0), keys, kKeyBlock, [&](Value first) {
-      Value count = e.minSigned(e.i64(kKeyBlock), e.sub(keys, first));
-      if (isStreamed)
-        multiplyStreamed(queries, queryStride, key, first, rows, count);
-      else
-        multiplyPacked(queries, queryStride, key, first, rows, count);
-      softmaxRows(batch, firstRow, rows, first, count);
-      if (isStreamed && canStreamValues())
-        weighStreamed(value, first, rows, count);
-      else
-        weighPacked(value, first, rows, count);
-      e.forEach(e.i64(0), rows, 1, [&](Value row) {
-        Value base = e.mul(row, paddedWidth), factor = splat(get(factorPart, row));
-        e.forEach(e.i64(0), paddedWidth, kLanes, [&](Value j) {
-          Value place = e.add(base, j);
-          storeLanes(sumsPart, place, add(mul(loadLanes(sumsPart, place), factor), loadLanes(tilePart, place)));
-        });
+  /// sums = sums * factor + tile.
+  void addTile(Value rows) {
+    e.forEach(e.i64(0), rows, 1, [&](Value row) {
+      Value base = e.mul(row, paddedWidth), factor = splat(get(factorPart, row));
+      e.forEach(e.i64(0), paddedWidth, kLanes, [&](Value j) {
+        Value place = e.add(base, j);
+        storeLanes(sumsPart, place, add(mul(loadLanes(sumsPart, place), factor), loadLanes(tilePart, place)));
       });
     });
+  }
+
+  /// The rows of q that a work item multiplies.
+  struct Queries {
+    ArrayRef<Value> batch;
+    Value firstRow, rows; ///< the number of the first one, and how many
+    Value first, stride;  ///< where it begins, and elements from one to the next
+  };
+
+  /// All keys by blocks, packed.
+  void emitPacked(const Queries &queries) {
+    Value key = k.offset(queries.batch, shape.batch), value = v.offset(queries.batch, shape.batch), keys = e.extent(shape.keys);
+    e.forEach(e.i64(0), keys, kKeyBlock, [&](Value first) {
+      Value count = e.minSigned(e.i64(kKeyBlock), e.sub(keys, first));
+      multiplyPacked(queries.first, queries.stride, key, first, queries.rows, count);
+      softmaxRows(queries.batch, queries.firstRow, queries.rows, first, count);
+      weighPacked(value, first, queries.rows, count);
+      addTile(queries.rows);
+    });
+  }
+
+  /// The keys [begin, end) by blocks, read from `keys` and `values`.
+  void emitStreamed(const Queries &queries, StridedRows &keys, StridedRows &values, Value begin, Value end) {
+    Value key = keys.offset(queries.batch, shape.batch), value = values.offset(queries.batch, shape.batch);
+    e.forEach(begin, end, kKeyBlock, [&](Value first) {
+      Value count = e.minSigned(e.i64(kKeyBlock), e.sub(end, first));
+      multiplyStreamed(queries.first, queries.stride, keys, key, first, queries.rows, count);
+      softmaxRows(queries.batch, queries.firstRow, queries.rows, first, count);
+      if (canStreamValues())
+        weighStreamed(values, value, first, queries.rows, count);
+      else
+        weighPacked(value, first, queries.rows, count);
+      addTile(queries.rows);
+    });
+  }
+
+  void emitKeys(const Queries &queries, bool isStreamed) {
+    Value none = e.i64(0), keys = e.extent(shape.keys);
+    if (!isStreamed)
+      return emitPacked(queries);
+    if (!pastK || !canStreamValues())
+      return emitStreamed(queries, k, v, none, keys);
+    Value past = e.extent(graph::getDims(shape.op.getPastK()).end()[-2]);
+    emitStreamed(queries, *pastK, *pastV, none, past);
+    emitStreamed(queries, k, v, past, keys);
   }
 
   // ---- one work item ----
@@ -387,7 +426,7 @@ struct AttentionEmitter {
         e.forEachParallel(e.i64(0), depth, [&](Value d) { put(queriesPart, e.add(e.mul(row, depth), d), q.load(e.add(e.add(from, e.mul(row, q.rowStride)), d))); });
       });
     }
-    auto emit = [&](bool isStreamed) { emitKeys(batch, firstRow, rows, queries, stride, isStreamed); };
+    auto emit = [&](bool isStreamed) { emitKeys({batch, firstRow, rows, queries, stride}, isStreamed); };
     Value isPacked = paysToPack();
     if (matchPattern(isPacked, m_One()))
       return emit(false);

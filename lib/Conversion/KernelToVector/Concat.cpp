@@ -4,7 +4,10 @@
 // Work items: the rows (all dims but the last) of the first operand, then of the second, and so on. Along the last dim the operands take turns in every
 // row, which is one work item: they often read the same memory. Where they are few elements of a known number they are unrolled, and a work item has
 // the last two dims.
+//
+// A `nontemporal` concatenation writes its first operand past the caches: memory is spared the reading of lines that are overwritten whole.
 #include "lib/Conversion/KernelToVector/UnitEmitter.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
 
@@ -28,6 +31,46 @@ static void emitOperand(UnitEmitter &e, graph::ConcatOp concat, Value input, Val
       e.store(storage, e.getResultBuffer(0), e.linearize(to, result), e.element(input, from));
     });
   });
+}
+
+/// Bytes of a line of the cache: what a store past the caches writes at a time.
+static constexpr int64_t kLineBytes = 64;
+
+/// True where the first operand, a unit's argument, is copied past the caches: its rows are whole lines.
+static bool isNontemporal(graph::ConcatOp concat) {
+  Value first = concat.getInputs().front();
+  std::optional<int64_t> columns = graph::getConstant(graph::getDims(first).back());
+  return concat.getNontemporal() && isa<BlockArgument>(first) && columns && *columns * graph::getElementBytes(concat.getType().getElementType()) % kLineBytes == 0;
+}
+
+/// Emits the rows [first, last) of the first operand, copied past the caches. Must hold: the result begins with a line.
+static void copyPastCaches(UnitEmitter &e, graph::ConcatOp concat, Value first, Value last) {
+  Value input = concat.getInputs().front();
+  graph::Dims dims = graph::getDims(input), result = graph::getDims(concat.getResult());
+  Type storage = concat.getType().getElementType();
+  auto line = VectorType::get({kLineBytes}, e.b.getI8Type());
+  int64_t elements = kLineBytes / graph::getElementBytes(storage);
+  forRows(e, ArrayRef(dims).drop_back(), first, last, [&](ArrayRef<Value> index, Value) {
+    UnitEmitter::Index place(index);
+    place.push_back(e.i64(0));
+    Value from = e.linearize(place, dims), to = e.linearize(place, result);
+    e.forEach(e.i64(0), e.extent(dims.back()), elements, [&](Value k) {
+      Value bytes = LLVM::LoadOp::create(e.b, line, e.address(storage, e.getBuffer(input), e.add(from, k)), 1);
+      LLVM::StoreOp::create(e.b, bytes, e.address(storage, e.getResultBuffer(0), e.add(to, k)), kLineBytes, /*isVolatile=*/false, /*isNonTemporal=*/true);
+    });
+  });
+  // Such stores are ordered by nothing else.
+  LLVM::FenceOp::create(e.b, LLVM::AtomicOrdering::seq_cst, StringRef());
+}
+
+/// Emits the rows [first, last) of the first operand.
+static void emitFirst(UnitEmitter &e, graph::ConcatOp concat, Value first, Value last) {
+  auto copy = [&] { emitOperand(e, concat, concat.getInputs().front(), e.i64(0), first, last); };
+  if (!isNontemporal(concat))
+    return copy();
+  Value address = LLVM::PtrToIntOp::create(e.b, e.b.getI64Type(), e.getResultBuffer(0));
+  Value isAligned = e.compare("eq", arith::AndIOp::create(e.b, address, e.i64(kLineBytes - 1)), e.i64(0));
+  e.ifElse(isAligned, [&] { copyPastCaches(e, concat, first, last); }, copy);
 }
 
 static AffineExpr getRows(Value input) {
@@ -93,10 +136,13 @@ void emitConcat(UnitEmitter &e) {
   if (isAlongRows(concat))
     return emitRowsByTurns(e, concat);
   Value offset = e.i64(0), passed = e.i64(0);
-  for (Value input : concat.getInputs()) {
+  for (auto [number, input] : llvm::enumerate(concat.getInputs())) {
     Value rows = e.extent(getRows(input));
     Value first = e.clamp(e.sub(e.begin, passed), e.i64(0), rows), last = e.clamp(e.sub(e.end, passed), e.i64(0), rows);
-    emitOperand(e, concat, input, offset, first, last);
+    if (number == 0)
+      emitFirst(e, concat, first, last);
+    else
+      emitOperand(e, concat, input, offset, first, last);
     offset = e.add(offset, e.extent(graph::getDims(input)[concat.getAxis()]));
     passed = e.add(passed, rows);
   }

@@ -35,6 +35,7 @@ struct TargetInfo {
   bool hasNativeBF16 = false;   ///< bf16 dot products
   int64_t l1Bytes = 32 << 10;
   int64_t l2Bytes = 1 << 20;
+  int64_t l3Bytes = 32 << 20; ///< of the last level, which cores share
 };
 
 struct EmitOptions {

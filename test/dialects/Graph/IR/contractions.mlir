@@ -30,8 +30,8 @@ func.func @recurrent(%gates: tensor<5x2x12xf32>, %r: tensor<4x12xf32>, %h: tenso
 // CHECK-LABEL: func.func @attention
 // CHECK-SAME: %[[Q:.+]]: tensor<2x5x8xf32>, %[[K:.+]]: tensor<9x8xf32>, %[[V:.+]]: tensor<9x16xf32>, %[[BIAS:.+]]: tensor<9xf32>, %[[SEEN:.+]]: tensor<5x9xi1>, %[[NONE:.+]]: tensor<5x1xi1>
 func.func @attention(%q: tensor<2x5x8xf32>, %k: tensor<9x8xf32>, %v: tensor<9x16xf32>, %bias: tensor<9xf32>, %seen: tensor<5x9xi1>, %none: tensor<5x1xi1>) {
-  // CHECK: graph.attention %[[Q]], %[[K]], %[[V]], %[[BIAS]], %[[SEEN]], %[[NONE]] {fills = array<f64: 0.000000e+00, 0xFFF0000000000000>, operandSegmentSizes = array<i32: 1, 1, 1, 2, 1>, scale = 5.000000e-01 : f64}
-  %0 = graph.attention %q, %k, %v, %bias, %seen, %none {scale = 0.5 : f64, fills = array<f64: 0.0, 0xFFF0000000000000>, operandSegmentSizes = array<i32: 1, 1, 1, 2, 1>}
+  // CHECK: graph.attention %[[Q]], %[[K]], %[[V]], %[[BIAS]], %[[SEEN]], %[[NONE]] {fills = array<f64: 0.000000e+00, 0xFFF0000000000000>, operandSegmentSizes = array<i32: 1, 1, 1, 2, 1, 0, 0>, scale = 5.000000e-01 : f64}
+  %0 = graph.attention %q, %k, %v, %bias, %seen, %none {scale = 0.5 : f64, fills = array<f64: 0.0, 0xFFF0000000000000>, operandSegmentSizes = array<i32: 1, 1, 1, 2, 1, 0, 0>}
     : (tensor<2x5x8xf32>, tensor<9x8xf32>, tensor<9x16xf32>, tensor<9xf32>, tensor<5x9xi1>, tensor<5x1xi1>) -> tensor<2x5x16xf32>
   return
 }

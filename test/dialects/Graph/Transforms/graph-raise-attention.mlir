@@ -4,7 +4,7 @@
 // CHECK-LABEL: func.func @plain
 // CHECK-SAME: %[[Q:.+]]: tensor<2x5x8xf32>, %[[KT:.+]]: tensor<2x8x9xf32>, %[[V:.+]]: tensor<2x9x16xf32>
 // CHECK: %[[K:.+]] = graph.transpose %[[KT]] {perm = array<i64: 0, 2, 1>}
-// CHECK: %[[Y:.+]] = graph.attention %[[Q]], %[[K]], %[[V]] {fills = array<f64>, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>, scale = 1.000000e+00 : f64}
+// CHECK: %[[Y:.+]] = graph.attention %[[Q]], %[[K]], %[[V]] {fills = array<f64>, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0>, scale = 1.000000e+00 : f64}
 // CHECK: return %[[Y]]
 func.func @plain(%q: tensor<2x5x8xf32>, %kt: tensor<2x8x9xf32>, %v: tensor<2x9x16xf32>) -> tensor<2x5x16xf32> {
   %s = graph.matmul %q, %kt : (tensor<2x5x8xf32>, tensor<2x8x9xf32>) -> tensor<2x5x9xf32>
@@ -62,7 +62,7 @@ func.func @masks(%q: tensor<2x5x8xf32>, %k: tensor<2x9x8xf32>, %v: tensor<2x9x16
 // CHECK-LABEL: func.func @grouped
 // CHECK-SAME: %[[Q:.+]]: tensor<2x6x5x8xf32>, %[[K:.+]]: tensor<2x3x1x9x8xf32>, %[[V:.+]]: tensor<2x3x1x9x8xf32>, %[[NONE:.+]]: tensor<5x1xi1>
 // CHECK: %[[GROUPS:.+]] = graph.reshape %[[Q]] : (tensor<2x6x5x8xf32>) -> tensor<2x3x2x5x8xf32>
-// CHECK: %[[A:.+]] = graph.attention %[[GROUPS]], %[[K]], %[[V]], %[[NONE]] {{{.*}} operandSegmentSizes = array<i32: 1, 1, 1, 0, 1>{{.*}} -> tensor<2x3x2x5x8xf32>
+// CHECK: %[[A:.+]] = graph.attention %[[GROUPS]], %[[K]], %[[V]], %[[NONE]] {{{.*}} operandSegmentSizes = array<i32: 1, 1, 1, 0, 1, 0, 0>{{.*}} -> tensor<2x3x2x5x8xf32>
 // CHECK: graph.reshape %[[A]] : (tensor<2x3x2x5x8xf32>) -> tensor<2x6x5x8xf32>
 func.func @grouped(%q: tensor<2x6x5x8xf32>, %k: tensor<2x3x1x9x8xf32>, %v: tensor<2x3x1x9x8xf32>, %none: tensor<5x1xi1>) -> tensor<2x6x5x8xf32> {
   %zero = graph.constant dense<0.0> : tensor<f32> : tensor<f32>

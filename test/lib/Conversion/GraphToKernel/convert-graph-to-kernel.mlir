@@ -103,7 +103,7 @@ func.func @main(%q: tensor<5x2x8xf16>, %k: tensor<2x9x8xbf16>, %v: tensor<9x16xf
   %1 = graph.transpose %0 {perm = array<i64: 1, 0, 2>} : (tensor<5x2x8xf32>) -> tensor<2x5x8xf32>
   %2 = graph.cast %k : (tensor<2x9x8xbf16>) -> tensor<2x9x8xf32>
   %3 = graph.add %v, %v : (tensor<9x16xf32>, tensor<9x16xf32>) -> tensor<9x16xf32>
-  %4 = graph.attention %1, %2, %3 {scale = 1.0 : f64, fills = array<f64>, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>}
+  %4 = graph.attention %1, %2, %3 {scale = 1.0 : f64, fills = array<f64>, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0>}
     : (tensor<2x5x8xf32>, tensor<2x9x8xf32>, tensor<9x16xf32>) -> tensor<2x5x16xf32>
   return %4 : tensor<2x5x16xf32>
 }
