@@ -154,15 +154,33 @@ static void addSymbols(func::FuncOp main, rt::Manifest &manifest) {
   }
 }
 
+/// The bytes of a unit's argument that a launch reads, where it does not read all of them: of tables the rows that are looked up, and nothing of the past that
+/// attention reads instead of a copy. Null for others.
+static AffineExpr countReadBytes(BlockArgument argument) {
+  AffineExpr sum = getAffineConstantExpr(0, argument.getContext());
+  for (OpOperand &use : argument.getUses()) {
+    if (auto gather = dyn_cast<graph::GatherOp>(use.getOwner()); gather && use.getOperandNumber() == 0)
+      sum = sum + graph::getNumElements(argument.getContext(), graph::getDims(gather.getResult())) * graph::getElementBytes(gather.getType().getElementType());
+    else if (auto attention = dyn_cast<graph::AttentionOp>(use.getOwner()); !attention || (use.get() != attention.getPastK() && use.get() != attention.getPastV()))
+      return {};
+  }
+  return sum;
+}
+
 /// The bytes of the buffers that a launch reads and writes, each counted once.
-static AffineExpr countBytes(Operation *launch, ArrayAttr buffers) {
-  llvm::SmallSetVector<int64_t, 8> touched;
-  for (StringRef list : {"operand_buffers", "buffers"})
-    for (int64_t number : launch->getAttrOfType<DenseI64ArrayAttr>(list).asArrayRef())
-      touched.insert(number);
-  AffineExpr sum = getAffineConstantExpr(0, launch->getContext());
-  for (int64_t number : touched)
-    sum = sum + cast<kernel::BufferAttr>(buffers[number]).getBytes().getValue().getResult(0);
+static AffineExpr countBytes(kernel::LaunchOp launch, kernel::UnitOp unit, ArrayAttr buffers) {
+  llvm::SmallDenseSet<int64_t> touched;
+  AffineExpr sum = getAffineConstantExpr(0, launch.getContext());
+  auto touch = [&](int64_t number) {
+    if (touched.insert(number).second)
+      sum = sum + cast<kernel::BufferAttr>(buffers[number]).getBytes().getValue().getResult(0);
+  };
+  for (auto [number, argument] : llvm::zip_equal(launch->getAttrOfType<DenseI64ArrayAttr>("operand_buffers").asArrayRef(), unit.getBody().getArguments())) {
+    AffineExpr read = countReadBytes(argument);
+    read ? void(sum = sum + read) : touch(number);
+  }
+  for (int64_t number : launch->getAttrOfType<DenseI64ArrayAttr>("buffers").asArrayRef())
+    touch(number);
   return sum;
 }
 
@@ -182,7 +200,7 @@ static void addLaunches(ModuleOp module, func::FuncOp main, ArrayAttr buffers, r
       AffineExpr operations = unit->getAttrOfType<AffineMapAttr>("operations").getValue().getResult(0);
       launch.hero = kernel::stringifyHero(unit.getHero()).str();
       launch.flops = makeExpr(operations * 2);
-      launch.bytes = makeExpr(countBytes(op, buffers));
+      launch.bytes = makeExpr(countBytes(kernelLaunch, unit, buffers));
       if (op->getParentOp() == main)
         work = work + operations;
     }

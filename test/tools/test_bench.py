@@ -3,7 +3,9 @@ import json
 import subprocess
 
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 from support.places import ONAGER
 
@@ -28,6 +30,7 @@ def test_bench_compares_launches_with_peaks(artifact):
     result = json.loads(done.stdout)
     assert result["peak_gflops"] > 0 and result["peak_gbytes_per_second"] > 0 and result["gbytes_per_second"] > 0
     product = max((launch for launch in result["launches"] if "product" in launch["nodes"]), key=lambda launch: launch["flops"])
+    assert result["bytes"] == sum(launch["bytes"] for launch in result["launches"] if launch["ms"] > 0)
     assert product["flops"] >= 2 * 64 * 256 * 256
     assert product["bytes"] >= 4 * (64 * 256 + 256 * 256)
     for launch in result["launches"]:
@@ -35,6 +38,27 @@ def test_bench_compares_launches_with_peaks(artifact):
         assert launch["peak_share"] == pytest.approx(max(peaks))
     table = subprocess.run([ONAGER, "bench", artifact, "--dim", "N=64", "--seconds", "0.1"], capture_output=True, text=True, check=True, timeout=120).stdout
     assert "peaks of this machine: " in table and "GB/s" in table and "product" in table
+
+
+STEP = """<ir_version: 10, opset_import: ["" : 23]> step (float[1, 2, 1, 64] q, float[1, 2, P, 64] past_k, float[1, 2, P, 64] past_v, int64[1] id)
+    => (float[1, 2, 1, 64] y, float[1, 2, T, 64] k, float[1, 2, T, 64] v) <float[1000, 64] table> {
+    k = Concat <axis = 2> (past_k, q)
+    v = Concat <axis = 2> (past_v, q)
+    attended = Attention (q, k, v)
+    row = Gather (table, id)
+    y = Add (attended, row)
+}"""
+
+
+def test_bytes_are_those_that_a_run_reads(tmp_path):
+    """Of a table the rows that are looked up, of a past that attention reads instead of its copy nothing twice."""
+    model = onnx.parser.parse_model(STEP)
+    model.graph.initializer.append(numpy_helper.from_array(np.ones((1000, 64), np.float32), "table"))
+    onnx.save(model, tmp_path / "step.onnx")
+    done = subprocess.run([ONAGER, "bench", tmp_path / "step.onnx", "--dim", "P=100", "--seconds", "0.1", "--threads", "1", "--json"], capture_output=True, text=True, check=True, timeout=120)
+    row = 2 * 64 * 4
+    caches, attention = 2 * (100 + 1 + 101) * row, (1 + 101 + 101 + 1) * row
+    assert caches + attention < json.loads(done.stdout)["bytes"] < caches + attention + 8 * row
 
 
 def test_the_table_has_the_slowest_launches_or_all(tmp_path):

@@ -55,9 +55,9 @@ static Times measure(Session &session, double seconds, size_t fewest) {
 
 static void printResult(const Session &session, const Times &times, const std::vector<LaunchTimes> &launches, const Peaks &peaks, size_t most) {
   double median = times.getQuantile(0.5);
-  printFormatted("%zu runs with %d threads: min %.3f ms, median %.3f ms, p99 %.3f ms, %.2f GFLOP/s, %.2f GB/s, %.1f MiB of memory beside weights\n", times.sorted.size(),
+  printFormatted("%zu runs with %d threads: min %.3f ms, median %.3f ms, p99 %.3f ms, %.2f GFLOP/s, %.2f GB/s (%.1f MB a run), %.1f MiB of memory beside weights\n", times.sorted.size(),
                  session.getThreads(), times.sorted[0] * 1e3, median * 1e3, times.getQuantile(0.99) * 1e3, sumFlops(launches) / median * 1e-9, sumBytes(launches) / median * 1e-9,
-                 static_cast<double>(onager_context_memory(session.getContext())) / (1 << 20));
+                 sumBytes(launches) * 1e-6, static_cast<double>(onager_context_memory(session.getContext())) / (1 << 20));
   printFormatted("peaks of this machine: %.2f GFLOP/s, %.2f GB/s\n", peaks.flops * 1e-9, peaks.bytes * 1e-9);
   print(formatTable(launches, peaks, most));
   if (std::optional<onager_stats> stats = session.getStats())
@@ -72,6 +72,7 @@ static json::Value describe(const Session &session, const Times &times, const st
                       {"median_ms", median * 1e3},
                       {"p99_ms", times.getQuantile(0.99) * 1e3},
                       {"gflops", sumFlops(launches) / median * 1e-9},
+                      {"bytes", sumBytes(launches)},
                       {"gbytes_per_second", sumBytes(launches) / median * 1e-9},
                       {"peak_gflops", peaks.flops * 1e-9},
                       {"peak_gbytes_per_second", peaks.bytes * 1e-9},

@@ -1,3 +1,4 @@
+// Attention over caches with new rows behind them knows the caches; in large models their copies go past the processor's.
 // RUN: %opt %s --graph-mark-past -verify-each | FileCheck %s
 // RUN: %opt %s --graph-mark-past="l3-bytes=4096" -verify-each | FileCheck %s --check-prefix=LARGE
 
