@@ -43,7 +43,7 @@ def write_stories(path: pathlib.Path) -> list[dict[str, np.ndarray]]:
 
 def list_subjects(only: list[str]) -> list[Subject]:
     subjects = []
-    for name, budget in (("mnist-8", "sqnr>=46"), ("ultraface-rfb-320", "sqnr>=50")):
+    for name, budget in (("mnist-8", "sqnr>=40"), ("ultraface-rfb-320", "sqnr>=50")):
         for case in list_cases([name]) if not only or name in only else []:
             key = name_input(case.path)
             samples = [{key: value} for part in ("calibration", "test") for value in case.draw(part, SAMPLES // 2)]

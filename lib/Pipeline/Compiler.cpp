@@ -36,6 +36,7 @@ private:
   ImportResult imported; ///< owns the mapped model; outlives the module
   Pipeline pipeline;
   ArtifactBuilder builder;
+  llvm::json::Array stops;  ///< why branches stop a run that takes them, for the report
   llvm::json::Array sparse; ///< products whose weights hold many zeros, for the report
   std::string raised;  ///< what recognised operations do to numbers, for the report
 };
@@ -52,6 +53,11 @@ bool Compilation::import() {
       joined += (joined.empty() ? "" : "\n") + error.toString();
     return pipeline.fail(imported.refused ? Status::refused : Status::badFile, joined);
   }
+  pipeline.module->walk([&](graph::RequireOp require) {
+    ArrayRef<AffineExpr> exprs = require.getExprs().getResults();
+    if (isa<graph::IfOp>(require->getParentOp()) && graph::getConstant(exprs[0] - exprs[1]).value_or(0) != 0)
+      stops.push_back(require.getMessage());
+  });
   pipeline.temps.save("import", *pipeline.module);
   return true;
 }
@@ -151,6 +157,8 @@ void Compilation::writeReport() {
     raised += "; up to 32 rows times weights of few bits are fixed-point numbers of three bytes below the largest of each block, off by about 2^-23 of it at most, and summed over blocks in integers";
   if (pipeline.hasCodebook)
     raised += "; up to 8 rows times levels of a codebook are summed over blocks before the scales are multiplied";
+  if (!stops.empty())
+    report["branches_that_stop"] = std::move(stops);
   if (!sparse.empty())
     report["sparse_weights"] = std::move(sparse);
   if (options.optLevel > 0)

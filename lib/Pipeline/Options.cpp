@@ -15,11 +15,12 @@ static bool isStage(StringRef name) {
   return false;
 }
 
-/// Reads NAME=1x3x224x224.
+/// Reads NAME=1x3x224x224; nothing behind the sign is the shape of a scalar.
 static bool setShape(CompileOptions &options, StringRef value, std::string &error) {
   auto [name, dims] = value.rsplit('=');
   llvm::SmallVector<StringRef> parts;
-  dims.split(parts, 'x');
+  if (!dims.empty() || !value.contains('='))
+    dims.split(parts, 'x');
   std::vector<int64_t> shape;
   for (StringRef part : parts) {
     int64_t extent;

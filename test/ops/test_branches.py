@@ -1,4 +1,6 @@
 """If with branches of different rank: the rest of the graph follows in both, and a way that does not fit stops the run."""
+import json
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,34 @@ def test_a_way_that_does_not_fit_stops_the_run():
     np.testing.assert_array_equal(session.run(None, {"x": x, "w": w})[0], -np.hstack([x, w]))
     with pytest.raises(Exception, match="axis 1 is outside rank 1"):
         session.run(None, {"x": x[:, :1], "w": w})
+
+
+BRANCHES = """(float[4,6] x, bool wide) => (float[R,C] y) {
+    shape = Constant<value_ints = [6, 4]>() other = Constant<value_ints = [5, 4]>()
+    y = If<then_branch = then () => (float[A,B] a) { a = Reshape(x, %s) }, else_branch = rest () => (float[C,D] b) { b = Reshape(x, %s) }>(wide) }"""
+
+
+@pytest.mark.parametrize("fits", [True, False])
+@pytest.mark.parametrize("opt_level", [0, 3])
+def test_a_branch_that_does_not_fit_the_shapes_stops_the_run(fits, opt_level, tmp_path):
+    import onager
+
+    model, report = parse(BRANCHES % (("shape", "other") if fits else ("other", "shape"))).SerializeToString(), []
+    session = onager.InferenceSession(onager.compile(model, tmp_path / "m.so", opt_level=opt_level, report=report))
+    x = np.arange(24, dtype=np.float32).reshape(4, 6)
+    np.testing.assert_array_equal(session.run(None, {"x": x, "wide": np.array(fits)})[0], x.reshape(6, 4))
+    with pytest.raises(Exception, match="Reshape"):
+        session.run(None, {"x": x, "wide": np.array(not fits)})
+    reasons = json.loads(report[0])["branches_that_stop"]
+    assert len(reasons) == 1 and "Reshape" in reasons[0]
+
+
+def test_branches_that_both_do_not_fit_are_refused():
+    import onager
+
+    with pytest.raises(onager.CompileError, match="Reshape") as refusal:
+        _open(BRANCHES % ("other", "other"))
+    assert str(refusal.value).count("Reshape") == 2
 
 
 def test_results_of_different_rank_are_refused():

@@ -58,6 +58,12 @@ def test_options_are_those_of_the_command_line(tmp_path):
     assert onager.InferenceSession(artifact).get_inputs()[0].shape == [4, 3]
 
 
+def test_a_scalar_has_the_empty_shape(tmp_path):
+    model = make_text("(float[n] x, float s) => (float[n] y)", "y = Mul(x, s)")
+    artifact = onager.compile(model, tmp_path / "scaled.so", shapes={"x": (2,), "s": ()})
+    assert [value.shape for value in onager.InferenceSession(artifact).get_inputs()] == [[2], []]
+
+
 def test_report(tmp_path):
     reports = []
     onager.compile(RELU, tmp_path / "relu.so", report=reports, target="x86-64-v2")
@@ -87,6 +93,7 @@ def test_refused_model_names_every_node_and_leaves_no_file(tmp_path):
     ({"sanitize": "maybe"}, "option 'sanitize': expected true or false, found 'maybe'"),
     ({"winograd": 2}, "option 'winograd': expected true or false, found '2'"),
     ({"shape": {"left": ["many"]}}, "option 'shape': expected .*, found 'left=many'"),
+    ({"shape": "left"}, "option 'shape': expected .*, found 'left'"),
 ])
 def test_bad_option(options, message, tmp_path):
     with pytest.raises(onager.CompileError, match=message) as caught:

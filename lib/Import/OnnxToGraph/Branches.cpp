@@ -1,8 +1,8 @@
 // If becomes a region per branch. A dim of a result that the branches give differently is a symbol that the operation binds.
 //
 // Where the branches differ in rank or element type, what is left of the graph is imported into both of them, so that each sees tensors of known
-// rank; the operation then gives the graph's results. A way that cannot be imported, or gives ranks that the model does not declare, becomes an error
-// at run time, if the other can:
+// rank; the operation then gives the graph's results. A branch or way that cannot be imported, as some do not fit the shapes that the inputs have, or that
+// gives ranks which the model does not declare, becomes an error at run time, if the other can:
 //
 //   y = If(c) {squeeze(x)} {x};  z = f(y)   ->   z = If(c) {f(squeeze(x))} {f(x)}
 //
@@ -221,6 +221,17 @@ void splitGraph(Node &node, Value condition, const onnx::GraphProto &thenGraph, 
   }
 }
 
+/// Makes the operation of two whole bodies, whose values have these forms, and gives the node's outputs their values.
+void joinBranches(Node &node, Value condition, Body &thenBody, Body &elseBody, ArrayRef<Form> forms) {
+  IfOp op = buildIf(node, condition, thenBody, elseBody);
+  if (!op)
+    return;
+  Values results(op->getResults());
+  ArrayRef<Value> leaves = results;
+  for (unsigned k = 0; k < node.numOutputs(); ++k)
+    node.setDatum(k, rebuildDatum(forms[k], leaves));
+}
+
 void importIf(Node &node) {
   Emitter &e = node.e;
   const onnx::GraphProto *thenGraph = node.getGraph("then_branch"), *elseGraph = node.getGraph("else_branch");
@@ -230,28 +241,32 @@ void importIf(Node &node) {
   if (std::optional<Ints> known = e.constants(condition))
     return importTakenBranch(node, (*known)[0] ? *thenGraph : *elseGraph);
   Body thenBody, elseBody;
+  Importer::ErrorMark thenMark = node.importer.markErrors();
   fillBody(node, {}, [&](Scope &scope, Block &) { return node.importer.importSubgraph(*thenGraph, scope); }, thenBody);
   // A reason that is this node's own must not be taken for that of a node in the other branch.
   if (e.hasFailed())
     return;
+  Importer::ErrorMark elseMark = node.importer.markErrors();
   fillBody(node, {}, [&](Scope &scope, Block &) { return node.importer.importSubgraph(*elseGraph, scope); }, elseBody);
-  if (!thenBody.isWhole || !elseBody.isWhole)
+  std::vector<Form> forms;
+  if (thenBody.isWhole != elseBody.isWhole) {
+    bool stopsThen = elseBody.isWhole;
+    std::string reason = node.importer.withdrawErrors(stopsThen ? thenMark : elseMark);
+    if (reason.empty())
+      return poisonOutputs(node);
+    stopWay(node, stopsThen ? thenBody : elseBody, stopsThen ? elseBody : thenBody, reason, forms);
+    return joinBranches(node, condition, thenBody, elseBody, forms);
+  }
+  if (!thenBody.isWhole)
     return poisonOutputs(node);
   if (thenBody.outputs.size() != node.numOutputs() || elseBody.outputs.size() != node.numOutputs())
     return void(e.fail("the branches give another number of values than the node has outputs"));
-  std::vector<Form> forms;
   if (!flattenWays(node, thenBody, elseBody, forms)) {
     if (node.scope.splits >= kMaxSplits)
       return void(e.fail("the branches give values of different rank or element type, as those of " + Twine(kMaxSplits) + " nodes before"));
     return splitGraph(node, condition, *thenGraph, *elseGraph);
   }
-  IfOp op = buildIf(node, condition, thenBody, elseBody);
-  if (!op)
-    return;
-  Values results(op->getResults());
-  ArrayRef<Value> leaves = results;
-  for (unsigned k = 0; k < node.numOutputs(); ++k)
-    node.setDatum(k, rebuildDatum(forms[k], leaves));
+  joinBranches(node, condition, thenBody, elseBody, forms);
 }
 
 } // namespace
