@@ -12,6 +12,7 @@ namespace onager {
 llvm::ArrayRef<llvm::StringRef> getOptionalPasses() {
   static constexpr llvm::StringRef names[] = {"cse",
                                               "graph-simplify",
+                                              "graph-fold-scatter",
                                               "graph-hoist-quantize",
                                               "graph-raise-int8",
                                               "graph-raise-block-matmul",

@@ -87,7 +87,8 @@ def GraphSimplify : Pass<"graph-simplify", "::mlir::func::FuncOp"> {
   let summary = "Removes identities and merges data movements";
   let description = [{
     Casts to the same type, transposes by the identity, reshapes and broadcasts that change nothing, and full slices go; two
-    transposes or reshapes in a row become one; a transpose that moves only dims of extent 1 becomes a reshape. Dead operations go.
+    transposes, reshapes, slices or concatenations in a row become one, the last also with a slice between; a transpose that moves only dims of extent 1 becomes a reshape; a slice that lies within one operand of a
+    concatenation is taken of that. Dead operations go.
     Results are equal bit for bit. Does nothing to an operation that computes.
 
     ```mlir
@@ -176,6 +177,25 @@ def GraphFoldPad : Pass<"graph-fold-pad", "::mlir::func::FuncOp"> {
     ```
   }];
   let statistics = [Statistic<"numFolded", "folded", "pads folded">];
+}
+
+def GraphFoldScatter : Pass<"graph-fold-scatter", "::mlir::func::FuncOp"> {
+  let summary = "Writes a box of a tensor by concatenation";
+  let description = [{
+    A `graph.scatter_nd` whose places are known and walk a box in order, one that is narrower than the tensor in one dim at most, becomes the concatenation of what lies before
+    the box, the updates and what lies behind it (rationale: rows are copied whole, each once, and what reads a part of the result reads the part itself; scattering
+    copies all, then looks up a place for each row). Exporters write assignments to slices so, with places that broadcasts and concatenations make of constants.
+    Does nothing to places that a run computes or that a tensor of unknown size has, and to updates that are added or compared. Results are equal bit for bit.
+
+    ```mlir
+    %1 = graph.scatter_nd %x, %row2, %u {kind = #graph.scatter_kind<none>} : (tensor<4x8xf32>, tensor<1x1xi64>, tensor<1x8xf32>) -> tensor<4x8xf32>
+    // becomes
+    %a = graph.slice %x {starts = affine_map<() -> (0, 0)>, ...} : (tensor<4x8xf32>) -> tensor<2x8xf32>
+    %b = graph.slice %x {starts = affine_map<() -> (3, 0)>, ...} : (tensor<4x8xf32>) -> tensor<1x8xf32>
+    %1 = graph.concat %a, %u, %b {axis = 0 : i64} : (tensor<2x8xf32>, tensor<1x8xf32>, tensor<1x8xf32>) -> tensor<4x8xf32>
+    ```
+  }];
+  let statistics = [Statistic<"numFolded", "folded", "scatters folded">];
 }
 
 def GraphFoldSlice : Pass<"graph-fold-slice", "::mlir::func::FuncOp"> {

@@ -85,11 +85,122 @@ struct RemoveFullSlice : OpRewritePattern<SliceOp> {
   }
 };
 
+/// slice(slice(x)) -> slice(x)
+struct MergeSlices : OpRewritePattern<SliceOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(SliceOp op, PatternRewriter &rewriter) const override {
+    auto inner = op.getX().getDefiningOp<SliceOp>();
+    if (!inner)
+      return rewriter.notifyMatchFailure(op, "no slice before it");
+    Dims starts;
+    SmallVector<int64_t> steps;
+    for (auto [k, step] : llvm::enumerate(inner.getSteps())) {
+      starts.push_back(inner.getStarts().getResult(k) + op.getStarts().getResult(k) * step);
+      steps.push_back(step * op.getSteps()[k]);
+    }
+    rewriter.replaceOpWithNewOp<SliceOp>(op, op.getType(), inner.getX(), makeExprs(getContext(), starts), rewriter.getDenseI64ArrayAttr(steps));
+    return success();
+  }
+};
+
+/// slice(concat(x, y)) -> slice(y) where all of it lies in y
+struct SliceOfConcat : OpRewritePattern<SliceOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(SliceOp op, PatternRewriter &rewriter) const override {
+    auto concat = op.getX().getDefiningOp<ConcatOp>();
+    if (!concat)
+      return rewriter.notifyMatchFailure(op, "no concatenation before it");
+    int64_t axis = concat.getAxis(), step = op.getSteps()[axis];
+    std::optional<int64_t> start = getConstant(op.getStarts().getResult(axis)), count = getConstant(getDims(op.getResult())[axis]);
+    if (!start || !count || *count == 0)
+      return rewriter.notifyMatchFailure(op, "places are not known");
+    int64_t last = *start + (*count - 1) * step, first = std::min(*start, last), offset = 0;
+    for (Value input : concat.getInputs()) {
+      std::optional<int64_t> extent = getConstant(getDims(input)[axis]);
+      if (!extent)
+        return rewriter.notifyMatchFailure(op, "an operand of unknown size stands before it");
+      if (first >= offset && std::max(*start, last) < offset + *extent) {
+        Dims starts(op.getStarts().getResults());
+        starts[axis] = rewriter.getAffineConstantExpr(*start - offset);
+        rewriter.replaceOpWithNewOp<SliceOp>(op, op.getType(), input, makeExprs(getContext(), starts), op.getStepsAttr());
+        return success();
+      }
+      offset += *extent;
+    }
+    return rewriter.notifyMatchFailure(op, "it takes parts of several operands");
+  }
+};
+
+/// A part of a tensor along one axis, by steps of one.
+struct Range {
+  int64_t start, count;
+};
+
+/// The part of its source that a slice takes along `axis`, if it takes all of the other dims; nothing where places are not known.
+std::optional<Range> getRange(SliceOp slice, size_t axis) {
+  Dims from = getDims(slice.getX()), to = getDims(slice.getResult());
+  for (auto [k, start] : llvm::enumerate(slice.getStarts().getResults()))
+    if (slice.getSteps()[k] != 1 || (k != axis && !(isConstant(start, 0) && from[k] == to[k])))
+      return std::nullopt;
+  std::optional<int64_t> start = getConstant(slice.getStarts().getResult(axis)), count = getConstant(to[axis]);
+  return start && count ? std::optional(Range{*start, *count}) : std::nullopt;
+}
+
+/// concat(concat(x, y), z) -> concat(x, y, z), and with a slice between the two, where nobody else reads what is between
+struct MergeConcats : OpRewritePattern<ConcatOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ConcatOp op, PatternRewriter &rewriter) const override {
+    SmallVector<Value> parts;
+    for (Value input : op.getInputs())
+      if (!split(rewriter, input, op.getAxis(), parts))
+        parts.push_back(input);
+    if (ValueRange(parts) == op.getInputs())
+      return rewriter.notifyMatchFailure(op, "no concatenation before it");
+    rewriter.replaceOpWithNewOp<ConcatOp>(op, op.getType(), parts, op.getAxisAttr(), op.getNontemporalAttr());
+    return success();
+  }
+
+  /// Appends the parts of an operand; false, and nothing appended, where it is one.
+  static bool split(PatternRewriter &rewriter, Value input, size_t axis, SmallVectorImpl<Value> &parts) {
+    auto slice = input.getDefiningOp<SliceOp>();
+    auto inner = (slice ? slice.getX() : input).getDefiningOp<ConcatOp>();
+    if (!input.hasOneUse() || !inner || inner.getAxis() != axis)
+      return false;
+    if (!slice) {
+      llvm::append_range(parts, inner.getInputs());
+      return true;
+    }
+    std::optional<Range> range = getRange(slice, axis);
+    SmallVector<Value> taken;
+    int64_t offset = 0;
+    for (Value part : inner.getInputs()) {
+      std::optional<int64_t> extent = getConstant(getDims(part)[axis]);
+      if (!range || !extent)
+        return false;
+      int64_t first = std::max<int64_t>(range->start - offset, 0), last = std::min(range->start + range->count - offset, *extent);
+      if (first < last)
+        taken.push_back(last - first == *extent ? part : takeRange(rewriter, slice.getLoc(), part, axis, {first, last - first}));
+      offset += *extent;
+    }
+    llvm::append_range(parts, taken);
+    return true;
+  }
+
+  static Value takeRange(PatternRewriter &rewriter, Location loc, Value x, size_t axis, Range range) {
+    Dims dims = getDims(x), starts(dims.size(), rewriter.getAffineConstantExpr(0));
+    dims[axis] = rewriter.getAffineConstantExpr(range.count);
+    starts[axis] = rewriter.getAffineConstantExpr(range.start);
+    SmallVector<int64_t> steps(dims.size(), 1);
+    RankedTensorType type = makeTensor(dims, cast<RankedTensorType>(x.getType()).getElementType());
+    return SliceOp::create(rewriter, loc, type, x, makeExprs(rewriter.getContext(), starts), rewriter.getDenseI64ArrayAttr(steps));
+  }
+};
+
 struct Simplify : impl::GraphSimplifyBase<Simplify> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<RemoveIdentity<CastOp>, RemoveIdentity<ReshapeOp>, RemoveIdentity<BroadcastOp>, RemoveIdentity<TileOp>, MergeReshapes, MergeTransposes,
-                 TransposeToReshape, RemoveFullSlice>(&getContext());
+                 TransposeToReshape, RemoveFullSlice, MergeSlices, SliceOfConcat, MergeConcats>(&getContext());
     auto count = [&] {
       int64_t operations = 0;
       getOperation().walk([&](Operation *) { ++operations; });

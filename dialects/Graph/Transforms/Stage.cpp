@@ -12,6 +12,8 @@ void addGraphStage(OpPassManager &passes, bool exact, bool int8, bool bf16) {
   if (exact)
     return;
   function.addPass(createCSEPass());
+  // First: simplification merges the movements that this makes.
+  function.addPass(createGraphFoldScatter());
   function.addPass(createGraphSimplify());
   // Before quantised convolutions are raised, which read what is dequantised.
   function.addPass(createGraphFoldPad());
