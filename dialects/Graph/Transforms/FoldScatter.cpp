@@ -122,13 +122,6 @@ std::optional<Box> findBox(ArrayRef<int64_t> indices, size_t length, ArrayRef<in
   return walks ? std::optional(box) : std::nullopt;
 }
 
-Value slice(PatternRewriter &rewriter, Location loc, Value x, size_t axis, int64_t start, int64_t count) {
-  Dims dims = getDims(x), starts(dims.size(), rewriter.getAffineConstantExpr(0));
-  dims[axis] = rewriter.getAffineConstantExpr(count);
-  starts[axis] = rewriter.getAffineConstantExpr(start);
-  return SliceOp::create(rewriter, loc, makeTensor(dims, getElement(x)), x, makeExprs(rewriter.getContext(), starts), rewriter.getDenseI64ArrayAttr(Numbers(dims.size(), 1)));
-}
-
 struct FoldScatter : OpRewritePattern<ScatterNDOp> {
   using OpRewritePattern::OpRewritePattern;
 
@@ -163,10 +156,10 @@ struct FoldScatter : OpRewritePattern<ScatterNDOp> {
   static Value insert(PatternRewriter &rewriter, ScatterNDOp op, Value updates, size_t axis, int64_t start, int64_t count, int64_t extent) {
     SmallVector<Value> parts;
     if (start > 0)
-      parts.push_back(slice(rewriter, op.getLoc(), op.getX(), axis, 0, start));
+      parts.push_back(makeSlice(rewriter, op.getLoc(), op.getX(), axis, 0, start));
     parts.push_back(updates);
     if (start + count < extent)
-      parts.push_back(slice(rewriter, op.getLoc(), op.getX(), axis, start + count, extent - start - count));
+      parts.push_back(makeSlice(rewriter, op.getLoc(), op.getX(), axis, start + count, extent - start - count));
     return ConcatOp::create(rewriter, op.getLoc(), op.getType(), parts, rewriter.getI64IntegerAttr(static_cast<int64_t>(axis)), UnitAttr());
   }
 };

@@ -34,6 +34,14 @@ Value makeScalar(OpBuilder &builder, Location loc, RankedTensorType type, double
   return ConstantOp::create(builder, loc, type, value);
 }
 
+Value makeSlice(OpBuilder &builder, Location loc, Value x, size_t axis, int64_t start, int64_t count) {
+  Dims dims = getDims(x), starts(dims.size(), builder.getAffineConstantExpr(0));
+  dims[axis] = builder.getAffineConstantExpr(count);
+  starts[axis] = builder.getAffineConstantExpr(start);
+  SmallVector<int64_t> steps(dims.size(), 1);
+  return SliceOp::create(builder, loc, makeTensor(dims, getElement(x)), x, makeExprs(builder.getContext(), starts), builder.getDenseI64ArrayAttr(steps));
+}
+
 static void collectFactors(Value value, bool isRoot, Product &product) {
   bool isInner = isRoot || value.hasOneUse();
   if (std::optional<double> number = getScalar(value)) {

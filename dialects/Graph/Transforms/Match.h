@@ -14,6 +14,8 @@ mlir::Type getElement(mlir::Value value);
 std::optional<double> getScalar(mlir::Value value);
 /// Makes a constant of one element of a float type, of the shape of `type`.
 mlir::Value makeScalar(mlir::OpBuilder &builder, mlir::Location loc, mlir::RankedTensorType type, double number);
+/// Makes the slice of `count` positions from `start` on along a dim, all of the others.
+mlir::Value makeSlice(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value x, size_t axis, int64_t start, int64_t count);
 /// Counts the operations of these kinds below `root`.
 template <typename... Ops>
 int64_t countOps(mlir::Operation *root) {

@@ -1,8 +1,6 @@
 // transpose(transpose(x)) -> x and the like. Test: graph-simplify.mlir
-#include "dialects/Graph/IR/Graph.h"
-#include "dialects/Graph/IR/Shapes.h"
+#include "dialects/Graph/Transforms/Match.h"
 #include "dialects/Graph/Transforms/Passes.h"
-#include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 #define DEBUG_TYPE "graph-simplify"
@@ -179,20 +177,11 @@ struct MergeConcats : OpRewritePattern<ConcatOp> {
         return false;
       int64_t first = std::max<int64_t>(range->start - offset, 0), last = std::min(range->start + range->count - offset, *extent);
       if (first < last)
-        taken.push_back(last - first == *extent ? part : takeRange(rewriter, slice.getLoc(), part, axis, {first, last - first}));
+        taken.push_back(last - first == *extent ? part : makeSlice(rewriter, slice.getLoc(), part, axis, first, last - first));
       offset += *extent;
     }
     llvm::append_range(parts, taken);
     return true;
-  }
-
-  static Value takeRange(PatternRewriter &rewriter, Location loc, Value x, size_t axis, Range range) {
-    Dims dims = getDims(x), starts(dims.size(), rewriter.getAffineConstantExpr(0));
-    dims[axis] = rewriter.getAffineConstantExpr(range.count);
-    starts[axis] = rewriter.getAffineConstantExpr(range.start);
-    SmallVector<int64_t> steps(dims.size(), 1);
-    RankedTensorType type = makeTensor(dims, cast<RankedTensorType>(x.getType()).getElementType());
-    return SliceOp::create(rewriter, loc, type, x, makeExprs(rewriter.getContext(), starts), rewriter.getDenseI64ArrayAttr(steps));
   }
 };
 
