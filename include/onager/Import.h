@@ -29,6 +29,7 @@ struct ImportError {
   std::string node, op, domain;
   int64_t opset = 0;
   std::string reason;
+  bool isMalformed = false; ///< the node is no valid one, whatever its inputs are
   std::string toString() const;
 };
 

@@ -1,8 +1,8 @@
 // If becomes a region per branch. A dim of a result that the branches give differently is a symbol that the operation binds.
 //
 // Where the branches differ in rank or element type, what is left of the graph is imported into both of them, so that each sees tensors of known
-// rank; the operation then gives the graph's results. A branch or way that cannot be imported, as some do not fit the shapes that the inputs have, or that
-// gives ranks which the model does not declare, becomes an error at run time, if the other can:
+// rank; the operation then gives the graph's results. A branch or way that does not fit the shapes which the inputs have, or gives ranks that the model does
+// not declare, becomes an error at run time, if the other does:
 //
 //   y = If(c) {squeeze(x)} {x};  z = f(y)   ->   z = If(c) {f(squeeze(x))} {f(x)}
 //
@@ -251,7 +251,8 @@ void importIf(Node &node) {
   std::vector<Form> forms;
   if (thenBody.isWhole != elseBody.isWhole) {
     bool stopsThen = elseBody.isWhole;
-    std::string reason = node.importer.withdrawErrors(stopsThen ? thenMark : elseMark);
+    Importer::ErrorMark mark = stopsThen ? thenMark : elseMark;
+    std::string reason = node.importer.hasMalformed(mark) ? "" : node.importer.withdrawErrors(mark);
     if (reason.empty())
       return poisonOutputs(node);
     stopWay(node, stopsThen ? thenBody : elseBody, stopsThen ? elseBody : thenBody, reason, forms);

@@ -19,7 +19,7 @@ static StringRef getDomain(StringRef domain) { return domain == "ai.onnx" ? "" :
 Importer::Importer(LoadedModel &model, const ImportOptions &options, MLIRContext &context, ImportResult &result)
     : model(model), options(options), context(context), result(result), builder(&context), symbols(&context), e(builder, symbols) {}
 
-void Importer::report(const onnx::NodeProto &node, int64_t opset, std::string reason) {
+void Importer::report(const onnx::NodeProto &node, int64_t opset, std::string reason, bool isMalformed) {
   result.refused = true;
   if (result.errors.size() >= kMaxErrors)
     return;
@@ -29,6 +29,7 @@ void Importer::report(const onnx::NodeProto &node, int64_t opset, std::string re
   error.domain = getDomain(node.domain()).empty() ? "ai.onnx" : node.domain();
   error.opset = opset;
   error.reason = std::move(reason);
+  error.isMalformed = isMalformed;
   result.errors.push_back(std::move(error));
 }
 
@@ -38,6 +39,10 @@ void Importer::reportFile(std::string reason) {
   ImportError error;
   error.reason = std::move(reason);
   result.errors.push_back(std::move(error));
+}
+
+bool Importer::hasMalformed(ErrorMark mark) const {
+  return llvm::any_of(ArrayRef(result.errors).drop_front(mark.count), [](const ImportError &error) { return error.isMalformed; });
 }
 
 std::string Importer::withdrawErrors(ErrorMark mark) {
@@ -90,7 +95,7 @@ static void checkStrings(Node &node) {
   }
 }
 
-void Importer::importKnown(Node &node, bool isPoisoned) {
+bool Importer::importKnown(Node &node, bool isPoisoned) {
   const onnx::NodeProto &proto = node.proto;
   std::string domain = getDomain(proto.domain()).str();
   bool isKnown = findModelFunction(proto) || OperatorTable::get().find(domain, proto.op_type(), node.opset) ||
@@ -99,10 +104,12 @@ void Importer::importKnown(Node &node, bool isPoisoned) {
     e.fail("the operator is not known");
   else if (std::string reason = findModelFunction(proto) ? "" : checkNode(proto, node.opset); !reason.empty())
     e.fail(reason);
-  if (!e.hasFailed() && !isPoisoned && !findModelFunction(proto))
+  bool isValid = !e.hasFailed();
+  if (isValid && !isPoisoned && !findModelFunction(proto))
     checkStrings(node);
   if (!e.hasFailed() && !isPoisoned)
     dispatch(node);
+  return isValid;
 }
 
 void Importer::importCustom(Node &node, const onager_operator &op) {
@@ -124,22 +131,23 @@ void Importer::importNode(const onnx::NodeProto &proto, Scope &scope) {
   if (node.opset == 0 && !findModelFunction(proto))
     e.fail("the model imports no operator set of domain '" + domain + "'");
   const onager_operator *custom = findCustomOperator(options.operators, domain, proto.op_type(), node.opset);
+  bool isValid = true;
   if (!custom)
-    importKnown(node, isPoisoned);
+    isValid = importKnown(node, isPoisoned);
   else if (!isPoisoned && !e.hasFailed())
     importCustom(node, *custom);
   if (node.isLast && !e.hasFailed())
     return;
   bool failed = e.hasFailed();
   if (failed)
-    report(proto, node.opset, e.takeReason());
+    report(proto, node.opset, e.takeReason(), !isValid);
   for (int k = 0; k < proto.output_size(); ++k) {
     if (proto.output(k).empty())
       continue;
     bool isSet = static_cast<size_t>(k) < node.outputs.size() && !failed && !isPoisoned;
     Datum datum = isSet ? node.outputs[k] : failed || isPoisoned ? Datum::poison() : Datum();
     if (!scope.values.try_emplace(proto.output(k), datum).second)
-      report(proto, node.opset, "output '" + proto.output(k) + "' is defined twice");
+      report(proto, node.opset, "output '" + proto.output(k) + "' is defined twice", /*isMalformed=*/true);
   }
 }
 

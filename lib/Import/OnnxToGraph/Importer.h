@@ -238,6 +238,8 @@ public:
     bool refused;
   };
   ErrorMark markErrors() const { return {result.errors.size(), result.refused}; }
+  /// True where an error since the mark is of a node that is no valid one, whatever its inputs are.
+  bool hasMalformed(ErrorMark mark) const;
   /// Forgets the errors since the mark and returns the first of them as text; empty where there is none.
   std::string withdrawErrors(ErrorMark mark);
 
@@ -247,14 +249,14 @@ public:
   std::optional<int64_t> findDeclaredRank(llvm::StringRef name) const;
 
 private:
-  void report(const onnx::NodeProto &node, int64_t opset, std::string reason);
+  void report(const onnx::NodeProto &node, int64_t opset, std::string reason, bool isMalformed);
   void reportFile(std::string reason);
   void checkVersions(const FunctionFrame &frame);
   /// Reports names that are no text: they would end in manifests and messages.
   bool isReadable(const onnx::ValueInfoProto &value);
   void importNode(const onnx::NodeProto &proto, Scope &scope);
-  /// Checks a node against what its operator allows, and imports it.
-  void importKnown(Node &node, bool isPoisoned);
+  /// Checks a node against what its operator allows, and imports it; false where it is no valid one.
+  bool importKnown(Node &node, bool isPoisoned);
   void importCustom(Node &node, const onager_operator &op);
   void dispatch(Node &node);
   void importInitializers(const onnx::GraphProto &graph, Scope &scope, bool isMain);
