@@ -11,8 +11,8 @@ namespace onager::rt {
 
 /// A symbol's value before an input has given it one.
 static constexpr int64_t kUnbound = -1;
-/// Scalar operations below which a second thread costs more than it brings.
-static constexpr int64_t kFewestOperations = 100'000;
+/// Scalar operations of a run below which a second thread costs more than it brings, and how many more for each launch, where threads may wait for each other.
+static constexpr int64_t kFewestOperations = 100'000, kFewestPerLaunch = 20'000;
 
 static std::string describeDims(const int64_t *dims, size_t rank) {
   std::string text = "[";
@@ -446,7 +446,8 @@ int Frame::chooseThreads() const {
     return 1;
   bool bad = false;
   int64_t operations = manifest.work.evaluate(symbols.data(), bad);
-  return bad || operations < 0 || operations >= kFewestOperations ? session.threads() : 1;
+  int64_t fewest = kFewestOperations + static_cast<int64_t>(manifest.launches.size()) * kFewestPerLaunch;
+  return bad || operations < 0 || operations >= fewest ? session.threads() : 1;
 }
 
 Outcome Frame::fail() const {
