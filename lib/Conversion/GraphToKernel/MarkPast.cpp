@@ -1,6 +1,8 @@
 // attention over concat(past, now) -> the same, knowing `past`. Test: graph-mark-past.mlir
+#include "dialects/Graph/IR/Graph.h"
 #include "dialects/Graph/IR/Shapes.h"
 #include "lib/Conversion/GraphToKernel/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 #define DEBUG_TYPE "graph-mark-past"
 
