@@ -140,10 +140,10 @@ bool Pipeline::formUnits(bool exact) {
     }
     if (!exact && options.bf16x3 && target.hasAmxBf16)
       passes.addNestedPass<func::FuncOp>(createConvertConvToBf16x3());
-    if (!exact)
+    if (!exact) {
       passes.addNestedPass<func::FuncOp>(createConvertConvToPacked());
-    if (!exact)
       passes.addNestedPass<func::FuncOp>(createGraphMarkPast({makeEmitOptions(exact, target.vectorBytes).target.l3Bytes}));
+    }
     ConvertGraphToKernelOptions conversion;
     conversion.fuse = !exact && fuses;
     passes.addPass(createConvertGraphToKernel(conversion));

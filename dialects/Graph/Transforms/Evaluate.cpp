@@ -7,8 +7,6 @@ using namespace mlir;
 
 namespace onager::graph {
 
-static constexpr int64_t kMostElements = 64;
-
 bool isCountable(Type element) {
   auto type = dyn_cast<IntegerType>(element);
   return type && (type.getWidth() == 1 || (type.getWidth() >= 8 && type.getWidth() <= 64)) && !element.isUnsignedInteger(64);
@@ -61,7 +59,7 @@ std::optional<Evaluator::Shape> Evaluator::getShape(Value value) const {
   int64_t count = 1;
   for (AffineExpr dim : getDims(value)) {
     std::optional<int64_t> extent = getConstant(replace(dim));
-    if (!extent || *extent < 0 || *extent > kMostElements || (count *= *extent) > kMostElements)
+    if (!extent || *extent < 0 || *extent > mostElements || (count *= *extent) > mostElements)
       return std::nullopt;
     shape.push_back(*extent);
   }

@@ -25,12 +25,12 @@ bool isCountable(mlir::Type element);
 /// index tensors.
 bool isEvaluable(mlir::Operation *op);
 
-/// Computes elements of an operation's results from those of its operands. Tensors of more than 64 elements are not followed, nor results that the element type
+/// Computes elements of an operation's results from those of its operands. Tensors of more than so many elements are not followed, nor results that the element type
 /// cannot tell (overflow wraps as it does while running).
 class Evaluator {
 public:
   /// `replace` turns a dim or an element's expression into what is known of it by now.
-  explicit Evaluator(std::function<mlir::AffineExpr(mlir::AffineExpr)> replace) : replace(std::move(replace)) {}
+  explicit Evaluator(std::function<mlir::AffineExpr(mlir::AffineExpr)> replace, int64_t mostElements = 64) : replace(std::move(replace)), mostElements(mostElements) {}
 
   /// Returns the elements of a value; null where nothing is known of it.
   const Elements *find(mlir::Value value) const;
@@ -53,6 +53,7 @@ private:
   std::optional<Elements> reduce(mlir::Operation *op, const Shape &shape) const;
 
   std::function<mlir::AffineExpr(mlir::AffineExpr)> replace;
+  int64_t mostElements;
   llvm::DenseMap<mlir::Value, Elements> known;
   llvm::SmallVector<mlir::Value> order; ///< of `known`
 };

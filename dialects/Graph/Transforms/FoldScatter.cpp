@@ -1,4 +1,5 @@
 // scatter_nd(x, constant box, updates) -> concat(slice(x), updates, slice(x)). Test: graph-fold-scatter.mlir
+#include "dialects/Graph/Transforms/Evaluate.h"
 #include "dialects/Graph/Transforms/Match.h"
 #include "dialects/Graph/Transforms/Passes.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -18,76 +19,19 @@ constexpr int64_t kMostIndices = 1 << 20;
 
 using Numbers = SmallVector<int64_t>;
 
-/// The extents of a tensor; nothing where they are not known, or elements are too many.
-std::optional<Numbers> getShape(Value value) {
-  auto type = cast<RankedTensorType>(value.getType());
-  if (!type.hasStaticShape() || type.getNumElements() > kMostIndices)
-    return std::nullopt;
-  return Numbers(type.getShape());
-}
-
-/// Calls `use` with each index of a shape, in row-major order.
-void forEachIndex(ArrayRef<int64_t> shape, function_ref<void(ArrayRef<int64_t>)> use) {
-  Numbers index(shape.size());
-  for (int64_t left = ShapedType::getNumElements(shape); left > 0; --left) {
-    use(index);
-    for (size_t k = shape.size(); k-- > 0 && ++index[k] == shape[k];)
-      index[k] = 0;
-  }
-}
-
-int64_t linearize(ArrayRef<int64_t> index, ArrayRef<int64_t> shape) {
-  int64_t linear = 0;
-  for (auto [position, extent] : llvm::zip_equal(index, shape))
-    linear = linear * extent + position;
-  return linear;
-}
-
-std::optional<Numbers> readConstant(ElementsAttr constant) {
-  SmallVector<char> storage;
-  ArrayRef<char> bytes = getConstantBytes(constant, storage);
-  Numbers numbers;
-  for (int64_t k = 0, count = hasBytes(constant) ? constant.getNumElements() : 0; k < count; ++k)
-    numbers.push_back(readInteger(constant.getElementType(), bytes, k));
-  return hasBytes(constant) ? std::optional(numbers) : std::nullopt;
-}
-
-/// The elements of an integer tensor that reshapes, broadcasts and concatenations make of constants, as exporters write the places of a box.
+/// The elements of an integer tensor that constants decide, as exporters write the places of a box by broadcasts and concatenations; nothing where some are not known.
 std::optional<Numbers> readNumbers(Value value) {
-  std::optional<Numbers> shape = getShape(value);
-  if (!shape)
-    return std::nullopt;
-  if (ElementsAttr constant = getConstantValue(value))
-    return readConstant(constant);
-  if (auto reshape = value.getDefiningOp<ReshapeOp>())
-    return readNumbers(reshape.getX());
-  Numbers result(ShapedType::getNumElements(*shape));
-  if (auto broadcast = value.getDefiningOp<BroadcastOp>()) {
-    std::optional<Numbers> from = getShape(broadcast.getX()), numbers = readNumbers(broadcast.getX());
-    if (!from || !numbers)
-      return std::nullopt;
-    forEachIndex(*shape, [&](ArrayRef<int64_t> index) {
-      Numbers source(index.take_back(from->size()));
-      for (auto [position, extent] : llvm::zip_equal(source, *from))
-        position = extent == 1 ? 0 : position;
-      result[linearize(index, *shape)] = (*numbers)[linearize(source, *from)];
-    });
-    return result;
-  }
-  auto concat = value.getDefiningOp<ConcatOp>();
-  int64_t offset = 0;
-  for (Value input : concat ? ValueRange(concat.getInputs()) : ValueRange()) {
-    std::optional<Numbers> from = getShape(input), numbers = readNumbers(input);
-    if (!from || !numbers)
-      return std::nullopt;
-    forEachIndex(*from, [&](ArrayRef<int64_t> index) {
-      Numbers place(index);
-      place[concat.getAxis()] += offset;
-      result[linearize(place, *shape)] = (*numbers)[linearize(index, *from)];
-    });
-    offset += (*from)[concat.getAxis()];
-  }
-  return concat ? std::optional(result) : std::nullopt;
+  Evaluator evaluator([](AffineExpr expr) { return expr; }, kMostIndices);
+  DenseSet<Operation *> met;
+  std::function<void(Value)> evaluate = [&](Value needed) {
+    Operation *op = needed.getDefiningOp();
+    if (!op || !isEvaluable(op) || !met.insert(op).second)
+      return;
+    llvm::for_each(op->getOperands(), evaluate);
+    evaluator.run(op);
+  };
+  evaluate(value);
+  return evaluator.getAll(value);
 }
 
 /// A box of the leading dims of a tensor.
@@ -111,14 +55,10 @@ std::optional<Box> findBox(ArrayRef<int64_t> indices, size_t length, ArrayRef<in
     if (box.starts[k] < 0 || box.extents[k] <= 0 || box.starts[k] + box.extents[k] > dims[k])
       return std::nullopt;
   }
-  int64_t tuple = 0;
   bool walks = ShapedType::getNumElements(box.extents) == count;
-  if (walks)
-    forEachIndex(box.extents, [&](ArrayRef<int64_t> index) {
-      for (size_t k = 0; k < length; ++k)
-        walks &= at(tuple, k) == box.starts[k] + index[k];
-      ++tuple;
-    });
+  for (int64_t tuple = 0; walks && tuple < count; ++tuple)
+    for (int64_t k = static_cast<int64_t>(length), left = tuple; k-- > 0; left /= box.extents[k])
+      walks &= at(tuple, k) == box.starts[k] + left % box.extents[k];
   return walks ? std::optional(box) : std::nullopt;
 }
 
@@ -128,10 +68,9 @@ struct FoldScatter : OpRewritePattern<ScatterNDOp> {
   LogicalResult matchAndRewrite(ScatterNDOp op, PatternRewriter &rewriter) const override {
     if (op.getKind() != ScatterKind::none)
       return rewriter.notifyMatchFailure(op, "updates are combined with what is there");
-    std::optional<Numbers> shape = getShape(op.getIndices());
     Dims all = getDims(op.getX());
     Numbers dims;
-    for (AffineExpr dim : ArrayRef(all).take_front(shape && !shape->empty() ? shape->back() : 0))
+    for (AffineExpr dim : ArrayRef(all).take_front(getConstant(getDims(op.getIndices()).back()).value_or(0)))
       dims.push_back(getConstant(dim).value_or(-1));
     Dims own = getDims(op.getUpdates());
     if (dims.empty() || llvm::is_contained(dims, -1) || ArrayRef(all).drop_front(dims.size()) != ArrayRef(own).take_back(all.size() - dims.size()))
