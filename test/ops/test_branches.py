@@ -64,6 +64,13 @@ def test_branches_that_both_do_not_fit_are_refused():
     assert str(refusal.value).count("Reshape") == 2
 
 
+def test_a_branch_that_fits_must_give_all_values():
+    import onager
+
+    with pytest.raises(onager.CompileError, match="another number of values"):
+        _open((BRANCHES % ("shape", "other")).replace("y = If", "y, z = If"))
+
+
 def test_results_of_different_rank_are_refused():
     import onager
 

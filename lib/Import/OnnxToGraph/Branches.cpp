@@ -255,6 +255,8 @@ void importIf(Node &node) {
     std::string reason = node.importer.hasMalformed(mark) ? "" : node.importer.withdrawErrors(mark);
     if (reason.empty())
       return poisonOutputs(node);
+    if ((stopsThen ? elseBody : thenBody).outputs.size() != node.numOutputs())
+      return void(e.fail("the branches give another number of values than the node has outputs"));
     stopWay(node, stopsThen ? thenBody : elseBody, stopsThen ? elseBody : thenBody, reason, forms);
     return joinBranches(node, condition, thenBody, elseBody, forms);
   }
