@@ -3,6 +3,7 @@
 #include "runtime/recompile/compilerfile.h"
 #include "runtime/recompile/identity.h"
 #include "test/unit/SpecialSession.h"
+#include <algorithm>
 #include <fcntl.h>
 #include <filesystem>
 #include <gtest/gtest.h>
@@ -133,7 +134,13 @@ TEST(RecompileCache, ShapesThatTakeTurnsComeBackEverMoreSeldom) {
   onager_stats stats = special.stats();
   // Beyond the first time a shape returns after 16 runs at the earliest, after 32, 64, ...
   EXPECT_LE(stats.evicted, uint64_t(kShapes * 12)) << stats.loaded;
-  EXPECT_TRUE(waitFor([&] { return special.stats().variants == 8; })) << "between an eviction and what it was for there are seven";
+  // A variant that a busy machine let look slow is gone for good, and nothing need be wanted in its place.
+  auto countSlow = [&] {
+    std::vector<std::string> events = special.events.read();
+    return uint64_t(std::count_if(events.begin(), events.end(), [](const std::string &event) { return event.find("slower than the generic form") != std::string::npos; }));
+  };
+  EXPECT_TRUE(waitFor([&] { return special.stats().variants + countSlow() >= 8; })) << special.stats().variants << " variants, " << countSlow() << " were slow";
+  EXPECT_LE(special.stats().variants, 8u);
   EXPECT_GT(stats.hits, stats.misses);
   std::lock_guard<std::mutex> guard(special.events.lock);
   ASSERT_EQ(special.warnings.size(), 1u);
