@@ -105,6 +105,7 @@ def test_narrow_floats_round_operands_alone(language, tmp_path, scheme, steps):
 def test_budgets_hold_on_samples_not_seen(language, ids, tmp_path, limit):
     report = compress(language, tmp_path / "small.onnx", "--quantize", "int4,int8-weights", "--budget", f"kl<={limit}", "--calibrate", ids)
     assert report["budgets"][0]["holds"] and report["budgets"][0]["held_out"] <= limit
+    assert (report["calibration_samples"], report["judging_samples"], report["held_out_samples"]) == (12, 4, 4)
     schemes = [layer["scheme"] for layer in report["layers"]]
     assert "int4" in schemes and len(set(schemes)) >= 2, "a budget between the two schemes takes some of each"
     divergence = [compute_divergence(onager.InferenceSession(tmp_path / "small.onnx").run(None, {"ids": draw_ids(k)})[0], onager.InferenceSession(language).run(None, {"ids": draw_ids(k)})[0])
@@ -192,7 +193,7 @@ def test_reports_are_pages(language, ids, tmp_path):
     outline.feed(page.read_text())
     text = " ".join(outline.texts)
     assert not outline.open and outline.tags.count("circle") >= 2
-    for part in ("embedding", "product3", "logits", "int4", "int8-weights", "budget kl<=0.0015", "16 calibration samples, 4 held out", "milliseconds of a run"):
+    for part in ("embedding", "product3", "logits", "int4", "int8-weights", "budget kl<=0.0015", "12 calibration samples, 4 that judge the choice, 4 held out", "milliseconds of a run"):
         assert part in text, part
 
 

@@ -231,6 +231,23 @@ void ClusterBuilder::absorbPrologue(Operation *op, unsigned target) {
   }
 }
 
+/// Takes in the copies of caches that attention writes while it reads them. Nothing reads them but the end of the block, so that the merge is safe. Many queries are shared among threads, which find
+/// new rows in memory.
+void ClusterBuilder::absorbCaches(Operation *op, unsigned target) {
+  auto attention = dyn_cast<graph::AttentionOp>(op);
+  if (!attention || !takesCaches(attention))
+    return;
+  unsigned k = *clusterOf(attention.getK()), v = *clusterOf(attention.getV());
+  bool hasOneRow = graph::isConstant(graph::getDims(attention.getResult()).end()[-2], 1);
+  auto isFit = [&](unsigned cache) {
+    return llvm::all_of(clusters[cache].ops, [&](Operation *member) { return member == clusters[cache].hero || hasOneRow || takesProducer(op, member); });
+  };
+  if (clusters[k].ops.size() + clusters[v].ops.size() + clusters[target].ops.size() > kLargestCluster || !isFit(k) || !isFit(v))
+    return;
+  merge(k, target);
+  merge(v, target);
+}
+
 /// Takes in maps that compute a single element: cheaper to repeat than to launch.
 void ClusterBuilder::absorbScalars(Operation *op, unsigned target) {
   for (Value operand : op->getOperands()) {
@@ -268,6 +285,7 @@ void ClusterBuilder::run() {
     if (!fuse)
       continue;
     absorbPrologue(&op, number);
+    absorbCaches(&op, number);
     if (role == Role::elementwise)
       absorbScalars(&op, number);
   }

@@ -45,6 +45,7 @@ private:
   bool join(mlir::Operation *op, llvm::ArrayRef<unsigned> reads, bool constant);
   bool isSafe(unsigned target, llvm::ArrayRef<unsigned> reads, llvm::ArrayRef<unsigned> absorbed);
   void absorbPrologue(mlir::Operation *op, unsigned target);
+  void absorbCaches(mlir::Operation *op, unsigned target);
   void absorbScalars(mlir::Operation *op, unsigned target);
   void merge(unsigned source, unsigned target);
   void refresh(unsigned number);

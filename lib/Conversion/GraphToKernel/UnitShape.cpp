@@ -128,6 +128,26 @@ bool takesPrologue(Operation *op, unsigned number) {
   return isa<graph::PadOp>(op);
 }
 
+/// Elements of a cache's row at most that stay in registers.
+static constexpr int64_t kLongestCacheRow = 256;
+
+/// True where `rows`, with `past` in front, are a copy that the unit of `op` can write.
+static bool isCache(graph::AttentionOp op, Value rows, Value past) {
+  auto concat = rows.getDefiningOp<graph::ConcatOp>();
+  if (!concat || concat.getInputs().size() != 2 || concat.getInputs().front() != past || !concat.getType().getElementType().isF32())
+    return false;
+  graph::Dims dims = graph::getDims(rows), result = graph::getDims(op.getResult());
+  std::optional<int64_t> columns = graph::getConstant(dims.back());
+  bool isFit = columns && *columns > 0 && *columns % kernel::kPanelWidth == 0 && *columns <= kLongestCacheRow;
+  bool isOwn = ArrayRef(dims).drop_back(2) == ArrayRef(result).drop_back(2);
+  return isFit && isOwn && llvm::all_of(concat->getUsers(), [&](Operation *user) { return user == op || user->hasTrait<OpTrait::IsTerminator>(); });
+}
+
+bool takesCaches(graph::AttentionOp op) {
+  std::optional<int64_t> rows = graph::getConstant(graph::getDims(op.getResult()).end()[-2]);
+  return op.getPastK() && op.getK() != op.getV() && rows.value_or(1) == 1 && isCache(op, op.getK(), op.getPastK()) && isCache(op, op.getV(), op.getPastV());
+}
+
 bool takesProducer(Operation *op, Operation *producer) {
   // One thread scatters: what costs more than a store is computed before.
   if (isa<graph::ScatterElementsOp, graph::ScatterNDOp>(op))

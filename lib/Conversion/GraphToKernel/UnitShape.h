@@ -23,6 +23,9 @@ kernel::Hero getHero(mlir::Operation *op, bool fuse);
 bool takesEpilogue(mlir::Operation *op);
 /// True where a unit around `op` may compute operand `number` while reading it.
 bool takesPrologue(mlir::Operation *op, unsigned number);
+/// True where the unit of `op` may write the caches that it reads: keys and values of f32, in rows of whole vectors, that are results of the function with a
+/// past that the unit gets, which nothing else reads, and one matrix of them for each of queries, of which there is one row or an unknown number.
+bool takesCaches(graph::AttentionOp op);
 /// True where `op` can read through `producer`. Attention reads rows from memory, in any order and as shorter floats, scatters what is cheap; other
 /// prologues are not restricted.
 bool takesProducer(mlir::Operation *op, mlir::Operation *producer);

@@ -14,7 +14,9 @@
 // such a row is. NaN scores reach total by their powers.
 //
 // With few queries (decoding) or few keys packing would cost more than the products: keys are read once, as dot products, and values in place. What a
-// cache held before is read there, where the copy of it that behind a concatenation is written past the caches, or has left them.
+// cache held before is read there, where the copy of it that behind a concatenation is written past the caches, or has left them. Where the copies are
+// results of the unit (takesCaches, UnitShape.h), the first work item of a matrix writes them: of one query the past while it reads it.
+#include "lib/Conversion/KernelToVector/CacheAppend.h"
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
 #include "lib/Conversion/KernelToVector/Powers.h"
 #include "lib/Conversion/KernelToVector/StridedRows.h"
@@ -71,8 +73,15 @@ AttentionShape getShape(kernel::UnitOp unit) {
   return shape;
 }
 
-/// Blocks of rows.
-AffineExpr getBlocks(const AttentionShape &shape) { return shape.rows.ceilDiv(kRowBlock); }
+/// The concatenation that the unit writes and reads as keys or values; null where there is none.
+graph::ConcatOp getCache(Value rows) { return rows.getDefiningOp<graph::ConcatOp>(); }
+
+/// Blocks of rows. Without rows there is one nevertheless where it writes caches: fewer rows than 2^32 make its last term 1.
+AffineExpr getBlocks(const AttentionShape &shape) {
+  graph::AttentionOp op = shape.op;
+  AffineExpr blocks = shape.rows.ceilDiv(kRowBlock);
+  return getCache(op.getK()) ? blocks + 1 - shape.rows.ceilDiv(int64_t(1) << 32) : blocks;
+}
 
 /// Sizes of the parts of scratch, in elements, in the order of their places.
 enum Part { scoresPart, tilePart, sumsPart, topPart, totalPart, factorPart, keysPart, valuesPart, queriesPart, partCount };
@@ -88,6 +97,8 @@ struct AttentionEmitter {
   Value parts[partCount];
   StridedRows q, k, v;
   std::optional<StridedRows> pastK, pastV;
+  std::optional<CacheAppend> keyCopy, valueCopy; ///< both, where the unit writes them
+  std::optional<StridedRows> newK, newV;         ///< their new rows, where those lie in memory
   Value depth, width, paddedWidth;
   VectorType lanes;
 
@@ -103,7 +114,18 @@ struct AttentionEmitter {
       pastK.emplace(e, shape.op.getPastK());
       pastV.emplace(e, shape.op.getPastV());
     }
+    if (graph::ConcatOp keys = getCache(shape.op.getK())) {
+      graph::ConcatOp values = getCache(shape.op.getV());
+      keyCopy.emplace(e, keys);
+      valueCopy.emplace(e, values);
+      if (!hasOneRow()) {
+        newK.emplace(e, keys.getInputs().back());
+        newV.emplace(e, values.getInputs().back());
+      }
+    }
   }
+
+  bool hasOneRow() const { return graph::isConstant(shape.rows, 1); }
 
   // ---- memory and vectors ----
 
@@ -136,12 +158,11 @@ struct AttentionEmitter {
       e.forEach(whole, all, 1, [&](Value panel) { multiply(panel, 1); });
   }
 
-  /// scores = q k^T by panels.
-  void multiplyPacked(Value queries, Value queryStride, Value key, Value first, Value rows, Value count) {
+  /// scores = q k^T by panels; `last` is the last row of the keys.
+  void multiplyPacked(Value queries, Value queryStride, StridedRows &keys, Value key, Value first, Value last, Value rows, Value count) {
     Value all = e.floorDiv(e.add(count, e.i64(kLanes - 1)), e.i64(kLanes)), panelSize = e.mul(depth, e.i64(kLanes));
-    Value last = e.sub(e.extent(shape.keys), e.i64(1));
     e.forEach(e.i64(0), all, 1, [&](Value panel) {
-      k.packTransposed(key, e.add(first, e.mul(panel, e.i64(kLanes))), last, depth, at(parts[keysPart], e.mul(panel, panelSize)));
+      keys.packTransposed(key, e.add(first, e.mul(panel, e.i64(kLanes))), last, depth, at(parts[keysPart], e.mul(panel, panelSize)));
     });
     forPanelTiles(all, shape.keys, [&](Value panel, int64_t panels) {
       forRowTiles(e, getTileRows(e.options.target), rows, [&](Value row, int64_t size) {
@@ -255,10 +276,10 @@ struct AttentionEmitter {
   }
 
   /// tile = scores v, with values packed into panels.
-  void weighPacked(Value value, Value first, Value rows, Value count) {
+  void weighPacked(StridedRows &values, Value value, Value first, Value rows, Value count) {
     Value all = e.floorDiv(paddedWidth, e.i64(kLanes)), panelSize = e.i64(shape.keyBlock * kLanes);
     e.forEach(e.i64(0), all, 1, [&](Value panel) {
-      v.pack(value, first, count, e.mul(panel, e.i64(kLanes)), width, at(parts[valuesPart], e.mul(panel, panelSize)));
+      values.pack(value, first, count, e.mul(panel, e.i64(kLanes)), width, at(parts[valuesPart], e.mul(panel, panelSize)));
     });
     forPanelTiles(all, shape.width, [&](Value panel, int64_t panels) {
       forRowTiles(e, getTileRows(e.options.target), rows, [&](Value row, int64_t size) {
@@ -310,42 +331,110 @@ struct AttentionEmitter {
     Value first, stride;  ///< where it begins, and elements from one to the next
   };
 
-  /// All keys by blocks, packed.
-  void emitPacked(const Queries &queries) {
-    Value key = k.offset(queries.batch, shape.batch), value = v.offset(queries.batch, shape.batch), keys = e.extent(shape.keys);
-    e.forEach(e.i64(0), keys, kKeyBlock, [&](Value first) {
-      Value count = e.minSigned(e.i64(kKeyBlock), e.sub(keys, first));
-      multiplyPacked(queries.first, queries.stride, key, first, queries.rows, count);
+  /// The keys and values [begin, end), of which the first that is in memory has number `origin`.
+  struct Source {
+    StridedRows &keys, &values;
+    Value begin, end, origin;
+  };
+
+  /// What a work item reads: caches and their new rows apart, where the caches are being written, or a copy that behind the past is not to be read.
+  SmallVector<Source, 2> getSources(bool isStreamed) {
+    Value none = e.i64(0), keys = e.extent(shape.keys);
+    if (!pastK || (!keyCopy && !(isStreamed && canStreamValues())))
+      return {{k, v, none, keys, none}};
+    Value past = e.extent(graph::getDims(shape.op.getPastK()).end()[-2]);
+    Source before{*pastK, *pastV, none, past, none};
+    return {before, newK ? Source{*newK, *newV, past, keys, past} : Source{k, v, past, keys, none}};
+  }
+
+  /// The keys of a source by blocks.
+  void emitSource(const Queries &queries, const Source &source, bool isStreamed) {
+    Value key = source.keys.offset(queries.batch, shape.batch), value = source.values.offset(queries.batch, shape.batch);
+    e.forEach(source.begin, source.end, kKeyBlock, [&](Value first) {
+      Value count = e.minSigned(e.i64(kKeyBlock), e.sub(source.end, first)), row = e.sub(first, source.origin);
+      if (isStreamed)
+        multiplyStreamed(queries.first, queries.stride, source.keys, key, row, queries.rows, count);
+      else
+        multiplyPacked(queries.first, queries.stride, source.keys, key, row, e.sub(e.sub(source.end, source.origin), e.i64(1)), queries.rows, count);
       softmaxRows(queries.batch, queries.firstRow, queries.rows, first, count);
-      weighPacked(value, first, queries.rows, count);
+      if (isStreamed && canStreamValues())
+        weighStreamed(source.values, value, row, queries.rows, count);
+      else
+        weighPacked(source.values, value, row, queries.rows, count);
       addTile(queries.rows);
     });
   }
 
-  /// The keys [begin, end) by blocks, read from `keys` and `values`.
-  void emitStreamed(const Queries &queries, StridedRows &keys, StridedRows &values, Value begin, Value end) {
-    Value key = keys.offset(queries.batch, shape.batch), value = values.offset(queries.batch, shape.batch);
-    e.forEach(begin, end, kKeyBlock, [&](Value first) {
-      Value count = e.minSigned(e.i64(kKeyBlock), e.sub(end, first));
-      multiplyStreamed(queries.first, queries.stride, keys, key, first, queries.rows, count);
+  /// The scores of one query with `count` keys of the past, which are copied.
+  void multiplyCopied(const Queries &queries, Value first, Value count, bool sparesCaches) {
+    SmallVector<Value> query;
+    for (int64_t k = 0; k < keyCopy->getVectors(); ++k)
+      query.push_back(loadVector(e, e.b.getF32Type(), at(queries.first, e.i64(k * kLanes))));
+    keyCopy->copyPast(queries.batch, first, count, sparesCaches, {}, [&](Value row, ArrayRef<Value> key, ValueRange) {
+      Value sums = mul(query[0], key[0]);
+      for (size_t k = 1; k < key.size(); ++k)
+        sums = vector::FMAOp::create(e.b, query[k], key[k], sums);
+      put(scoresPart, e.sub(row, first), sumOf(sums));
+      return SmallVector<Value>();
+    });
+  }
+
+  /// tile = scores of one query times `count` values of the past, which are copied.
+  void weighCopied(const Queries &queries, Value first, Value count, bool sparesCaches) {
+    SmallVector<Value> none(static_cast<size_t>(valueCopy->getVectors()), splat(number(0)));
+    SmallVector<Value> sums = valueCopy->copyPast(queries.batch, first, count, sparesCaches, none, [&](Value row, ArrayRef<Value> value, ValueRange running) {
+      SmallVector<Value> next;
+      Value weight = splat(get(scoresPart, e.sub(row, first)));
+      for (auto [x, sum] : llvm::zip_equal(value, running))
+        next.push_back(vector::FMAOp::create(e.b, weight, x, sum));
+      return next;
+    });
+    for (auto [k, sum] : llvm::enumerate(sums))
+      storeLanes(tilePart, e.i64(static_cast<int64_t>(k) * kLanes), sum);
+  }
+
+  /// The past of both caches, copied while it is read.
+  void emitPast(const Queries &queries, bool sparesCaches) {
+    Value past = keyCopy->getPastRows();
+    e.forEach(e.i64(0), past, kKeyBlock, [&](Value first) {
+      Value count = e.minSigned(e.i64(kKeyBlock), e.sub(past, first));
+      multiplyCopied(queries, first, count, sparesCaches);
       softmaxRows(queries.batch, queries.firstRow, queries.rows, first, count);
-      if (canStreamValues())
-        weighStreamed(values, value, first, queries.rows, count);
-      else
-        weighPacked(value, first, queries.rows, count);
+      weighCopied(queries, first, count, sparesCaches);
       addTile(queries.rows);
+    });
+  }
+
+  /// Calls `emit` with whether copies may go past the caches.
+  void copyCaches(function_ref<void(bool)> emit) {
+    Value key = keyCopy->canSpareCaches(), value = valueCopy->canSpareCaches();
+    if (!key || !value)
+      return emit(false);
+    e.ifElse(arith::AndIOp::create(e.b, key, value), [&] { emit(true); orderStoresPastCaches(e); }, [&] { emit(false); });
+  }
+
+  /// All keys for one query, where the unit writes the caches.
+  void emitOneRow(const Queries &queries) {
+    keyCopy->writeNew(queries.batch);
+    valueCopy->writeNew(queries.batch);
+    copyCaches([&](bool sparesCaches) { emitPast(queries, sparesCaches); });
+    Value none = e.i64(0);
+    emitSource(queries, {k, v, keyCopy->getPastRows(), e.extent(shape.keys), none}, true);
+  }
+
+  /// Writes the caches of a work item's matrices without reading them.
+  void writeCaches(ArrayRef<Value> batch) {
+    keyCopy->writeNew(batch);
+    valueCopy->writeNew(batch);
+    copyCaches([&](bool sparesCaches) {
+      for (CacheAppend *cache : {&*keyCopy, &*valueCopy})
+        cache->copyPast(batch, e.i64(0), cache->getPastRows(), sparesCaches, {}, [](Value, ArrayRef<Value>, ValueRange) { return SmallVector<Value>(); });
     });
   }
 
   void emitKeys(const Queries &queries, bool isStreamed) {
-    Value none = e.i64(0), keys = e.extent(shape.keys);
-    if (!isStreamed)
-      return emitPacked(queries);
-    if (!pastK || !canStreamValues())
-      return emitStreamed(queries, k, v, none, keys);
-    Value past = e.extent(graph::getDims(shape.op.getPastK()).end()[-2]);
-    emitStreamed(queries, *pastK, *pastV, none, past);
-    emitStreamed(queries, k, v, past, keys);
+    for (const Source &source : getSources(isStreamed))
+      emitSource(queries, source, isStreamed);
   }
 
   // ---- one work item ----
@@ -374,15 +463,17 @@ struct AttentionEmitter {
   Value clearRow(ArrayRef<Value> batch, Value row, Value base) {
     Value isNaN = arith::CmpFOp::create(e.b, arith::CmpFPredicate::ULE, get(totalPart, row), number(0));
     e.ifThen(isNaN, [&] {
-      Value value = v.offset(batch, shape.batch);
       e.forEachParallel(e.i64(0), width, [&](Value column) { put(sumsPart, e.add(base, column), number(0)); });
-      e.forEach(e.i64(0), e.extent(shape.keys), 1, [&](Value key) {
-        Value from = e.add(value, e.mul(key, v.rowStride));
-        e.forEachParallel(e.i64(0), width, [&](Value column) {
-          Value place = e.add(base, column);
-          put(sumsPart, place, add(get(sumsPart, place), mul(v.load(e.add(from, column)), number(0))));
+      for (const Source &source : getSources(/*isStreamed=*/true)) {
+        Value value = source.values.offset(batch, shape.batch);
+        e.forEach(source.begin, source.end, 1, [&](Value key) {
+          Value from = e.add(value, e.mul(e.sub(key, source.origin), source.values.rowStride));
+          e.forEachParallel(e.i64(0), width, [&](Value column) {
+            Value place = e.add(base, column);
+            put(sumsPart, place, add(get(sumsPart, place), mul(source.values.load(e.add(from, column)), number(0))));
+          });
         });
-      });
+      }
     });
     return isNaN;
   }
@@ -405,7 +496,7 @@ struct AttentionEmitter {
         Index position(index);
         position.back() = column;
         e.overrideElement(shape.op.getResult(), [&](ArrayRef<Value>) { return mul(get(sumsPart, e.add(base, column)), scale); });
-        storeResults(e, position, e.add(linear, column));
+        storeResults(e, position, e.add(linear, column), [&](Value result) { return !keyCopy || (result != shape.op.getK() && result != shape.op.getV()); });
         e.clearOverrides();
       });
     });
@@ -426,7 +517,19 @@ struct AttentionEmitter {
         e.forEachParallel(e.i64(0), depth, [&](Value d) { put(queriesPart, e.add(e.mul(row, depth), d), q.load(e.add(e.add(from, e.mul(row, q.rowStride)), d))); });
       });
     }
-    auto emit = [&](bool isStreamed) { emitKeys({batch, firstRow, rows, queries, stride}, isStreamed); };
+    Queries read{batch, firstRow, rows, queries, stride};
+    if (!keyCopy)
+      return emitManyRows(read);
+    if (hasOneRow())
+      return emitOneRow(read);
+    e.ifElse(e.compare("eq", e.extent(shape.rows), e.i64(1)), [&] { emitOneRow(read); }, [&] {
+      e.ifThen(e.compare("eq", firstRow, e.i64(0)), [&] { writeCaches(batch); });
+      emitManyRows(read);
+    });
+  }
+
+  void emitManyRows(const Queries &queries) {
+    auto emit = [&](bool isStreamed) { emitKeys(queries, isStreamed); };
     Value isPacked = paysToPack();
     if (matchPattern(isPacked, m_One()))
       return emit(false);

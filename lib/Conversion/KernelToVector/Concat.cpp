@@ -33,9 +33,6 @@ static void emitOperand(UnitEmitter &e, graph::ConcatOp concat, Value input, Val
   });
 }
 
-/// Bytes of a line of the cache: what a store past the caches writes at a time.
-static constexpr int64_t kLineBytes = 64;
-
 /// True where the first operand, a unit's argument, is copied past the caches: its rows are whole lines.
 static bool isNontemporal(graph::ConcatOp concat) {
   Value first = concat.getInputs().front();
@@ -59,8 +56,7 @@ static void copyPastCaches(UnitEmitter &e, graph::ConcatOp concat, Value first, 
       LLVM::StoreOp::create(e.b, bytes, e.address(storage, e.getResultBuffer(0), e.add(to, k)), kLineBytes, /*isVolatile=*/false, /*isNonTemporal=*/true);
     });
   });
-  // Such stores are ordered by nothing else.
-  LLVM::FenceOp::create(e.b, LLVM::AtomicOrdering::seq_cst, StringRef());
+  orderStoresPastCaches(e);
 }
 
 /// Emits the rows [first, last) of the first operand.
@@ -68,9 +64,7 @@ static void emitFirst(UnitEmitter &e, graph::ConcatOp concat, Value first, Value
   auto copy = [&] { emitOperand(e, concat, concat.getInputs().front(), e.i64(0), first, last); };
   if (!isNontemporal(concat))
     return copy();
-  Value address = LLVM::PtrToIntOp::create(e.b, e.b.getI64Type(), e.getResultBuffer(0));
-  Value isAligned = e.compare("eq", arith::AndIOp::create(e.b, address, e.i64(kLineBytes - 1)), e.i64(0));
-  e.ifElse(isAligned, [&] { copyPastCaches(e, concat, first, last); }, copy);
+  e.ifElse(beginsLine(e, e.getResultBuffer(0)), [&] { copyPastCaches(e, concat, first, last); }, copy);
 }
 
 static AffineExpr getRows(Value input) {

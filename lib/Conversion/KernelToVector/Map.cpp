@@ -41,9 +41,11 @@ void forRows(UnitEmitter &e, ArrayRef<AffineExpr> outer, Value first, Value last
   });
 }
 
-void storeResults(UnitEmitter &e, ArrayRef<Value> index, Value linear) {
+void storeResults(UnitEmitter &e, ArrayRef<Value> index, Value linear, function_ref<bool(Value)> isStored) {
   Operation *yield = e.unit.getBody().front().getTerminator();
   for (auto [number, value] : llvm::enumerate(yield->getOperands())) {
+    if (isStored && !isStored(value))
+      continue;
     Type storage = cast<RankedTensorType>(value.getType()).getElementType();
     e.store(storage, e.getResultBuffer(number), linear, e.element(value, index));
   }

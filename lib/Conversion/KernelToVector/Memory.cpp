@@ -6,6 +6,13 @@ using namespace mlir;
 
 namespace onager {
 
+Value beginsLine(UnitEmitter &e, Value address) {
+  Value bits = LLVM::PtrToIntOp::create(e.b, e.b.getI64Type(), address);
+  return e.compare("eq", arith::AndIOp::create(e.b, bits, e.i64(kLineBytes - 1)), e.i64(0));
+}
+
+void orderStoresPastCaches(UnitEmitter &e) { LLVM::FenceOp::create(e.b, LLVM::AtomicOrdering::seq_cst, StringRef()); }
+
 Value UnitEmitter::linearize(ArrayRef<Value> index, ArrayRef<AffineExpr> dims) {
   assert(index.size() == dims.size() && "one index per dim");
   Value linear = i64(0);

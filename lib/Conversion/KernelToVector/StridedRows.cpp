@@ -10,10 +10,12 @@ namespace onager {
 
 static constexpr int64_t kLanes = kernel::kPanelWidth;
 
-/// The unit's argument behind a tensor; `perm` becomes the argument's dim of each dim of the tensor.
-static Value findArgument(Value tensor, SmallVectorImpl<int64_t> &perm) {
+/// The unit's argument, or its concatenation, behind a tensor; `perm` becomes the argument's dim of each dim of the tensor.
+static Value findStored(Value tensor, SmallVectorImpl<int64_t> &perm) {
   perm = llvm::to_vector(llvm::seq<int64_t>(0, cast<RankedTensorType>(tensor.getType()).getRank()));
   while (Operation *op = tensor.getDefiningOp()) {
+    if (isa<graph::ConcatOp>(op))
+      break;
     if (auto transpose = dyn_cast<graph::TransposeOp>(op))
       for (int64_t &dim : perm)
         dim = transpose.getPerm()[dim];
@@ -24,7 +26,7 @@ static Value findArgument(Value tensor, SmallVectorImpl<int64_t> &perm) {
 
 Type getStored(Value tensor) {
   SmallVector<int64_t> perm;
-  return cast<RankedTensorType>(findArgument(tensor, perm).getType()).getElementType();
+  return cast<RankedTensorType>(findStored(tensor, perm).getType()).getElementType();
 }
 
 Value loadVector(UnitEmitter &e, Type stored, Value pointer) {
@@ -41,10 +43,11 @@ Value loadVector(UnitEmitter &e, Type stored, Value pointer) {
 
 StridedRows::StridedRows(UnitEmitter &e, Value tensor) : e(e), dims(graph::getDims(tensor)) {
   SmallVector<int64_t> perm;
-  Value argument = findArgument(tensor, perm);
-  stored = cast<RankedTensorType>(argument.getType()).getElementType();
-  base = e.getBuffer(argument);
-  UnitEmitter::Index dense = e.extents(argument);
+  Value source = findStored(tensor, perm);
+  stored = cast<RankedTensorType>(source.getType()).getElementType();
+  base = e.getBuffer(source);
+  isArgument = isa<BlockArgument>(source);
+  UnitEmitter::Index dense = e.extents(source);
   Value stride = e.i64(1);
   for (Value &extent : llvm::reverse(dense))
     extent = std::exchange(stride, e.mul(stride, extent));
@@ -69,7 +72,7 @@ Value StridedRows::offset(ArrayRef<Value> index, ArrayRef<AffineExpr> batch) {
 
 Value StridedRows::address(Value offset) { return e.address(stored, base, offset); }
 
-Value StridedRows::load(Value offset) { return e.load(stored, base, offset, /*invariant=*/true); }
+Value StridedRows::load(Value offset) { return e.load(stored, base, offset, /*invariant=*/isArgument); }
 
 void StridedRows::packTransposed(Value matrix, Value row, Value last, Value columns, Value panel) {
   Type f32 = e.b.getF32Type();

@@ -6,12 +6,12 @@
 
 namespace onager {
 
-/// Returns the element type in memory of a tensor that casts and transposes make of a unit's argument.
+/// Returns the element type in memory of a tensor that casts and transposes make of a unit's argument, or of its result.
 mlir::Type getStored(mlir::Value tensor);
 /// Loads 16 neighbouring elements of f32, f16 or bf16 as f32.
 mlir::Value loadVector(UnitEmitter &e, mlir::Type stored, mlir::Value pointer);
 
-/// A tensor [..., rows, columns] that is a unit's argument behind casts to f32 and transposes that leave the last dim. Offsets are in elements.
+/// A tensor [..., rows, columns] that is a unit's argument behind casts to f32 and transposes that leave the last dim, or a concatenation that is its result. Offsets are in elements.
 class StridedRows {
 public:
   StridedRows(UnitEmitter &e, mlir::Value tensor);
@@ -31,6 +31,7 @@ public:
 private:
   UnitEmitter &e;
   mlir::Value base;
+  bool isArgument; ///< nobody writes it while the unit runs
   graph::Dims dims;
   UnitEmitter::Index strides;
 };

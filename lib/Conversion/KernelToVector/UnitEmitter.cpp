@@ -74,7 +74,12 @@ Value UnitEmitter::getArgPointer(unsigned position) {
   return cached;
 }
 
-Value UnitEmitter::getBuffer(Value argument) { return getArgPointer(1 + cast<BlockArgument>(argument).getArgNumber()); }
+Value UnitEmitter::getBuffer(Value tensor) {
+  if (auto argument = dyn_cast<BlockArgument>(tensor))
+    return getArgPointer(1 + argument.getArgNumber());
+  Operation *yield = unit.getBody().front().getTerminator();
+  return getResultBuffer(static_cast<unsigned>(std::distance(yield->operand_begin(), llvm::find(yield->getOperands(), tensor))));
+}
 
 Value UnitEmitter::getResultBuffer(unsigned number) { return getArgPointer(1 + unit.getBody().getNumArguments() + number); }
 

@@ -62,8 +62,8 @@ public:
   mlir::Value args;  ///< ptr: array of pointers: symbols (i64*), buffers of the unit's arguments, then of its results, then scratch
   mlir::Value begin; ///< i64: first work item of this share
   mlir::Value end;   ///< i64: one behind the last
-  /// Returns the base pointer of unit argument `value` or of yielded result `number`.
-  mlir::Value getBuffer(mlir::Value argument);
+  /// Returns the base pointer of a tensor that is a unit's argument or yielded, or of yielded result `number`.
+  mlir::Value getBuffer(mlir::Value tensor);
   mlir::Value getResultBuffer(unsigned number);
   mlir::Value getScratch();
 
@@ -169,6 +169,13 @@ private:
   friend struct ScopeGuard;
 };
 
+/// Bytes of a line of the cache: what a store past the caches writes at a time.
+constexpr int64_t kLineBytes = 64;
+/// Whether an address is the first of a line.
+mlir::Value beginsLine(UnitEmitter &e, mlir::Value address);
+/// Ends stores past the caches: nothing else orders them.
+void orderStoresPastCaches(UnitEmitter &e);
+
 enum class CacheLevel { first, second };
 /// Fetches the line of an address, which need not be readable, for reading.
 void prefetch(mlir::ImplicitLocOpBuilder &b, mlir::Value address, CacheLevel level);
@@ -222,8 +229,8 @@ void emitInt8Gemm(UnitEmitter &e);
 void emitAmxGemm(UnitEmitter &e);
 /// Emits the function of a unit beside it, under its name.
 void emitUnit(kernel::UnitOp unit, const EmitOptions &options, llvm::SmallVectorImpl<std::string> &errors);
-/// Stores every yielded tensor of the unit at `index`, whose row-major position is `linear`.
-void storeResults(UnitEmitter &e, llvm::ArrayRef<mlir::Value> index, mlir::Value linear);
+/// Stores every yielded tensor of the unit, or those that `isStored` takes, at `index`, whose row-major position is `linear`.
+void storeResults(UnitEmitter &e, llvm::ArrayRef<mlir::Value> index, mlir::Value linear, llvm::function_ref<bool(mlir::Value)> isStored = nullptr);
 
 /// Emits a loop over the rows [first, last) of the index space `outer`, with the indices of each row.
 void forRows(UnitEmitter &e, llvm::ArrayRef<mlir::AffineExpr> outer, mlir::Value first, mlir::Value last,

@@ -64,25 +64,36 @@ double Budget::combine(const std::vector<Loss> &losses) const {
   return isMost() || losses.empty() ? most : sum / static_cast<double>(losses.size());
 }
 
-double Budget::bound(const std::vector<Loss> &losses, size_t others) const {
-  auto count = static_cast<double>(losses.size());
-  double base = combine(losses), mean = 0, variance = 0, rows = 0, disagreements = 0;
+/// The 99.9th percentile of Student's distribution, to a tenth from 8 samples on.
+static double getStudent(size_t count) { return 3.09 * (1 + 3 / (static_cast<double>(count) - 1)); }
+
+/// How much samples differ, each set around its own mean.
+double Budget::getVariance(const std::vector<Loss> &losses, const std::vector<Loss> &choosing) const {
+  double squares = 0, freedom = 0, count = 0, rows = 0, disagreements = 0;
+  for (const std::vector<Loss> *set : {&losses, &choosing}) {
+    double mean = 0;
+    for (const Loss &loss : *set) {
+      mean += loss.amount / static_cast<double>(set->size());
+      rows += static_cast<double>(loss.rows);
+      disagreements += loss.amount * static_cast<double>(loss.rows);
+    }
+    for (const Loss &loss : *set)
+      squares += std::pow(loss.amount - mean, 2);
+    count += static_cast<double>(set->size());
+    freedom += set->empty() ? 0 : static_cast<double>(set->size()) - 1;
+  }
+  if (threshold.metric != "top_k")
+    return squares / freedom;
+  double share = (disagreements + 1) / (rows + 2);
+  return std::max(squares / freedom, share * (1 - share) * count / rows);
+}
+
+double Budget::bound(const std::vector<Loss> &losses, size_t others, const std::vector<Loss> &choosing) const {
+  double base = combine(losses);
   if (!std::isfinite(base) || losses.size() < 2)
     return 2 * base;
-  for (const Loss &loss : losses) {
-    mean += loss.amount / count;
-    rows += static_cast<double>(loss.rows);
-    disagreements += loss.amount * static_cast<double>(loss.rows);
-  }
-  for (const Loss &loss : losses)
-    variance += std::pow(loss.amount - mean, 2) / (count - 1);
-  if (threshold.metric == "top_k") {
-    double share = (disagreements + 1) / (rows + 2);
-    variance = std::max(variance, share * (1 - share) * count / rows);
-  }
-  // The 99.9th percentile of Student's distribution, to a tenth from 8 samples on.
-  double student = 3.09 * (1 + 3 / (count - 1));
-  return base + student * std::sqrt(variance * (isMost() ? 1 : 1 / count + 1 / static_cast<double>(std::max<size_t>(others, 1))));
+  auto judges = static_cast<double>(losses.size());
+  return base + getStudent(losses.size() + choosing.size()) * std::sqrt(getVariance(losses, choosing) * (isMost() ? 1 : 1 / judges + 1 / static_cast<double>(std::max<size_t>(others, 1))));
 }
 
 } // namespace onager::cli

@@ -28,9 +28,9 @@ public:
   Loss measure(const std::vector<Tensor> &found, const std::vector<Tensor> &expected, size_t sample) const;
   /// The loss of samples together.
   double combine(const std::vector<Loss> &losses) const;
-  /// A loss that `others` further samples like these stay below in 999 of 1000 cases, since the choice among many trials takes what these samples happen to favour: by Student's distribution,
-  /// and with no fewer disagreements than one more than were seen.
-  double bound(const std::vector<Loss> &losses, size_t others) const;
+  /// A loss that `others` further samples like these stay below in 999 of 1000 cases: by Student's distribution, and with no fewer disagreements than one more than were seen. `choosing` are
+  /// losses of samples that the choice was made by: they say how much samples differ, too, but not what they lose on average, which the choice among many trials made small.
+  double bound(const std::vector<Loss> &losses, size_t others, const std::vector<Loss> &choosing = {}) const;
   /// The largest loss that is within the limit.
   double getLimit() const { return toLoss(threshold.limit); }
   /// A loss as the metric that it stands for, such as decibels.
@@ -40,6 +40,7 @@ private:
   bool isMost() const { return threshold.metric == "max_abs" || threshold.metric == "max_rel"; }
   double toLoss(double metric) const;
 
+  double getVariance(const std::vector<Loss> &losses, const std::vector<Loss> &choosing) const;
   double measureOutput(const Tensor &found, const Tensor &expected, size_t sample) const;
 
   Threshold threshold;

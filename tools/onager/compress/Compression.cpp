@@ -45,6 +45,8 @@ Compression::Compression(const CompressArguments &arguments) : arguments(argumen
   std::shared_ptr<MetricProgram> program = arguments.metricProgram.empty() ? nullptr : std::make_shared<MetricProgram>(arguments.metricProgram);
   for (const std::string &budget : arguments.budgets)
     request.budgets.emplace_back(budget, program);
+  if (!request.budgets.empty())
+    runs.appointJudges();
   request.targetBits = arguments.targetBits;
   bool isForBytes = !arguments.schemes.empty() && llvm::all_of(arguments.schemes, [](const std::string &name) { return compress::hasGroups(getScheme(name)); });
   request.objective = arguments.objective.empty() ? (isForBytes ? Objective::bytes : Objective::time) : arguments.objective == "bytes" ? Objective::bytes : Objective::time;
@@ -147,6 +149,7 @@ void Compression::chooseSchemes() {
   report.search = search(model, report.recipe, std::move(options), request, runs);
   report.search.activations = report.recipe.activations;
   report.calibrationSamples = runs.getCalibration().size();
+  report.judgingSamples = runs.getJudges().size();
 }
 
 /// Rewrites the model as the recipe says by now.
@@ -176,29 +179,42 @@ std::vector<std::vector<Loss>> Compression::measureLosses(const std::vector<size
   return losses;
 }
 
-/// True where the rewritten model, as it will run, stays within the budgets on the calibration samples.
+/// True where the rewritten model, as it will run, stays within the budgets: as samples have it that chose nothing, where there are enough.
 bool Compression::staysWithin() {
   after = runs.compile(compressed);
-  std::vector<std::vector<Loss>> losses = measureLosses(runs.getCalibration(), "calibration sample");
-  for (size_t k = 0; k < losses.size(); ++k)
-    if (request.budgets[k].bound(losses[k], runs.getHeldOut().size()) > request.budgets[k].getLimit())
+  std::vector<std::vector<Loss>> choosing = measureLosses(runs.getCalibration(), "calibration sample"), judges = measureLosses(runs.getJudges(), "judging sample");
+  for (size_t k = 0; k < choosing.size(); ++k) {
+    const Budget &budget = request.budgets[k];
+    double bound = judges[k].empty() ? budget.bound(choosing[k], runs.getHeldOut().size()) : budget.bound(judges[k], runs.getHeldOut().size(), choosing[k]);
+    if (bound > budget.getLimit())
       return false;
+  }
   return true;
 }
 
-/// Between layers of int8 other operators work on bytes, too, which the search did not see: layers become plain again, those that gain least for their loss first, until the budgets hold.
+/// Between layers of int8 other operators work on bytes, too, which the search did not see, and what layers were chosen by loses too little: the fewest layers become plain again, those that gain
+/// least for their loss first, with which the budgets hold. Found in steps that double, then by halves.
 void Compression::retreat() {
-  std::vector<std::string> order = report.search.retreat;
-  for (size_t count = 1, next = 0; !staysWithin(); count *= 2) {
-    check(next < order.size(), Status::internal, "the plain model is not within the budget");
-    for (size_t end = std::min(order.size(), next + count); next < end; ++next)
-      for (compress::LayerRecipe &entry : report.recipe.layers)
-        if (entry.node == order[next]) {
-          entry.scheme = Scheme::keep;
-          entry.reason = "the budget";
-        }
+  if (staysWithin())
+    return;
+  const Recipe chosen = report.recipe;
+  const std::vector<std::string> &order = report.search.retreat;
+  auto holdsWithout = [&](size_t count) {
+    report.recipe = chosen;
+    for (compress::LayerRecipe &entry : report.recipe.layers)
+      if (llvm::is_contained(llvm::ArrayRef(order).take_front(count), entry.node)) {
+        entry.scheme = Scheme::keep;
+        entry.reason = "the budget";
+      }
     apply();
-  }
+    return staysWithin();
+  };
+  size_t few = 0, enough = order.size(); // so many do not suffice; so many do
+  for (size_t step = 1; few + step < enough; step *= 2)
+    (holdsWithout(few + step) ? enough : few) = few + step;
+  for (size_t middle = few + (enough - few) / 2; few + 1 < enough; middle = few + (enough - few) / 2)
+    (holdsWithout(middle) ? enough : few) = middle;
+  check(holdsWithout(enough), Status::internal, "the plain model is not within the budget");
 }
 
 /// Where layers stay plain for their own time, values between their neighbours become floats and bytes again, which can cost more: the whole model tells.

@@ -144,7 +144,7 @@ json::Value printReport(const CompressReport &report) {
   for (const BudgetOutcome &budget : report.budgets)
     budgets.push_back(json::Object{{"budget", budget.text}, {"held_out", budget.value}, {"holds", budget.holds}});
   json::Object whole{{"bytes_before", static_cast<int64_t>(report.bytesBefore)}, {"bytes_after", static_cast<int64_t>(report.bytesAfter)},
-                      {"calibration_samples", static_cast<int64_t>(report.calibrationSamples)}, {"held_out_samples", static_cast<int64_t>(report.heldOutSamples)},
+                      {"calibration_samples", static_cast<int64_t>(report.calibrationSamples)}, {"judging_samples", static_cast<int64_t>(report.judgingSamples)}, {"held_out_samples", static_cast<int64_t>(report.heldOutSamples)},
                       {"layers", std::move(layers)}, {"activations", printRanges(report.recipe)}, {"held_out", std::move(errors)}, {"budgets", std::move(budgets)}, {"pareto", printFront(report.search)},
                       {"seconds", json::Object{{"plain", report.speed.plain}, {"compressed", report.speed.compressed}}}, {"notes", std::move(notes)}};
   if (report.scalings.isAny())

@@ -42,7 +42,7 @@ struct CompressReport {
   compress::Recipe recipe;
   compress::Pruning pruning;
   compress::Scalings scalings;
-  size_t calibrationSamples = 0, heldOutSamples = 0;
+  size_t calibrationSamples = 0, judgingSamples = 0, heldOutSamples = 0; ///< those that judge are between those that choose and those that are held out
   uint64_t bytesBefore = 0, bytesAfter = 0; ///< of the ONNX model
   std::vector<OutputError> errors;
   Speed speed;

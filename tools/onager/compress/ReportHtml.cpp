@@ -69,7 +69,7 @@ private:
     addRow({"bytes", std::to_string(report.bytesBefore), std::to_string(report.bytesAfter), printRatio(static_cast<double>(report.bytesBefore), static_cast<double>(report.bytesAfter))});
     if (report.speed.compressed > 0)
       addRow({"milliseconds of a run", formatv("{0:F3}", report.speed.plain * 1e3), formatv("{0:F3}", report.speed.compressed * 1e3), printRatio(report.speed.plain, report.speed.compressed)});
-    text += formatv("</table>\n<p>{0} calibration samples, {1} held out.</p>\n", report.calibrationSamples, report.heldOutSamples);
+    text += formatv("</table>\n<p>{0} calibration samples, {1} that judge the choice, {2} held out.</p>\n", report.calibrationSamples, report.judgingSamples, report.heldOutSamples);
     for (const std::string &note : report.notes)
       text += "<p class=\"bad\">" + escape(note) + "</p>\n";
   }

@@ -25,6 +25,14 @@ SampleRuns::SampleRuns(std::string shown, const std::string &folder, const Input
     (k % 5 == 4 ? heldOut : calibration).push_back(k);
 }
 
+void SampleRuns::appointJudges() {
+  if (calibration.size() < 12)
+    return;
+  SampleSplit split = splitSamples(calibration, calibration.size());
+  calibration = std::move(split.makers);
+  judges = std::move(split.judges);
+}
+
 std::vector<Tensor> SampleRuns::load(size_t index, const rt::Manifest &manifest) const {
   if (toDraw) {
     std::vector<Tensor> inputs;

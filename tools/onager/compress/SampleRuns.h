@@ -11,7 +11,7 @@
 
 namespace onager::cli {
 
-/// The samples, of which every fifth is held out: those judge what the others made. One thread at a time.
+/// The samples, of which every fifth is held out: those say what the others made is worth. One thread at a time.
 class SampleRuns {
 public:
   /// `folder` is what --calibrate names, or "" without data; `self:N` stands for N samples that a language model draws, by drawFrom; `batch-norm` and `batch-norm:K` for none, but ranges from BatchNormalization; `shown` is what messages call the model. `random` must outlive the object.
@@ -25,6 +25,10 @@ public:
   void drawFrom(const std::string &path);
   bool isRandom() const { return samples && samples->isRandom(); }
   const std::vector<size_t> &getCalibration() const { return calibration; }
+  /// Takes a quarter of the calibration samples, of twelve or more, to judge choices that the others make. Before they are used.
+  void appointJudges();
+  /// None where nobody appointed them, or of too few samples.
+  const std::vector<size_t> &getJudges() const { return judges; }
   const std::vector<size_t> &getHeldOut() const { return heldOut; }
   int getThreads() const { return threads; }
   /// A sample's inputs in the signature's order; sample 0 is there without data, too, and random.
@@ -47,7 +51,7 @@ private:
   std::vector<std::map<std::string, Tensor>> drawn;
   size_t toDraw = 0;
   std::optional<double> normDeviations;
-  std::vector<size_t> calibration, heldOut;
+  std::vector<size_t> calibration, judges, heldOut;
   const InputArguments &random;
   int threads;
   mutable CompileEffort effort;

@@ -124,3 +124,38 @@ func.func @main(%x: tensor<8x4xf32>, %y: tensor<8x4xf32>) -> (tensor<4x8xui8>, t
   %4 = graph.add %3, %y : (tensor<8x4xf32>, tensor<8x4xf32>) -> tensor<8x4xf32>
   return %2, %4 : tensor<4x8xui8>, tensor<8x4xf32>
 }
+
+// -----
+
+// Attention of one query writes the caches that it reads; those that something else reads are made before.
+// CHECK-LABEL: func.func @main
+// CHECK: kernel.launch @{{.+}}(%{{.+}}, %{{.+}}, %{{.+}}) : (tensor<2x1x16xf32>, tensor<2x8x16xf32>, tensor<2x8x16xf32>) -> (tensor<2x9x16xf32>, tensor<2x9x16xf32>, tensor<2x1x16xf32>)
+// CHECK-NOT: kernel.launch
+// CHECK: return
+// CHECK: kernel.unit {{.+}} <attention>
+// CHECK: %[[K:.+]] = graph.concat
+// CHECK: %[[V:.+]] = graph.concat
+// CHECK: graph.attention %{{.+}}, %[[K]], %[[V]]
+// APART-LABEL: func.func @main
+func.func @main(%pk: tensor<2x8x16xf32>, %pv: tensor<2x8x16xf32>, %q: tensor<2x1x16xf32>) -> (tensor<2x1x16xf32>, tensor<2x9x16xf32>, tensor<2x9x16xf32>) {
+  %0 = graph.mul %q, %q : (tensor<2x1x16xf32>, tensor<2x1x16xf32>) -> tensor<2x1x16xf32>
+  %k = graph.concat %pk, %q {axis = 1 : i64} : (tensor<2x8x16xf32>, tensor<2x1x16xf32>) -> tensor<2x9x16xf32>
+  %v = graph.concat %pv, %0 {axis = 1 : i64} : (tensor<2x8x16xf32>, tensor<2x1x16xf32>) -> tensor<2x9x16xf32>
+  %y = graph.attention %q, %k, %v, %pk, %pv {scale = 0.25 : f64, fills = array<f64>, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 1, 1>}
+    : (tensor<2x1x16xf32>, tensor<2x9x16xf32>, tensor<2x9x16xf32>, tensor<2x8x16xf32>, tensor<2x8x16xf32>) -> tensor<2x1x16xf32>
+  return %y, %k, %v : tensor<2x1x16xf32>, tensor<2x9x16xf32>, tensor<2x9x16xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func.func @main
+// CHECK-COUNT-3: kernel.launch
+// CHECK: return
+// APART-LABEL: func.func @main
+func.func @main(%pk: tensor<2x8x16xf32>, %pv: tensor<2x8x16xf32>, %q: tensor<2x3x16xf32>) -> (tensor<2x3x16xf32>, tensor<2x11x16xf32>, tensor<2x11x16xf32>) {
+  %k = graph.concat %pk, %q {axis = 1 : i64} : (tensor<2x8x16xf32>, tensor<2x3x16xf32>) -> tensor<2x11x16xf32>
+  %v = graph.concat %pv, %q {axis = 1 : i64} : (tensor<2x8x16xf32>, tensor<2x3x16xf32>) -> tensor<2x11x16xf32>
+  %y = graph.attention %q, %k, %v, %pk, %pv {scale = 0.25 : f64, fills = array<f64>, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 1, 1>}
+    : (tensor<2x3x16xf32>, tensor<2x11x16xf32>, tensor<2x11x16xf32>, tensor<2x8x16xf32>, tensor<2x8x16xf32>) -> tensor<2x3x16xf32>
+  return %y, %k, %v : tensor<2x3x16xf32>, tensor<2x11x16xf32>, tensor<2x11x16xf32>
+}
