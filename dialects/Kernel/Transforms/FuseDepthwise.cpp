@@ -13,9 +13,9 @@ namespace onager::kernel {
 
 namespace {
 
-/// Input channels of the pointwise convolution: more make bands of few rows, and rows at their borders are computed twice. With more than kFewChannels its own
-/// work hides what planes of up to kLargePlanes times the second-level cache cost, which gathering pixels band by band does not.
-constexpr int64_t kMostChannels = 128, kFewChannels = 32, kLargePlanes = 4;
+/// Input channels of the pointwise convolution: the work of more hides what planes cost that go to memory and back, and gathering pixels band by band slows it
+/// down by more than that, whatever the size of the planes.
+constexpr int64_t kMostChannels = 32;
 /// Output channels: fewer are computed faster than planes are read.
 constexpr int64_t kFewestOutChannels = 16;
 /// Steps of the windows along a row, and their taps, that the emitter takes.
@@ -66,10 +66,10 @@ bool takesBands(UnitOp unit) {
   return filter.getDimSize(0) == static_cast<int64_t>(op.getGroup()) && isa<BlockArgument>(op.getX()) && isa<BlockArgument>(op.getFilter()) && op.getX().hasOneUse();
 }
 
-/// False for results that are known to stay in the second-level cache until they are read, or to be read back as fast as they are computed.
-bool leavesCache(RankedTensorType type, int64_t inputChannels, int64_t bytes) {
+/// False for results that are known to stay in the second-level cache until they are read.
+bool leavesCache(RankedTensorType type, int64_t bytes) {
   ArrayRef<int64_t> dims = type.getShape().drop_front();
-  return llvm::any_of(dims, ShapedType::isDynamic) || ShapedType::getNumElements(dims) * 4 > (inputChannels > kFewChannels ? kLargePlanes : 1) * bytes;
+  return llvm::any_of(dims, ShapedType::isDynamic) || ShapedType::getNumElements(dims) * 4 > bytes;
 }
 
 struct FuseDepthwise : impl::KernelFuseDepthwiseBase<FuseDepthwise> {
@@ -98,8 +98,7 @@ struct FuseDepthwise : impl::KernelFuseDepthwiseBase<FuseDepthwise> {
     auto producer = planes.getDefiningOp<LaunchOp>();
     if (!producer || producer->getBlock() != launch->getBlock() || !planes.hasOneUse() || !isPointwise(symbols.lookup<UnitOp>(producer.getUnit())))
       return {};
-    auto filter = cast<RankedTensorType>(findConv(symbols.lookup<UnitOp>(producer.getUnit())).getFilter().getType());
-    return leavesCache(cast<RankedTensorType>(planes.getType()), filter.getDimSize(1), cacheBytes) ? producer : LaunchOp();
+    return leavesCache(cast<RankedTensorType>(planes.getType()), cacheBytes) ? producer : LaunchOp();
   }
 
   void fuse(LaunchOp producer, LaunchOp launch, SymbolTable &symbols) {

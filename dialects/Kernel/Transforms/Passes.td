@@ -29,9 +29,8 @@ def KernelFuseDepthwise : Pass<"kernel-fuse-depthwise", "::mlir::ModuleOp"> {
     Where the planes that a pointwise convolution writes are read by a depthwise convolution alone, and do not fit into the second-level cache or are of
     unknown size, both units become one: its shares compute the channels of a band of rows, and slide windows over them while they are in the cache
     (rationale: planes that leave it take longer to write and to read than to compute). Rows at the borders of bands are computed twice. Does nothing
-    where a pointwise convolution of more than 32 input channels writes planes of known size below four times the cache (products of so many hide what
-    planes cost), where the pointwise convolution has more than 128 input channels (bands would be low) or less than 16 output channels, or its epilogue reads planes, where windows have more than 25
-    taps or step by more than two columns, or where vectors have less than 64 bytes. Results do not change. Units must belong to one launch each.
+    where the pointwise convolution has more than 32 input channels (products of so many hide what planes cost) or less than 16 output channels, or its
+    epilogue reads planes, where windows have more than 25 taps or step by more than two columns, or where vectors have less than 64 bytes. Results do not change. Units must belong to one launch each.
 
     ```mlir
     %0 = kernel.launch @unit0(%x, %w) : (tensor<1x16x112x112xf32>, tensor<96x16x1x1xf32>) -> tensor<1x96x112x112xf32>

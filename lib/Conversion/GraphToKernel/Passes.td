@@ -261,6 +261,8 @@ def ConvertGraphToKernel : Pass<"convert-graph-to-kernel", "::mlir::ModuleOp"> {
     unit's shape; a movement, reduction or packing takes in elementwise and movement producers that nobody else reads (prologue). A merge is
     made only where it cannot close a cycle: the unit has no other consumer yet, or every other operand comes from a lower level
     (longest path from the inputs). Units that read constants alone stay apart, so that they can be computed at compile time.
+    Attention that knows the past takes in the concatenations of its caches where these are results of the function and nothing else reads them: its unit
+    writes what it reads. So it does for one query, or an unknown number with new rows in memory.
     Views (`graph.reshape`), constants, calls, control flow and symbol definitions stay in the program.
 
     ```mlir

@@ -134,7 +134,7 @@ kernel.unit @twice <depthwise> {
 
 // -----
 
-// Products of many channels hide what planes cost that do not go far.
+// Products of many channels hide what planes cost.
 // CHECK-LABEL: func.func @near
 // CHECK-COUNT-2: kernel.launch
 // CHECK-NOT: pointwise_depthwise
@@ -154,26 +154,4 @@ kernel.unit @windows <depthwise> {
 ^bb0(%x: tensor<1x64x80x80xf32>, %v: tensor<64x1x3x3xf32>):
   %0 = graph.conv %x, %v {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = #one, group = 64 : i64} : (tensor<1x64x80x80xf32>, tensor<64x1x3x3xf32>) -> tensor<1x64x80x80xf32>
   kernel.yield %0 : tensor<1x64x80x80xf32>
-}
-
-// -----
-
-// CHECK-LABEL: func.func @far
-// CHECK: kernel.unit @windows <pointwise_depthwise>
-#none = affine_map<() -> (0, 0)>
-#one = affine_map<() -> (1, 1)>
-func.func @far(%x: tensor<1x64x160x160xf32>, %w: tensor<64x64x1x1xf32>, %v: tensor<64x1x3x3xf32>) -> tensor<1x64x160x160xf32> {
-  %0 = kernel.launch @pixels(%x, %w) : (tensor<1x64x160x160xf32>, tensor<64x64x1x1xf32>) -> tensor<1x64x160x160xf32>
-  %1 = kernel.launch @windows(%0, %v) : (tensor<1x64x160x160xf32>, tensor<64x1x3x3xf32>) -> tensor<1x64x160x160xf32>
-  return %1 : tensor<1x64x160x160xf32>
-}
-kernel.unit @pixels <conv> {
-^bb0(%x: tensor<1x64x160x160xf32>, %w: tensor<64x64x1x1xf32>):
-  %0 = graph.conv %x, %w {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = #none, group = 1 : i64} : (tensor<1x64x160x160xf32>, tensor<64x64x1x1xf32>) -> tensor<1x64x160x160xf32>
-  kernel.yield %0 : tensor<1x64x160x160xf32>
-}
-kernel.unit @windows <depthwise> {
-^bb0(%x: tensor<1x64x160x160xf32>, %v: tensor<64x1x3x3xf32>):
-  %0 = graph.conv %x, %v {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = #one, group = 64 : i64} : (tensor<1x64x160x160xf32>, tensor<64x1x3x3xf32>) -> tensor<1x64x160x160xf32>
-  kernel.yield %0 : tensor<1x64x160x160xf32>
 }
