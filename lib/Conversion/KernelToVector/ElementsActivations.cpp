@@ -39,13 +39,13 @@ struct ActivationEmitter {
     if (!type.isF32())
       return mul(mul(x, n(0.5)), add(n(1), e.math("erf", mul(x, n(M_SQRT1_2)))));
     Value inside = clamp(x, kEnd), square = mul(inside, inside);
-    Value half = clamp(mul(inside, mul(evaluate(kAbove, square), emitInverse(e, evaluate(kBelow, square)))), 0.5);
+    Value half = clamp(arith::DivFOp::create(e.b, mul(inside, evaluate(kAbove, square)), evaluate(kBelow, square)), 0.5);
     return mul(x, add(half, n(0.5)));
   }
   /// x / 2 * (1 + tanh(u)) = x / (1 + e^(-2u))
   Value geluByTanh(Value x) {
     double scale = 2 * std::sqrt(2 / M_PI);
-    return mul(x, emitLogistic(e, mul(x, multiplyAdd(mul(x, x), n(scale * 0.044715), n(scale)))));
+    return emitLogisticProduct(e, x, mul(x, multiplyAdd(mul(x, x), n(scale * 0.044715), n(scale))));
   }
 };
 
@@ -60,7 +60,7 @@ Value emitSwish(UnitEmitter &e, Operation *op, unsigned, ArrayRef<Value> index) 
   auto swish = cast<graph::SwishOp>(op);
   Value x = e.element(swish.getX(), e.broadcastIndex(swish.getX(), graph::getDims(swish.getResult()), index));
   ActivationEmitter emitter{e, x.getType()};
-  return emitter.mul(x, emitLogistic(e, emitter.mul(x, emitter.n(swish.getAlpha().convertToDouble()))));
+  return emitLogisticProduct(e, x, emitter.mul(x, emitter.n(swish.getAlpha().convertToDouble())));
 }
 
 } // namespace

@@ -1,4 +1,4 @@
-// e^-x by a polynomial and an exponent, reciprocals by Newton's iteration; see Powers.h.
+// e^-x by a polynomial and an exponent; see Powers.h.
 #include "lib/Conversion/KernelToVector/Powers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include <cmath>
@@ -9,10 +9,8 @@ namespace onager {
 
 namespace {
 
-/// Less the bits of a positive number: the bits of its reciprocal but for 5.06 %, the least that such a difference leaves.
-constexpr int64_t kStart = 0x7EF31000;
-/// Arguments are cut here: e^+-kMost and their reciprocals are normal.
-constexpr double kMost = 87;
+/// Arguments are cut here: e^kMost is normal, and e^kInfinite becomes infinity.
+constexpr double kMost = 87, kInfinite = 89;
 /// e^-r for |r| up to ln(2) / 2, the first two coefficients given: least maximal error, 3e-9.
 constexpr double kPower[] = {1, -1, 0.5000000095243124, -0.16666518779793635, 0.04166620561500598, -0.008368896557897078, 0.0013950503663285635};
 /// 1.5 * 2^23, whose last bit counts ones, and the bias of exponents: the low bits of a sum with it are an exponent.
@@ -37,23 +35,15 @@ struct PowerEmitter {
   Value fromBits(Value x) const { return arith::BitcastOp::create(b, type, x); }
   Value is(arith::CmpFPredicate predicate, Value x, double limit) const { return arith::CmpFOp::create(b, predicate, x, n(limit)); }
   Value select(Value condition, Value x, Value y) const { return arith::SelectOp::create(b, condition, x, y); }
-  /// Cuts to +-kMost; NaN stays.
+  /// Cuts to -kInfinite and kMost; NaN stays.
   Value cut(Value x) const {
-    Value low = select(is(arith::CmpFPredicate::OLT, x, -kMost), n(-kMost), x);
+    Value low = select(is(arith::CmpFPredicate::OLT, x, -kInfinite), n(-kInfinite), x);
     return select(is(arith::CmpFPredicate::OGT, low, kMost), n(kMost), low);
   }
   /// `value` but for 0 where x is so low that e^x is no normal number.
   Value unlessLow(Value x, Value value) const { return select(is(arith::CmpFPredicate::UGE, x, -kMost), value, n(0)); }
 
-  /// Errors of 5.06 %, 1.3e-4 and 1.7e-8: a step of third order, one of second order.
-  Value invert(Value x) const {
-    Value guess = fromBits(arith::SubIOp::create(b, integer(kStart), toBits(x))), minus = arith::NegFOp::create(b, x);
-    Value error = multiplyAdd(minus, guess, n(1));
-    guess = multiplyAdd(guess, multiplyAdd(error, error, error), guess);
-    return multiplyAdd(guess, multiplyAdd(minus, guess, n(1)), guess);
-  }
-
-  /// Two factors of e^-x for |x| up to kMost: one near 1, and a power of two.
+  /// Two factors of e^-x for x from -kInfinite, where it is infinite, to kMost: one near 1, and a power of two.
   std::pair<Value, Value> raise(Value x) const {
     Value shifted = multiplyAdd(x, n(-M_LOG2E), n(kMagic)), exponent = arith::SubFOp::create(b, shifted, n(kMagic));
     Value r = multiplyAdd(exponent, n(M_LN2), x), power = n(kPower[std::size(kPower) - 1]);
@@ -62,9 +52,10 @@ struct PowerEmitter {
     return {power, fromBits(arith::ShLIOp::create(b, toBits(shifted), integer(23)))};
   }
 
-  Value logistic(Value x) const {
+  /// 1 + e^-x
+  Value denominator(Value x) const {
     auto [power, scale] = raise(cut(x));
-    return unlessLow(x, invert(multiplyAdd(power, scale, n(1))));
+    return multiplyAdd(power, scale, n(1));
   }
   /// What raise makes of numbers below -kMost is not taken.
   Value decay(Value x) const {
@@ -77,18 +68,14 @@ bool isF32(Value x) { return getElementTypeOrSelf(x).isF32(); }
 
 } // namespace
 
-Value emitInverse(UnitEmitter &e, Value x) {
-  if (isF32(x))
-    return PowerEmitter{e.b, x.getType()}.invert(x);
-  return arith::DivFOp::create(e.b, e.constant(x.getType(), 1), x);
-}
+Value emitLogistic(UnitEmitter &e, Value x) { return emitLogisticProduct(e, e.constant(x.getType(), 1), x); }
 
-Value emitLogistic(UnitEmitter &e, Value x) {
-  if (isF32(x))
-    return PowerEmitter{e.b, x.getType()}.logistic(x);
-  // e^-x may overflow to infinity, which gives the right 0.
-  Value one = e.constant(x.getType(), 1);
-  return arith::DivFOp::create(e.b, one, arith::AddFOp::create(e.b, one, e.math("exp", arith::NegFOp::create(e.b, x))));
+Value emitLogisticProduct(UnitEmitter &e, Value x, Value y) {
+  if (isF32(y))
+    return arith::DivFOp::create(e.b, x, PowerEmitter{e.b, y.getType()}.denominator(y));
+  // e^-y may overflow to infinity, which gives the right 0.
+  Value one = e.constant(y.getType(), 1);
+  return arith::DivFOp::create(e.b, x, arith::AddFOp::create(e.b, one, e.math("exp", arith::NegFOp::create(e.b, y))));
 }
 
 Value emitDecay(UnitEmitter &e, Value x) { return isF32(x) ? PowerEmitter{e.b, x.getType()}.decay(x) : e.math("exp", x); }
