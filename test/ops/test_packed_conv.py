@@ -95,3 +95,59 @@ def test_narrow_vectors(size, target, tmp_path):
         for number, options in enumerate([{"opt_level": 0}, {"target": target}])
     )
     _hold(found, wanted)
+
+
+LINES = {
+    "window": (64, 128, 3, 1, 1, 1),
+    "halves": (129, 66, 3, 2, 1, 1),
+    "frames": (1, 258, 256, 128, 1, 0),
+    "far_strides": (40, 64, 5, 7, 3, 6),
+    "one_tap": (200, 80, 1, 1, 1, 0),
+    "long_sum": (300, 97, 9, 1, 2, 8),
+}
+"""Channels, output channels, window, stride, dilation, pads on both sides."""
+
+
+@pytest.mark.parametrize("target", ["native", "x86-64-v3"])
+@pytest.mark.parametrize("name", LINES)
+def test_lines_of_any_length(name, target, tmp_path):
+    """The length is a symbol, so that one artifact takes few pixels and many; an addend has the result's length."""
+    import onager
+
+    channels, outputs, window, stride, dilation, pad = LINES[name]
+    conv = f"Conv<strides = [{stride}], dilations = [{dilation}], pads = [{pad}, {pad}]>"
+    model = parser.parse_model(f'<ir_version: 10, opset_import: ["" : 20]> g (float[N, {channels}, L] x, float[1, 1, M] row) => (float[N, {outputs}, K] y) {{ c = {conv}(x, w, b) d = Relu(c) y = Add(d, row) }}')
+    random = np.random.default_rng(11)
+    values = {"w": random.standard_normal((outputs, channels, window)) / (channels * window) ** 0.5, "b": random.standard_normal(outputs)}
+    model.graph.initializer.extend(numpy_helper.from_array(value.astype(np.float32), key) for key, value in values.items())
+    artifact, heroes = _compile(model.SerializeToString(), tmp_path / "model.so", target=target)
+    assert "packed_conv" in heroes
+    exact = onager.InferenceSession(_compile(model.SerializeToString(), tmp_path / "exact.so", opt_level=0)[0])
+    sessions = [onager.InferenceSession(artifact, threads=threads, recompile="off") for threads in (1, 3)]
+    reach = dilation * (window - 1) + 1 - 2 * pad
+    for pixels in (1, 2, 5, 16, 17, 95, 96, 97, 301):
+        for batch in (0, 1, 3):
+            length = reach + (pixels - 1) * stride + (pixels % 2 and stride - 1)
+            feeds = {"x": random.standard_normal((batch, channels, length)).astype(np.float32), "row": random.standard_normal((1, 1, pixels)).astype(np.float32)}
+            wanted = exact.run(None, feeds)[0]
+            for session in sessions:
+                found = session.run(None, feeds)[0]
+                assert found.shape == wanted.shape == (batch, outputs, pixels)
+                if batch:
+                    _hold(found, wanted)
+
+
+def test_variants_of_lines_take_the_filters_of_the_artifact(tmp_path):
+    """Made with the model at hand, and made while it runs, where no other form of the filters is there."""
+    import onager
+
+    model = parser.parse_model('<ir_version: 10, opset_import: ["" : 20]> g (float[1, 64, L] x) => (float[1, 128, K] y) { y = Conv<pads = [1, 1]>(x, w) }')
+    model.graph.initializer.append(numpy_helper.from_array(np.random.default_rng(1).standard_normal((128, 64, 3)).astype(np.float32) / 14, "w"))
+    artifact, report = compile_with_report(model.SerializeToString(), tmp_path / "model.so", variant=["L=4"])
+    assert [variant["weight_bytes"] for variant in report["variants"]] == [0]
+    session, generic = (onager.InferenceSession(artifact, recompile=mode) for mode in ("lazy", "off"))
+    for length in (4, 700):
+        x = np.random.default_rng(2).standard_normal((1, 64, length)).astype(np.float32)
+        session.warm_up({"x": x})
+        _hold(session.run(None, {"x": x})[0], generic.run(None, {"x": x})[0])
+    assert session.stats()["hits"] == 2

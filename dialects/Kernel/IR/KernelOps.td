@@ -172,8 +172,8 @@ def Kernel_PackedConvOp : Kernel_Op<"packed_conv", [Pure]> {
   let description = [{
     Output channels lie in the lanes of vectors, so that planes of few pixels leave none empty. Each element is one chain of fused multiply-adds over
     rising channels, then taps, in f32. `pads` are the zeros before the first element of each spatial dim.
-    Checks: packed_conv_c1: ranks; packed_conv_c2: channels times taps fit; packed_conv_c3: one entry of every window attribute per spatial dim, and all
-    dims but the batch's are numbers; packed_conv_c4: there are filters for all channels.
+    Checks: packed_conv_c1: ranks; packed_conv_c2: channels times taps fit; packed_conv_c3: one entry of every window attribute per spatial dim, and
+    channels that are numbers; packed_conv_c4: there are filters for all channels.
     ```mlir
     %y = kernel.packed_conv %x, %p {kernel = array<i64: 1, 1>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (0, 0)>}
       : (tensor<1x32x7x7xf32>, tensor<4x32x16xf32>) -> tensor<1x64x7x7xf32>

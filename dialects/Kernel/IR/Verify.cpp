@@ -123,8 +123,8 @@ LogicalResult PackedConvOp::verify() {
   auto isNumber = [](AffineExpr dim) { return graph::getConstant(dim).has_value(); };
   size_t rank = x.size() - 2;
   bool hasWindow = getKernel().size() == rank && getStrides().size() == rank && getDilations().size() == rank && getPads().getNumResults() == rank;
-  if (!hasWindow || !llvm::all_of(ArrayRef(x).drop_front(), isNumber) || !llvm::all_of(ArrayRef(out).drop_front(), isNumber))
-    return complain(*this, "packed_conv_c3") << "expected windows over " << rank << " dims, and dims that are numbers but for the batch's";
+  if (!hasWindow || !isNumber(x[1]) || !isNumber(out[1]))
+    return complain(*this, "packed_conv_c3") << "expected windows over " << rank << " dims, and channels that are numbers";
   int64_t room = graph::getConstant(packed[0]).value_or(0) * kPanelWidth, channels = *graph::getConstant(out[1]);
   if (room < channels)
     return complain(*this, "packed_conv_c4") << channels << " channels from filters for " << room;

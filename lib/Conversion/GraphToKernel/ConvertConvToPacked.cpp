@@ -17,21 +17,29 @@ namespace {
 /// Planes that are large fill the vectors with pixels and need no transposition of the results; short sums do not pay for it, nor few output channels
 /// for gathering the pixels under windows.
 constexpr int64_t kMostPixels = 400, kShortestSum = 64, kFewestOutChannels = 32, kFewestGatheredFor = 96;
+/// Lines of unknown length are often short, and long ones do not hide the transposition of results of shorter sums than these.
+constexpr int64_t kShortestSumOfLine = 128, kFewestOutChannelsOfLine = 64;
 
-bool isStatic(ArrayRef<int64_t> shape) { return llvm::none_of(shape, ShapedType::isDynamic); }
+/// True where planes have so few pixels, and filters so many terms and outputs, that packed ones are faster.
+bool pays(graph::ConvOp op) {
+  auto filter = cast<RankedTensorType>(op.getFilter().getType()), x = cast<RankedTensorType>(op.getX().getType()), out = cast<RankedTensorType>(op.getType());
+  ArrayRef<int64_t> spatial = out.getShape().drop_front(2), inSpatial = x.getShape().drop_front(2);
+  int64_t outChannels = filter.getDimSize(0), taps = ShapedType::getNumElements(filter.getShape().drop_front(2)), depth = filter.getDimSize(1) * taps;
+  bool isKnown = ShapedType::isStaticShape(spatial) && ShapedType::isStaticShape(inSpatial);
+  // A variant for one length has the filters that the form for all has.
+  if (spatial.size() == 1 && (!isKnown || hasGenericForm(op.getFilter())) && depth >= kShortestSumOfLine && outChannels >= kFewestOutChannelsOfLine)
+    return true;
+  int64_t pixels = isKnown ? ShapedType::getNumElements(spatial) : 0;
+  bool isPlain = taps == 1 && spatial == inSpatial;
+  return pixels > 1 && pixels <= kMostPixels && depth >= kShortestSum && outChannels >= (isPlain ? kFewestOutChannels : kFewestGatheredFor);
+}
 
 bool matches(graph::ConvOp op) {
-  auto filter = cast<RankedTensorType>(op.getFilter().getType()), x = cast<RankedTensorType>(op.getX().getType()), out = cast<RankedTensorType>(op.getType());
-  if (!filter.getElementType().isF32() || !x.getElementType().isF32() || !filter.hasStaticShape() || x.isDynamicDim(1) || op.getGroup() != 1)
+  auto filter = cast<RankedTensorType>(op.getFilter().getType()), x = cast<RankedTensorType>(op.getX().getType());
+  if (!filter.getElementType().isF32() || !x.getElementType().isF32() || !filter.hasStaticShape() || x.isDynamicDim(1) || op.getGroup() != 1 || x.getRank() < 3 || filter.getNumElements() == 0)
     return false;
-  ArrayRef<int64_t> spatial = out.getShape().drop_front(2), inSpatial = x.getShape().drop_front(2);
   auto isNumber = [](AffineExpr pad) { return graph::getConstant(pad).has_value(); };
-  if (spatial.empty() || !isStatic(spatial) || !isStatic(inSpatial) || !llvm::all_of(op.getPads().getResults(), isNumber))
-    return false;
-  int64_t pixels = ShapedType::getNumElements(spatial), outChannels = filter.getDimSize(0), taps = ShapedType::getNumElements(filter.getShape().drop_front(2));
-  bool isPlain = taps == 1 && spatial == inSpatial;
-  return pixels > 1 && pixels <= kMostPixels && taps > 0 && filter.getDimSize(1) * taps >= kShortestSum && outChannels >= (isPlain ? kFewestOutChannels : kFewestGatheredFor) &&
-         isComputedFromConstants(op.getFilter());
+  return llvm::all_of(op.getPads().getResults(), isNumber) && pays(op) && isComputedFromConstants(op.getFilter());
 }
 
 void convert(graph::ConvOp op) {

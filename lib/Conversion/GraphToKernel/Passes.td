@@ -184,9 +184,9 @@ def ConvertConvToBf16x3 : Pass<"convert-conv-to-bf16x3", "::mlir::func::FuncOp">
 def ConvertConvToPacked : Pass<"convert-conv-to-packed", "::mlir::func::FuncOp"> {
   let summary = "Puts output channels into the lanes of vectors where planes have few pixels";
   let description = [{
-    A `graph.conv` of f32 with constant filters, one group and an image of known, small size becomes `kernel.pack` of the transposed filters, which is
-    computed at compile time, and `kernel.packed_conv`. Else it does nothing: large planes fill the vectors with pixels, and short sums or few output
-    channels do not pay for the transposition of their results.
+    A `graph.conv` of f32 with constant filters, one group and an image of known, small size, or of one dim of unknown size, becomes `kernel.pack` of the
+    transposed filters, which is computed at compile time, and `kernel.packed_conv`. Else it does nothing: large planes fill the vectors with pixels, and
+    short sums or few output channels do not pay for the transposition of their results.
 
     ```mlir
     %0 = graph.conv %x, %w {...} : (tensor<1x512x7x7xf32>, tensor<2048x512x1x1xf32>) -> tensor<1x2048x7x7xf32>

@@ -196,7 +196,7 @@ kernel.unit @packed_conv_c2 <packed_conv> {
 
 kernel.unit @packed_conv_c3 <packed_conv> {
 ^bb0(%x: tensor<1x4x8x8xf32>, %p: tensor<1x4x16xf32>):
-  // expected-error @below {{[packed_conv_c3] expected windows over 2 dims, and dims that are numbers but for the batch's}}
+  // expected-error @below {{[packed_conv_c3] expected windows over 2 dims, and channels that are numbers}}
   %y = kernel.packed_conv %x, %p {kernel = array<i64: 1, 1>, strides = array<i64: 1>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (0, 0)>} : (tensor<1x4x8x8xf32>, tensor<1x4x16xf32>) -> tensor<1x13x8x8xf32>
   kernel.yield %y : tensor<1x13x8x8xf32>
 }

@@ -68,3 +68,25 @@ func.func @does_not_pay(%x: tensor<1x64x28x28xf32>, %y: tensor<1x64x?x7xf32, #un
   %4 = graph.conv %small, %w {strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = affine_map<() -> (0, 0)>, group = 1 : i64} : (tensor<1x64x7x7xf32>, tensor<40x64x1x1xf32>) -> tensor<1x40x4x4xf32>
   return %0, %1, %2, %3, %4 : tensor<1x40x28x28xf32>, tensor<1x40x?x7xf32, #unknown_result>, tensor<1x40x7x7xf32>, tensor<1x24x7x7xf32>, tensor<1x40x4x4xf32>
 }
+
+// Lines of unknown length, with strides and without; not of short sums, few output channels or unknown padding.
+// CHECK-LABEL: func.func @lines
+// CHECK-COUNT-2: kernel.packed_conv
+// CHECK-COUNT-3: graph.conv
+// CHECK: return
+#line = affine_map<()[s0] -> (1, 64, s0)>
+#line_result = affine_map<()[s0] -> (1, 64, s0)>
+#halved = affine_map<()[s0] -> (1, 64, (s0 + 1) floordiv 2)>
+#few = affine_map<()[s0] -> (1, 40, s0)>
+#padded = affine_map<()[s0, s1] -> (1, 64, s0 + s1 - 2)>
+func.func @lines(%x: tensor<1x64x?xf32, #line>) -> (tensor<1x64x?xf32, #line_result>, tensor<1x64x?xf32, #halved>, tensor<1x64x?xf32, #line_result>, tensor<1x40x?xf32, #few>, tensor<1x64x?xf32, #padded>) {
+  %w = graph.constant dense<0.5> : tensor<64x64x3xf32> : tensor<64x64x3xf32>
+  %short = graph.constant dense<0.5> : tensor<64x64x1xf32> : tensor<64x64x1xf32>
+  %narrow = graph.constant dense<0.5> : tensor<40x64x3xf32> : tensor<40x64x3xf32>
+  %0 = graph.conv %x, %w {strides = array<i64: 1>, dilations = array<i64: 1>, pads = affine_map<() -> (1)>, group = 1 : i64} : (tensor<1x64x?xf32, #line>, tensor<64x64x3xf32>) -> tensor<1x64x?xf32, #line_result>
+  %1 = graph.conv %x, %w {strides = array<i64: 2>, dilations = array<i64: 1>, pads = affine_map<() -> (1)>, group = 1 : i64} : (tensor<1x64x?xf32, #line>, tensor<64x64x3xf32>) -> tensor<1x64x?xf32, #halved>
+  %2 = graph.conv %x, %short {strides = array<i64: 1>, dilations = array<i64: 1>, pads = affine_map<() -> (0)>, group = 1 : i64} : (tensor<1x64x?xf32, #line>, tensor<64x64x1xf32>) -> tensor<1x64x?xf32, #line_result>
+  %3 = graph.conv %x, %narrow {strides = array<i64: 1>, dilations = array<i64: 1>, pads = affine_map<() -> (1)>, group = 1 : i64} : (tensor<1x64x?xf32, #line>, tensor<40x64x3xf32>) -> tensor<1x40x?xf32, #few>
+  %4 = graph.conv %x, %w {strides = array<i64: 1>, dilations = array<i64: 1>, pads = affine_map<()[s0, s1] -> (s1)>, group = 1 : i64} : (tensor<1x64x?xf32, #line>, tensor<64x64x3xf32>) -> tensor<1x64x?xf32, #padded>
+  return %0, %1, %2, %3, %4 : tensor<1x64x?xf32, #line_result>, tensor<1x64x?xf32, #halved>, tensor<1x64x?xf32, #line_result>, tensor<1x40x?xf32, #few>, tensor<1x64x?xf32, #padded>
+}
