@@ -172,10 +172,70 @@ SmallVector<Value> PanelGather::load(Value plane, const Reading &reading, ValueR
   return result;
 }
 
-/// Gathers a panel whose first pixel is in the first segment; of what lies in the rows below, the readings of each tap wait in `readings`.
-void PanelGather::gatherSegments(Value firstPixel) {
-  Type i64 = e.b.getI64Type();
+/// The first element under the window of a pixel, along each dim.
+SmallVector<Value> PanelGather::getCorner(Value row, Value column) {
+  SmallVector<Value> corner(w.out.size());
+  Value rest = row;
+  for (size_t d = w.out.size(); d-- > 0;) {
+    bool isLast = d + 1 == w.out.size();
+    Value size = isLast || d == 0 ? Value() : e.maxSigned(e.extent(w.out[d]), e.i64(1)), position = isLast ? column : size ? e.rem(rest, size) : rest;
+    rest = size ? e.floorDiv(rest, size) : rest;
+    corner[d] = e.sub(e.mul(position, e.i64(w.strides[d])), e.extent(w.pads[d]));
+  }
+  return corner;
+}
+
+/// Elements from the corner of a window to a tap.
+Value PanelGather::getDistance(ArrayRef<Value> tap) {
+  Value distance = e.i64(0);
+  for (size_t d = 0; d < tap.size(); ++d)
+    distance = e.add(e.mul(distance, e.extent(w.in[d])), e.mul(tap[d], e.i64(w.dilations[d])));
+  return distance;
+}
+
+/// Whether all windows of a panel, whose pixels follow each other in a row, lie inside of the plane, which vectors do not leave either.
+Value PanelGather::isInside(ArrayRef<Value> corner, Value offset) {
+  size_t last = corner.size() - 1;
+  SmallVector<Value> end;
+  Value inside = arith::ConstantIntOp::create(e.b, 1, 1);
+  auto require = [&](Value condition) { inside = arith::AndIOp::create(e.b, inside, condition); };
+  for (size_t d = 0; d <= last; ++d) {
+    end.push_back(e.sub(e.extent(w.kernel[d]), e.i64(1)));
+    Value reach = e.add(e.mul(end[d], e.i64(w.dilations[d])), e.i64(d == last ? (kLanes - 1) * w.strides[d] : 0));
+    require(e.compare("sge", corner[d], e.i64(0)));
+    require(e.compare("slt", e.add(corner[d], reach), e.extent(w.in[d])));
+  }
+  require(e.compare("sle", e.add(e.add(offset, getDistance(end)), e.i64(kLanes * w.strides.back())), planeFloats));
+  return inside;
+}
+
+/// Gathers a panel whose windows lie inside of the plane, the first one's corner at `offset`.
+void PanelGather::gatherInside(Value offset) {
+  forTaps([&](ArrayRef<Value> tap, Value number) {
+    Value place = e.add(offset, getDistance(tap));
+    forChannels(number, [&](Value plane) {
+      SmallVector<Value> parts;
+      for (int64_t k = 0; k < w.strides.back(); ++k)
+        parts.push_back(LLVM::LoadOp::create(e.b, f32s, e.address(e.b.getF32Type(), plane, e.add(place, e.i64(k * kLanes))), 4));
+      return parts.size() == 1 ? parts[0] : takeEvenLanes(e, parts[0], parts[1]);
+    });
+  });
+}
+
+/// Gathers a panel of pixels of a row or more.
+void PanelGather::gatherRows(Value firstPixel) {
   Value columns = e.maxSigned(e.extent(w.out.back()), e.i64(1)), row = e.floorDiv(firstPixel, columns), column = e.sub(firstPixel, e.mul(row, columns));
+  SmallVector<Value> corner = getCorner(row, column);
+  Value offset = e.i64(0);
+  for (size_t d = 0; d < corner.size(); ++d)
+    offset = e.add(e.mul(offset, e.extent(w.in[d])), corner[d]);
+  Value isOneRow = e.compare("sle", e.add(column, e.i64(kLanes)), columns);
+  e.ifElse(arith::AndIOp::create(e.b, isOneRow, isInside(corner, offset)), [&] { gatherInside(offset); }, [&] { gatherSegments(columns, row, column); });
+}
+
+/// Gathers a panel from a column of a row on; of what lies in the rows below, the readings of each tap wait in `readings`.
+void PanelGather::gatherSegments(Value columns, Value row, Value column) {
+  Type i64 = e.b.getI64Type();
   Value end = e.minSigned(e.i64(kLanes), e.sub(columns, column)), zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(f32s));
   std::optional<int64_t> known = graph::getConstant(w.out.back());
   bool isOne = known && *known > 0 && *known % kLanes == 0;
@@ -256,7 +316,7 @@ void PanelGather::gatherPanel(Value firstPixel) {
   if (isRun || !places.empty())
     return gatherLoads(firstPixel);
   if (w.strides.back() <= kMostStride)
-    return gatherSegments(firstPixel);
+    return gatherRows(firstPixel);
   SmallVector<Value> start = coordinates(firstPixel);
   forTaps([&](ArrayRef<Value> tap, Value number) { gatherRow(makeRow(start, tap, number)); });
 }

@@ -63,7 +63,12 @@ private:
   mlir::Value lowBits(mlir::Value count);
   Reading read(const Segment &segment, llvm::ArrayRef<mlir::Value> tap);
   llvm::SmallVector<mlir::Value> load(mlir::Value plane, const Reading &reading, mlir::ValueRange parts);
-  void gatherSegments(mlir::Value firstPixel);
+  llvm::SmallVector<mlir::Value> getCorner(mlir::Value row, mlir::Value column);
+  mlir::Value getDistance(llvm::ArrayRef<mlir::Value> tap);
+  mlir::Value isInside(llvm::ArrayRef<mlir::Value> corner, mlir::Value offset);
+  void gatherInside(mlir::Value offset);
+  void gatherRows(mlir::Value firstPixel);
+  void gatherSegments(mlir::Value columns, mlir::Value row, mlir::Value column);
 
   UnitEmitter &e;
   GatherWindow w;
