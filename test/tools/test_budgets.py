@@ -48,6 +48,17 @@ def test_functions_are_budgets(model, tmp_path):
     assert [layer["scheme"] for layer in own["layers"]] == [layer["scheme"] for layer in known["layers"]]
 
 
+@pytest.mark.parametrize("lost", [0.001, 1.0])
+def test_samples_that_chose_nothing_judge(model, lost, tmp_path):
+    """What the search sees of every change is little; samples 0, 5, 10 and 15 of twenty see it once the choice is made."""
+    def measure(expected: np.ndarray, found: np.ndarray, sample: int) -> float:
+        return 0.0 if np.array_equal(expected, found) else lost if sample in (0, 5, 10, 15) else 0.001
+
+    report = onager.compress(model, [{"ids": draw_ids(k)} for k in range(20)], tmp_path / "small.onnx", quantize="int4,int8-weights", metric=(measure, "<=0.05"), threads=1)
+    assert {layer["scheme"] for layer in report["layers"]} == ({"int4"} if lost < 0.05 else {"keep"})
+    assert lost < 0.05 or {layer["reason"] for layer in report["layers"]} == {"the budget"}
+
+
 def test_what_functions_raise_is_raised(model, tmp_path):
     def fail(expected: np.ndarray, found: np.ndarray, sample: int) -> float:
         raise ArithmeticError("no such number")

@@ -138,23 +138,31 @@ Value PanelGather::lowBits(Value count) {
   return e.sub(arith::ShLIOp::create(e.b, e.i64(1), bits), e.i64(1));
 }
 
+/// The first element under the window of a pixel, along each dim.
+SmallVector<Value> PanelGather::getCorner(Value row, Value column) {
+  SmallVector<Value> corner(w.out.size());
+  Value rest = row;
+  for (size_t d = w.out.size(); d-- > 0;) {
+    bool isLast = d + 1 == w.out.size();
+    Value size = isLast || d == 0 ? Value() : e.maxSigned(e.extent(w.out[d]), e.i64(1)), position = isLast ? column : size ? e.rem(rest, size) : rest;
+    rest = size ? e.floorDiv(rest, size) : rest;
+    corner[d] = e.sub(e.mul(position, e.i64(w.strides[d])), e.extent(w.pads[d]));
+  }
+  return corner;
+}
+
 /// Where a tap of the lanes of a segment reads: as if its row reached to lane 0, and of the elements from there on those of its own lanes that lie inside.
 PanelGather::Reading PanelGather::read(const Segment &segment, ArrayRef<Value> tap) {
   size_t last = w.out.size() - 1;
-  auto at = [&](size_t d, Value position) {
-    return e.add(e.sub(e.mul(position, e.i64(w.strides[d])), e.extent(w.pads[d])), e.mul(tap[d], e.i64(w.dilations[d])));
-  };
-  SmallVector<Value> line(last);
-  Value rest = segment.row, isInside = arith::ConstantIntOp::create(e.b, 1, 1), offset = e.i64(0);
-  for (size_t d = last; d-- > 0;) {
-    Value size = d > 0 ? e.maxSigned(e.extent(w.out[d]), e.i64(1)) : Value();
-    line[d] = at(d, size ? e.rem(rest, size) : rest);
-    rest = size ? e.floorDiv(rest, size) : rest;
-    isInside = arith::AndIOp::create(e.b, isInside, e.compare("ult", line[d], e.extent(w.in[d])));
+  SmallVector<Value> place = getCorner(segment.row, segment.column);
+  Value isInside = arith::ConstantIntOp::create(e.b, 1, 1), offset = e.i64(0);
+  for (size_t d = 0; d <= last; ++d)
+    place[d] = e.add(place[d], e.mul(tap[d], e.i64(w.dilations[d])));
+  for (size_t d = 0; d < last; ++d) {
+    isInside = arith::AndIOp::create(e.b, isInside, e.compare("ult", place[d], e.extent(w.in[d])));
+    offset = e.add(e.mul(offset, e.extent(w.in[d])), place[d]);
   }
-  for (size_t d = 0; d < last; ++d)
-    offset = e.add(e.mul(offset, e.extent(w.in[d])), line[d]);
-  Value stride = e.i64(w.strides[last]), width = e.extent(w.in[last]), first = e.mul(segment.begin, stride), column = e.sub(at(last, segment.column), first);
+  Value stride = e.i64(w.strides[last]), width = e.extent(w.in[last]), first = e.mul(segment.begin, stride), column = e.sub(place[last], first);
   Value from = lowBits(e.maxSigned(first, e.sub(e.i64(0), column))), to = lowBits(e.minSigned(e.mul(segment.end, stride), e.sub(width, column)));
   Value bits = arith::AndIOp::create(e.b, to, arith::XOrIOp::create(e.b, from, e.i64(-1)));
   return {e.add(e.mul(offset, width), column), arith::SelectOp::create(e.b, isInside, bits, e.i64(0))};
@@ -170,19 +178,6 @@ SmallVector<Value> PanelGather::load(Value plane, const Reading &reading, ValueR
     result.push_back(LLVM::MaskedLoadOp::create(e.b, f32s, e.address(e.b.getF32Type(), plane, offset), mask, part, 4u));
   }
   return result;
-}
-
-/// The first element under the window of a pixel, along each dim.
-SmallVector<Value> PanelGather::getCorner(Value row, Value column) {
-  SmallVector<Value> corner(w.out.size());
-  Value rest = row;
-  for (size_t d = w.out.size(); d-- > 0;) {
-    bool isLast = d + 1 == w.out.size();
-    Value size = isLast || d == 0 ? Value() : e.maxSigned(e.extent(w.out[d]), e.i64(1)), position = isLast ? column : size ? e.rem(rest, size) : rest;
-    rest = size ? e.floorDiv(rest, size) : rest;
-    corner[d] = e.sub(e.mul(position, e.i64(w.strides[d])), e.extent(w.pads[d]));
-  }
-  return corner;
 }
 
 /// Elements from the corner of a window to a tap.
