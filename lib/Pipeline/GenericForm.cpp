@@ -116,13 +116,14 @@ OwningOpRef<ModuleOp> readGenericForm(StringRef bytes, MLIRContext &context, con
   return graph;
 }
 
-bool specializeGraph(Pipeline &pipeline, const std::string &guard) {
+bool specializeGraph(Pipeline &pipeline, const std::string &guard, bool keepsFilters) {
   bool isSpecialized = pipeline.runStage("specialize", [&](OpPassManager &passes) {
     OpPassManager &function = passes.nest<func::FuncOp>();
     function.addPass(graph::createGraphSpecializeSymbols({guard}));
     function.addPass(graph::createGraphSimplify());
     function.addPass(graph::createGraphExpandConvTranspose());
-    function.addPass(graph::createGraphFlattenConv());
+    if (!keepsFilters)
+      function.addPass(graph::createGraphFlattenConv());
     function.addPass(createCSEPass());
     function.addPass(graph::createGraphSimplify());
     function.addPass(graph::createVerifyGraph());
@@ -134,22 +135,27 @@ bool specializeGraph(Pipeline &pipeline, const std::string &guard) {
 }
 
 bool lowerVariant(Pipeline &pipeline, const std::string &guard, const RecipeTable &generic, ArrayRef<char> section) {
-  OwningOpRef<ModuleOp> graph = pipeline.module->clone();
-  if (!specializeGraph(pipeline, guard))
-    return false;
-  if (pipeline.lower(&generic, section))
-    return true;
-  SmallVector<ElementsAttr> missing = pipeline.takeMissing();
-  if (missing.empty())
-    return false;
-  pipeline.module = std::move(graph);
-  if (!specializeGraph(pipeline, guard))
-    return false;
-  pipeline.module->walk([&](graph::ConstantOp constant) {
-    if (llvm::is_contained(missing, constant.getValue()))
-      constant->setAttr(kernel::kGenericFormAttr, UnitAttr::get(&pipeline.context));
-  });
-  return pipeline.lower(&generic, section);
+  // Constants of which other weights than the generic form's would be made are told by trying. Those of convolutions that became products show once they stay convolutions.
+  constexpr int kMostAttempts = 3;
+  SmallVector<ElementsAttr> missing;
+  for (int attempt = 1;; ++attempt) {
+    OwningOpRef<ModuleOp> graph = pipeline.module->clone();
+    if (!specializeGraph(pipeline, guard, /*keepsFilters=*/attempt > 1))
+      return false;
+    pipeline.module->walk([&](graph::ConstantOp constant) {
+      if (llvm::is_contained(missing, constant.getValue()))
+        constant->setAttr(kernel::kGenericFormAttr, UnitAttr::get(&pipeline.context));
+    });
+    if (pipeline.lower(&generic, section))
+      return true;
+    if (attempt == kMostAttempts)
+      return false;
+    SmallVector<ElementsAttr> more = pipeline.takeMissing();
+    if (more.empty())
+      return false;
+    missing.append(more);
+    pipeline.module = std::move(graph);
+  }
 }
 
 } // namespace onager

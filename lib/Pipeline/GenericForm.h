@@ -20,8 +20,9 @@ bool readGenericOptions(llvm::StringRef bytes, CompileOptions &options);
 /// context. Null after an error was reported.
 mlir::OwningOpRef<mlir::ModuleOp> readGenericForm(llvm::StringRef bytes, mlir::MLIRContext &context, const RecipeTable &table, llvm::ArrayRef<char> weights);
 
-/// Replaces symbols of the pipeline's module by what a guard says of them, and simplifies what follows.
-bool specializeGraph(Pipeline &pipeline, const std::string &guard);
+/// Replaces symbols of the pipeline's module by what a guard says of them, and simplifies what follows. With `keepsFilters` convolutions stay that would become
+/// products: their filters may be there in the form for convolutions alone.
+bool specializeGraph(Pipeline &pipeline, const std::string &guard, bool keepsFilters = false);
 
 /// Makes code of the pipeline's module where symbols are what a guard says of them. `generic` and `section` are as Pipeline::lower gets them. Where weights in
 /// the forms that suit the known dims best cannot be made, those weights stay in the form that dims which nobody knows have.

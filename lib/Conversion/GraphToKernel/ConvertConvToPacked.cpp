@@ -26,10 +26,10 @@ bool pays(graph::ConvOp op) {
   ArrayRef<int64_t> spatial = out.getShape().drop_front(2), inSpatial = x.getShape().drop_front(2);
   int64_t outChannels = filter.getDimSize(0), taps = ShapedType::getNumElements(filter.getShape().drop_front(2)), depth = filter.getDimSize(1) * taps;
   bool isKnown = ShapedType::isStaticShape(spatial) && ShapedType::isStaticShape(inSpatial);
+  int64_t pixels = isKnown ? ShapedType::getNumElements(spatial) : 0;
   // A variant for one length has the filters that the form for all has.
   if (spatial.size() == 1 && (!isKnown || hasGenericForm(op.getFilter())) && depth >= kShortestSumOfLine && outChannels >= kFewestOutChannelsOfLine)
     return true;
-  int64_t pixels = isKnown ? ShapedType::getNumElements(spatial) : 0;
   bool isPlain = taps == 1 && spatial == inSpatial;
   return pixels > 1 && pixels <= kMostPixels && depth >= kShortestSum && outChannels >= (isPlain ? kFewestOutChannels : kFewestGatheredFor);
 }

@@ -64,7 +64,7 @@ PackedConvShape getShape(kernel::UnitOp unit, const TargetInfo &target) {
   s.channels = *graph::getConstant(x[1]), s.outChannels = *graph::getConstant(s.out[1]);
   s.inPixels = graph::getNumElements(context, in), s.pixels = graph::getNumElements(context, out);
   std::optional<int64_t> known = graph::getConstant(s.pixels);
-  s.isOneRun = known && *known <= kMostPixels;
+  s.isOneRun = known && *known > 0 && *known <= kMostPixels;
   s.runPixels = s.isOneRun ? *known : kRunPixels;
   s.taps = ShapedType::getNumElements(s.op.getKernel());
   s.isPlain = s.taps == 1 && in == out;

@@ -238,18 +238,18 @@ struct ResizeRowsEmitter : ResizeEmitter {
       gatherColumns();
   }
 
-  /// Whether a row is the one before it again, which the same share made: of nearest lines, often.
-  Value isRepeated(Value inPlane, Value row) {
-    Value before = e.maxSigned(e.sub(inPlane, e.i64(1)), e.i64(0)), same = e.compare("eq", tapsOf(s.out.size() - 2, inPlane)[0].position, tapsOf(s.out.size() - 2, before)[0].position);
-    Value hasBefore = arith::AndIOp::create(e.b, e.compare("sgt", inPlane, e.i64(0)), e.compare("sgt", row, e.begin));
-    return arith::AndIOp::create(e.b, hasBefore, same);
+  /// Whether a row is to be made: nearest lines are often those of the row before, which the same share made.
+  Value isNew(Value inPlane, Value row) {
+    size_t d = s.out.size() - 2;
+    Value before = e.maxSigned(e.sub(inPlane, e.i64(1)), e.i64(0)), isFirst = arith::OrIOp::create(e.b, e.compare("eq", inPlane, e.i64(0)), e.compare("eq", row, e.begin));
+    return arith::OrIOp::create(e.b, isFirst, e.compare("ne", tapsOf(d, inPlane)[0].position, tapsOf(d, before)[0].position));
   }
 
   void emit() {
     Value fits = s.mixesColumns ? makeTables() : Value();
     forRows(e, ArrayRef(s.out).drop_back(), e.begin, e.end, [&](ArrayRef<Value> index, Value row) {
       if (s.taps == 1 && s.mixesLines())
-        e.ifElse(isRepeated(index.back(), row), [] {}, [&] { makeRow(index, fits); });
+        e.ifThen(isNew(index.back(), row), [&] { makeRow(index, fits); });
       else
         makeRow(index, fits);
       writeRow(index, row, s.mixesColumns ? result : line);
