@@ -13,8 +13,9 @@ import onager
 from places import SHARED, WORK
 from quantizer_cases import list_cases
 from quantizers import name_input
+from texts import Writer, make_feeds
 
-SAMPLES = 60
+SAMPLES, TOKENS = 60, 100
 
 
 @dataclasses.dataclass
@@ -29,16 +30,9 @@ class Subject:
 
 
 def write_stories(path: pathlib.Path) -> list[dict[str, np.ndarray]]:
-    """Texts that a language model of 512 words writes itself, from a seed."""
-    session, random, nothing, samples = onager.InferenceSession(path, recompile="off"), np.random.default_rng(7), np.zeros((5, 1, 4, 0, 8), np.float32), []
-    for _ in range(SAMPLES):
-        words = [1]
-        for _ in range(100):
-            logits = session.run(None, {"input_ids": np.array([words]), "past_key": nothing, "past_value": nothing})[0][0, -1]
-            chances = np.exp(logits - logits.max())
-            words.append(int(random.choice(len(chances), p=chances / chances.sum())))
-        samples.append({"input_ids": np.array([words]), "past_key": nothing, "past_value": nothing})
-    return samples
+    """Texts that a language model writes itself, from a seed."""
+    writer, random = Writer(path), np.random.default_rng(7)
+    return make_feeds([writer.write(random, TOKENS, TOKENS) for _ in range(SAMPLES)])
 
 
 def list_subjects(only: list[str]) -> list[Subject]:

@@ -6,6 +6,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <cmath>
+#include <numeric>
 
 namespace json = llvm::json;
 
@@ -81,6 +82,18 @@ LayerRecipe keepLayer(const ModelGraph &model, const Layer &layer, const std::st
   return entry;
 }
 
+/// Groups of few weights keep integers of four bits near to what they stand for; eight bits have room, so that fewer scales are read. Where larger groups
+/// would fill a row up by more than a sixteenth they stay small.
+static int64_t chooseGroup(const Layer &layer, Scheme scheme) {
+  const int64_t smallest = 32, terms = std::accumulate(layer.dims.begin(), layer.dims.end(), int64_t(1), std::multiplies<>()) / countOutputs(layer);
+  if (scheme != Scheme::int8Weights)
+    return smallest;
+  for (int64_t group : {128, 64})
+    if ((-terms % group + group) % group * 16 <= terms)
+      return group;
+  return smallest;
+}
+
 bool planRecipe(const ModelGraph &model, const Request &request, Recipe &recipe, std::string &error) {
   recipe.range = request.range;
   std::set<std::string> kept(request.kept.begin(), request.kept.end());
@@ -94,7 +107,7 @@ bool planRecipe(const ModelGraph &model, const Request &request, Recipe &recipe,
     if (reason.empty()) {
       entry.scheme = scheme;
       entry.rounding = explainUnfit(*layer, request.rounding).empty() ? request.rounding : RoundingMethod::mse;
-      entry.group = request.group;
+      entry.group = request.group != 0 ? request.group : chooseGroup(*layer, scheme);
     }
     recipe.layers.push_back(std::move(entry));
   }

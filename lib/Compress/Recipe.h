@@ -82,7 +82,7 @@ std::string explainUnfit(Scheme scheme, RoundingMethod rounding);
 struct Request {
   Scheme scheme = Scheme::int8;
   RoundingMethod rounding = RoundingMethod::rtn;
-  int64_t group = 32;
+  int64_t group = 0; ///< 0: chosen for each layer
   RangeMethod range = RangeMethod::mse;
   std::vector<std::string> kept; ///< names of nodes
 };

@@ -172,6 +172,17 @@ def test_weights_of_few_bits(tmp_path, terms, scheme, rounding, least):
     assert np.allclose(found, other, rtol=1e-3, atol=1e-3 * np.abs(plain).max())
 
 
+@pytest.mark.parametrize(("scheme", "terms", "group"), [("int8-weights", 512, 128), ("int8-weights", 1000, 128), ("int8-weights", 64, 64), ("int8-weights", 172, 32), ("int8-weights", 24, 32), ("int4", 512, 32)])
+def test_groups_of_eight_bits_are_as_large_as_rows_are_filled(tmp_path, scheme, terms, group):
+    onnx.save(make_products(terms), tmp_path / "plain.onnx")
+    recipe = tmp_path / "recipe.json"
+    compress(tmp_path / "plain.onnx", tmp_path / "small.onnx", "--quantize", scheme, "--even-if-slower", "--write-recipe", recipe)
+    assert [layer["group"] for layer in json.loads(recipe.read_text())["layers"]] == [group, 32]
+    x = np.random.default_rng(1).standard_normal((9, terms)).astype(np.float32)
+    found = onager.InferenceSession(tmp_path / "small.onnx").run(None, {"x": x})[0]
+    assert measure_sqnr(found, run_onnxruntime(tmp_path / "plain.onnx", x)) > (14 if scheme == "int4" else 36)
+
+
 @pytest.mark.parametrize(("scheme", "terms", "gain"), [("int4", 64, 1.5), ("int4", 70, 1.5), ("int8-weights", 64, 1.0)])
 def test_gptq_makes_up_for_errors_by_what_inputs_look_like(tmp_path, scheme, terms, gain):
     onnx.save(make_products(terms), tmp_path / "plain.onnx")

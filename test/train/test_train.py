@@ -78,6 +78,31 @@ def test_probabilities_are_distilled_as_what_softmax_was_given():
     assert report["loss"] == "kl" and report["after"]["loss"] < 0.3 * report["before"]["loss"] and report["after"]["agreement"] > report["before"]["agreement"]
 
 
+def test_lost_leads():
+    """Of three positions one keeps its choice as clearly as a hundredth, one leads less than the teacher's, one has turned."""
+    import torch
+
+    from onager._train.losses import KEPT_LEAD, LEADS_WEIGHT, measure_lost_leads
+
+    wanted = torch.tensor([[1.0, 0.0, -1.0], [1.0, 0.998, -1.0], [-1.0, 0.0, 1.0]])
+    found = torch.tensor([[1.5, 1.0, -1.0], [1.0, 0.999, -1.0], [-1.0, 1.1, 1.0]])
+    size = float(wanted.square().mean()) ** 0.5
+    lost = [0.0, 0.001, KEPT_LEAD * size + 0.1]
+    assert float(measure_lost_leads(found, wanted)) == pytest.approx(LEADS_WEIGHT * sum(lost) / 3 / size, rel=1e-3)
+    assert float(measure_lost_leads(wanted, wanted)) == 0
+
+
+def test_choices_stay_where_values_alone_would_turn_them(tmp_path):
+    """A narrower student has no room for all values; close choices of rows that it learns from are more."""
+    kept = {}
+    for loss in ("mse", "choices"):
+        report = train(make_mlp(12, seed=2), ROWS, TEACHER, output=tmp_path / "student.onnx", epochs=80, learning_rate=1e-2, loss=loss, held_out=0)
+        assert report["loss"] == loss
+        found, wanted = run(tmp_path / "student.onnx", ROWS[0]["x"]), run(TEACHER, ROWS[0]["x"])
+        kept[loss] = float((found.argmax(1) == wanted.argmax(1)).mean())
+    assert kept["choices"] > kept["mse"] + 0.01
+
+
 @pytest.mark.parametrize(("mask", "share"), [("2:4", 0.5), ("1:4", 0.75), (0.75, 0.75)])
 def test_masked_weights_stay_zero(tmp_path, mask, share):
     report = train(TEACHER, ROWS, mask=mask, output=tmp_path / "sparse.onnx", learning_rate=1e-2)
@@ -165,7 +190,7 @@ LABELS = np.zeros(4, np.int64)
     (make_mlp(4), [SAMPLE], {"labels": [LABELS], "mask": {"w1": np.ones(3)}}, r"mask of 'w1': expected shape \[4, 8\], found \[3\]"),
     (make_mlp(4), [SAMPLE], {"labels": [LABELS], "frozen": ["w9"]}, "the model has no initialiser 'w9' to freeze"),
     (make_mlp(4), [SAMPLE], {"labels": [LABELS], "frozen": ["w1", "b1", "w2"]}, "the model has no initialiser of float32 to train"),
-    (make_mlp(4), [SAMPLE], {"labels": [LABELS], "loss": "l1"}, "loss: expected 'kl' or 'mse', found 'l1'"),
+    (make_mlp(4), [SAMPLE], {"labels": [LABELS], "loss": "l1"}, "loss: expected 'kl', 'mse' or 'choices', found 'l1'"),
     (make_mlp(4), [SAMPLE], {"labels": [LABELS], "target": "z"}, "target: the model has no output 'z', found y"),
     (make_mlp(4), [SAMPLE], {"labels": [LABELS], "temperature": 0}, "expected a temperature above 0"),
     (make_mlp(4), [SAMPLE], {"labels": [LABELS], "scales": "free"}, "scales: expected 'learned' or 'fixed', found 'free'"),

@@ -215,12 +215,22 @@ struct GemmEmitter {
     });
   }
 
+  /// Rows of each block but the last: whole tiles, nearly the same number of them, so that shares of items are shares of the work.
+  Value getBlockRows() {
+    AffineExpr blocks = shape.rows.ceilDiv(kGemmRowBlock);
+    int64_t tileRows = getTileRows(e.options.target);
+    if (std::optional<int64_t> rows = graph::getConstant(shape.rows))
+      return e.i64(std::max<int64_t>(llvm::divideCeil(llvm::divideCeil(*rows, tileRows), std::max<int64_t>(*graph::getConstant(blocks), 1)), 1) * tileRows);
+    Value count = e.maxSigned(e.extent(blocks), e.i64(1)), tiles = e.extent(shape.rows.ceilDiv(tileRows));
+    return e.mul(e.floorDiv(e.add(tiles, e.sub(count, e.i64(1))), count), e.i64(tileRows));
+  }
+
   /// The left operand of an item, in scratch memory; copies what no item of this call did before.
-  Value getCopy(Value item, Value number, Value block, Value pairs) {
+  Value getCopy(Value item, Value number, Value firstOfBlock, Value rowsOfBlock, Value pairs) {
     Value first = e.i64(0), count = e.extent(shape.rows), isNew = e.compare("eq", item, e.begin);
     if (std::optional<int64_t> rows = graph::getConstant(shape.rows); !rows || getCopiedRows(shape, e.options.target) < *rows) {
-      first = e.mul(block, e.i64(kGemmRowBlock));
-      count = e.minSigned(e.i64(kGemmRowBlock), e.sub(count, first));
+      first = firstOfBlock;
+      count = rowsOfBlock;
       isNew = arith::OrIOp::create(e.b, isNew, e.compare("eq", e.rem(number, pairs), e.i64(0)));
     }
     e.ifThen(isNew, [&] { copyRowsApart(e, e.getScratch(), e.address(e.b.getF32Type(), getLhs({}), e.mul(first, e.extent(shape.depth))), count, e.extent(shape.depth)); });
@@ -237,16 +247,16 @@ struct GemmEmitter {
     Value byRows = e.compare("sle", e.mul(e.mul(rows, e.extent(shape.depth)), e.i64(4)), e.i64(2 * e.options.target.l2Bytes));
     if (isCopied)
       byRows = arith::ConstantIntOp::create(e.b, known && keepsAllRows(*known, *graph::getConstant(shape.depth), e.options.target), 1);
-    Value inner = arith::SelectOp::create(e.b, byRows, blocks, pairs), perMatrix = e.mul(blocks, pairs);
+    Value inner = arith::SelectOp::create(e.b, byRows, blocks, pairs), perMatrix = e.mul(blocks, pairs), blockRows = getBlockRows();
     e.forEach(e.begin, e.end, 1, [&](Value item) {
       Value number = e.rem(item, perMatrix), first = e.rem(number, inner), second = e.floorDiv(number, inner);
       Value block = arith::SelectOp::create(e.b, byRows, first, second), pair = arith::SelectOp::create(e.b, byRows, second, first);
       Index batch = getBatch(e.floorDiv(item, perMatrix));
-      Value firstRow = e.mul(block, e.i64(kGemmRowBlock));
-      Value count = e.minSigned(e.i64(kGemmRowBlock), e.sub(rows, firstRow));
+      Value firstRow = e.mul(block, blockRows);
+      Value count = e.minSigned(blockRows, e.sub(rows, firstRow));
       if (known && (*known <= kGemmRowBlock || *known % kGemmRowBlock == 0))
         count = e.i64(std::min(*known, kGemmRowBlock));
-      emitItem(batch, isCopied ? getCopy(item, number, block, pairs) : getLhs(batch), getPacked(batch), pair, firstRow, count);
+      emitItem(batch, isCopied ? getCopy(item, number, firstRow, count, pairs) : getLhs(batch), getPacked(batch), pair, firstRow, count);
     });
   }
 

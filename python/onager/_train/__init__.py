@@ -26,7 +26,8 @@ def train(student: str | os.PathLike[str] | bytes, data: str | os.PathLike[str] 
         `target`, the first by default.
     output: where the result goes: ONNX where it ends in .onnx, else compiled. Whole or absent, whatever happens.
     epochs, learning_rate, weight_decay: of AdamW, whose rate falls along a cosine.
-    loss: "kl" (softmax at `temperature`, 2 by default, along `axis`) or "mse"; by default "kl" where labels are integers, a temperature is given or an output is that of a softmax.
+    loss: "kl" (softmax at `temperature`, 2 by default, along `axis`), "mse", or "choices": mean squares and, of `target` along `axis`, how far the teacher's first choice leads, so that
+        close ones, such as the next token of a text that is known, do not turn; by default "kl" where labels are integers, a temperature is given or an output is that of a softmax.
     distillation: the teacher's share of the loss where there are labels as well.
     mask: weights that become and stay zero: "zeros", those of layers that are zero already; "N:M", such as "2:4": all but N of each M terms of an output's sum; a share
         of each layer's, the smallest; arrays by name, zero where the weight is; None.

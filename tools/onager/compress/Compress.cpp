@@ -30,7 +30,7 @@ static void addDecisions(CLI::App &app, CompressArguments &arguments, CLI::Optio
   app.add_option("--rounding", arguments.rounding, "Of weights: rtn (default of 8 bits), mse (default of int4, nf4, fp4), hqq (int4), gptq and adaround (of integers; need data); without it int8 with samples takes adaround where that brings the outputs nearer")
       ->transform(oneOf(compress::listRoundingMethods()))
       ->excludes(recipe);
-  app.add_option("--group", arguments.group, "Weights that share a scale (default 32), for weights alone; of convolutions about so many")->transform(oneOf({"16", "32", "64", "128", "256"}))->excludes(recipe);
+  app.add_option("--group", arguments.group, "Weights that share a scale (default 32, of int8-weights up to 128), for weights alone; of convolutions about so many")->transform(oneOf({"16", "32", "64", "128", "256"}))->excludes(recipe);
   app.add_option("--keep", arguments.kept, "A node that stays as it is; may be repeated")->allow_extra_args(false)->excludes(recipe)->type_name("NODE");
 }
 

@@ -11,7 +11,7 @@ struct CompressArguments {
   std::string model, output, data, recipe, recipeOutput, report, rounding, range = "best", objective, metricProgram;
   std::vector<std::string> schemes, kept, budgets;
   std::optional<double> targetBits;
-  int64_t group = 32;
+  int64_t group = 0;
   int threads = 0;
   bool isJson = false, mayBeSlower = false;
   InputArguments random;
