@@ -23,6 +23,7 @@ llvm::ArrayRef<llvm::StringRef> getOptionalPasses() {
                                               "graph-raise-gelu",
                                               "graph-raise-swish",
                                               "graph-fold-scale",
+                                              "graph-drop-padded-taps",
                                               "graph-widen-floats",
                                               "graph-raise-attention",
                                               kFuseUnits,

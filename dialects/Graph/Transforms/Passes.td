@@ -122,6 +122,24 @@ def GraphFlattenConv : Pass<"graph-flatten-conv", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numFlattened", "flattened", "convolutions that became products or lost dims">];
 }
 
+def GraphDropPaddedTaps : Pass<"graph-drop-padded-taps", "::mlir::func::FuncOp"> {
+  let summary = "Takes taps out of filters that read nothing but padding";
+  let description = [{
+    Where an image is smaller than the dilation of a convolution with pads, as in atrous pyramids over small images, the outer taps lie outside of it at every position: what is left may
+    be a window of one element. First and last taps of a dim are dropped; pads shrink by those dropped in front. Must hold: spatial sizes are known, and filters are computed when the model is
+    compiled (rationale: they are copied without the taps). Does nothing where each tap reads the image at some position, and keeps taps in front of which windows would begin inside of
+    the image. Infinite or undefined weights that are dropped no longer make zeros undefined.
+
+    ```mlir
+    %1 = graph.conv %x, %w {pads = affine_map<() -> (24, 24)>, dilations = [24, 24], ...} : (tensor<1x8x16x16xf32>, tensor<4x8x3x3xf32>) -> tensor<1x4x16x16xf32>
+    // becomes
+    %0 = graph.slice %w {starts = affine_map<() -> (0, 0, 1, 1)>, ...} : (tensor<4x8x3x3xf32>) -> tensor<4x8x1x1xf32>
+    %1 = graph.conv %x, %0 {pads = affine_map<() -> (0, 0)>, ...} : (tensor<1x8x16x16xf32>, tensor<4x8x1x1xf32>) -> tensor<1x4x16x16xf32>
+    ```
+  }];
+  let statistics = [Statistic<"numNarrowed", "narrowed", "convolutions that lost taps">];
+}
+
 def GraphSplitReduce : Pass<"graph-split-reduce", "::mlir::func::FuncOp"> {
   let summary = "Reduces over the last dims before others that lie apart from them";
   let description = [{

@@ -38,6 +38,7 @@ void addGraphStage(OpPassManager &passes, bool exact, bool int8, bool bf16) {
   function.addPass(createGraphFoldScale());
   function.addPass(createCSEPass());
   // Behind scales, which are looked for behind convolutions.
+  function.addPass(createGraphDropPaddedTaps());
   function.addPass(createGraphFlattenConv());
   function.addPass(createGraphSplitPool());
   function.addPass(createGraphSplitReduce());
