@@ -44,8 +44,13 @@ constexpr int64_t kFewestAliased = 24;
 /// Tiles that a run gathers, and those of such planes.
 constexpr int64_t kMostTiles = 8, kMostAliasedTiles = 32;
 
-/// Tiles of filters up to which pixels that lie in as many places as there are planes are not worth gathering.
+/// Tiles of filters up to which pixels that lie in as many places as there are planes are not worth gathering, where planes are near.
 constexpr int64_t kMostDirectTiles = 24;
+
+/// Where many large planes are read, each a stream of its own that starts on other pages, it matters how far away they are: planes and bytes of one from which on;
+/// second-level caches that an image and its result fill where they are further away than that, and where they come from memory; tiles of filters that are not worth
+/// gathering for then.
+constexpr int64_t kFewestFarPlanes = 64, kSmallestFarPlane = 16384, kFarCaches = 4, kMemoryCaches = 8, kMostFarTiles = 12, kMostMemoryTiles = 4;
 
 /// Work items that share out well, and output channels that are worth gathering the pixels once more.
 constexpr int64_t kFewestItems = 8, kFewestChannels = 96;
@@ -60,6 +65,17 @@ void splitChannels(ConvShape &s, int64_t tileRows) {
   s.blocks = std::max<int64_t>(llvm::divideCeil(channels, s.blockChannels), 1);
 }
 
+/// Tiles of filters up to which planes are read where they lie.
+int64_t getMostDirectTiles(const ConvShape &s, const TargetInfo &target) {
+  MLIRContext *context = s.depth.getContext();
+  std::optional<int64_t> read = graph::getConstant(graph::getNumElements(context, ArrayRef(s.x).drop_front())),
+                         written = graph::getConstant(graph::getNumElements(context, ArrayRef(s.out).drop_front()));
+  if (!read || !written || *graph::getConstant(s.depth) < kFewestFarPlanes || *graph::getConstant(s.pixels) * 4 < kSmallestFarPlane)
+    return kMostDirectTiles;
+  int64_t caches = (*read + *written) * 4 / target.l2Bytes;
+  return caches >= kMemoryCaches ? kMostMemoryTiles : caches >= kFarCaches ? kMostFarTiles : kMostDirectTiles;
+}
+
 /// Decides how pixels are read: one by one from all planes, or gathered first.
 void chooseReading(ConvShape &s, const TargetInfo &target) {
   int64_t depth = *graph::getConstant(s.depth), channels = *graph::getConstant(s.outChannels);
@@ -68,7 +84,7 @@ void chooseReading(ConvShape &s, const TargetInfo &target) {
               ArrayRef(s.x).drop_front(2) == ArrayRef(s.spatial) &&
               llvm::all_of(s.op.getPads().getResults(), [](AffineExpr pad) { return graph::isConstant(pad, 0); });
   // So few uses of each element that gathering them would cost more than strides through memory do.
-  bool isShort = depth <= 8 || channels <= kMostDirectTiles * getTileRows(target);
+  bool isShort = depth <= 8 || channels <= getMostDirectTiles(s, target) * getTileRows(target);
   bool isAliased = s.isPlain && pixels && *pixels * 4 % kAliasedBytes == 0 && depth > 8 && (depth >= kFewestAliased || channels > getTileRows(target));
   s.isDirect = s.isPlain && isShort && !isAliased;
   int64_t most = isAliased ? kMostAliasedTiles : kMostTiles;
