@@ -1,4 +1,6 @@
 """Quantised models while training: rounded as ONNX says, gradients straight through, written back as integers; accuracy that few bits cost is won back."""
+import json
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -7,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 import onager
+from support.places import SHARED
 from train.networks_of_training import draw_rows, load_digits, make_cnn, make_mlp, make_model, read_weights, strip_values
 
 torch = pytest.importorskip("torch", reason="PyTorch is absent: ONAGER_WITH_TORCH=1 scripts/setup.sh installs it")
@@ -214,3 +217,20 @@ def test_tables_in_blocks_are_trained(tmp_path):
     report = onager.train(student, [{"ids": ids}], labels=[wanted[ids]], output=tmp_path / "m.onnx", epochs=20, learning_rate=3e-2, batch=16, threads=1)
     assert report["after"]["relative_error"] < 0.5 * report["before"]["relative_error"] and report["difference"]["y"] < 1e-5
     assert strip_values(student) == strip_values(tmp_path / "m.onnx")
+
+
+def test_texts_that_must_stay(tmp_path):
+    """Trained weights of a language model, rounded to 8 bits: its reference texts, token by token the most likely one, of which rounding to the nearest turns some."""
+    folder, past = SHARED / "llm" / "stories260K", np.zeros((5, 1, 4, 0, 8), np.float32)
+    if not folder.exists():
+        pytest.skip(f"no trained language model at {folder}")
+    texts = [(text["all_ids"], len(text["prompt_ids"])) for words, text in json.loads((folder / "greedy_reference.json").read_text()).items() if words]
+    feeds = [{"input_ids": np.array([tokens]), "past_key": past, "past_value": past} for tokens, _ in texts]
+    report = onager.train(folder / "stories260K-derived.onnx", feeds, output=tmp_path / "small.onnx", quantize="int8-weights", loss="choices", epochs=60, learning_rate=1e-5,
+                          held_out=0, threads=1, even_if_slower=True)
+    assert report["loss"] == "choices" and report["losses"][-1] < 0.5 * report["losses"][0]
+    session = onager.InferenceSession(tmp_path / "small.onnx", recompile="off")
+    for (tokens, given), sample in zip(texts, feeds, strict=True):
+        # All positions at once: each token is the most likely one behind those before it.
+        logits = session.run(None, sample)[0][0]
+        assert logits[given - 1:-1].argmax(-1).tolist() == tokens[given:]
