@@ -1,7 +1,7 @@
 // Convolution as an implicit gemm: filters [output channel][sum] times image panels [sum][16 pixels].
 //
-// Work items: (image, group, run of panel pairs, block of output channels), blocks innermost. A share gathers the input under a run where it meets one,
-// panel by panel,
+// Work items: (image, group, run of panel pairs, block of output channels), blocks innermost; where planes are read directly, runs, so that a thread's share is one
+// of channels, as it is of a depthwise convolution behind. A share gathers the input under a run where it meets one, panel by panel,
 //   scratch := panels, row tile of the filter where its rows are aliased, what gathering takes
 //   panel := for each channel, tap: 16 floats, one per pixel, 0 outside of the image
 // and sweeps the output channels of each block over them. Pixels are numbered over all spatial dims. Each plane is a stream of its own, more than
@@ -270,19 +270,21 @@ struct ConvEmitter {
     Value groups = e.i64(s.op.getGroup()), imageSize = e.extent(graph::getNumElements(e.b.getContext(), ArrayRef(s.x).drop_front()));
     Value groupSize = e.floorDiv(imageSize, groups), blocks = e.i64(s.blocks), outChannels = e.extent(s.outChannels);
     e.forEach(e.begin, e.end, 1, [&](Value item) {
-      Value block = e.rem(item, blocks), rest = e.floorDiv(item, blocks), run = e.rem(rest, runs);
-      rest = e.floorDiv(rest, runs);
+      Value inner = s.isDirect ? runs : blocks, outer = s.isDirect ? blocks : runs;
+      Value first = e.rem(item, inner), rest = e.floorDiv(item, inner), second = e.rem(rest, outer);
+      Value block = s.isDirect ? second : first, run = s.isDirect ? first : second;
+      rest = e.floorDiv(rest, outer);
       Value group = e.rem(rest, groups), image = e.floorDiv(rest, groups);
       Value firstTile = e.mul(run, e.i64(s.tiles)), lastTile = e.minSigned(tiles, e.add(firstTile, e.i64(s.tiles)));
       Value input = e.address(f32, e.getBuffer(s.op.getX()), e.add(e.mul(image, imageSize), e.mul(group, groupSize)));
-      if (s.blocks == 1)
+      if (s.blocks == 1 || s.isDirect)
         gatherRun(input, firstTile, lastTile);
       else
         e.ifThen(arith::OrIOp::create(e.b, e.compare("eq", item, e.begin), e.compare("eq", block, e.i64(0))), [&] { gatherRun(input, firstTile, lastTile); });
-      Value first = e.mul(block, e.i64(s.blockChannels)), count = outChannels;
+      Value firstRow = e.mul(block, e.i64(s.blockChannels)), count = outChannels;
       if (s.blocks > 1)
-        count = *graph::getConstant(s.outChannels) % s.blockChannels == 0 ? e.i64(s.blockChannels) : e.minSigned(e.i64(s.blockChannels), e.sub(outChannels, first));
-      sweep(image, input, e.add(e.mul(group, outChannels), first), count, firstTile, lastTile);
+        count = *graph::getConstant(s.outChannels) % s.blockChannels == 0 ? e.i64(s.blockChannels) : e.minSigned(e.i64(s.blockChannels), e.sub(outChannels, firstRow));
+      sweep(image, input, e.add(e.mul(group, outChannels), firstRow), count, firstTile, lastTile);
     });
   }
 };
@@ -302,7 +304,7 @@ WorkInfo getConvWork(kernel::UnitOp unit, const EmitOptions &options) {
   MLIRContext *context = unit.getContext();
   AffineExpr items = s.x[0] * (static_cast<int64_t>(s.op.getGroup()) * s.blocks) * s.pixels.ceilDiv(s.width).ceilDiv(s.tiles);
   return {items, graph::getNumElements(context, s.out) * s.depth, (s.getPanelFloats() + s.getCopiedFloats(getTileRows(options.target)) + getGatherFloats(getWindow(s), s.tiles * s.width)) * 4,
-          getAffineConstantExpr(s.blocks, context)};
+          getAffineConstantExpr(s.isDirect ? 1 : s.blocks, context)};
 }
 
 } // namespace onager

@@ -28,6 +28,8 @@ constexpr int64_t kLanes = kernel::kPanelWidth;
 constexpr int64_t kMostImages = 8, kMostBlocks = 8, kFewestItems = 4;
 /// Pixels of planes that are one run, and of a run of others: whole vectors and whole tiles of 6 and 12 pixels.
 constexpr int64_t kMostPixels = 400, kRunPixels = 96;
+/// Items that share out well whatever their number, and pixels that are worth two runs where there are fewer, an odd number of them.
+constexpr int64_t kManyItems = 8, kFewestSplitPixels = 24;
 
 struct PackedConvShape {
   kernel::PackedConvOp op;
@@ -72,6 +74,12 @@ PackedConvShape getShape(kernel::UnitOp unit, const TargetInfo &target) {
   s.width = getTilePanels(target) * kLanes;
   s.runChannels = std::clamp<int64_t>(target.l1Bytes / 2 / (s.width * 4 * s.taps), 1, std::max<int64_t>(s.channels, 1));
   s.blocks = llvm::divideCeil(s.outChannels, s.width);
+  // Two threads would take twice as many of three items as of one, and one of them nothing of one.
+  int64_t items = s.blocks * graph::getConstant(s.images).value_or(1);
+  if (s.isOneRun && s.isPlain && items < kManyItems && items % 2 == 1 && *known >= kFewestSplitPixels) {
+    s.isOneRun = false;
+    s.runPixels = llvm::divideCeil(*known, 2);
+  }
   s.gathersOnce = !s.isPlain && s.getDepth() * s.getPaddedPixels() * 4 <= target.l2Bytes / 2;
   s.itemBlocks = s.isPlain || s.gathersOnce ? 1 : std::clamp<int64_t>(s.blocks / kFewestItems, 1, kMostBlocks);
   int64_t imageFloats = s.itemBlocks * s.getProductFloats() + (s.isPlain ? s.channels * s.runPixels : s.getPanelFloats());
