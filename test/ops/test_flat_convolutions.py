@@ -17,6 +17,9 @@ CASES = {  # input, filter, attributes
     "over_time": ((6, 5, 3), (3, 1, 1), dict(pads=[1, 0, 0, 1, 0, 0])),
     "strided_time": ((7, 2, 9), (2, 1, 1), dict(strides=[2, 1, 1])),
     "columns": ((6, 4, 5), (3, 3, 1), dict(pads=[1, 0, 0, 0, 2, 0])),
+    "pyramid": ((5, 4), (3, 3), dict(pads=[7, 7, 7, 7], dilations=[7, 7])),
+    "pyramid_of_groups": ((5, 4), (3, 2), dict(pads=[7, 9, 7, 0], dilations=[7, 9], group=4)),
+    "steps_past_the_line": ((6,), (6,), dict(pads=[4, 7], dilations=[2], strides=[6])),
     "grouped_time": ((6, 4, 5), (3, 1, 1), dict(group=4)),
 }
 BEHIND = ["Relu", "Swish", "Bias", "Gate", "Rows"]

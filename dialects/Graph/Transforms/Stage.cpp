@@ -38,8 +38,9 @@ void addGraphStage(OpPassManager &passes, bool exact, bool int8, bool bf16) {
   function.addPass(createGraphFoldScale());
   function.addPass(createCSEPass());
   // Behind scales, which are looked for behind convolutions.
-  function.addPass(createGraphDropPaddedTaps());
   function.addPass(createGraphFlattenConv());
+  // Behind it: slices of filters are no constants to it, and it takes taps from windows of one position itself.
+  function.addPass(createGraphDropPaddedTaps());
   function.addPass(createGraphSplitPool());
   function.addPass(createGraphSplitReduce());
   // Behind all patterns, which then need to know one float type each; the last simplification takes the casts between operations.
