@@ -3,6 +3,7 @@ import threading
 
 import numpy as np
 import pytest
+from onnx import helper, numpy_helper
 
 from determinism.networks import NETWORKS, make_inputs, make_network, take
 from support.seeds import get_seed
@@ -38,6 +39,20 @@ def test_threads(network):
         assert session.threads == threads
         for _ in range(3):
             assert _equal(session.run(None, feeds), expected), f"{threads} threads"
+
+
+def test_single_rows_of_large_weights_over_threads():
+    """Weights that caches do not hold are read in one stream, by each thread a share that begins and ends anywhere."""
+    random = np.random.default_rng(3)
+    weights = [numpy_helper.from_array(random.standard_normal(shape).astype(np.float32), name) for name, shape in (("w", (1024, 1003)), ("v", (1003, 1250)))]
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["h"]), helper.make_node("Relu", ["h"], ["r"]), helper.make_node("MatMul", ["r", "v"], ["y"])], "rows",
+                              [helper.make_tensor_value_info("x", 1, [1, 1024])], [helper.make_empty_tensor_value_info("y")], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10).SerializeToString()
+    feeds = {"x": random.standard_normal((1, 1024)).astype(np.float32)}
+    expected = _open(model, 1).run(None, feeds)
+    for threads in (2, 3, 4):
+        for _ in range(5):
+            assert _equal(_open(model, threads).run(None, feeds), expected), f"{threads} threads"
 
 
 def test_batch(network):

@@ -82,13 +82,13 @@ def test_lost_leads():
     """Of three positions one keeps its choice as clearly as a hundredth, one leads less than the teacher's, one has turned."""
     import torch
 
-    from onager._train.losses import KEPT_LEAD, LEADS_WEIGHT, measure_lost_leads
+    from onager._train.losses import KEPT_LEAD, measure_lost_leads
 
     wanted = torch.tensor([[1.0, 0.0, -1.0], [1.0, 0.998, -1.0], [-1.0, 0.0, 1.0]])
     found = torch.tensor([[1.5, 1.0, -1.0], [1.0, 0.999, -1.0], [-1.0, 1.1, 1.0]])
     size = float(wanted.square().mean()) ** 0.5
     lost = [0.0, 0.001, KEPT_LEAD * size + 0.1]
-    assert float(measure_lost_leads(found, wanted)) == pytest.approx(LEADS_WEIGHT * sum(lost) / 3 / size, rel=1e-3)
+    assert float(measure_lost_leads(found, wanted)) == pytest.approx(sum(lost) / 3 / size, rel=1e-3)
     assert float(measure_lost_leads(wanted, wanted)) == 0
 
 

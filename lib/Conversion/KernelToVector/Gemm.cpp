@@ -187,9 +187,10 @@ struct GemmEmitter {
     });
   }
 
-  /// The share's pairs of one matrix, of a single row: most pairs at once, then fewer; those before `full` have all their columns.
+  /// The share's pairs of one matrix, of a single row: most pairs at once, then fewer; those before `full` have all their columns, and are summed in one order whatever
+  /// the share begins and ends with.
   void emitRow(ArrayRef<Value> batch, Value a, Value packed, Value first, Value full, Value end) {
-    for (int64_t pairs = kMostPairs; pairs > 1; pairs /= 2) {
+    for (int64_t pairs = kMostPairs; pairs >= 1; pairs /= 2) {
       Value last = e.add(first, e.mul(e.floorDiv(e.maxSigned(e.i64(0), e.sub(full, first)), e.i64(pairs)), e.i64(pairs)));
       e.forEach(first, last, pairs, [&](Value pair) {
         Value column = e.mul(pair, e.i64(width)), panel = e.address(e.b.getF32Type(), packed, e.mul(column, e.extent(shape.depth)));

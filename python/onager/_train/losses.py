@@ -15,8 +15,6 @@ from .samples import Batch
 
 # Leads that a choice keeps where the teacher's are larger, over the root of the logits' mean square: where both models choose with such a lead, other rounding seldom turns it.
 KEPT_LEAD = 0.01
-# Of leads in the loss, beside the values of all outputs.
-LEADS_WEIGHT = 1
 
 
 def measure_lost_leads(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
@@ -25,7 +23,7 @@ def measure_lost_leads(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tenso
     size = wanted.square().mean().sqrt().clamp_min(1e-6)
     chosen = wanted.argmax(-1, keepdim=True)
     enough = (wanted.gather(-1, chosen) - wanted).clamp_max(KEPT_LEAD * size)
-    return F.relu(enough - (found.gather(-1, chosen) - found)).sum(-1).mean() * LEADS_WEIGHT / size
+    return F.relu(enough - (found.gather(-1, chosen) - found)).sum(-1).mean() / size
 
 
 @dataclasses.dataclass
