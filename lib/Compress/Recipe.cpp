@@ -85,7 +85,7 @@ LayerRecipe keepLayer(const ModelGraph &model, const Layer &layer, const std::st
 /// Groups of few weights keep integers of four bits near to what they stand for; eight bits have room, so that fewer scales are read. Where larger groups
 /// would fill a row up by more than a sixteenth they stay small.
 static int64_t chooseGroup(const Layer &layer, Scheme scheme) {
-  const int64_t smallest = 32, terms = std::accumulate(layer.dims.begin(), layer.dims.end(), int64_t(1), std::multiplies<>()) / countOutputs(layer);
+  const int64_t smallest = 32, terms = std::accumulate(layer.dims.begin(), layer.dims.end(), int64_t(1), std::multiplies<>()) / std::max<int64_t>(countOutputs(layer), 1);
   if (scheme != Scheme::int8Weights)
     return smallest;
   for (int64_t group : {128, 64})
