@@ -1,4 +1,4 @@
-"""Padding and resizing of dims without elements: to nothing where nothing is asked for, an error where elements would have to come from somewhere."""
+"""Dims without elements: products, padding and resizing come to nothing where nothing is asked for, or to an error where elements would have to come from somewhere."""
 import numpy as np
 import pytest
 
@@ -46,3 +46,15 @@ def test_resize_to_sizes(mode, level):
     assert _run(text % 0, (2, 3, 4), level).shape == _run(text % 0, (2, 0, 4), level).shape == (2, 0, 8)
     with pytest.raises(RuntimeError, match="node 'y': a dim without elements cannot be resized to some"):
         _run(text % 3, (2, 0, 4), level)
+
+
+@pytest.mark.parametrize("level", [0, 3])
+@pytest.mark.parametrize("rows", ["1", "2", "N"])
+@pytest.mark.parametrize("transposed", [0, 1])
+def test_products_without_columns(transposed, rows, level):
+    """Of one row, of two, and of any number, with constant weights that make no output."""
+    shape, count = "[0,64]" if transposed else "[64,0]", 1 if rows == "N" else int(rows)
+    text = f"(float[{rows},64] x) => (float y) <float{shape} w = {{}}> {{ y = Gemm<transB = {transposed}>(x, w) }}"
+    assert _run(text, (count, 64), level).shape == (count, 0)
+    if not transposed:
+        assert _run(text.replace("Gemm<transB = 0>", "MatMul"), (count, 64), level).shape == (count, 0)

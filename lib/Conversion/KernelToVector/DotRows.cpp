@@ -26,7 +26,7 @@ struct DotRowsShape {
 
   AffineExpr getBlocks() const { return columns.ceilDiv(kBlock); }
   /// Rows of the right operand in a tile: a power of two, so that blocks are whole tiles.
-  int64_t getTileColumns() const { return std::clamp<int64_t>(llvm::bit_floor(static_cast<uint64_t>(kSums / rows)), 1, 8); }
+  int64_t getTileColumns() const { return std::clamp<int64_t>(llvm::bit_floor(static_cast<uint64_t>(kSums / std::max<int64_t>(rows, 1))), 1, 8); }
 };
 
 DotRowsShape getShape(kernel::UnitOp unit) {
