@@ -6,7 +6,7 @@
 
 namespace onager {
 
-/// Rows of one work item: several tiles, so that a panel pair is reused from cache.
+/// Rows of one work item at most: several tiles, so that a panel pair is reused from cache.
 inline constexpr int64_t kGemmRowBlock = 96;
 
 /// The extents of a product.

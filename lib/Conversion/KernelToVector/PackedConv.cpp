@@ -1,6 +1,7 @@
 // Convolution with packed filters: pixels x filters, output channels in the lanes, so that planes of any number of pixels fill the vectors.
 //
-// Work items: (group of images, run of pixels, group of blocks of output channels), blocks innermost. Small planes are one run of pixels. Sums are cut into
+// Work items: (group of images, run of pixels, group of blocks of output channels), blocks innermost. Small planes are one run of pixels, or two where
+// that makes an odd number of few items even. Sums are cut into
 // runs of input channels whose filters for one block stay in the first-level cache. Windows of one tap and stride 1 read the planes themselves; for others the
 // pixels under the windows are gathered: once per share, group of images and run of pixels where the second-level cache holds them, else channel run by
 // channel run for several blocks.
