@@ -55,6 +55,25 @@ def test_single_rows_of_large_weights_over_threads():
             assert _equal(_open(model, threads).run(None, feeds), expected), f"{threads} threads"
 
 
+@pytest.mark.parametrize("columns", [160, 1000])  # weights that each thread reads whole, and those that threads share out
+@pytest.mark.parametrize("fixed", [False, True])
+def test_copied_rows_over_threads(columns, fixed):
+    """Rows that share sets of the cache are copied once for the parts of a launch that a thread takes; the next launch and the next run copy their own."""
+    random = np.random.default_rng(4)
+    sizes, weights = [200] if fixed else [200, 9, 96, 97, 281], {"w": random.standard_normal((1024, 1024)) / 32, "v": random.standard_normal((1024, columns)) / 32}
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["h"]), helper.make_node("Tanh", ["h"], ["t"]), helper.make_node("MatMul", ["t", "v"], ["y"])]
+    graph = helper.make_graph(nodes, "copied", [helper.make_tensor_value_info("x", 1, [200 if fixed else "N", 1024])], [helper.make_empty_tensor_value_info("y")],
+                              [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10).SerializeToString()
+    sessions = [_open(model, threads) for threads in (1, 2, 3, 4)]
+    for size in 3 * sizes:
+        x = random.standard_normal((size, 1024)).astype(np.float32)
+        expected = sessions[0].run(None, {"x": x})
+        np.testing.assert_allclose(expected[0], np.tanh(x @ weights["w"]) @ weights["v"], atol=1e-4)
+        for session in sessions[1:]:
+            assert _equal(session.run(None, {"x": x}), expected), f"{size} rows, {session.threads} threads"
+
+
 def test_batch(network):
     name, path = network
     feeds = make_inputs(name, BATCH, get_seed())

@@ -104,6 +104,8 @@ struct AnnotateWork : impl::KernelAnnotateWorkBase<AnnotateWork> {
       unit->setAttr("scratch", graph::makeExprs(&getContext(), work.scratchBytes));
       if (work.grain && !graph::isConstant(work.grain, 1))
         unit->setAttr("grain", graph::makeExprs(&getContext(), work.grain));
+      if (work.marksScratch)
+        unit->setAttr("marks_scratch", UnitAttr::get(&getContext()));
     }
   }
 };

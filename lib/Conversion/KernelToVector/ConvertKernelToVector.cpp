@@ -94,7 +94,7 @@ void emitUnit(kernel::UnitOp unit, const EmitOptions &options, SmallVectorImpl<s
   auto function = func::FuncOp::create(b, unit.getLoc(), name, b.getFunctionType({pointer, pointer, i64, i64}, {i32}));
   function->setAttr("passthrough", b.getArrayAttr({b.getStringAttr("noinline")}));
   function->setAttr("llvm.linkage", LLVM::LinkageAttr::get(context, LLVM::Linkage::Internal));
-  for (StringRef attr : {"items", "operations", "grain"})
+  for (StringRef attr : {"items", "operations", "grain", "marks_scratch"})
     if (Attribute value = unit->getAttr(attr))
       function->setAttr(attr, value);
   UnitEmitter e(unit, function, options);

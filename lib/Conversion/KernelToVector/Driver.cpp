@@ -232,8 +232,18 @@ void DriverEmitter::emitLaunch(kernel::LaunchOp op) {
   Value items = evaluate(unit->getAttrOfType<AffineMapAttr>("items").getValue().getResult(0));
   items = ifHealthy(items);
   stamp(op, 0);
+  if (unit->hasAttr("marks_scratch"))
+    clearMark(scratch, items);
   reportStatus(runUnit(op, unit, items));
   stamp(op, 1);
+}
+
+void DriverEmitter::clearMark(int64_t scratch, Value items) {
+  // Memory may be missing where there are no items.
+  auto branch = scf::IfOp::create(b, arith::CmpIOp::create(b, arith::CmpIPredicate::ne, items, c(0)), false);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.thenBlock());
+  LLVM::StoreOp::create(b, c(-1), bufferPointer(scratch));
 }
 
 Value DriverEmitter::runOwnShare(func::FuncOp unit, Value items) {

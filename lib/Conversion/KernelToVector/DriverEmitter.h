@@ -59,6 +59,8 @@ private:
   void emitOp(mlir::Operation *op);
   void emitLaunch(kernel::LaunchOp op);
   mlir::Value runUnit(kernel::LaunchOp op, mlir::func::FuncOp unit, mlir::Value items);
+  /// Says in this thread's scratch memory, of a unit that marks what it holds, that it holds nothing.
+  void clearMark(int64_t scratch, mlir::Value items);
   /// The call of a unit on this thread's share of its items; of the runtime's function that shares them out as threads become free.
   mlir::Value runOwnShare(mlir::func::FuncOp unit, mlir::Value items);
   mlir::Value runShares(kernel::LaunchOp op, mlir::func::FuncOp unit, mlir::Value items);

@@ -1,13 +1,14 @@
 // Matrix products: tiles of 12 x 32 (AVX-512) computed into a small buffer on the stack, where the epilogue picks them up.
 //
 // Work items: (batch, pair of panels, block of rows), rows innermost, so that one share walks the rows of a panel pair while it is in cache; where all rows
-// are more than that holds, pairs are innermost, and a block of rows stays there instead. Where there is a single row, a share takes several of its pairs at
-// once: chains of many vectors hide their latency. Large weights come in one stream, panel by panel.
+// are more than that holds, or weights are few, pairs are innermost, and a block of rows stays there instead: of few weights threads share out the rows.
+// Where there is a single row, a share takes several of its pairs at once: chains of many vectors hide their latency. Large weights come in one stream,
+// panel by panel.
 // Leading dims of the left operand join its rows where the right operand has none. Where one block holds all rows, and more than a tile has, long sums are
 // cut into runs whose part of the panels stays in the first-level cache: panels are read once then, from memory, and each tile fetches a part of the run
 // that comes next. The products of all rows lie in the buffer, or the result, meanwhile.
 // Rows that share sets of the first-level cache are copied before:
-//   scratch := [row of a block, or of all where these stay in the cache][depth + kApart]
+//   scratch := mark: which block it holds, [row of a block, or of all where these stay in the cache][depth + kApart]
 #include "lib/Conversion/KernelToVector/Gemm.h"
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -53,10 +54,16 @@ bool copiesRows(GemmShape shape, const TargetInfo &target) {
 /// Whether all rows stay in the second-level cache, or not much further away, while pairs are taken.
 bool keepsAllRows(int64_t rows, int64_t depth, const TargetInfo &target) { return rows * depth * 4 <= 2 * target.l2Bytes; }
 
+/// Whether weights are so few that each thread rather reads all of them than all rows, half of which another core has just written.
+bool hasSmallWeights(GemmShape shape, const TargetInfo &target) {
+  std::optional<int64_t> depth = graph::getConstant(shape.depth), columns = graph::getConstant(shape.columns);
+  return shape.batch.empty() && depth && columns && *depth * *columns * 4 <= 2 * target.l2Bytes;
+}
+
 /// Rows that are copied at once.
 int64_t getCopiedRows(GemmShape shape, const TargetInfo &target) {
   std::optional<int64_t> rows = graph::getConstant(shape.rows);
-  return !rows ? kGemmRowBlock : keepsAllRows(*rows, *graph::getConstant(shape.depth), target) ? *rows : std::min(*rows, kGemmRowBlock);
+  return !rows ? kGemmRowBlock : !hasSmallWeights(shape, target) && keepsAllRows(*rows, *graph::getConstant(shape.depth), target) ? *rows : std::min(*rows, kGemmRowBlock);
 }
 
 struct GemmEmitter {
@@ -216,26 +223,25 @@ struct GemmEmitter {
     });
   }
 
-  /// Rows of each block but the last: whole tiles, nearly the same number of them, so that shares of items are shares of the work.
-  Value getBlockRows() {
-    AffineExpr blocks = shape.rows.ceilDiv(kGemmRowBlock);
+  /// The first row of a block, or the number of rows for the one behind the last: blocks have whole tiles, nearly the same number of them, so that shares of items
+  /// are shares of the work.
+  Value getFirstRow(Value block) {
     int64_t tileRows = getTileRows(e.options.target);
-    if (std::optional<int64_t> rows = graph::getConstant(shape.rows))
-      return e.i64(std::max<int64_t>(llvm::divideCeil(llvm::divideCeil(*rows, tileRows), std::max<int64_t>(*graph::getConstant(blocks), 1)), 1) * tileRows);
-    Value count = e.maxSigned(e.extent(blocks), e.i64(1)), tiles = e.extent(shape.rows.ceilDiv(tileRows));
-    return e.mul(e.floorDiv(e.add(tiles, e.sub(count, e.i64(1))), count), e.i64(tileRows));
+    Value blocks = e.extent(shape.rows.ceilDiv(kGemmRowBlock)), tiles = e.extent(shape.rows.ceilDiv(tileRows));
+    return e.minSigned(e.extent(shape.rows), e.mul(e.floorDiv(e.mul(block, tiles), blocks), e.i64(tileRows)));
   }
 
-  /// The left operand of an item, in scratch memory; copies what no item of this call did before.
-  Value getCopy(Value item, Value number, Value firstOfBlock, Value rowsOfBlock, Value pairs) {
-    Value first = e.i64(0), count = e.extent(shape.rows), isNew = e.compare("eq", item, e.begin);
-    if (std::optional<int64_t> rows = graph::getConstant(shape.rows); !rows || getCopiedRows(shape, e.options.target) < *rows) {
-      first = firstOfBlock;
-      count = rowsOfBlock;
-      isNew = arith::OrIOp::create(e.b, isNew, e.compare("eq", e.rem(number, pairs), e.i64(0)));
-    }
-    e.ifThen(isNew, [&] { copyRowsApart(e, e.getScratch(), e.address(e.b.getF32Type(), getLhs({}), e.mul(first, e.extent(shape.depth))), count, e.extent(shape.depth)); });
-    return e.address(e.b.getF32Type(), e.getScratch(), e.sub(e.i64(0), e.mul(first, rowPitch)));
+  /// The left operand of a block's rows, in scratch memory; copies them, or all rows where these are copied at once, unless they are there.
+  Value getCopy(Value block, Value firstRow, Value count) {
+    Type i64 = e.b.getI64Type(), f32 = e.b.getF32Type();
+    if (std::optional<int64_t> rows = graph::getConstant(shape.rows); rows && getCopiedRows(shape, e.options.target) == *rows)
+      block = firstRow = e.i64(0), count = e.i64(*rows);
+    Value mark = e.getScratch(), copies = e.address(e.b.getI8Type(), mark, e.i64(kMarkBytes));
+    e.ifThen(e.compare("ne", e.load(i64, mark, e.i64(0)), block), [&] {
+      e.store(i64, mark, e.i64(0), block);
+      copyRowsApart(e, copies, e.address(f32, getLhs({}), e.mul(firstRow, e.extent(shape.depth))), count, e.extent(shape.depth));
+    });
+    return e.address(f32, copies, e.sub(e.i64(0), e.mul(firstRow, rowPitch)));
   }
 
   void emitItems() {
@@ -247,17 +253,18 @@ struct GemmEmitter {
     // As many bytes of rows as are read again for each pair without coming from further away.
     Value byRows = e.compare("sle", e.mul(e.mul(rows, e.extent(shape.depth)), e.i64(4)), e.i64(2 * e.options.target.l2Bytes));
     if (isCopied)
-      byRows = arith::ConstantIntOp::create(e.b, known && keepsAllRows(*known, *graph::getConstant(shape.depth), e.options.target), 1);
-    Value inner = arith::SelectOp::create(e.b, byRows, blocks, pairs), perMatrix = e.mul(blocks, pairs), blockRows = getBlockRows();
+      byRows = arith::ConstantIntOp::create(e.b, known && getCopiedRows(shape, e.options.target) == *known, 1);
+    else if (hasSmallWeights(shape, e.options.target))
+      byRows = arith::ConstantIntOp::create(e.b, 0, 1);
+    Value inner = arith::SelectOp::create(e.b, byRows, blocks, pairs), perMatrix = e.mul(blocks, pairs);
     e.forEach(e.begin, e.end, 1, [&](Value item) {
       Value number = e.rem(item, perMatrix), first = e.rem(number, inner), second = e.floorDiv(number, inner);
       Value block = arith::SelectOp::create(e.b, byRows, first, second), pair = arith::SelectOp::create(e.b, byRows, second, first);
       Index batch = getBatch(e.floorDiv(item, perMatrix));
-      Value firstRow = e.mul(block, blockRows);
-      Value count = e.minSigned(blockRows, e.sub(rows, firstRow));
+      Value firstRow = getFirstRow(block), count = e.sub(getFirstRow(e.add(block, e.i64(1))), firstRow);
       if (known && (*known <= kGemmRowBlock || *known % kGemmRowBlock == 0))
         count = e.i64(std::min(*known, kGemmRowBlock));
-      emitItem(batch, isCopied ? getCopy(item, number, firstRow, count, pairs) : getLhs(batch), getPacked(batch), pair, firstRow, count);
+      emitItem(batch, isCopied ? getCopy(block, firstRow, count) : getLhs(batch), getPacked(batch), pair, firstRow, count);
     });
   }
 
@@ -293,10 +300,11 @@ WorkInfo getGemmWork(kernel::UnitOp unit, const EmitOptions &options) {
   GemmShape shape = getGemmShape(unit);
   int64_t width = getTilePanels(options.target) * kernel::kPanelWidth;
   AffineExpr batch = graph::getNumElements(context, shape.batch), scratch = getBf16x3ScratchBytes(shape);
-  if (copiesRows(shape, options.target))
-    scratch = getAffineConstantExpr(getCopiedRows(shape, options.target) * (*graph::getConstant(shape.depth) + kApart) * 4, context);
+  bool isCopied = copiesRows(shape, options.target);
+  if (isCopied)
+    scratch = getAffineConstantExpr(kMarkBytes + getCopiedRows(shape, options.target) * (*graph::getConstant(shape.depth) + kApart) * 4, context);
   return {batch * shape.columns.ceilDiv(width) * shape.rows.ceilDiv(kGemmRowBlock), batch * shape.rows * shape.columns * shape.depth, scratch,
-          getAffineConstantExpr(shape.op.getBf16x3() ? getBf16x3Grain() : 1, context)};
+          getAffineConstantExpr(shape.op.getBf16x3() ? getBf16x3Grain() : 1, context), isCopied};
 }
 
 } // namespace onager

@@ -8,7 +8,9 @@ def KernelAnnotateWork : Pass<"kernel-annotate-work", "::mlir::ModuleOp"> {
   let summary = "States how much work each unit has and how it is shared";
   let description = [{
     Puts on each `kernel.unit` the number of its work items (`items`), its scalar operations (`operations`) and the bytes of scratch that
-    one thread needs (`scratch`), as expressions of symbols; where several items prepare something together, how many (`grain`). The plan and the driver read them.
+    one thread needs (`scratch`), as expressions of symbols; where several items prepare something together, how many (`grain`). Units that
+    find in scratch what they put there for an item before mark it (`marks_scratch`). The plan and the driver read them; the driver clears the
+    mark before each launch.
 
     ```mlir
     kernel.unit @unit0 #kernel.hero<map> { ... }

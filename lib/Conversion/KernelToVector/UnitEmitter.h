@@ -236,12 +236,16 @@ void storeResults(UnitEmitter &e, llvm::ArrayRef<mlir::Value> index, mlir::Value
 void forRows(UnitEmitter &e, llvm::ArrayRef<mlir::AffineExpr> outer, mlir::Value first, mlir::Value last,
               llvm::function_ref<void(llvm::ArrayRef<mlir::Value> index, mlir::Value row)> body);
 
+/// Bytes in front of scratch memory that marks what it holds.
+inline constexpr int64_t kMarkBytes = 64;
+
 /// How a unit's work is shared: the number of work items, and how many scalar operations one costs.
 struct WorkInfo {
   mlir::AffineExpr items;
   mlir::AffineExpr operations; ///< of the whole unit
   mlir::AffineExpr scratchBytes; ///< per thread; constant 0 where none
   mlir::AffineExpr grain = {};   ///< items that prepare something together, which a share that begins between them prepares again; null: 1
+  bool marksScratch = false;     ///< scratch begins with an i64 that tells what the rest holds; -1, nothing, when a launch begins
 };
 /// `items`, or 0 where each of them has no element: such a tensor may have any number of them.
 mlir::AffineExpr whereAny(mlir::AffineExpr items, mlir::AffineExpr elements);

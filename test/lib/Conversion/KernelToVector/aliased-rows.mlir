@@ -3,16 +3,21 @@
 // RUN: %opt %s --kernel-annotate-work --kernel-plan-buffers --convert-kernel-to-vector --verify-vector | FileCheck %s
 // RUN: %opt %s --kernel-annotate-work | FileCheck %s --check-prefix=WORK
 
-// 40 * (1024 + 16) * 4, 96 * (1024 + 16) * 4
-// WORK-DAG: #[[ALL:.*]] = affine_map<() -> (166400)>
-// WORK-DAG: #[[BLOCK:.*]] = affine_map<() -> (399360)>
+// 64 + 40 * (1024 + 16) * 4, 64 + 96 * (1024 + 16) * 4
+// WORK-DAG: #[[ALL:.*]] = affine_map<() -> (166464)>
+// WORK-DAG: #[[BLOCK:.*]] = affine_map<() -> (399424)>
 // WORK-DAG: #[[NONE:.*]] = affine_map<() -> (0)>
-// WORK: kernel.unit @all {{.*}} scratch = #[[ALL]]}
-// WORK: kernel.unit @unknown {{.*}} scratch = #[[BLOCK]]}
+// WORK: kernel.unit @all {{.*}} marks_scratch, {{.*}} scratch = #[[ALL]]}
+// WORK: kernel.unit @unknown {{.*}} marks_scratch, {{.*}} scratch = #[[BLOCK]]}
+// WORK-NOT: marks_scratch
 // WORK: kernel.unit @few {{.*}} scratch = #[[NONE]]}
 // WORK: kernel.unit @other {{.*}} scratch = #[[NONE]]}
 
+// What is copied stays for all items of a launch that a thread takes, in one call or several: a mark tells which block it is.
 // CHECK: func.func @all(
+// CHECK: %[[MARK:.+]] = llvm.load %[[SCRATCH:.+]] {alignment = 8 : i64} : !llvm.ptr -> i64
+// CHECK: arith.cmpi ne, %[[MARK]], %[[BLOCK:.+]] : i64
+// CHECK: llvm.store %[[BLOCK]], %{{.+}} : i64
 // CHECK: arith.muli %{{.*}}, %c1040_i64
 // CHECK: call @gemm_f32_12x32
 // CHECK: func.func @unknown(
@@ -22,6 +27,15 @@
 // CHECK-NOT: c1040_i64
 // CHECK: func.func @other(
 // CHECK-NOT: c1024_i64
+// CHECK: func.func @onager_main
+// CHECK: arith.cmpi ne, %{{.+}}, %{{.+}}
+// CHECK-NEXT: scf.if
+// CHECK: llvm.store %c-1_i64
+// CHECK: call @all(
+// CHECK: llvm.store %c-1_i64
+// CHECK: call @unknown(
+// CHECK-NOT: c-1_i64
+// CHECK: return
 func.func @main(%x: tensor<40x1024xf32> {graph.name = "x"}, %y: tensor<?x1024xf32, affine_map<()[s0] -> (s0, 1024)>> {graph.name = "y"}, %z: tensor<8x1024xf32> {graph.name = "z"},
     %t: tensor<40x1008xf32> {graph.name = "t"}) -> (tensor<40x128xf32> {graph.name = "a"}, tensor<?x128xf32, affine_map<()[s0] -> (s0, 128)>> {graph.name = "b"},
     tensor<8x128xf32> {graph.name = "c"}, tensor<40x128xf32> {graph.name = "d"}) attributes {graph.symbols = ["N"]} {
