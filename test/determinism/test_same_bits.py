@@ -74,6 +74,30 @@ def test_copied_rows_over_threads(columns, fixed):
             assert _equal(session.run(None, {"x": x}), expected), f"{size} rows, {session.threads} threads"
 
 
+def test_gathered_pixels_over_threads():
+    """Pixels of bytes are gathered once for all filters that a thread takes of them; the next image, launch and run gather their own."""
+    random = np.random.default_rng(6)
+    image, groups = [3, 32, 14, 14], [1, 4]
+    nodes, weights = [], {"s": np.float32(0.05), "t": np.float32(4), "z": np.uint8(128)}
+    for k, group in enumerate(groups):
+        weights |= {f"w{k}": random.integers(-127, 128, (160, 32 // group, 3, 3), np.int8)} if k else {f"w{k}": random.integers(-127, 128, (32, 32, 1, 1), np.int8)}
+        nodes += [helper.make_node("QLinearConv", [f"x{k}", "s", "z", f"w{k}", "s", "n", "t", "z"], [f"x{k + 1}"], group=group, pads=[k] * 4)]
+    weights["n"] = np.int8(0)
+    graph = helper.make_graph(nodes, "gathered", [helper.make_tensor_value_info("x0", 2, image)], [helper.make_empty_tensor_value_info("x2")],
+                              [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10).SerializeToString()
+    sessions = [_open(model, threads) for threads in (1, 2, 3, 4)]
+    for _ in range(3):
+        x = random.integers(0, 256, image, np.uint8)
+        expected = sessions[0].run(None, {"x0": x})
+        assert expected[0].std() > 5
+        for session in sessions[1:]:
+            assert _equal(session.run(None, {"x0": x}), expected), f"{session.threads} threads"
+        for k in range(image[0]):
+            alone = np.stack([x[k]] * image[0])
+            assert _equal([sessions[2].run(None, {"x0": alone})[0][1:2]], [expected[0][k:k + 1]])
+
+
 def test_batch(network):
     name, path = network
     feeds = make_inputs(name, BATCH, get_seed())

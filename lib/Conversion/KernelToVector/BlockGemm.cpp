@@ -6,6 +6,7 @@
 //   for block   dot[row] = sum x[row][k] * number[k]      total[row] += (dot[row] - sums[row][block] * zero) * scale
 // With a codebook the level takes the number's place, and there is no zero point.
 // More rows, or rows with numbers that are not finite: weights become f32 panels in scratch memory, which the micro-kernel multiplies.
+//   scratch := mark: whether rows are few (1) or not (0), panels, [rows that are copied][what few rows become]
 #include "lib/Conversion/KernelToVector/Accumulate.h"
 #include "lib/Conversion/KernelToVector/BlockDigits.h"
 #include "lib/Conversion/KernelToVector/MicroKernel.h"
@@ -68,13 +69,13 @@ struct BlockGemmEmitter {
   const BlockShape &s;
   BlockPanels weights;
   int64_t group, width; ///< panels of a work item, and of a tile of the micro-kernel
-  Value x, panels, sums, tile;
+  Value x, mark, panels, sums, tile;
   BlockRows few; ///< the rows of x, where there are few
   BlockDigits digits;
 
   BlockGemmEmitter(UnitEmitter &e, const BlockShape &shape)
       : e(e), s(shape), weights(e, s), group(getGroup(s, e.options.target)), width(getTilePanels(e.options.target)), x(e.getBuffer(s.x)),
-        panels(e.getScratch()), sums(getByteAddress(e, panels, e.i64(getPanelBytes(s, e.options.target) + getCopyBytes(s)))),
+        mark(e.getScratch()), panels(getByteAddress(e, mark, e.i64(kMarkBytes))), sums(getByteAddress(e, panels, e.i64(getPanelBytes(s, e.options.target) + getCopyBytes(s)))),
         tile(e.stackBuffer(e.b.getF32Type(), std::max(getTileRows(e.options.target) * width, kTileRows * group) * kLanes)), few{s.hasWholeBlocks() ? x : getByteAddress(e, panels, e.i64(getPanelBytes(s, e.options.target))), e.extent(s.rows), s.getPaddedDepth()},
         digits(e, s, weights, sums, getFewRows(s)) {}
 
@@ -236,12 +237,20 @@ struct BlockGemmEmitter {
     return arith::ConstantIntOp::create(e.b, 1, 1);
   }
 
+  /// Prepares few rows unless this thread did so in this launch. Returns an i1: rows are few.
+  Value prepareOnce() {
+    Type i64 = e.b.getI64Type();
+    e.ifThen(e.compare("slt", e.load(i64, mark, e.i64(0)), e.i64(0)), [&] {
+      Value isFew = e.select(e.compare("sle", few.count, e.i64(getFewRows(s))), i64, [&]() -> Value { return arith::ExtUIOp::create(e.b, i64, prepare()); }, [&] { return e.i64(0); });
+      e.store(i64, mark, e.i64(0), isFew);
+    });
+    return e.compare("ne", e.load(i64, mark, e.i64(0)), e.i64(0));
+  }
+
   void emit() {
-    Type i1 = e.b.getI1Type();
-    Value isFew = e.select(e.compare("sle", few.count, e.i64(getFewRows(s))), i1, [&] { return prepare(); }, [&]() -> Value { return arith::ConstantIntOp::create(e.b, 0, 1); });
     e.forEach(e.begin, e.end, 1, [&](Value item) {
       Value first = e.mul(item, e.i64(group));
-      e.ifElse(isFew, [&] { emitFew(first); }, [&] { emitMany(first); });
+      e.ifElse(prepareOnce(), [&] { emitFew(first); }, [&] { emitMany(first); });
     });
   }
 };
@@ -256,9 +265,9 @@ void emitBlockGemm(UnitEmitter &e) {
 WorkInfo getBlockGemmWork(kernel::UnitOp unit, const EmitOptions &options) {
   BlockShape s = getShape(unit);
   MLIRContext *context = unit.getContext();
-  int64_t scratch = getPanelBytes(s, options.target) + std::max(getTileBytes(s, options.target), getCopyBytes(s) + getRowBytes(s));
+  int64_t scratch = kMarkBytes + getPanelBytes(s, options.target) + std::max(getTileBytes(s, options.target), getCopyBytes(s) + getRowBytes(s));
   auto groups = static_cast<int64_t>(llvm::divideCeil(s.panels, getGroup(s, options.target)));
-  return {getAffineConstantExpr(groups, context), s.rows * s.columns * s.depth, getAffineConstantExpr(scratch, context)};
+  return {getAffineConstantExpr(groups, context), s.rows * s.columns * s.depth, getAffineConstantExpr(scratch, context), {}, true};
 }
 
 } // namespace onager

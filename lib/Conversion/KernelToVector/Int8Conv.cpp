@@ -1,9 +1,9 @@
 // Convolution of bytes as an implicit gemm: packed filters [row tile][quad][rows][4] times image panels [quad][tile of pixels][4].
 //
-// Work items: (image, group, block of row tiles, run of pixels). A share copies the input rows under its run into scratch, with their padding and dealt out
+// Work items: (image, group, run of pixels, block of row tiles). A share copies the input rows under its run into scratch, with their padding and dealt out
 // by the strides (phases, Int8.h), so that a tap is one offset for all pixels: pixels are numbered over rows of `pitch`, and those behind a row's end are
 // computed and left out. Windows of one tap and stride 1 read the image itself, all of whose rows are one.
-//   scratch := offset of each byte of a filter (i64), planes [channel][phase][rows][pitch], slack, panels, results [rows of a tile][run]
+//   scratch := mark: which run lies in panels, offset of each byte of a filter (i64), planes [channel][phase][rows][pitch], slack, panels, results [rows of a tile][run]
 // Four bytes of each pixel are interleaved into panels, over which the row tiles sweep. Sums become bytes in registers.
 #include "lib/Conversion/KernelToVector/Int8Kernel.h"
 #include "lib/Conversion/KernelToVector/Plane.h"
@@ -23,7 +23,7 @@ using kernel::kQuad;
 using kernel::kTileVectors;
 
 /// Tiles of pixels that one work item gathers, at most; work items that share out well; row tiles that are worth gathering pixels once more.
-constexpr int64_t kMostTiles = 8, kFewestItems = 8, kFewestRowTiles = 8;
+constexpr int64_t kMostTiles = 8, kFewestItems = 8, kFewestRowTiles = 2;
 /// Bytes behind the planes that tiles may read.
 constexpr int64_t kSlack = 256;
 
@@ -124,11 +124,12 @@ struct Int8ConvEmitter {
   Int8ConvShape s;
   Int8Vectors v;
   Int8Results results;
-  Value table, planes, panels, buffer;
+  Value mark, table, planes, panels, buffer;
   bool isSigned, asOne;
 
   Int8ConvEmitter(UnitEmitter &e, const Int8ConvShape &shape) : e(e), s(shape), v(e.b, shape.layout), results(e, s.op.getResult()) {
-    table = e.getScratch();
+    mark = e.getScratch();
+    table = bytes(mark, e.i64(kMarkBytes));
     planes = bytes(table, e.i64(s.getTableBytes()));
     panels = bytes(planes, e.extent(s.getInputBytes()));
     buffer = bytes(panels, e.mul(e.extent(s.getRunTiles()), e.i64(s.getPanelBytes())));
@@ -252,31 +253,41 @@ struct Int8ConvEmitter {
       e.ifThen(e.compare("slt", full, lastTile), [&] { compute(full, last); });
   }
 
+  /// Gathers a run, the `number`-th of all, unless it lies in panels. Tables are filled for the first one.
+  void gatherOnce(const Run &run, Value number, Value input, Value tiles) {
+    Type i64 = e.b.getI64Type();
+    Value held = e.load(i64, mark, e.i64(0));
+    e.ifThen(e.compare("ne", held, number), [&] {
+      e.ifThen(e.compare("slt", held, e.i64(0)), [&] { fillTable(); });
+      e.store(i64, mark, e.i64(0), number);
+      if (!s.isDirect)
+        copyPlanes(run, input);
+      gatherRun(run, tiles);
+    });
+  }
+
   void emit() {
-    fillTable();
     Value runs = e.extent(s.getRuns()), tile = e.i64(s.layout.getTile());
     Value imageSize = e.extent(graph::getNumElements(e.b.getContext(), ArrayRef(s.x).drop_front())), groupSize = e.floorDiv(imageSize, e.i64(s.groups));
     e.forEach(e.begin, e.end, 1, [&](Value item) {
       Run run;
-      Value number = e.rem(item, runs), rest = e.floorDiv(item, runs), block = e.rem(rest, e.i64(s.blocks));
-      rest = e.floorDiv(rest, e.i64(s.blocks));
+      Value number = e.floorDiv(item, e.i64(s.blocks)), inGroup = e.rem(number, runs), rest = e.floorDiv(number, runs);
       run.group = e.rem(rest, e.i64(s.groups));
       run.image = e.floorDiv(rest, e.i64(s.groups));
       Value input = bytes(e.getBuffer(s.op.getX()), e.add(e.mul(run.image, imageSize), e.mul(run.group, groupSize)));
       if (s.isDirect) {
-        run.first = e.mul(number, e.i64(s.tiles * s.layout.getTile()));
+        run.first = e.mul(inGroup, e.i64(s.tiles * s.layout.getTile()));
         run.rows = e.i64(1);
         run.pixels = e.minSigned(e.i64(s.tiles * s.layout.getTile()), e.sub(e.extent(s.pixels), run.first));
         run.base = bytes(input, run.first);
       } else {
-        run.first = e.mul(number, e.i64(s.runRows));
+        run.first = e.mul(inGroup, e.i64(s.runRows));
         run.rows = e.minSigned(e.i64(s.runRows), e.sub(e.extent(s.height), run.first));
         run.pixels = e.mul(run.rows, e.extent(s.pitch));
         run.base = planes;
-        copyPlanes(run, input);
       }
-      Value tiles = e.floorDiv(e.add(run.pixels, e.sub(tile, e.i64(1))), tile), first = e.mul(block, e.i64(s.blockTiles));
-      gatherRun(run, tiles);
+      Value tiles = e.floorDiv(e.add(run.pixels, e.sub(tile, e.i64(1))), tile), first = e.mul(e.rem(item, e.i64(s.blocks)), e.i64(s.blockTiles));
+      gatherOnce(run, number, input, tiles);
       sweep(run, tiles, first, e.minSigned(e.add(first, e.i64(s.blockTiles)), e.i64(s.rowTiles)));
     });
   }
@@ -288,8 +299,8 @@ void emitInt8Conv(UnitEmitter &e) { Int8ConvEmitter(e, getShape(e.unit, e.option
 
 WorkInfo getInt8ConvWork(kernel::UnitOp unit, const EmitOptions &options) {
   Int8ConvShape s = getShape(unit, options);
-  AffineExpr bytes = s.getRunTiles() * s.getPanelBytes() + s.getInputBytes() + s.getResultBytes() + s.getTableBytes();
-  return {s.x[0] * (s.groups * s.blocks) * s.getRuns(), graph::getNumElements(unit.getContext(), s.out) * s.length, bytes};
+  AffineExpr bytes = s.getRunTiles() * s.getPanelBytes() + s.getInputBytes() + s.getResultBytes() + (kMarkBytes + s.getTableBytes());
+  return {s.x[0] * (s.groups * s.blocks) * s.getRuns(), graph::getNumElements(unit.getContext(), s.out) * s.length, bytes, {}, true};
 }
 
 } // namespace onager
