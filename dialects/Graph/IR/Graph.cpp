@@ -29,6 +29,22 @@ void GraphDialect::initialize() {
       >();
 }
 
+/// Checks what stands at an input or output of a program.
+static mlir::LogicalResult verifyProgram(mlir::Operation *function, mlir::NamedAttribute attribute) {
+  if (attribute.getName() != "graph.name")
+    return mlir::success();
+  if (!llvm::isa<mlir::StringAttr>(attribute.getValue()))
+    return function->emitOpError("[program_c1] expected a string as graph.name, found ") << attribute.getValue();
+  auto symbols = function->getAttrOfType<mlir::ArrayAttr>("graph.symbols");
+  if (!symbols || !llvm::all_of(symbols, llvm::IsaPred<mlir::StringAttr>))
+    return function->emitOpError("[program_c2] inputs or outputs have names, but there is no graph.symbols, an array of the symbols' names");
+  return mlir::success();
+}
+
+mlir::LogicalResult GraphDialect::verifyRegionArgAttribute(mlir::Operation *function, unsigned, unsigned, mlir::NamedAttribute attribute) { return verifyProgram(function, attribute); }
+
+mlir::LogicalResult GraphDialect::verifyRegionResultAttribute(mlir::Operation *function, unsigned, unsigned, mlir::NamedAttribute attribute) { return verifyProgram(function, attribute); }
+
 mlir::OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
 
 std::string getNodeName(mlir::Operation *op) {

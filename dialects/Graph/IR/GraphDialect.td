@@ -22,10 +22,15 @@ def Graph_Dialect : Dialect {
 
     Symbols are numbered over the whole function; `graph.symbols` on the function holds their names. A symbol is bound by the
     dims of the function's inputs, by `graph.define`, by `graph.bind`, by an operation whose result shape depends on values
-    (attribute `symbols`), or by a loop. Signed and boolean elements are signless (`i1`, `i8`, ...), unsigned ones `ui8`...
+    (attribute `symbols`), or by a loop. Inputs and outputs of a program carry their names,
+    `graph.name`. Signed and boolean elements are signless (`i1`, `i8`, ...), unsigned ones `ui8`...
+
+    Checks: program_c1: names of inputs and outputs are strings. program_c2: a function that has them has `graph.symbols`, strings, too.
   }];
   let useDefaultAttributePrinterParser = 1;
   let useDefaultTypePrinterParser = 1;
+  let hasRegionArgAttrVerify = 1;
+  let hasRegionResultAttrVerify = 1;
 }
 
 def Graph_StringType : TypeDef<Graph_Dialect, "String"> {

@@ -53,8 +53,9 @@ bool readGuard(func::FuncOp main, const std::string &text, rt::Guard &guard, std
 
 std::vector<std::string> getSymbolNames(func::FuncOp main) {
   std::vector<std::string> names;
-  for (auto name : main->getAttrOfType<ArrayAttr>("graph.symbols").getAsRange<StringAttr>())
-    names.push_back(name.str());
+  if (auto symbols = main->getAttrOfType<ArrayAttr>("graph.symbols"))
+    for (auto name : symbols.getAsRange<StringAttr>())
+      names.push_back(name.str());
   return names;
 }
 

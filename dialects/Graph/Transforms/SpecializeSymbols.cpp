@@ -246,7 +246,7 @@ struct GraphSpecializeSymbols : impl::GraphSpecializeSymbolsBase<GraphSpecialize
   /// Turns the guard into what is known of each symbol; adds the symbols of multiples.
   Knowledge assume(func::FuncOp main, const rt::Guard &conditions, SmallVectorImpl<int64_t> &multiples) {
     MLIRContext *context = &getContext();
-    size_t count = main->getAttrOfType<ArrayAttr>("graph.symbols").size();
+    size_t count = getSymbolNames(main).size();
     Knowledge known;
     for (size_t k = 0; k < count; ++k)
       known.exprs.push_back(getAffineSymbolExpr(k, context));
@@ -332,9 +332,9 @@ struct GraphSpecializeSymbols : impl::GraphSpecializeSymbolsBase<GraphSpecialize
 
   void annotate(func::FuncOp main, const rt::Guard &conditions, ArrayRef<int64_t> multiples) {
     Builder b(&getContext());
-    SmallVector<Attribute> names(main->getAttrOfType<ArrayAttr>("graph.symbols").getValue());
-    names.append(multiples.size() / 3, b.getStringAttr(""));
-    main->setAttr("graph.symbols", b.getArrayAttr(names));
+    std::vector<std::string> names = getSymbolNames(main);
+    names.resize(names.size() + multiples.size() / 3);
+    main->setAttr("graph.symbols", b.getStrArrayAttr(SmallVector<StringRef>(names.begin(), names.end())));
     setGuard(main, conditions);
     main->setAttr("graph.multiples", b.getDenseI64ArrayAttr(multiples));
   }

@@ -1,4 +1,5 @@
 // The driver's launches: buffers, symbols, barriers, shares of work. Control flow is in DriverControl.cpp.
+#include "dialects/Graph/Transforms/Guards.h"
 #include "lib/Conversion/KernelToVector/DriverEmitter.h"
 #include "lib/Conversion/KernelToVector/UnitEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -393,7 +394,7 @@ LogicalResult DriverEmitter::run() {
   thread = arith::ExtSIOp::create(b, i64, entry->getArgument(1));
   threads = arith::ExtSIOp::create(b, i64, field(runPointer, offsetof(onager_run, threads), i32));
   host = field(runPointer, offsetof(onager_run, host), ptr);
-  int64_t symbolCount = std::max<int64_t>(1, program->getAttrOfType<ArrayAttr>("graph.symbols").size());
+  int64_t symbolCount = std::max<int64_t>(1, graph::getSymbolNames(program).size());
   int64_t mostArguments = 0;
   program.walk([&](kernel::LaunchOp op) { mostArguments = std::max<int64_t>(mostArguments, op->getNumOperands() + op->getNumResults()); });
   symbols = stackBuffer(8 * symbolCount);

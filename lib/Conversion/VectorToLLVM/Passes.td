@@ -19,6 +19,7 @@ def NameNodes : Pass<"name-nodes", "::mlir::ModuleOp"> {
     ```
     Runs last: it replaces the names that locations hold. Does not change what is computed.
   }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
   let options = [Option<"model", "model", "std::string", "\"model.onnx\"", "Name of the model's file">];
   let statistics = [Statistic<"namedFunctions", "named-functions", "Functions that got the name of a node">];
 }

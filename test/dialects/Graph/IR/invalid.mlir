@@ -1,6 +1,20 @@
 // Each check of structure and elementwise operations reports its id, what it found and what it expected.
 // RUN: onager-opt %s --split-input-file --verify-diagnostics
 
+// expected-error @below {{[program_c1] expected a string as graph.name, found 3}}
+func.func @program_c1(%x: tensor<2xf32> {graph.name = 3 : i64}) attributes {graph.symbols = []} {
+  return
+}
+
+// -----
+
+// expected-error @below {{[program_c2] inputs or outputs have names, but there is no graph.symbols, an array of the symbols' names}}
+func.func @program_c2(%x: tensor<2xf32> {graph.name = "x"}) {
+  return
+}
+
+// -----
+
 func.func @constant_c1() {
   // expected-error @below {{[constant_c1] value of type 'tensor<2xi64>', expected 'tensor<3xi64>'}}
   %0 = "graph.constant"() {value = dense<[1, 2]> : tensor<2xi64>} : () -> tensor<3xi64>
