@@ -106,6 +106,7 @@ using RunFunction = std::function<void(const Call &)>;
 
 namespace detail {
 
+/// What an operator was registered with; `onager_call.user` points to it for as long as the process runs.
 struct Functions {
   InferFunction infer;
   RunFunction run;
@@ -124,6 +125,7 @@ template <typename Function> std::int32_t guard(onager_call *call, Function func
   return 1;
 }
 
+/// The entry that tells the types of a node's outputs: 0, or 1 and a message in the call.
 inline std::int32_t infer(onager_call *call) noexcept {
   return guard(call, [call](const Call &view, const Functions &functions) {
     std::vector<Result> results = functions.infer(view);
@@ -139,6 +141,7 @@ inline std::int32_t infer(onager_call *call) noexcept {
   });
 }
 
+/// The entry that computes a node: 0, or 1 and a message in the call.
 inline std::int32_t run(onager_call *call) noexcept {
   return guard(call, [](const Call &view, const Functions &functions) { functions.run(view); });
 }
